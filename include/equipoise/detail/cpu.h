@@ -1,0 +1,84 @@
+// Which instruction set the kernels use, chosen when the program runs.
+//
+// Kernels are templates over a vector width; for each instruction set there is an entry with the
+// matching target attribute, and a public function picks one by cpu(). Two traps of header-only
+// code are avoided thus:
+// - A file compiled with, say, -march=native emits "baseline" entries full of wide instructions.
+// Were
+//   they named like everyone's, the linker might give them to files compiled for an older
+//   processor. So entries live in an inline namespace named after the file's own instruction set.
+// - Functions that choose an entry must not be shared between such files either: they are
+//   EQUIPOISE_INLINE.
+#ifndef EQUIPOISE_DETAIL_CPU_H_
+#define EQUIPOISE_DETAIL_CPU_H_
+
+#include <cstdlib>
+#include <string_view>
+
+#include "equipoise/config.h"
+
+#if defined(__FAST_MATH__)
+#define EQUIPOISE_ISA_NAMESPACE_WITH(isa) isa##_fast_math
+#else
+#define EQUIPOISE_ISA_NAMESPACE_WITH(isa) isa
+#endif
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
+#define EQUIPOISE_ISA_NAMESPACE EQUIPOISE_ISA_NAMESPACE_WITH(isa_avx512)
+#elif defined(__AVX512F__)
+#define EQUIPOISE_ISA_NAMESPACE EQUIPOISE_ISA_NAMESPACE_WITH(isa_avx512f)
+#elif defined(__AVX2__) && defined(__FMA__)
+#define EQUIPOISE_ISA_NAMESPACE EQUIPOISE_ISA_NAMESPACE_WITH(isa_avx2)
+#elif defined(__AVX__)
+#define EQUIPOISE_ISA_NAMESPACE EQUIPOISE_ISA_NAMESPACE_WITH(isa_avx)
+#elif defined(__SSE4_1__)
+#define EQUIPOISE_ISA_NAMESPACE EQUIPOISE_ISA_NAMESPACE_WITH(isa_sse4)
+#else
+#define EQUIPOISE_ISA_NAMESPACE EQUIPOISE_ISA_NAMESPACE_WITH(isa_baseline)
+#endif
+
+#if defined(__x86_64__)
+#define EQUIPOISE_TARGET_AVX2 __attribute__((target("avx2,fma,bmi2")))
+#define EQUIPOISE_TARGET_AVX512 \
+  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")))
+#else
+#define EQUIPOISE_TARGET_AVX2
+#define EQUIPOISE_TARGET_AVX512
+#endif
+
+namespace equipoise::detail {
+
+// Instruction sets in rising order of vector width. On other processors than x86-64 there is only
+// the baseline, with vectors of 16 bytes.
+enum class Cpu { kBaseline, kAvx2, kAvx512 };
+
+// The widest set that this processor has.
+inline Cpu widest_cpu() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+    return Cpu::kAvx512;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Cpu::kAvx2;
+#endif
+  return Cpu::kBaseline;
+}
+
+// The set that `name` (sse2, avx2, avx512; null for none) allows: the widest one otherwise, and
+// never one that the processor lacks.
+inline Cpu cpu_allowed_by(const char* name) {
+  const Cpu widest = widest_cpu();
+  const std::string_view wanted = name == nullptr ? "" : name;
+  const Cpu most = wanted == "sse2" ? Cpu::kBaseline : wanted == "avx2" ? Cpu::kAvx2 : Cpu::kAvx512;
+  return most < widest ? most : widest;
+}
+
+// The set in use, found once: the environment variable EQUIPOISE_CPU narrows it.
+inline Cpu cpu() {
+  static const Cpu chosen = cpu_allowed_by(std::getenv("EQUIPOISE_CPU"));
+  return chosen;
+}
+
+}  // namespace equipoise::detail
+
+#endif  // EQUIPOISE_DETAIL_CPU_H_

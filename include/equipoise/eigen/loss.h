@@ -1,0 +1,81 @@
+// Losses on Eigen matrices, without a copy of the logits.
+#ifndef EQUIPOISE_EIGEN_LOSS_H_
+#define EQUIPOISE_EIGEN_LOSS_H_
+
+#include <Eigen/Core>
+#include <concepts>
+#include <cstddef>
+
+#include "equipoise/config.h"
+#include "equipoise/loss/softmax.h"
+#include "equipoise/view.h"
+
+namespace equipoise::eigen {
+
+namespace detail {
+
+// Matrices, arrays, maps, references and blocks whose elements lie in memory.
+template <class D>
+concept DirectlyAccessible = requires(const D& matrix) {
+  { matrix.data() } -> std::convertible_to<const typename D::Scalar*>;
+  matrix.innerStride();
+  matrix.outerStride();
+};
+
+template <class View, class D>
+View strided_view(D& matrix) {
+  const auto rows = static_cast<std::size_t>(matrix.rows());
+  const auto cols = static_cast<std::size_t>(matrix.cols());
+  const auto inner = static_cast<std::ptrdiff_t>(matrix.innerStride());
+  const auto outer = static_cast<std::ptrdiff_t>(matrix.outerStride());
+  return D::IsRowMajor ? View(matrix.data(), rows, cols, outer, inner)
+                       : View(matrix.data(), rows, cols, inner, outer);
+}
+
+}  // namespace detail
+
+/// The elements of a matrix or array, row- or column-major, a map, a reference or a block. No copy.
+template <detail::DirectlyAccessible D>
+MatrixView<const typename D::Scalar> view(const D& matrix) {
+  return detail::strided_view<MatrixView<const typename D::Scalar>>(matrix);
+}
+
+/// The same, to be written.
+template <detail::DirectlyAccessible D>
+MatrixView<typename D::Scalar> mutable_view(D& matrix) {
+  return detail::strided_view<MatrixView<typename D::Scalar>>(matrix);
+}
+
+/// The value of a loss and its gradient with respect to the logits, in the logits' own type and
+/// order.
+template <class Matrix>
+struct ValueAndGradient {
+  double value;
+  Matrix gradient;
+};
+
+/// The loss of a batch; see equipoise::softmax_loss(). logits is N x C, row- or column-major, of
+/// float or double; targets has N elements.
+/// @throws std::invalid_argument as equipoise::evaluate().
+template <Modulator M, Reduction R, detail::DirectlyAccessible D, LabelRange Targets>
+EQUIPOISE_INLINE double value(const SoftmaxLoss<M, R>& loss, const D& logits,
+                              const Targets& targets, const RowAttributes& rows = {}) {
+  return equipoise::softmax_loss(loss, view(logits), targets, {}, rows);
+}
+
+/// The loss of a batch and its gradient. Allocates the gradient and nothing else of its size.
+/// @throws std::invalid_argument as equipoise::evaluate().
+template <Modulator M, Reduction R, detail::DirectlyAccessible D, LabelRange Targets>
+EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
+    const SoftmaxLoss<M, R>& loss, const D& logits, const Targets& targets,
+    const RowAttributes& rows = {}) {
+  ValueAndGradient<typename D::PlainObject> result{0.0, {}};
+  result.gradient.resize(logits.rows(), logits.cols());
+  result.value =
+      equipoise::softmax_loss(loss, view(logits), targets, mutable_view(result.gradient), rows);
+  return result;
+}
+
+}  // namespace equipoise::eigen
+
+#endif  // EQUIPOISE_EIGEN_LOSS_H_

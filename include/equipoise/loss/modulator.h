@@ -1,0 +1,77 @@
+// Modulators: the part of a loss that turns the probability of the target into a value and a slope.
+#ifndef EQUIPOISE_LOSS_MODULATOR_H_
+#define EQUIPOISE_LOSS_MODULATOR_H_
+
+#include <concepts>
+
+#include "equipoise/config.h"
+#include "equipoise/math.h"
+
+namespace equipoise {
+
+/// The probability of the target in the three forms that losses need. q = 1 - p is computed without
+/// cancellation.
+template <class T>
+struct TargetProbability {
+  T log_p;
+  T p;
+  T q;
+};
+
+/// The value of a loss and its derivative with respect to log_p.
+template <class T>
+struct ValueAndSlope {
+  T value;
+  T slope;
+};
+
+/// M can be evaluated on the field T.
+template <class M, class T>
+concept ModulatorOn = math::Field<T> && requires(const M& modulator, TargetProbability<T> target) {
+  { modulator(target) } -> std::same_as<ValueAndSlope<T>>;
+};
+
+/// A copyable struct of hyper-parameters whose call operator is a template over the field:
+///
+///     struct Tsallis {  // (1 - p^s) / s
+///       double s = 0.7;
+///       template <class T>
+///       EQUIPOISE_INLINE ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
+///         const T power = math::pow(t.p, s);
+///         return {(1.0 - power) * (1.0 / s), -power};
+///       }
+///     };
+///
+/// It uses arithmetic and equipoise::math alone, keeps constants in double, and returns slopes that
+/// are finite at p = 1. Without EQUIPOISE_INLINE it is right but slower.
+template <class M>
+concept Modulator = std::copyable<M> && ModulatorOn<M, double>;
+
+/// -log p: cross-entropy.
+struct CrossEntropy {
+  template <class T>
+  EQUIPOISE_INLINE ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
+    return {-t.log_p, math::like(t.log_p, -1.0)};
+  }
+  friend bool operator==(const CrossEntropy&, const CrossEntropy&) = default;
+};
+
+/// -(1 - p)^gamma log p: the focal loss of Lin et al. 2017 (arXiv:1708.02002). gamma >= 0; 0 is
+/// cross-entropy. Class weights multiply it from outside and never enter p.
+struct Focal {
+  double gamma = 2.0;
+
+  template <class T>
+  EQUIPOISE_INLINE ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
+    const T factor = math::pow(t.q, gamma);
+    // Tends to -1 as q does to 0. With q^(gamma - 1) instead, gamma < 1 would give infinity times
+    // 0.
+    const T ratio = t.log_p / math::max(t.q, 1e-30);
+    return {-(factor * t.log_p), factor * (gamma * t.p * ratio - 1.0)};
+  }
+  friend bool operator==(const Focal&, const Focal&) = default;
+};
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_LOSS_MODULATOR_H_

@@ -1,0 +1,101 @@
+// The mathematics that modulators may use, one vocabulary for numbers, SIMD packs and tensors.
+#ifndef EQUIPOISE_MATH_H_
+#define EQUIPOISE_MATH_H_
+
+#include <cmath>
+#include <concepts>
+
+#include "equipoise/config.h"
+
+/// Functions on a field T: double, a pack of floats or doubles in the CPU kernels, or at::Tensor.
+///
+/// A backend supports a type of its own by specialising Operations. They are function objects, so a
+/// qualified call such as math::exp(x) never finds anybody else's function.
+namespace equipoise::math {
+
+/// How T computes; a specialisation has the six static functions below.
+template <class T>
+struct Operations;
+
+template <>
+struct Operations<double> {
+  static double exp(double x) { return std::exp(x); }
+  static double log(double x) { return std::log(x); }
+  static double pow(double x, double exponent) { return std::pow(x, exponent); }
+  static double max(double x, double bound) { return x > bound ? x : bound; }
+  static double step(double x) { return x > 0 ? 1.0 : 0.0; }
+  static double like(double, double value) { return value; }
+};
+
+namespace detail {
+
+struct Exp {
+  template <class T>
+  EQUIPOISE_INLINE T operator()(const T& x) const {
+    return Operations<T>::exp(x);
+  }
+};
+struct Log {
+  template <class T>
+  EQUIPOISE_INLINE T operator()(const T& x) const {
+    return Operations<T>::log(x);
+  }
+};
+struct Pow {
+  template <class T>
+  EQUIPOISE_INLINE T operator()(const T& x, double exponent) const {
+    if (exponent == 2.0) return x * x;
+    if (exponent == 1.0) return x;
+    return Operations<T>::pow(x, exponent);
+  }
+};
+struct Max {
+  template <class T>
+  EQUIPOISE_INLINE T operator()(const T& x, double bound) const {
+    return Operations<T>::max(x, bound);
+  }
+};
+struct Step {
+  template <class T>
+  EQUIPOISE_INLINE T operator()(const T& x) const {
+    return Operations<T>::step(x);
+  }
+};
+struct Like {
+  template <class T>
+  EQUIPOISE_INLINE T operator()(const T& x, double value) const {
+    return Operations<T>::like(x, value);
+  }
+};
+
+}  // namespace detail
+
+inline constexpr detail::Exp exp{};    ///< e^x
+inline constexpr detail::Log log{};    ///< ln x, x >= 0; a very negative number or -inf at 0
+inline constexpr detail::Pow pow{};    ///< pow(x, c) = x^c, x >= 0; 0^0 = 1
+inline constexpr detail::Max max{};    ///< max(x, c)
+inline constexpr detail::Step step{};  ///< 1 where x > 0, else 0
+inline constexpr detail::Like like{};  ///< like(x, c): the constant c in the shape of x
+
+/// What a modulator computes with. float is none: 1.0 - x would turn it into double, so float data
+/// come as packs.
+template <class T>
+concept Field = !std::same_as<T, float> && requires(const T& x) {
+  T(x + x);
+  T(x - x);
+  T(x * x);
+  T(x / x);
+  T(-x);
+  T(1.0 - x);
+  T(2.0 * x);
+  { exp(x) } -> std::same_as<T>;
+  { log(x) } -> std::same_as<T>;
+  { pow(x, 1.5) } -> std::same_as<T>;
+  { max(x, 1.5) } -> std::same_as<T>;
+  { step(x) } -> std::same_as<T>;
+  { like(x, 1.5) } -> std::same_as<T>;
+};
+
+}  // namespace equipoise::math
+
+#endif  // EQUIPOISE_MATH_H_

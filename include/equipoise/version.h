@@ -1,0 +1,10 @@
+// The version of the library; CMakeLists.txt and MODULE.bazel are checked against it.
+#ifndef EQUIPOISE_VERSION_H_
+#define EQUIPOISE_VERSION_H_
+
+#define EQUIPOISE_VERSION_MAJOR 0
+#define EQUIPOISE_VERSION_MINOR 1
+#define EQUIPOISE_VERSION_PATCH 0
+#define EQUIPOISE_VERSION_STRING "0.1.0"
+
+#endif  // EQUIPOISE_VERSION_H_
