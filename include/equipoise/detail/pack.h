@@ -29,7 +29,8 @@ struct Pack {
 
   Pack() = default;
   EQUIPOISE_INLINE explicit Pack(const Lanes& lanes) : v(lanes) {}
-  EQUIPOISE_INLINE explicit Pack(T x) : v(x - Lanes{}) {}
+  // The sum must stay: from {x, x, ...} or x - Lanes{}, g++ 12 inserts the lanes one by one.
+  EQUIPOISE_INLINE explicit Pack(T x) : v(Lanes{} + x) {}
   EQUIPOISE_INLINE Pack(const Pack& other) : v(other.v) {}  // NOLINT(modernize-use-equals-default)
   EQUIPOISE_INLINE Pack& operator=(const Pack& other) {     // NOLINT(modernize-use-equals-default)
     v = other.v;
@@ -74,13 +75,23 @@ EQUIPOISE_INLINE Pack<T, kLanes> where_equal(const Pack<T, kLanes>& x, const Pac
   return Pack<T, kLanes>(x.v == y.v ? a.v : b.v);
 }
 
-// The first `from` lanes zero.
+// Masks whose first n lanes are clear, to be read at kLaneMasks + kMostLanes - n. Built lane by
+// lane, a mask would cost more than the row it is for.
+inline constexpr std::size_t kMostLanes = 16;
+template <class Integer>
+inline constexpr Integer kLaneMasks[2 * kMostLanes] = {0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
+                                                       0,  0,  0,  0,  0,  -1, -1, -1, -1, -1, -1,
+                                                       -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+
+// The first n lanes zero.
 template <class T, std::size_t kLanes>
-EQUIPOISE_INLINE Pack<T, kLanes> clear_first(const Pack<T, kLanes>& a, std::size_t from) {
+EQUIPOISE_INLINE Pack<T, kLanes> clear_first(const Pack<T, kLanes>& a, std::size_t n) {
   using P = Pack<T, kLanes>;
-  typename P::Mask lane = {};
-  for (std::size_t i = 0; i < kLanes; ++i) lane[i] = static_cast<typename P::Integer>(i);
-  return P(lane >= static_cast<typename P::Integer>(from) ? a.v : typename P::Lanes{});
+  using Integer = typename P::Integer;
+  const typename P::Mask mask =
+      *reinterpret_cast<const typename Vector<Integer, P::kBytes>::InMemory*>(kLaneMasks<Integer> +
+                                                                              kMostLanes - n);
+  return P((typename P::Lanes)((typename P::Mask)a.v & mask));
 }
 
 template <class T, std::size_t kLanes, std::size_t... kLow>

@@ -1,0 +1,11 @@
+// The core and its backend on LibTorch. The parts under libtorch/ include less of LibTorch each.
+#ifndef EQUIPOISE_LIBTORCH_H_
+#define EQUIPOISE_LIBTORCH_H_
+
+// IWYU pragma: begin_exports
+#include "equipoise/equipoise.h"
+#include "equipoise/libtorch/loss.h"
+#include "equipoise/libtorch/tensor_math.h"
+// IWYU pragma: end_exports
+
+#endif  // EQUIPOISE_LIBTORCH_H_

@@ -1,0 +1,245 @@
+// Random numbers as a pure function of a seed and a position: nothing to advance, nothing to save.
+#ifndef EQUIPOISE_RANDOM_H_
+#define EQUIPOISE_RANDOM_H_
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+
+namespace equipoise {
+
+/// The Philox4x32-10 block function: 128 bits that are a bijection of `counter` for each `key`.
+/// Consecutive counters give independent, uniform words; it passes BigCrush.
+/// Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3". O(1).
+constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
+                                                  std::array<std::uint32_t, 2> key) {
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t a = std::uint64_t{0xD2511F53} * counter[0];
+    const std::uint64_t b = std::uint64_t{0xCD9E8D57} * counter[2];
+    counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ key[0],
+               static_cast<std::uint32_t>(b),
+               static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ key[1],
+               static_cast<std::uint32_t>(a)};
+    key = {key[0] + 0x9E3779B9, key[1] + 0xBB67AE85};
+  }
+  return counter;
+}
+
+namespace detail {
+
+__extension__ typedef unsigned __int128 uint128;
+
+// bits * n as an integer in [0, n) and a fraction in 2^-64.
+struct Scaled {
+  std::uint64_t integer;
+  std::uint64_t fraction;
+};
+
+constexpr Scaled scale(std::uint64_t bits, std::uint64_t n) {
+  const uint128 product = static_cast<uint128>(bits) * n;
+  return {static_cast<std::uint64_t>(product >> 64), static_cast<std::uint64_t>(product)};
+}
+
+// Lemire 2019 (arXiv:1805.10941): without the fractions below 2^64 mod n every integer in [0, n)
+// has equally many bits that lead to it. The division is reached with probability n / 2^64.
+constexpr bool is_unbiased(const Scaled& scaled, std::uint64_t n) {
+  return scaled.fraction >= n || scaled.fraction >= (0 - n) % n;
+}
+
+// A bijection of 64 bits in which every input bit reaches every output bit (the finaliser of
+// Steele, Lea & Flood 2014).
+constexpr std::uint64_t mix64(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+// What the library's own draws are for: equal seeds in two places do not give equal numbers.
+struct Purpose {
+  static constexpr std::uint32_t kClassDraw = 0x45510001;
+  static constexpr std::uint32_t kWeightedDraw = 0x45510002;
+  static constexpr std::uint32_t kQuotaPhase = 0x45510003;
+  static constexpr std::uint32_t kQuotaWindow = 0x45510004;
+  static constexpr std::uint32_t kDeckSeed = 0x45510005;
+  static constexpr std::uint32_t kDeck = 0x45510006;
+  static constexpr std::uint32_t kShuffle = 0x45510007;
+};
+
+}  // namespace detail
+
+/// Random numbers by position: each call is a pure function of (seed, t, purpose, attempt), so any
+/// thread, rank or restarted program gets the same number at the same position, in O(1).
+///
+/// One Philox4x32-10 block per number, keyed by the seed, at the counter (t low, t high, purpose,
+/// attempt). `purpose` separates independent uses of one seed; a rejected draw is repeated with
+/// the next `attempt`, so a position never takes the numbers of another.
+struct CounterRandom {
+  std::uint64_t seed = 0;
+
+  /// The 128 bits of a position, as two uniform 64-bit integers.
+  constexpr std::array<std::uint64_t, 2> block(std::uint64_t t, std::uint32_t purpose,
+                                               std::uint32_t attempt = 0) const {
+    const std::array<std::uint32_t, 4> words =
+        philox4x32({static_cast<std::uint32_t>(t), static_cast<std::uint32_t>(t >> 32), purpose,
+                    attempt},
+                   {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+    return {words[0] | std::uint64_t{words[1]} << 32, words[2] | std::uint64_t{words[3]} << 32};
+  }
+
+  /// A uniform 64-bit integer.
+  constexpr std::uint64_t bits(std::uint64_t t, std::uint32_t purpose,
+                               std::uint32_t attempt = 0) const {
+    return block(t, purpose, attempt)[0];
+  }
+
+  /// A uniform integer in [0, n), exactly unbiased; n >= 1 (n = 0 gives 0).
+  constexpr std::uint64_t below(std::uint64_t n, std::uint64_t t, std::uint32_t purpose) const {
+    EQUIPOISE_DCHECK(n > 0);
+    for (std::uint32_t attempt = 0;; ++attempt) {
+      const detail::Scaled draw = detail::scale(bits(t, purpose, attempt), n);
+      if (n == 0 || detail::is_unbiased(draw, n)) return draw.integer;
+    }
+  }
+
+  /// A uniform real in [0, 1): a multiple of 2^-53.
+  constexpr double uniform(std::uint64_t t, std::uint32_t purpose) const {
+    return static_cast<double>(bits(t, purpose) >> 11) * 0x1.0p-53;
+  }
+
+  friend constexpr bool operator==(const CounterRandom&, const CounterRandom&) = default;
+};
+
+/// A random permutation of [0, n), evaluated at one index in O(1) time and memory.
+///
+/// For n < 128 swap-or-not with 32 rounds (Hoang, Morris & Rogaway 2012); from there on a Feistel
+/// network of 8 rounds on Z_a x Z_b with a = ceil(sqrt n), b = ceil(n / a) (Black & Rogaway 2002),
+/// walking along its cycle while the result lies outside [0, n): fewer than two evaluations on
+/// average. Where n = a b with both odd, rounds are even permutations, and so is the whole.
+/// Not a cipher: outcomes are for shuffling, not for secrets.
+class Permutation {
+ public:
+  /// The permutation of [0, n) that belongs to position t of a random stream. n = 0 gives the
+  /// permutation of nothing, which must not be evaluated.
+  explicit constexpr Permutation(std::uint64_t n, const CounterRandom& random, std::uint64_t t = 0,
+                                 std::uint32_t purpose = detail::Purpose::kShuffle)
+      : n_(n) {
+    if (n < kSmall) {
+      keys_[0] = random.bits(t, purpose);
+      return;
+    }
+    a_ = ceil_sqrt(n);
+    b_ = (n + a_ - 1) / a_;
+    for (std::uint32_t r = 0; r < kFeistelRounds; r += 2) {
+      const std::array<std::uint64_t, 2> block = random.block(t, purpose, r / 2);
+      keys_[r] = block[0];
+      keys_[r + 1] = block[1];
+    }
+  }
+
+  /// n.
+  constexpr std::uint64_t size() const { return n_; }
+
+  /// Where index i goes; i < n, unchecked.
+  constexpr std::uint64_t operator()(std::uint64_t i) const {
+    EQUIPOISE_DCHECK(i < n_);
+    if (n_ < kSmall) return swap_or_not(i);
+    do {
+      i = feistel(i);
+    } while (i >= n_);
+    return i;
+  }
+
+ private:
+  static constexpr std::uint64_t kSmall = 128;
+  static constexpr std::uint32_t kFeistelRounds = 8;
+  static constexpr std::uint64_t kSwapRounds = 32;
+
+  // The floating-point root is only a first guess.
+  static constexpr std::uint64_t ceil_sqrt(std::uint64_t n) {
+    auto root = std::uint64_t{1} << 32;
+    if (!std::is_constant_evaluated()) {
+      root = static_cast<std::uint64_t>(std::sqrt(static_cast<double>(n))) + 1;
+      if (root > std::uint64_t{1} << 32) root = std::uint64_t{1} << 32;
+    }
+    while ((root - 1) * (root - 1) >= n) --root;
+    return root;
+  }
+
+  // Each round pairs x with k - x for a random k and swaps the pair or does not.
+  constexpr std::uint64_t swap_or_not(std::uint64_t x) const {
+    for (std::uint64_t round = 1; round <= kSwapRounds; ++round) {
+      const std::uint64_t key = detail::mix64(keys_[0] + round * 0x9e3779b97f4a7c15u);
+      std::uint64_t partner = detail::scale(key, n_).integer + n_ - x;
+      if (partner >= n_) partner -= n_;
+      const std::uint64_t pair = partner > x ? partner : x;
+      if (detail::mix64(pair ^ detail::mix64(key)) >> 63 != 0) x = partner;
+    }
+    return x;
+  }
+
+  // Each round turns one coordinate by a random function of the other.
+  constexpr std::uint64_t feistel(std::uint64_t x) const {
+    std::uint64_t left = x % a_;
+    std::uint64_t right = x / a_;
+    for (std::uint32_t r = 0; r < kFeistelRounds; r += 2) {
+      left += detail::scale(detail::mix64(right ^ keys_[r]), a_).integer;
+      if (left >= a_) left -= a_;
+      right += detail::scale(detail::mix64(left ^ keys_[r + 1]), b_).integer;
+      if (right >= b_) right -= b_;
+    }
+    return left + a_ * right;
+  }
+
+  std::uint64_t n_ = 0;
+  std::uint64_t a_ = 0;
+  std::uint64_t b_ = 0;
+  std::array<std::uint64_t, kFeistelRounds> keys_{};
+};
+
+/// The integers [0, n) in random order: a table by the Fisher-Yates shuffle, every order equally
+/// likely as far as 64 bits of seed can tell. The same on every platform. O(n), two swaps a Philox
+/// block.
+/// @throws std::invalid_argument if Index cannot hold n - 1.
+template <class Index>
+std::vector<Index> shuffled_indices(std::size_t n, const CounterRandom& random,
+                                    std::uint32_t purpose = detail::Purpose::kShuffle) {
+  if (n != 0 && !std::in_range<Index>(n - 1)) {
+    detail::reject("shuffled_indices", "n", n, "a number of indices that the type holds");
+  }
+  std::vector<Index> order(n);
+  for (std::size_t i = 0; i < n; ++i) order[i] = static_cast<Index>(i);
+  const CounterRandom local = random;  // in registers, whatever is written through `order`
+  const auto swap_down = [&order](std::size_t last, std::uint64_t bits) {
+    const detail::Scaled draw = detail::scale(bits, last + 1);
+    if (!detail::is_unbiased(draw, last + 1)) return false;
+    std::swap(order[last], order[static_cast<std::size_t>(draw.integer)]);
+    return true;
+  };
+  // Block t serves the positions 2t + 1 and 2t; a rejected draw takes the same half of the block
+  // of the next attempt.
+  for (std::size_t last = n; last-- > 1;) {
+    const std::uint64_t t = last / 2;
+    std::array<std::uint64_t, 2> block = local.block(t, purpose);
+    for (std::uint32_t attempt = 1; !swap_down(last, block[last % 2]); ++attempt) {
+      block = local.block(t, purpose, attempt);
+    }
+    if (last % 2 == 0 || last == 1) continue;
+    --last;
+    if (swap_down(last, block[0])) continue;
+    for (std::uint32_t attempt = 1; !swap_down(last, local.block(t, purpose, attempt)[0]);) {
+      ++attempt;
+    }
+  }
+  return order;
+}
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_RANDOM_H_
