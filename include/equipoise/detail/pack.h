@@ -160,19 +160,16 @@ struct FloatFormat<double> {
   static constexpr double kLn2Low = 1.90821492927058770002e-10;
 };
 
-// e^x = 2^n e^r with |r| <= ln(2) / 2, e^r by a polynomial. Rounding to n goes through a conversion
-// that truncates: adding and subtracting a magic number would be optimised away by -ffast-math.
+// e^x for x between Format::kLeastExp and Format::kMostExp; `half` has the sign of x. e^x = 2^n e^r
+// with |r| <= ln(2) / 2, e^r by a polynomial. Rounding to n goes through a conversion that
+// truncates: adding and subtracting a magic number would be optimised away by -ffast-math.
 template <class T, std::size_t kLanes>
-EQUIPOISE_INLINE Pack<T, kLanes> exp(const Pack<T, kLanes>& a) {
+EQUIPOISE_INLINE Pack<T, kLanes> exp_in_range(const Pack<T, kLanes>& x,
+                                              const Pack<T, kLanes>& half) {
   using P = Pack<T, kLanes>;
   using Format = FloatFormat<T>;
   using Int32s = typename Vector<std::int32_t, kLanes * 4>::Type;
-  const P least{T(Format::kLeastExp)};
-  const P most{T(Format::kMostExp)};
-  P x(a.v < least.v ? least.v : a.v);
-  x = P(x.v > most.v ? most.v : x.v);
   const P scaled = x * 1.44269504088896340736;
-  const P half(scaled.v > typename P::Lanes{} ? P(T(0.5)).v : P(T(-0.5)).v);
   const Int32s n32 = __builtin_convertvector((scaled + half).v, Int32s);  // double: no 64-bit form
   const P n(__builtin_convertvector(n32, typename P::Lanes));
   const P r = x - n * Format::kLn2High - n * Format::kLn2Low;
@@ -188,8 +185,28 @@ EQUIPOISE_INLINE Pack<T, kLanes> exp(const Pack<T, kLanes>& a) {
                1.0 / 6.0, 0.5, 1.0, 1.0);
   }
   const auto exponent = __builtin_convertvector(n32, typename P::Mask) + Format::kBias;
-  const P result = y * P((typename P::Lanes)(exponent << Format::kFractionBits));
-  return P(a.v < least.v ? typename P::Lanes{} : result.v);
+  return y * P((typename P::Lanes)(exponent << Format::kFractionBits));
+}
+
+// e^x; 0 where that would not be a normal number, e^kMostExp above the range.
+template <class T, std::size_t kLanes>
+EQUIPOISE_INLINE Pack<T, kLanes> exp(const Pack<T, kLanes>& a) {
+  using P = Pack<T, kLanes>;
+  const P least{T(FloatFormat<T>::kLeastExp)};
+  const P most{T(FloatFormat<T>::kMostExp)};
+  const P low(a.v < least.v ? least.v : a.v);
+  const P x(low.v > most.v ? most.v : low.v);
+  const P half(x.v > typename P::Lanes{} ? P(T(0.5)).v : P(T(-0.5)).v);
+  return P(a.v < least.v ? typename P::Lanes{} : exp_in_range(x, half).v);
+}
+
+// The same for x <= 0.
+template <class T, std::size_t kLanes>
+EQUIPOISE_INLINE Pack<T, kLanes> exp_nonpositive(const Pack<T, kLanes>& a) {
+  using P = Pack<T, kLanes>;
+  const P least{T(FloatFormat<T>::kLeastExp)};
+  const P x(a.v < least.v ? least.v : a.v);
+  return P(a.v < least.v ? typename P::Lanes{} : exp_in_range(x, P(T(-0.5))).v);
 }
 
 // ln x for normal x > 0: x = 2^k m with m in [sqrt(1/2), sqrt(2)). Zero and below give the

@@ -10,6 +10,7 @@
 #define EQUIPOISE_DETAIL_SOFTMAX_KERNEL_H_
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
@@ -55,6 +56,7 @@ inline namespace EQUIPOISE_ISA_NAMESPACE {
 template <class T>
 struct RowState {
   static constexpr std::size_t kRows = 32;
+  alignas(64) T maximum[kRows];
   alignas(64) T sum[kRows];     // of e^(a_c - max)
   alignas(64) T rest[kRows];    // the same without the target, summed without cancellation
   alignas(64) T target[kRows];  // a_y - max
@@ -110,8 +112,8 @@ EQUIPOISE_INLINE void exponentiate(const T* a, const T* soft_weights, std::size_
     if constexpr (kSoft) {
       dot += a0 * P::load(soft_weights + c) + a1 * P::load(soft_weights + c + kLanes);
     }
-    const P e0 = exp(a0);
-    const P e1 = exp(a1);
+    const P e0 = exp_nonpositive(a0);
+    const P e1 = exp_nonpositive(a1);
     e0.store(e + c);
     e1.store(e + c + kLanes);
     sum0 += e0;
@@ -120,13 +122,13 @@ EQUIPOISE_INLINE void exponentiate(const T* a, const T* soft_weights, std::size_
   if (c < whole) {
     const P a0 = P::load(a + c) - top;
     if constexpr (kSoft) dot += a0 * P::load(soft_weights + c);
-    const P e0 = exp(a0);
+    const P e0 = exp_nonpositive(a0);
     e0.store(e + c);
     sum0 += e0;
   }
   if (whole < classes) {
     const std::size_t overlap = kLanes - (classes - whole);
-    const P e0 = exp(tail);
+    const P e0 = exp_nonpositive(tail);
     e0.store(e + classes - kLanes);
     sum1 += clear_first(e0, overlap);
     if constexpr (kSoft) {
@@ -160,24 +162,41 @@ EQUIPOISE_INLINE TargetProbability<P> target_probability(const P& logit, const P
   return {logit - (log_sum + correction), exp_logit / sum, rest / sum};
 }
 
-// First phase of one row: exponentials at its place in the gradient, sums into the state.
+template <class T>
+EQUIPOISE_INLINE bool has_terms(const SoftmaxRows<T>& in) {
+  return in.scale != nullptr || in.shift != nullptr || in.margin != nullptr;
+}
+
+// Where the logits of a row are once the terms are applied.
+template <class T>
+EQUIPOISE_INLINE const T* row_logits(const SoftmaxRows<T>& in, std::size_t row) {
+  return has_terms(in) ? in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride
+                       : in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
+}
+
+// First phase of one row: terms and maximum.
+template <class P, class T>
+EQUIPOISE_INLINE void find_maximum(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
+                                   RowState<T>& state) {
+  if (has_terms(in)) {
+    apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride, in.targets[row],
+                in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride);
+  }
+  state.maximum[slot] = row_maximum<P>(row_logits(in, row), in.classes);
+}
+
+// Second phase of one row: exponentials at its place in the gradient, sums into the state.
 template <class P, bool kSoft, class M, class T>
-EQUIPOISE_INLINE void begin_row(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
-                                RowState<T>& state) {
-  const T* a = in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
+EQUIPOISE_INLINE void sum_exponentials(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
+                                       RowState<T>& state) {
+  const T* const a = row_logits(in, row);
   T* const e = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
   const std::int64_t y = in.targets[row];
-  if (in.scale != nullptr || in.shift != nullptr || in.margin != nullptr) {
-    apply_terms(in, a, y, e);
-    a = e;
-  }
-  const T maximum = row_maximum<P>(a, in.classes);
-  const T target = a[y] - maximum;
-  exponentiate<P, kSoft>(a, in.soft_weights, in.classes, maximum, e, state.sum[slot],
+  state.target[slot] = a[y] - state.maximum[slot];
+  exponentiate<P, kSoft>(a, in.soft_weights, in.classes, state.maximum[slot], e, state.sum[slot],
                          state.dot[slot]);
-  state.target[slot] = target;
   state.exp[slot] = e[y];
-  // Cross-entropy needs no 1 - p. Elsewhere subtracting cancels only where the target dominates.
+  // Subtracting cancels where the target dominates; cross-entropy alone does not mind.
   state.rest[slot] = state.sum[slot] - e[y];
   if (!std::same_as<M, CrossEntropy> && 2 * e[y] > state.sum[slot]) {
     const T kept = e[y];
@@ -187,7 +206,7 @@ EQUIPOISE_INLINE void begin_row(const SoftmaxRows<T>& in, std::size_t row, std::
   }
 }
 
-// Second phase, one row a lane: losses, and the two numbers that make the gradient.
+// Third phase, one row a lane: losses, and the two numbers that make the gradient.
 template <class P, bool kSoft, class M, class T>
 EQUIPOISE_INLINE void weigh_rows(const SoftmaxRows<T>& in, const M& modulator, std::size_t begin,
                                  std::size_t count, RowState<T>& state) {
@@ -227,7 +246,7 @@ EQUIPOISE_INLINE void weigh_rows(const SoftmaxRows<T>& in, const M& modulator, s
   }
 }
 
-// Third phase of one row: exponentials become the gradient.
+// Last phase of one row: exponentials become the gradient.
 template <class P, bool kSoft, class T>
 EQUIPOISE_INLINE void finish_row(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
                                  const RowState<T>& state) {
@@ -274,7 +293,11 @@ EQUIPOISE_INLINE void softmax_wide(const SoftmaxRows<T>& in, const M& modulator)
       state.rest[slot] = state.target[slot] = state.dot[slot] = 0;
     }
     for (std::size_t slot = 0; slot < count; ++slot) {
-      if (in.targets[begin + slot] >= 0) begin_row<P, kSoft, M>(in, begin + slot, slot, state);
+      if (in.targets[begin + slot] >= 0) find_maximum<P>(in, begin + slot, slot, state);
+    }
+    for (std::size_t slot = 0; slot < count; ++slot) {
+      if (in.targets[begin + slot] < 0) continue;
+      sum_exponentials<P, kSoft, M>(in, begin + slot, slot, state);
     }
     weigh_rows<P, kSoft>(in, modulator, begin, count, state);
     for (std::size_t slot = 0; slot < count; ++slot) {
@@ -328,7 +351,7 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
     P dot = zero;
     for (std::size_t c = 0; c < classes; ++c) {
       const P x = P::load(a[c]) - top;
-      const P e = exp(x);
+      const P e = exp_nonpositive(x);
       e.store(a[c]);
       const P index{T(c)};
       rest += where_equal(y, index, zero, e);

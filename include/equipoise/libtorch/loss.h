@@ -289,15 +289,16 @@ EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& loss
   const auto label_span = span_of<std::int64_t>(labels);
   const auto classes = static_cast<std::size_t>(logits.size(1));
 
+  const Partial own =
+      equipoise::detail::checked_denominators("softmax_loss", loss, label_span, classes, rows);
   std::vector<double> scales(loss.reduction.buckets(), 1.0);
   if (!by_row) {
-    Partial whole;
+    Partial whole = own;
     if (arguments.denominators.defined()) {
+      whole.buckets.clear();
       for (const double denominator : to_vector(arguments.denominators)) {
         whole.buckets.push_back({0, denominator, 0});
       }
-    } else {
-      whole = denominators(loss, label_span, classes, rows);
     }
     scales = coefficients(loss.reduction, whole);
   }
@@ -311,8 +312,9 @@ EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& loss
     result.loss = at::empty({logits.size(0)}, logits.options());
     outputs.row_losses = {result.loss.data_ptr<T>(), static_cast<std::size_t>(logits.size(0))};
   }
-  const Partial partial = evaluate(loss, matrix_view<const T>(logits), label_span,
-                                   std::span<const double>(scales), outputs, rows, AtParallelFor{});
+  const Partial partial = equipoise::detail::evaluate_checked(
+      loss, matrix_view<const T>(logits), label_span, own, std::span<const double>(scales), outputs,
+      rows, AtParallelFor{}, equipoise::detail::cpu());
   if (!by_row) result.loss = at::scalar_tensor(finish(loss, partial, scales), logits.options());
   return result;
 }

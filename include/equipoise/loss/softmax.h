@@ -116,9 +116,10 @@ Partial checked_denominators(std::string_view where, const SoftmaxLoss<M, R>& lo
     require_size(where, "groups", rows.groups.size(), targets.size(), "targets");
   }
   const std::size_t buckets = loss.reduction.buckets();
+  const std::optional<std::int64_t> ignore_index = loss.ignore_index;
   Partial partial{std::vector<Tally>(buckets)};
   for (std::size_t i = 0; i < targets.size(); ++i) {
-    if (is_ignored(targets[i], loss.ignore_index)) continue;
+    if (is_ignored(targets[i], ignore_index)) continue;
     if (!is_class(targets[i], classes)) {
       reject_element(where, "targets", i, targets[i], class_range(classes, loss.ignore_index));
     }
@@ -158,7 +159,12 @@ struct SoftmaxConstants {
   }
 };
 
+// Rows are taken in blocks whose size depends on the number of classes alone, so that sums over
+// rows have the same order however many threads there are.
 inline constexpr std::size_t kBlockRows = 1024;
+constexpr std::size_t block_rows(std::size_t classes) {
+  return std::clamp<std::size_t>((std::size_t{1} << 17) / classes, 16, kBlockRows);
+}
 
 // Calls the kernel on rows whose classes may be strided or whose gradient nobody wants, through
 // work space for a few rows at a time.
@@ -218,8 +224,8 @@ EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
                                        std::span<const double> coefficients,
                                        const LossOutputs<T>& outputs, std::size_t begin,
                                        Cpu instructions) {
-  const std::size_t count = std::min(kBlockRows, logits.rows - begin);
   const std::size_t classes = logits.cols;
+  const std::size_t count = std::min(block_rows(classes), logits.rows - begin);
   const bool smooth = loss.label_smoothing > 0;
   const double per_class = loss.label_smoothing / static_cast<double>(classes);
   std::int64_t target[kBlockRows];
@@ -272,6 +278,43 @@ EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
   return partial;
 }
 
+template <class M, class R, class T, class L>
+void require_outputs(std::string_view where, const SoftmaxLoss<M, R>& loss,
+                     const MatrixView<const T>& logits, std::span<const L> targets,
+                     std::span<const double> coefficients, const LossOutputs<T>& outputs) {
+  require_size(where, "targets", targets.size(), logits.rows, "rows of logits");
+  require_size(where, "coefficients", coefficients.size(), loss.reduction.buckets(),
+               "buckets of the reduction");
+  if (outputs.gradient.data != nullptr) {
+    require_size(where, "gradient.rows", outputs.gradient.rows, logits.rows, "rows of logits");
+    require_size(where, "gradient.cols", outputs.gradient.cols, logits.cols, "columns of logits");
+  }
+  if (!outputs.row_losses.empty()) {
+    require_size(where, "row_losses", outputs.row_losses.size(), logits.rows, "rows of logits");
+  }
+}
+
+// evaluate() on rows whose denominators, and so whose validity, are known.
+template <class M, class R, class T, class L, class ParallelFor>
+EQUIPOISE_INLINE Partial evaluate_checked(const SoftmaxLoss<M, R>& loss,
+                                          const MatrixView<const T>& logits,
+                                          std::span<const L> targets, Partial total,
+                                          std::span<const double> coefficients,
+                                          const LossOutputs<T>& outputs, const RowAttributes& rows,
+                                          const ParallelFor& parallel_for, Cpu instructions) {
+  if (logits.rows == 0 || logits.cols == 0) return total;
+  const SoftmaxConstants<T> constants(loss, logits.cols);
+  const std::size_t size = block_rows(logits.cols);
+  const std::size_t blocks = (logits.rows + size - 1) / size;
+  std::vector<Partial> partials(blocks);
+  parallel_for(blocks, [&](std::size_t block) EQUIPOISE_INLINE_LAMBDA {
+    partials[block] = softmax_block(loss, constants, logits, targets, rows, coefficients, outputs,
+                                    block * size, instructions);
+  });
+  for (const Partial& partial : partials) total += partial;
+  return total;
+}
+
 }  // namespace detail
 
 /// What the reduction divides by, from targets and weights alone, so it is known before the forward
@@ -306,33 +349,12 @@ EQUIPOISE_INLINE Partial evaluate(const SoftmaxLoss<M, R>& loss, MatrixView<cons
                                   const RowAttributes& rows = {},
                                   const ParallelFor& parallel_for = {},
                                   detail::Cpu instructions = detail::cpu()) {
-  constexpr std::string_view kWhere = "evaluate";
   const auto labels = as_span(targets);
-  detail::require_size(kWhere, "targets", labels.size(), logits.rows, "rows of logits");
-  Partial total = detail::checked_denominators(kWhere, loss, labels, logits.cols, rows);
-  detail::require_size(kWhere, "coefficients", coefficients.size(), total.buckets.size(),
-                       "buckets of the reduction");
-  if (outputs.gradient.data != nullptr) {
-    detail::require_size(kWhere, "gradient.rows", outputs.gradient.rows, logits.rows,
-                         "rows of logits");
-    detail::require_size(kWhere, "gradient.cols", outputs.gradient.cols, logits.cols,
-                         "columns of logits");
-  }
-  if (!outputs.row_losses.empty()) {
-    detail::require_size(kWhere, "row_losses", outputs.row_losses.size(), logits.rows,
-                         "rows of logits");
-  }
-  if (logits.rows == 0 || logits.cols == 0) return total;
-
-  const detail::SoftmaxConstants<T> constants(loss, logits.cols);
-  const std::size_t blocks = (logits.rows + detail::kBlockRows - 1) / detail::kBlockRows;
-  std::vector<Partial> partials(blocks);
-  parallel_for(blocks, [&](std::size_t block) EQUIPOISE_INLINE_LAMBDA {
-    partials[block] = detail::softmax_block(loss, constants, logits, labels, rows, coefficients,
-                                            outputs, block * detail::kBlockRows, instructions);
-  });
-  for (const Partial& partial : partials) total += partial;
-  return total;
+  detail::require_outputs("evaluate", loss, logits, labels, coefficients, outputs);
+  return detail::evaluate_checked(
+      loss, logits, labels,
+      detail::checked_denominators("evaluate", loss, labels, logits.cols, rows), coefficients,
+      outputs, rows, parallel_for, instructions);
 }
 
 /// The value of a whole batch from its partial: sum_k coefficient_k numerator_k, or what
@@ -353,12 +375,17 @@ template <Modulator M, Reduction R, std::floating_point T, LabelRange Targets>
 EQUIPOISE_INLINE double softmax_loss(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
                                      const Targets& targets, MatrixView<T> gradient = {},
                                      const RowAttributes& rows = {}) {
-  const std::vector<double> scales = coefficients(
-      loss.reduction,
-      detail::checked_denominators("softmax_loss", loss, as_span(targets), logits.cols, rows));
-  const Partial partial = evaluate(loss, logits, targets, std::span<const double>(scales),
-                                   LossOutputs<T>{gradient, {}}, rows);
-  return finish(loss, partial, scales);
+  const auto labels = as_span(targets);
+  const Partial whole =
+      detail::checked_denominators("softmax_loss", loss, labels, logits.cols, rows);
+  const std::vector<double> scales = coefficients(loss.reduction, whole);
+  const LossOutputs<T> outputs{gradient, {}};
+  detail::require_outputs<M, R, T>("softmax_loss", loss, logits, labels, scales, outputs);
+  return finish(
+      loss,
+      detail::evaluate_checked(loss, logits, labels, whole, std::span<const double>(scales),
+                               outputs, rows, SerialFor{}, detail::cpu()),
+      scales);
 }
 
 }  // namespace equipoise
