@@ -5,6 +5,7 @@
 // IWYU pragma: begin_exports
 #include "equipoise/equipoise.h"
 #include "equipoise/libtorch/loss.h"
+#include "equipoise/libtorch/module.h"
 #include "equipoise/libtorch/tensor_math.h"
 // IWYU pragma: end_exports
 

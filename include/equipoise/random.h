@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -15,21 +14,34 @@
 
 namespace equipoise {
 
+namespace detail {
+
+// Spelt out round by round: -O2 would leave a loop that waits for itself.
+template <std::uint32_t... kRound>
+constexpr std::array<std::uint32_t, 4> philox_rounds(
+    const std::array<std::uint32_t, 4>& counter, const std::array<std::uint32_t, 2>& key,
+    std::integer_sequence<std::uint32_t, kRound...>) {
+  std::uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
+  const auto round = [&](std::uint32_t number) EQUIPOISE_INLINE_LAMBDA {
+    const std::uint64_t a = std::uint64_t{0xD2511F53} * c0;
+    const std::uint64_t b = std::uint64_t{0xCD9E8D57} * c2;
+    c0 = static_cast<std::uint32_t>(b >> 32) ^ c1 ^ (key[0] + number * 0x9E3779B9);
+    c1 = static_cast<std::uint32_t>(b);
+    c2 = static_cast<std::uint32_t>(a >> 32) ^ c3 ^ (key[1] + number * 0xBB67AE85);
+    c3 = static_cast<std::uint32_t>(a);
+  };
+  (round(kRound), ...);
+  return {c0, c1, c2, c3};
+}
+
+}  // namespace detail
+
 /// The Philox4x32-10 block function: 128 bits that are a bijection of `counter` for each `key`.
 /// Consecutive counters give independent, uniform words; it passes BigCrush.
 /// Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3". O(1).
 constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
                                                   std::array<std::uint32_t, 2> key) {
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t a = std::uint64_t{0xD2511F53} * counter[0];
-    const std::uint64_t b = std::uint64_t{0xCD9E8D57} * counter[2];
-    counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ key[0],
-               static_cast<std::uint32_t>(b),
-               static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ key[1],
-               static_cast<std::uint32_t>(a)};
-    key = {key[0] + 0x9E3779B9, key[1] + 0xBB67AE85};
-  }
-  return counter;
+  return detail::philox_rounds(counter, key, std::make_integer_sequence<std::uint32_t, 10>());
 }
 
 namespace detail {
@@ -86,10 +98,9 @@ struct CounterRandom {
   /// The 128 bits of a position, as two uniform 64-bit integers.
   constexpr std::array<std::uint64_t, 2> block(std::uint64_t t, std::uint32_t purpose,
                                                std::uint32_t attempt = 0) const {
-    const std::array<std::uint32_t, 4> words =
-        philox4x32({static_cast<std::uint32_t>(t), static_cast<std::uint32_t>(t >> 32), purpose,
-                    attempt},
-                   {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+    const std::array<std::uint32_t, 4> words = philox4x32(
+        {static_cast<std::uint32_t>(t), static_cast<std::uint32_t>(t >> 32), purpose, attempt},
+        {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
     return {words[0] | std::uint64_t{words[1]} << 32, words[2] | std::uint64_t{words[3]} << 32};
   }
 
@@ -127,8 +138,8 @@ class Permutation {
  public:
   /// The permutation of [0, n) that belongs to position t of a random stream. n = 0 gives the
   /// permutation of nothing, which must not be evaluated.
-  explicit constexpr Permutation(std::uint64_t n, const CounterRandom& random, std::uint64_t t = 0,
-                                 std::uint32_t purpose = detail::Purpose::kShuffle)
+  explicit Permutation(std::uint64_t n, const CounterRandom& random, std::uint64_t t = 0,
+                       std::uint32_t purpose = detail::Purpose::kShuffle)
       : n_(n) {
     if (n < kSmall) {
       keys_[0] = random.bits(t, purpose);
@@ -144,10 +155,10 @@ class Permutation {
   }
 
   /// n.
-  constexpr std::uint64_t size() const { return n_; }
+  std::uint64_t size() const { return n_; }
 
   /// Where index i goes; i < n, unchecked.
-  constexpr std::uint64_t operator()(std::uint64_t i) const {
+  std::uint64_t operator()(std::uint64_t i) const {
     EQUIPOISE_DCHECK(i < n_);
     if (n_ < kSmall) return swap_or_not(i);
     do {
@@ -161,19 +172,17 @@ class Permutation {
   static constexpr std::uint32_t kFeistelRounds = 8;
   static constexpr std::uint64_t kSwapRounds = 32;
 
-  // The floating-point root is only a first guess.
-  static constexpr std::uint64_t ceil_sqrt(std::uint64_t n) {
-    auto root = std::uint64_t{1} << 32;
-    if (!std::is_constant_evaluated()) {
-      root = static_cast<std::uint64_t>(std::sqrt(static_cast<double>(n))) + 1;
-      if (root > std::uint64_t{1} << 32) root = std::uint64_t{1} << 32;
-    }
+  // The floating-point root is only a first guess, from above.
+  static std::uint64_t ceil_sqrt(std::uint64_t n) {
+    constexpr std::uint64_t kLargest = std::uint64_t{1} << 32;
+    std::uint64_t root = static_cast<std::uint64_t>(std::sqrt(static_cast<double>(n))) + 2;
+    if (root > kLargest) root = kLargest;
     while ((root - 1) * (root - 1) >= n) --root;
     return root;
   }
 
   // Each round pairs x with k - x for a random k and swaps the pair or does not.
-  constexpr std::uint64_t swap_or_not(std::uint64_t x) const {
+  std::uint64_t swap_or_not(std::uint64_t x) const {
     for (std::uint64_t round = 1; round <= kSwapRounds; ++round) {
       const std::uint64_t key = detail::mix64(keys_[0] + round * 0x9e3779b97f4a7c15u);
       std::uint64_t partner = detail::scale(key, n_).integer + n_ - x;
@@ -185,7 +194,7 @@ class Permutation {
   }
 
   // Each round turns one coordinate by a random function of the other.
-  constexpr std::uint64_t feistel(std::uint64_t x) const {
+  std::uint64_t feistel(std::uint64_t x) const {
     std::uint64_t left = x % a_;
     std::uint64_t right = x / a_;
     for (std::uint32_t r = 0; r < kFeistelRounds; r += 2) {
@@ -216,25 +225,21 @@ std::vector<Index> shuffled_indices(std::size_t n, const CounterRandom& random,
   std::vector<Index> order(n);
   for (std::size_t i = 0; i < n; ++i) order[i] = static_cast<Index>(i);
   const CounterRandom local = random;  // in registers, whatever is written through `order`
-  const auto swap_down = [&order](std::size_t last, std::uint64_t bits) {
-    const detail::Scaled draw = detail::scale(bits, last + 1);
-    if (!detail::is_unbiased(draw, last + 1)) return false;
-    std::swap(order[last], order[static_cast<std::size_t>(draw.integer)]);
-    return true;
-  };
-  // Block t serves the positions 2t + 1 and 2t; a rejected draw takes the same half of the block
-  // of the next attempt.
-  for (std::size_t last = n; last-- > 1;) {
-    const std::uint64_t t = last / 2;
-    std::array<std::uint64_t, 2> block = local.block(t, purpose);
-    for (std::uint32_t attempt = 1; !swap_down(last, block[last % 2]); ++attempt) {
-      block = local.block(t, purpose, attempt);
+  // Half i % 2 of block i / 2 says with whom position i swaps; a rejected draw takes the same half
+  // of the next attempt's block.
+  const auto place = [&](std::size_t i, std::uint64_t bits) {
+    detail::Scaled partner = detail::scale(bits, i + 1);
+    for (std::uint32_t attempt = 1; !detail::is_unbiased(partner, i + 1); ++attempt) {
+      partner = detail::scale(local.block(i / 2, purpose, attempt)[i % 2], i + 1);
     }
-    if (last % 2 == 0 || last == 1) continue;
-    --last;
-    if (swap_down(last, block[0])) continue;
-    for (std::uint32_t attempt = 1; !swap_down(last, local.block(t, purpose, attempt)[0]);) {
-      ++attempt;
+    std::swap(order[i], order[static_cast<std::size_t>(partner.integer)]);
+  };
+  for (std::size_t i = n; i-- > 1;) {
+    const std::array<std::uint64_t, 2> block = local.block(i / 2, purpose);
+    place(i, block[i % 2]);
+    if (i % 2 == 1 && i > 1) {
+      --i;
+      place(i, block[0]);
     }
   }
   return order;

@@ -240,7 +240,8 @@ EQUIPOISE_INLINE Pack<T, kLanes> log(const Pack<T, kLanes>& a) {
     result = k * Format::kLn2High -
              ((half_square - (s * (half_square + series) + k * Format::kLn2Low)) - f);
   }
-  return P(a.v > typename P::Lanes{} ? result.v : P(T(2.0 * Format::kLeastExp)).v);
+  result = result + (a - a);  // NaN stays NaN, although its bits gave a number
+  return P(a.v <= typename P::Lanes{} ? P(T(2.0 * Format::kLeastExp)).v : result.v);
 }
 
 }  // namespace equipoise::detail

@@ -108,11 +108,12 @@ struct LossAndGradient {
 
 // Everything about the targets that tensor operations need, on the device.
 struct TargetTensors {
-  at::Tensor valid;   // [N] bool: not ignored
-  at::Tensor broken;  // [N] bool: neither a class nor ignored
-  at::Tensor index;   // [N] int64, always a class
-  at::Tensor sample;  // [N]: the sample weight, 0 where ignored
-  at::Tensor weight;  // [N]: class weight times sample weight, 0 where ignored
+  at::Tensor ignored;  // [N] bool
+  at::Tensor valid;    // [N] bool: not ignored
+  at::Tensor broken;   // [N] bool: neither a class nor ignored
+  at::Tensor index;    // [N] int64, always a class
+  at::Tensor sample;   // [N]: the sample weight, 0 where ignored
+  at::Tensor weight;   // [N]: class weight times sample weight, 0 where ignored
 };
 
 template <class M, class R>
@@ -121,8 +122,9 @@ TargetTensors make_targets(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors& 
                            std::int64_t classes, const at::TensorOptions& options) {
   TargetTensors result;
   const at::Tensor labels = targets.to(at::kLong);
+  result.ignored = labels.eq(loss.ignore_index);
   result.valid = labels.ne(loss.ignore_index);
-  result.broken = labels.lt(0).logical_or(labels.ge(classes)).logical_and(result.valid);
+  result.broken = labels.lt(0).bitwise_or(labels.ge(classes)).bitwise_and(result.valid);
   result.index = labels.clamp(0, std::max<std::int64_t>(classes - 1, 0));
   result.sample = result.valid.to(options.dtype().toScalarType());
   if (sample_weights.defined()) result.sample = result.sample * sample_weights;
@@ -173,7 +175,7 @@ at::Tensor coefficient_tensor(const R& reduction, const at::Tensor& denominators
       for (std::size_t k = 0; k < reduction.buckets(); ++k) shares.push_back(reduction.share(k));
       return inverse * constant_tensor(shares, denominators.options());
     } else {
-      return inverse / empty.logical_not().sum().clamp_min(1).to(at::kDouble);
+      return inverse / denominators.gt(0).sum().clamp_min(1).to(at::kDouble);
     }
   }
 }
@@ -221,8 +223,7 @@ LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const Softm
     row_losses = row_losses + (soft * of_all.value).sum(1);
     if (wants_gradient) slopes = slopes + soft * of_all.slope;
   }
-  const at::Tensor ignored = target.valid.logical_not();
-  row_losses = row_losses.masked_fill(ignored, 0.0)
+  row_losses = row_losses.masked_fill(target.ignored, 0.0)
                    .masked_fill(target.broken, equipoise::detail::quiet_nan());
 
   at::Tensor row_coefficients;
@@ -241,7 +242,7 @@ LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const Softm
   at::Tensor gradient = slopes - p * slopes.sum(1, /*keepdim=*/true);
   if (!by_row) gradient = gradient * row_coefficients.to(z.scalar_type()).unsqueeze(1);
   if (tensors.scale.defined()) gradient = gradient * tensors.scale;
-  gradient = gradient.masked_fill(ignored.unsqueeze(1), 0.0);
+  gradient = gradient.masked_fill(target.ignored.unsqueeze(1), 0.0);
   return {value, narrow ? gradient.to(logits.scalar_type()) : gradient};
 }
 

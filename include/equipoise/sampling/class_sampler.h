@@ -1,0 +1,266 @@
+// Draws rows so that classes come in given proportions.
+#ifndef EQUIPOISE_SAMPLING_CLASS_SAMPLER_H_
+#define EQUIPOISE_SAMPLING_CLASS_SAMPLER_H_
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/counts.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/detail/class_index.h"
+#include "equipoise/random.h"
+#include "equipoise/sampling/alias_table.h"
+#include "equipoise/sampling/quota.h"
+#include "equipoise/sampling/stream.h"
+#include "equipoise/view.h"
+
+namespace equipoise {
+
+/// How a ClassSampler chooses classes and rows.
+enum class SamplingMode {
+  /// Every draw is independent of all others, with replacement: a class by its proportion, then one
+  /// of its rows, each equally likely.
+  kIndependent,
+  /// Classes come in exact proportion (see QuotaSequence), in random order within a window. Each
+  /// class's rows are a deck of cards that is dealt out before it is shuffled anew, across epochs.
+  kExactQuota,
+};
+
+struct ClassSamplerOptions {
+  SamplingMode mode = SamplingMode::kIndependent;
+  /// Draws in an epoch; 0 for as many as there are labels.
+  std::uint64_t epoch_size = 0;
+  /// With kExactQuota, the number of consecutive slots that are shuffled among themselves; 0 for an
+  /// epoch. With the size of a batch (of all workers together) every batch has its quota.
+  std::uint64_t window = 0;
+  /// Rows with this label are never drawn; without it every label must be a class.
+  std::optional<std::int64_t> ignore_index = std::nullopt;
+};
+
+/// The mass with which each class is drawn when every row of class c has weight w_c:
+/// q_c = n_c w_c. So ClassSampler(labels, drawn_mass(counts, weights), seed) draws rows in
+/// proportion to their class's weight. O(C).
+/// @throws std::invalid_argument for sizes that differ, and for a weight that is negative, NaN or
+/// infinite.
+inline std::vector<double> drawn_mass(const ClassCounts& counts,
+                                      std::span<const double> class_weights) {
+  constexpr std::string_view kWhere = "drawn_mass";
+  detail::require_size(kWhere, "class_weights", class_weights.size(), counts.classes(), "classes");
+  detail::require_masses(kWhere, "class_weights", class_weights);
+  std::vector<double> mass(counts.classes());
+  for (std::size_t c = 0; c < mass.size(); ++c) mass[c] = counts[c] * class_weights[c];
+  return mass;
+}
+
+/// An IndexStream over rows whose classes come in proportions q: a draw is of class c with
+/// probability (or, with kExactQuota, in the exact share) q_c / sum(q), and within a class every
+/// row is equally likely.
+///
+/// Decisions are made in integers, so the same seed gives the same rows on every platform.
+/// With kExactQuota the first k windows together, for any k, hold each class within two of its
+/// expectation (QuotaSequence), and so does each window.
+///
+/// Set-up is one counting pass and one sorting pass over the labels, O(N + C log C). Memory is 4
+/// bytes a row (8 from 2^32 rows on) and O(C). A draw is O(1), with kExactQuota about
+/// O(log(sum(q) / q_c)). Labels are not kept.
+class ClassSampler {
+ public:
+  /// `proportions[c]` is the mass of class c; masses need not sum to one. Labels may be of any
+  /// integer type.
+  /// @throws std::invalid_argument for a label that is neither a class nor the ignore index; for
+  /// proportions that are empty, all zero, negative, NaN or infinite; and for a class without rows
+  /// that is to be drawn, naming it.
+  template <LabelRange R>
+  EQUIPOISE_INLINE ClassSampler(const R& labels, std::span<const double> proportions,
+                                std::uint64_t seed, const ClassSamplerOptions& options = {})
+      : ClassSampler(as_span(labels), proportions, seed, options,
+                     detail::rows_per_class(kWhere, as_span(labels), proportions.size(),
+                                            options.ignore_index)) {}
+
+  /// The row drawn at position t.
+  std::size_t operator[](std::uint64_t t) const {
+    return std::visit(
+        [&](const auto& rows) {
+          const std::uint64_t place = options_.mode == SamplingMode::kIndependent
+                                          ? IndependentDraw(*this)(t)
+                                          : QuotaDraw<1>(*this)(t);
+          return static_cast<std::size_t>(rows[static_cast<std::size_t>(place)]);
+        },
+        rows_);
+  }
+
+  /// out[i] = (*this)[t + i * stride] for all i: a batch, at a few times the speed of single draws.
+  void fill(std::uint64_t t, std::span<std::int64_t> out, std::uint64_t stride = 1) const {
+    std::visit(
+        [&](const auto& rows) {
+          if (options_.mode == SamplingMode::kIndependent) {
+            fill_from(IndependentDraw(*this), rows.data(), t, out, stride);
+          } else {
+            fill_from(QuotaDraw<64>(*this), rows.data(), t, out, stride);
+          }
+        },
+        rows_);
+  }
+
+  std::uint64_t seed() const { return random_.seed; }
+  /// Draws in an epoch.
+  std::uint64_t epoch_size() const { return options_.epoch_size; }
+  /// The number of classes, C.
+  std::size_t classes() const { return starts_.size() - 1; }
+
+  /// A digest of all that decides the draws, less the seed: which rows are of which class,
+  /// proportions and options. O(N).
+  std::uint64_t fingerprint() const {
+    detail::Fingerprint digest;
+    digest.add(proportions_digest_).add(static_cast<std::uint64_t>(options_.mode));
+    digest.add(options_.epoch_size).add(options_.window).add_all(starts_);
+    std::visit([&](const auto& rows) { digest.add_all(rows); }, rows_);
+    return digest.value();
+  }
+
+ private:
+  static constexpr std::string_view kWhere = "ClassSampler";
+
+  // Where in rows_ the draw at a position points. One Philox block: half for the class, half for
+  // the row.
+  class IndependentDraw {
+   public:
+    explicit IndependentDraw(const ClassSampler& sampler)
+        : random_(sampler.random_),
+          table_(sampler.table_->entries_.data()),
+          starts_(sampler.starts_.data()),
+          classes_(sampler.classes()) {}
+
+    std::uint64_t operator()(std::uint64_t t) {
+      for (std::uint32_t attempt = 0;; ++attempt) {
+        const auto [first, second] = random_.block(t, detail::Purpose::kClassDraw, attempt);
+        const detail::Scaled bucket = detail::scale(first, classes_);
+        if (!detail::is_unbiased(bucket, classes_)) continue;
+        const AliasTable::Entry& entry = table_[bucket.integer];
+        const std::uint64_t c =
+            bucket.fraction >> 32 < entry.threshold ? bucket.integer : entry.alias;
+        const std::uint64_t size = starts_[c + 1] - starts_[c];
+        const detail::Scaled row = detail::scale(second, size);
+        if (detail::is_unbiased(row, size)) return starts_[c] + row.integer;
+      }
+    }
+
+   private:
+    CounterRandom random_;
+    const AliasTable::Entry* table_;
+    const std::uint64_t* starts_;
+    std::uint64_t classes_;
+  };
+
+  // The same by quota. Permutations are remembered: that of the current window, and those of the
+  // decks last dealt from, one in each of kDecks places.
+  template <std::size_t kDecks>
+  class QuotaDraw {
+   public:
+    explicit QuotaDraw(const ClassSampler& sampler) : sampler_(sampler) {}
+
+    std::uint64_t operator()(std::uint64_t t) {
+      const QuotaSequence::Slot slot = (*sampler_.quota_)[slot_at(t)];
+      const std::uint64_t start = sampler_.starts_[slot.class_index];
+      const std::uint64_t size = sampler_.starts_[slot.class_index + 1] - start;
+      return start + deck(slot.class_index, slot.rank / size, size)(slot.rank % size);
+    }
+
+   private:
+    struct Deck {
+      std::size_t class_index;
+      std::uint64_t number;
+      Permutation order;
+    };
+
+    std::uint64_t slot_at(std::uint64_t t) {
+      const std::uint64_t size = sampler_.options_.window;
+      const std::uint64_t number = t / size;
+      if (!window_ || window_->first != number) {
+        window_.emplace(number,
+                        Permutation(size, sampler_.random_, number, detail::Purpose::kQuotaWindow));
+      }
+      return number * size + window_->second(t % size);
+    }
+
+    const Permutation& deck(std::size_t c, std::uint64_t number, std::uint64_t size) {
+      std::optional<Deck>& deck = decks_[(c * 7 + number) % kDecks];
+      if (!deck || deck->class_index != c || deck->number != number) {
+        const CounterRandom random{sampler_.random_.bits(c, detail::Purpose::kDeckSeed)};
+        deck.emplace(Deck{c, number, Permutation(size, random, number, detail::Purpose::kDeck)});
+      }
+      return deck->order;
+    }
+
+    const ClassSampler& sampler_;
+    std::optional<std::pair<std::uint64_t, Permutation>> window_;
+    std::array<std::optional<Deck>, kDecks> decks_;
+  };
+
+  template <class L>
+  ClassSampler(std::span<const L> labels, std::span<const double> proportions, std::uint64_t seed,
+               const ClassSamplerOptions& options, const std::vector<std::uint64_t>& counts)
+      : random_{seed}, options_(options), starts_(detail::class_starts(counts)) {
+    const std::vector<std::uint64_t> masses =
+        detail::integer_masses(kWhere, "proportions", proportions, std::uint64_t{1} << 62);
+    for (std::size_t c = 0; c < counts.size(); ++c) {
+      if (counts[c] == 0 && masses[c] != 0) {
+        detail::reject_element(kWhere, "proportions", c, proportions[c],
+                               "0, for no row has this class");
+      }
+    }
+    proportions_digest_ = detail::Fingerprint().add_all(masses).value();
+    if (options_.epoch_size == 0) options_.epoch_size = labels.size();
+    if (options_.window == 0) options_.window = options_.epoch_size;
+    if (options_.mode == SamplingMode::kIndependent) {
+      table_ = AliasTable(kWhere, "proportions", proportions);
+    } else {
+      quota_ = QuotaSequence(kWhere, "proportions", proportions, random_);
+    }
+    if (labels.size() <= std::numeric_limits<std::uint32_t>::max()) {
+      rows_ = detail::rows_by_class<std::uint32_t>(labels, starts_);
+    } else {
+      rows_ = detail::rows_by_class<std::uint64_t>(labels, starts_);
+    }
+  }
+
+  // Rows are fetched a block at a time: meanwhile the memory of all of them is on its way.
+  template <class Draw, class Row>
+  static void fill_from(Draw draw, const Row* rows, std::uint64_t t, std::span<std::int64_t> out,
+                        std::uint64_t stride) {
+    constexpr std::size_t kBlock = 64;
+    std::array<std::uint64_t, kBlock> places;
+    for (std::size_t begin = 0; begin < out.size(); begin += kBlock) {
+      const std::size_t size = std::min(kBlock, out.size() - begin);
+      for (std::size_t i = 0; i < size; ++i, t += stride) {
+        places[i] = draw(t);
+        __builtin_prefetch(rows + places[i]);
+      }
+      for (std::size_t i = 0; i < size; ++i) {
+        out[begin + i] = static_cast<std::int64_t>(rows[places[i]]);
+      }
+    }
+  }
+
+  CounterRandom random_;
+  ClassSamplerOptions options_;
+  std::uint64_t proportions_digest_ = 0;
+  std::vector<std::uint64_t> starts_;
+  std::variant<std::vector<std::uint32_t>, std::vector<std::uint64_t>> rows_;
+  std::optional<AliasTable> table_;     // kIndependent
+  std::optional<QuotaSequence> quota_;  // kExactQuota
+};
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_SAMPLING_CLASS_SAMPLER_H_

@@ -1,0 +1,111 @@
+// Classes in exact proportion: which class a slot belongs to, and how many of it came before.
+#ifndef EQUIPOISE_SAMPLING_QUOTA_H_
+#define EQUIPOISE_SAMPLING_QUOTA_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <queue>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/random.h"
+#include "equipoise/sampling/alias_table.h"
+
+namespace equipoise {
+
+/// An infinite sequence of classes in which every stretch holds each class c close to its share
+/// q_c / sum(q): within two of length * share, whatever the stretch (this is measured, and tested,
+/// rather than proved). Independent draws deviate by about the root of the length instead.
+///
+/// A Huffman tree over the classes. A node deals its slots 0, 1, 2, ... to its left child, of
+/// relative mass p, as a Bresenham line does: floor(t p + u) of the first t, u a random phase. So
+/// the k-th slot of each subtree is known without going through those before it.
+class QuotaSequence {
+ public:
+  /// The class of a slot, and the number of slots before it that have the same class.
+  struct Slot {
+    std::size_t class_index;
+    std::uint64_t rank;
+
+    friend constexpr bool operator==(const Slot&, const Slot&) = default;
+  };
+
+  /// Phases come from `random`. O(C log C).
+  /// @throws std::invalid_argument for a proportion that is negative, NaN or infinite, and for
+  /// proportions that are empty or all zero.
+  QuotaSequence(std::span<const double> proportions, const CounterRandom& random)
+      : QuotaSequence("QuotaSequence", "proportions", proportions, random) {}
+
+  /// Slot t of the sequence. As many steps as the class's Huffman code has digits: about
+  /// log2(1 / share).
+  Slot operator[](std::uint64_t t) const {
+    std::int64_t node = root_;
+    while (node >= 0) {
+      const Node& split = nodes_[static_cast<std::size_t>(node)];
+      const std::uint64_t left_before = split.left_of_first(t);
+      if (split.left_of_first(t + 1) > left_before) {
+        t = left_before;
+        node = split.left;
+      } else {
+        t -= left_before;
+        node = split.right;
+      }
+    }
+    return {static_cast<std::size_t>(-1 - node), t};
+  }
+
+ private:
+  friend class ClassSampler;
+
+  // A child is a node, or -1 - c for class c.
+  struct Node {
+    std::uint64_t share;  // of the left child, in 2^-63
+    std::uint64_t phase;  // in 2^-63
+    std::int64_t left;
+    std::int64_t right;
+
+    std::uint64_t left_of_first(std::uint64_t t) const {
+      return static_cast<std::uint64_t>((static_cast<detail::uint128>(t) * share + phase) >> 63);
+    }
+  };
+
+  QuotaSequence(std::string_view where, std::string_view argument,
+                std::span<const double> proportions, const CounterRandom& random) {
+    const std::vector<std::uint64_t> masses =
+        detail::integer_masses(where, argument, proportions, std::uint64_t{1} << 62);
+    // Equal masses are ordered by their place, so that the tree is the same everywhere.
+    using Item = std::pair<std::uint64_t, std::int64_t>;
+    std::priority_queue<Item, std::vector<Item>, std::greater<>> lightest;
+    for (std::size_t c = 0; c < masses.size(); ++c) {
+      if (masses[c] != 0) lightest.push({masses[c], -1 - static_cast<std::int64_t>(c)});
+    }
+    const auto pop = [&lightest] {
+      const Item item = lightest.top();
+      lightest.pop();
+      return item;
+    };
+    while (lightest.size() > 1) {
+      const auto [left_mass, left] = pop();
+      const auto [right_mass, right] = pop();
+      const std::uint64_t mass = left_mass + right_mass;
+      const auto share =
+          static_cast<std::uint64_t>((static_cast<detail::uint128>(left_mass) << 63) / mass);
+      const std::uint64_t phase = random.bits(nodes_.size(), detail::Purpose::kQuotaPhase) >> 1;
+      nodes_.push_back({share, phase, left, right});
+      lightest.push({mass, static_cast<std::int64_t>(nodes_.size()) - 1});
+    }
+    root_ = lightest.top().second;
+  }
+
+  std::vector<Node> nodes_;
+  std::int64_t root_ = 0;
+};
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_SAMPLING_QUOTA_H_

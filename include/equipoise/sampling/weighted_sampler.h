@@ -1,0 +1,99 @@
+// Draws rows in proportion to a weight of their own.
+#ifndef EQUIPOISE_SAMPLING_WEIGHTED_SAMPLER_H_
+#define EQUIPOISE_SAMPLING_WEIGHTED_SAMPLER_H_
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "equipoise/config.h"
+#include "equipoise/random.h"
+#include "equipoise/sampling/alias_table.h"
+#include "equipoise/sampling/stream.h"
+#include "equipoise/view.h"
+
+namespace equipoise {
+
+struct WeightedSamplerOptions {
+  /// Draws in an epoch; 0 for as many as there are weights.
+  std::uint64_t epoch_size = 0;
+};
+
+/// An IndexStream of independent draws with replacement: row i with probability w_i / sum(w), by an
+/// AliasTable, whose guarantees and limits hold: zero weights are never drawn, positive ones can
+/// be, and the same seed gives the same rows on every platform. Where all rows of a class weigh the
+/// same, a ClassSampler is faster and smaller.
+///
+/// Set-up O(N), 8 bytes a row. A draw is O(1).
+class WeightedSampler {
+ public:
+  /// @throws std::invalid_argument for a weight that is negative, NaN or infinite, for weights that
+  /// are empty or all zero, and for 2^32 weights or more.
+  template <ContiguousRange W>
+  requires std::floating_point<ElementOf<W>> WeightedSampler(
+      const W& weights, std::uint64_t seed, const WeightedSamplerOptions& options = {})
+      : random_{seed},
+        table_("WeightedSampler", "weights", as_span(weights)),
+        epoch_size_(options.epoch_size != 0 ? options.epoch_size : table_.size()) {}
+
+  /// The row drawn at position t.
+  std::size_t operator[](std::uint64_t t) const {
+    const Draw draw = draw_at(random_, table_.size(), t);
+    return table_(draw.bucket, draw.fraction);
+  }
+
+  /// out[i] = (*this)[t + i * stride] for all i: a batch, at a few times the speed of single draws.
+  void fill(std::uint64_t t, std::span<std::int64_t> out, std::uint64_t stride = 1) const {
+    constexpr std::size_t kBlock = 64;
+    const CounterRandom random = random_;  // in registers, whatever is written to `out`
+    const std::size_t buckets = table_.size();
+    std::array<Draw, kBlock> draws;
+    for (std::size_t begin = 0; begin < out.size(); begin += kBlock) {
+      const std::size_t size = std::min(kBlock, out.size() - begin);
+      for (std::size_t i = 0; i < size; ++i, t += stride) {
+        draws[i] = draw_at(random, buckets, t);
+        table_.prefetch(draws[i].bucket);
+      }
+      for (std::size_t i = 0; i < size; ++i) {
+        out[begin + i] = static_cast<std::int64_t>(table_(draws[i].bucket, draws[i].fraction));
+      }
+    }
+  }
+
+  std::uint64_t seed() const { return random_.seed; }
+  /// Draws in an epoch.
+  std::uint64_t epoch_size() const { return epoch_size_; }
+
+  /// A digest of all that decides the draws, less the seed: weights and epoch size. O(N).
+  std::uint64_t fingerprint() const {
+    return detail::Fingerprint().add(epoch_size_).add_all(table_.masses()).value();
+  }
+
+ private:
+  struct Draw {
+    std::uint32_t bucket;
+    std::uint32_t fraction;
+  };
+
+  // One Philox block: half for the bucket, half for the place in it.
+  static Draw draw_at(const CounterRandom& random, std::size_t buckets, std::uint64_t t) {
+    for (std::uint32_t attempt = 0;; ++attempt) {
+      const auto [first, second] = random.block(t, detail::Purpose::kWeightedDraw, attempt);
+      const detail::Scaled bucket = detail::scale(first, buckets);
+      if (!detail::is_unbiased(bucket, buckets)) continue;
+      return {static_cast<std::uint32_t>(bucket.integer), static_cast<std::uint32_t>(second >> 32)};
+    }
+  }
+
+  CounterRandom random_;
+  AliasTable table_;
+  std::uint64_t epoch_size_;
+};
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_SAMPLING_WEIGHTED_SAMPLER_H_

@@ -1,0 +1,109 @@
+#include "equipoise/libtorch/module.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/cuda.h>
+#include <torch/serialize.h>
+
+#include <memory>
+#include <sstream>
+#include <vector>
+
+#include "tests/support/errors.h"
+
+namespace equipoise::libtorch {
+namespace {
+
+SoftmaxLoss<Focal, MeanByWeight> example() {
+  SoftmaxLoss<Focal, MeanByWeight> loss;
+  loss.class_weights = {0.1, 1, 2.3};  // 0.1 is not exact in float: a cast would show
+  loss.logit_terms = logit_terms(ClassCounts{90, 9, 1}, LogitAdjustment{}, Scale{2.0});
+  loss.logit_terms.margin = {0.1, 0.2, 0.3};
+  return loss;
+}
+
+struct Data {
+  at::Tensor logits = at::randn({8, 3}).set_requires_grad(true);
+  at::Tensor targets = at::randint(0, 3, {8}, at::kLong);
+};
+
+TEST(SoftmaxLossModule, EqualsTheFunction) {
+  const Data data;
+  SoftmaxLossModule<Focal, MeanByWeight> module(example());
+  EXPECT_TRUE(at::equal(module->forward(data.logits, data.targets),
+                        softmax_loss(data.logits, data.targets, example())));
+}
+
+TEST(SoftmaxLossModule, EvaluationDropsShiftAndMargin) {
+  const Data data;
+  SoftmaxLossModule<Focal, MeanByWeight> module(example());
+  module->eval();
+  auto evaluated = example();
+  evaluated.logit_terms = evaluated.logit_terms.evaluation();
+  EXPECT_TRUE(at::equal(module->forward(data.logits, data.targets),
+                        softmax_loss(data.logits, data.targets, evaluated)));
+}
+
+TEST(SoftmaxLossModule, ConstantsAreBuffersThatAreSaved) {
+  const Data data;
+  SoftmaxLossModule<Focal, MeanByWeight> saved(example());
+  EXPECT_EQ(saved->named_buffers().size(), 4u);
+  EXPECT_TRUE(saved->parameters().empty());
+  std::stringstream stream;
+  torch::serialize::OutputArchive out;
+  saved->save(out);
+  out.save_to(stream);
+
+  auto other = example();
+  other.class_weights = {1, 1, 1};
+  SoftmaxLossModule<Focal, MeanByWeight> loaded(other);
+  torch::serialize::InputArchive in;
+  in.load_from(stream);
+  loaded->load(in);
+  EXPECT_TRUE(at::equal(loaded->forward(data.logits, data.targets),
+                        saved->forward(data.logits, data.targets)));
+}
+
+TEST(SoftmaxLossModule, BuffersFollowTheModule) {
+  const Data data;
+  SoftmaxLossModule<Focal, MeanByWeight> module(example());
+  const at::Tensor expected = module->forward(data.logits, data.targets);
+  module->to(at::kFloat);
+  for (const at::Tensor& buffer : module->buffers()) EXPECT_EQ(buffer.scalar_type(), at::kFloat);
+  EXPECT_EQ(module->class_weights.scalar_type(), at::kFloat);
+  EXPECT_TRUE(at::allclose(module->forward(data.logits, data.targets), expected, 1e-5, 1e-6));
+}
+
+TEST(SoftmaxLossModule, RunsOnCuda) {
+  if (!torch::cuda::is_available()) GTEST_SKIP() << "no CUDA device";
+  const Data data;
+  SoftmaxLossModule<Focal, MeanByWeight> module(example());
+  const at::Tensor expected = module->forward(data.logits, data.targets);
+  module->to(at::kCUDA);
+  const at::Tensor loss = module->forward(data.logits.to(at::kCUDA), data.targets.to(at::kCUDA));
+  EXPECT_TRUE(at::allclose(loss.cpu(), expected, 1e-5, 1e-6));
+}
+
+TEST(SoftmaxLossModule, ClonesAndPrints) {
+  SoftmaxLossModule<Focal, MeanByWeight> module(example());
+  const auto copy =
+      std::dynamic_pointer_cast<SoftmaxLossImpl<Focal, MeanByWeight>>(module->clone());
+  ASSERT_NE(copy, nullptr);
+  copy->class_weights.zero_();
+  EXPECT_EQ(module->class_weights[1].item<double>(), 1.0);
+  std::ostringstream stream;
+  module->pretty_print(stream);
+  EXPECT_EQ(stream.str(),
+            "equipoise::libtorch::SoftmaxLoss(label_smoothing=0, ignore_index=-100, "
+            "class_weights=[3], scale=[3], shift=[3], margin=[3])");
+}
+
+TEST(SoftmaxLossModule, RefusesBrokenConstants) {
+  SoftmaxLoss<> loss;
+  loss.class_weights = {1, -1};
+  EXPECT_EQ(testing::error_of([&] { SoftmaxLossModule<> module(loss); }),
+            "SoftmaxLossModule(): class_weights[1] = -1, expected a finite number >= 0");
+}
+
+}  // namespace
+}  // namespace equipoise::libtorch

@@ -1,0 +1,449 @@
+#include "equipoise/loss/softmax.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "tests/support/errors.h"
+#include "tests/support/softmax_reference.h"
+
+namespace equipoise {
+namespace {
+
+using testing::Batch;
+using testing::error_of;
+using testing::kVariants;
+using testing::make_batch;
+using testing::make_loss;
+using testing::reference_loss;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// A user's modulator: (1 - p^s) / s, without any attribute.
+struct Tsallis {
+  double s = 0.7;
+  template <class T>
+  ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
+    const T power = math::pow(t.p, s);
+    return {(1.0 - power) * (1.0 / s), -power};
+  }
+};
+
+// Calls f with every modulator and reduction.
+template <class F>
+void for_all_losses(std::size_t classes, const F& f) {
+  const auto with_modulator = [&](auto modulator) {
+    f(modulator, MeanByCount{});
+    f(modulator, MeanByWeight{});
+    f(modulator, Sum{});
+    f(modulator, MeanPerClass{classes});
+    f(modulator, MeanPerGroup{testing::kGroups});
+  };
+  with_modulator(CrossEntropy{});
+  with_modulator(Focal{2.0});
+  with_modulator(Focal{0.5});
+  with_modulator(Tsallis{});
+}
+
+template <class T>
+std::vector<T> cast(const std::vector<double>& values) {
+  return {values.begin(), values.end()};
+}
+
+template <class T>
+struct Result {
+  double value;
+  std::vector<T> gradient;
+};
+
+template <class T, class M, class R>
+Result<T> run(const SoftmaxLoss<M, R>& loss, const Batch& batch, detail::Cpu cpu) {
+  const std::vector<T> logits = cast<T>(batch.logits);
+  Result<T> result{0, std::vector<T>(logits.size())};
+  const std::vector<double> scales = coefficients(
+      loss.reduction, denominators(loss, batch.targets, batch.classes, batch.attributes()));
+  const Partial partial =
+      evaluate(loss, MatrixView<const T>(logits.data(), batch.rows, batch.classes), batch.targets,
+               std::span<const double>(scales),
+               LossOutputs<T>{{result.gradient.data(), batch.rows, batch.classes}, {}},
+               batch.attributes(), SerialFor{}, cpu);
+  result.value = finish(loss, partial, scales);
+  return result;
+}
+
+std::vector<detail::Cpu> cpus() {
+  std::vector<detail::Cpu> all;
+  for (const detail::Cpu cpu : {detail::Cpu::kBaseline, detail::Cpu::kAvx2, detail::Cpu::kAvx512}) {
+    if (cpu <= detail::widest_cpu()) all.push_back(cpu);
+  }
+  return all;
+}
+
+// Narrow, one vector and a bit, tails of every width.
+constexpr std::size_t kClasses[] = {1, 2, 3, 5, 16, 17, 31, 32, 33, 47, 100};
+
+TEST(SoftmaxLoss, EqualsItsDefinitionInDouble) {
+  std::mt19937_64 random(1);
+  for (const std::size_t classes : kClasses) {
+    for (unsigned variant = 0; variant < kVariants; ++variant) {
+      const Batch batch = make_batch(1 + random() % 40, classes, random);
+      for_all_losses(classes, [&](auto modulator, auto reduction) {
+        const auto loss = make_loss(variant, classes, random, modulator, reduction);
+        const double expected = reference_loss(loss, batch, batch.logits);
+        for (const detail::Cpu cpu : cpus()) {
+          // Sums of `rows` terms, each of a few roundings.
+          EXPECT_NEAR(run<double>(loss, batch, cpu).value, expected,
+                      200 * std::numeric_limits<double>::epsilon() * (1 + std::fabs(expected)))
+              << classes << " classes, variant " << variant;
+        }
+      });
+    }
+  }
+}
+
+TEST(SoftmaxLoss, GradientEqualsFiniteDifferences) {
+  std::mt19937_64 random(2);
+  for (const std::size_t classes : {1, 2, 5, 16, 17, 33}) {
+    for (unsigned variant = 0; variant < kVariants; ++variant) {
+      Batch batch = make_batch(4, classes, random, 1.5);
+      for_all_losses(classes, [&](auto modulator, auto reduction) {
+        const auto loss = make_loss(variant, classes, random, modulator, reduction);
+        const std::vector<double> gradient =
+            run<double>(loss, batch, detail::widest_cpu()).gradient;
+        for (std::size_t i = random() % 3; i < batch.logits.size(); i += 3) {
+          // Central differences: error h^2 / 6 from the third derivative, epsilon / h from
+          // rounding.
+          constexpr double kStep = 1e-5;
+          std::vector<double> moved = batch.logits;
+          moved[i] += kStep;
+          const double above = reference_loss(loss, batch, moved);
+          moved[i] -= 2 * kStep;
+          const double below = reference_loss(loss, batch, moved);
+          const double scale = 1 + std::fabs(above);
+          EXPECT_NEAR(gradient[i], (above - below) / (2 * kStep), 2e-8 * scale)
+              << classes << " classes, variant " << variant << ", element " << i;
+        }
+      });
+    }
+  }
+}
+
+TEST(SoftmaxLoss, FloatEqualsDoubleOnEveryInstructionSet) {
+  std::mt19937_64 random(3);
+  constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
+  for (const std::size_t classes : kClasses) {
+    for (unsigned variant = 0; variant < kVariants; ++variant) {
+      const Batch batch = make_batch(1 + random() % 40, classes, random);
+      for_all_losses(classes, [&](auto modulator, auto reduction) {
+        const auto loss = make_loss(variant, classes, random, modulator, reduction);
+        const Result<double> exact = run<double>(loss, batch, detail::widest_cpu());
+        // The terms of a gradient, which may cancel, are at most the product of the largest weights
+        // and scale, 2 each, and the largest coefficient.
+        const std::vector<double> scales = coefficients(
+            loss.reduction, denominators(loss, batch.targets, classes, batch.attributes()));
+        const double term = 8 * *std::max_element(scales.begin(), scales.end());
+        for (const detail::Cpu cpu : cpus()) {
+          const Result<float> result = run<float>(loss, batch, cpu);
+          // Logits reach about 20, so a probability carries some 20 epsilon of relative error.
+          EXPECT_NEAR(result.value, exact.value, 200 * kEpsilon * (1 + std::fabs(exact.value)));
+          for (std::size_t i = 0; i < exact.gradient.size(); ++i) {
+            ASSERT_NEAR(static_cast<double>(result.gradient[i]), exact.gradient[i],
+                        50 * kEpsilon * term)
+                << classes << " classes, variant " << variant << ", element " << i;
+          }
+        }
+      });
+    }
+  }
+}
+
+TEST(SoftmaxLoss, PartsAddUpToTheWhole) {
+  std::mt19937_64 random(4);
+  for (int repeat = 0; repeat < 500; ++repeat) {
+    const std::size_t classes = 1 + random() % 40;
+    const Batch batch = make_batch(1 + random() % 60, classes, random);
+    for_all_losses(classes, [&](auto modulator, auto reduction) {
+      const auto loss = make_loss(static_cast<unsigned>(random() % kVariants), classes, random,
+                                  modulator, reduction);
+      const Result<double> whole = run<double>(loss, batch, detail::widest_cpu());
+      // Micro-batches of random sizes: denominators first, merged; then each with the same scales.
+      std::vector<std::size_t> cuts = {0, batch.rows};
+      for (int k = 0; k < 3; ++k) cuts.push_back(random() % (batch.rows + 1));
+      std::sort(cuts.begin(), cuts.end());
+      const auto part = [&](std::size_t k, const auto& f) {
+        const std::size_t begin = cuts[k];
+        const std::size_t count = cuts[k + 1] - begin;
+        f(begin, std::span(batch.targets).subspan(begin, count),
+          RowAttributes{std::span(batch.sample_weights).subspan(begin, count),
+                        std::span(batch.groups).subspan(begin, count)});
+      };
+      Partial masses;
+      for (std::size_t k = 0; k + 1 < cuts.size(); ++k) {
+        part(k, [&](std::size_t, auto targets, const RowAttributes& rows) {
+          masses += denominators(loss, targets, classes, rows);
+        });
+      }
+      const std::vector<double> scales = coefficients(loss.reduction, masses);
+      Partial total;
+      std::vector<double> gradient(batch.logits.size());
+      for (std::size_t k = 0; k + 1 < cuts.size(); ++k) {
+        part(k, [&](std::size_t begin, auto targets, const RowAttributes& rows) {
+          total += evaluate(
+              loss,
+              MatrixView<const double>(batch.logits.data() + begin * classes, targets.size(),
+                                       classes),
+              targets, std::span<const double>(scales),
+              LossOutputs<double>{{gradient.data() + begin * classes, targets.size(), classes}, {}},
+              rows);
+        });
+      }
+      EXPECT_NEAR(finish(loss, total, scales), whole.value, 1e-13 * (1 + std::fabs(whole.value)));
+      for (std::size_t i = 0; i < gradient.size(); ++i) {
+        // A row's path through the kernel does not depend on its neighbours; only the denominators
+        // are summed in another order.
+        ASSERT_NEAR(gradient[i], whole.gradient[i], 1e-13 * (1e-3 + std::fabs(whole.gradient[i])));
+      }
+    });
+  }
+}
+
+// What the usual mean of the micro-batches' means does instead.
+TEST(SoftmaxLoss, MeanOfMeansIsFarFromTheWhole) {
+  std::mt19937_64 random(5);
+  const std::vector<double> prior = {0.9, 0.05, 0.03, 0.015, 0.005};
+  std::discrete_distribution<int> label(prior.begin(), prior.end());
+  Batch batch = make_batch(256 * 16, 5, random, 1.0);
+  batch.sample_weights.clear();
+  batch.groups.clear();
+  for (std::int64_t& y : batch.targets) y = label(random);
+  SoftmaxLoss<CrossEntropy, MeanByWeight> loss;
+  for (const double p : prior) loss.class_weights.push_back(1 / p);
+  const std::vector<double> whole = run<double>(loss, batch, detail::widest_cpu()).gradient;
+  double squared_error = 0;
+  double squared = 0;
+  for (std::size_t begin = 0; begin < batch.rows; begin += 16) {
+    std::vector<double> gradient(16 * 5);
+    softmax_loss(loss, MatrixView<const double>(batch.logits.data() + begin * 5, 16, 5),
+                 std::span(batch.targets).subspan(begin, 16),
+                 MatrixView<double>(gradient.data(), 16, 5));
+    for (std::size_t i = 0; i < gradient.size(); ++i) {
+      squared_error += std::pow(gradient[i] / 256 - whole[begin * 5 + i], 2);
+      squared += std::pow(whole[begin * 5 + i], 2);
+    }
+  }
+  EXPECT_GT(std::sqrt(squared_error / squared), 0.25);
+}
+
+TEST(SoftmaxLoss, ReadsAndWritesAnyStrides) {
+  std::mt19937_64 random(6);
+  for (const std::size_t classes : {2, 5, 17, 40, 9000}) {
+    const std::size_t rows = classes > 1000 ? 3 : 50;
+    const Batch batch = make_batch(rows, classes, random);
+    SoftmaxLoss<Focal> loss;
+    loss.logit_terms.scale.assign(classes, 1.5);
+    std::vector<double> expected(rows * classes);
+    const MatrixView<const double> dense(batch.logits.data(), rows, classes);
+    const double value = softmax_loss(loss, dense, batch.targets,
+                                      MatrixView<double>(expected.data(), rows, classes));
+
+    // Transposed, spread out, and upside down.
+    const auto r = static_cast<std::ptrdiff_t>(rows);
+    const auto c = static_cast<std::ptrdiff_t>(classes);
+    const std::pair<std::ptrdiff_t, std::ptrdiff_t> layouts[] = {{1, r}, {3 * c, 3}, {2 * c, 1}};
+    for (const auto& [row_stride, col_stride] : layouts) {
+      std::vector<double> space(6 * rows * classes, -7.0);
+      std::vector<double> out(6 * rows * classes, -7.0);
+      const MatrixView<double> logits(space.data(), rows, classes, row_stride, col_stride);
+      const MatrixView<double> gradient(out.data(), rows, classes, row_stride, col_stride);
+      for (std::size_t i = 0; i < rows; ++i) {
+        for (std::size_t k = 0; k < classes; ++k) logits(i, k) = dense(i, k);
+      }
+      EXPECT_EQ(softmax_loss(loss, MatrixView<const double>(logits), batch.targets, gradient),
+                value);
+      EXPECT_EQ(softmax_loss(loss, MatrixView<const double>(logits), batch.targets), value);
+      std::size_t untouched = 0;
+      for (const double x : out) untouched += x == -7.0 ? 1 : 0;
+      EXPECT_EQ(untouched, out.size() - rows * classes);
+      for (std::size_t i = 0; i < rows; ++i) {
+        for (std::size_t k = 0; k < classes; ++k) {
+          ASSERT_EQ(gradient(i, k), expected[i * classes + k]);
+        }
+      }
+    }
+  }
+}
+
+TEST(SoftmaxLoss, DoesNotDependOnThreads) {
+  std::mt19937_64 random(7);
+  const Batch batch = make_batch(5000, 7, random);
+  const SoftmaxLoss<Focal, MeanByWeight> loss;
+  const Result<double> serial = run<double>(loss, batch, detail::cpu());
+  const auto threads = [](std::size_t blocks, const auto& f) {
+    std::vector<std::thread> running;
+    for (std::size_t block = blocks; block-- > 0;) running.emplace_back([&f, block] { f(block); });
+    for (std::thread& thread : running) thread.join();
+  };
+  const std::vector<double> scales = coefficients(
+      loss.reduction, denominators(loss, batch.targets, batch.classes, batch.attributes()));
+  std::vector<double> gradient(batch.logits.size());
+  const Partial partial =
+      evaluate(loss, MatrixView<const double>(batch.logits.data(), batch.rows, batch.classes),
+               batch.targets, std::span<const double>(scales),
+               LossOutputs<double>{{gradient.data(), batch.rows, batch.classes}, {}},
+               batch.attributes(), threads);
+  EXPECT_EQ(finish(loss, partial, scales), serial.value);
+  EXPECT_EQ(gradient, serial.gradient);
+}
+
+TEST(SoftmaxLoss, RowLossesAreThoseOfTheDefinition) {
+  std::mt19937_64 random(8);
+  const Batch batch = make_batch(30, 4, random);
+  const auto loss = make_loss(21, 4, random, Focal{}, MeanByCount{});
+  std::vector<double> rows(30);
+  const std::vector<double> scales = {1.0};
+  evaluate(loss, MatrixView<const double>(batch.logits.data(), 30, 4), batch.targets,
+           std::span<const double>(scales), LossOutputs<double>{{}, rows}, batch.attributes());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_NEAR(rows[i], testing::reference_row_loss(loss, batch, batch.logits, i), 1e-13);
+  }
+}
+
+template <class T>
+double loss_of(const std::vector<T>& logits, const std::vector<int>& targets,
+               std::vector<T>* gradient = nullptr, EmptyBatch empty = EmptyBatch::kZero) {
+  SoftmaxLoss<> loss;
+  loss.empty_batch = empty;
+  const std::size_t classes = targets.empty() ? 2 : logits.size() / targets.size();
+  if (gradient != nullptr) gradient->assign(logits.size(), T(-7));
+  return softmax_loss(loss, MatrixView<const T>(logits.data(), targets.size(), classes), targets,
+                      gradient == nullptr
+                          ? MatrixView<T>{}
+                          : MatrixView<T>(gradient->data(), targets.size(), classes));
+}
+
+TEST(SoftmaxLossEdge, EmptyAndIgnoredBatches) {
+  EXPECT_EQ(loss_of<float>({}, {}), 0.0);
+  EXPECT_TRUE(std::isnan(loss_of<float>({}, {}, nullptr, EmptyBatch::kNaN)));
+  std::vector<float> gradient;
+  EXPECT_EQ(loss_of<float>({1, NAN, 3, INFINITY}, {-100, -100}, &gradient), 0.0);
+  EXPECT_EQ(gradient, (std::vector<float>{0, 0, 0, 0}));
+  EXPECT_TRUE(std::isnan(loss_of<float>({1, 2}, {-100}, nullptr, EmptyBatch::kNaN)));
+}
+
+TEST(SoftmaxLossEdge, ZeroTotalWeight) {
+  SoftmaxLoss<CrossEntropy, MeanByWeight> loss;
+  loss.class_weights = {0.0, 1.0};
+  const std::vector<double> logits = {1, 2};
+  std::vector<double> gradient(2, -7.0);
+  const auto call = [&] {
+    return softmax_loss(loss, MatrixView<const double>(logits.data(), 1, 2), std::vector<int>{0},
+                        MatrixView<double>(gradient.data(), 1, 2));
+  };
+  EXPECT_EQ(call(), 0.0);
+  EXPECT_EQ(gradient, (std::vector<double>{0, 0}));
+  loss.empty_batch = EmptyBatch::kNaN;
+  EXPECT_TRUE(std::isnan(call()));
+}
+
+TEST(SoftmaxLossEdge, ASingleClassHasNoLoss) {
+  std::vector<double> gradient;
+  EXPECT_EQ(loss_of<double>({3, -1e4}, {0, 0}, &gradient), 0.0);
+  EXPECT_EQ(gradient, (std::vector<double>{0, 0}));
+}
+
+TEST(SoftmaxLossEdge, HugeLogits) {
+  for (const std::size_t classes : {2, 40}) {
+    std::vector<double> logits(classes, 0.0);
+    std::vector<double> gradient;
+    logits[0] = 1e4;
+    EXPECT_EQ(loss_of<double>(logits, {0}, &gradient), 0.0);
+    EXPECT_EQ(gradient[0], 0.0);
+    EXPECT_EQ(loss_of<double>(logits, {1}, &gradient), 1e4);
+    EXPECT_EQ(gradient[0], 1.0);
+    EXPECT_EQ(gradient[1], -1.0);
+  }
+}
+
+TEST(SoftmaxLossEdge, InfiniteLogits) {
+  for (const std::size_t classes : {3, 40}) {
+    std::vector<double> logits(classes, 1.0);
+    std::vector<double> gradient;
+    logits[2] = -kInfinity;  // a class that cannot be: the loss is that of the others
+    EXPECT_NEAR(loss_of<double>(logits, {0}, &gradient), std::log(static_cast<double>(classes - 1)),
+                1e-15);
+    EXPECT_EQ(gradient[2], 0.0);
+    EXPECT_EQ(loss_of<double>(logits, {2}), kInfinity);
+    logits[2] = kInfinity;
+    EXPECT_TRUE(std::isnan(loss_of<double>(logits, {0})));
+    logits[2] = std::numeric_limits<double>::quiet_NaN();
+    EXPECT_TRUE(std::isnan(loss_of<double>(logits, {0}, &gradient)));
+    EXPECT_TRUE(std::isnan(gradient[0]));
+  }
+}
+
+TEST(SoftmaxLossEdge, SmallComplementsKeepTheirBits) {
+  // ln(1 + e^-40) is far below epsilon, yet the loss and the slope at the other class have all
+  // digits.
+  for (const std::size_t classes : {2, 20}) {
+    std::vector<double> logits(classes, -1e4);
+    logits[0] = 40;
+    logits[1] = 0;
+    std::vector<double> gradient;
+    const double expected = std::log1p(std::exp(-40.0));
+    EXPECT_NEAR(loss_of<double>(logits, {0}, &gradient) / expected, 1, classes == 2 ? 1e-14 : 1);
+    EXPECT_NEAR(gradient[1] / std::exp(-40.0), 1, 1e-14);
+  }
+}
+
+TEST(SoftmaxLossErrors, NameWhatIsWrong) {
+  const std::vector<double> logits(6, 0.0);
+  const std::vector<int> targets = {0, 2};
+  std::vector<double> gradient(6, -7.0);
+  SoftmaxLoss<> loss;
+  const auto call = [&] {
+    return error_of([&] {
+      softmax_loss(loss, MatrixView<const double>(logits.data(), 2, 3), targets,
+                   MatrixView<double>(gradient.data(), 2, 3));
+    });
+  };
+  loss.class_weights = {1, 2};
+  EXPECT_EQ(call(), "softmax_loss(): class_weights.size() = 2, expected 3 (classes)");
+  loss.class_weights = {1, 2, -0.5};
+  EXPECT_EQ(call(), "softmax_loss(): class_weights[2] = -0.5, expected a finite number >= 0");
+  loss.class_weights.clear();
+  loss.label_smoothing = 1.5;
+  EXPECT_EQ(call(), "softmax_loss(): label_smoothing = 1.5, expected a number in [0, 1]");
+  loss.label_smoothing = 0;
+  loss.logit_terms.shift = {0, kInfinity, 0};
+  EXPECT_EQ(call(), "softmax_loss(): logit_terms.shift[1] = inf, expected a finite number");
+  EXPECT_EQ(gradient, std::vector<double>(6, -7.0)) << "something was written";
+}
+
+TEST(SoftmaxLossErrors, NameTheTarget) {
+  const std::vector<double> logits(6, 0.0);
+  const auto call = [&](const std::vector<int>& targets, const RowAttributes& rows) {
+    return error_of([&] {
+      softmax_loss(SoftmaxLoss<>{}, MatrixView<const double>(logits.data(), 2, 3), targets,
+                   MatrixView<double>{}, rows);
+    });
+  };
+  EXPECT_EQ(call({0, 3}, {}),
+            "softmax_loss(): targets[1] = 3, expected a class in [0, 3) or the ignore index -100");
+  EXPECT_EQ(call({-1, 0}, {}),
+            "softmax_loss(): targets[0] = -1, expected a class in [0, 3) or the ignore index -100");
+  EXPECT_EQ(call({0}, {}), "softmax_loss(): targets.size() = 1, expected 2 (rows of logits)");
+  const std::vector<double> weights = {1.0, std::numeric_limits<double>::quiet_NaN()};
+  EXPECT_EQ(call({0, 1}, {weights, {}}),
+            "softmax_loss(): sample_weights[1] = nan, expected a finite number >= 0");
+}
+
+}  // namespace
+}  // namespace equipoise
