@@ -1,0 +1,237 @@
+#include "equipoise/weights.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "tests/support/errors.h"
+
+namespace equipoise {
+namespace {
+
+using testing::error_of;
+
+static_assert(WeightPolicy<Uniform> && WeightPolicy<InverseFrequency> && WeightPolicy<Balanced> &&
+              WeightPolicy<Power> && WeightPolicy<EffectiveNumber> &&
+              WeightPolicy<MedianFrequency> && WeightPolicy<Logarithmic> &&
+              WeightPolicy<Explicit> && WeightPolicy<Cost>);
+
+constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+constexpr WeightOptions kRaw{.normalize = Normalize::kNone};
+
+void expect_near(const std::vector<double>& actual, const std::vector<double>& expected) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t c = 0; c < expected.size(); ++c) {
+    EXPECT_NEAR(actual[c], expected[c], 8 * kEpsilon * std::fabs(expected[c])) << "class " << c;
+  }
+}
+
+// Counts 4, 1, 16: by hand.
+TEST(Policies, EqualTheHandComputedWeights) {
+  const ClassCounts counts{4, 1, 16};
+  expect_near(class_weights(counts, Uniform{}, kRaw), {1, 1, 1});
+  expect_near(class_weights(counts, InverseFrequency{}, kRaw), {0.25, 1, 0.0625});
+  expect_near(class_weights(counts, Balanced{}, kRaw), {1.75, 7, 0.4375});
+  expect_near(class_weights(counts, Power{}, kRaw), {0.5, 1, 0.25});
+  expect_near(class_weights(counts, Power{2}, kRaw), {1.0 / 16, 1, 1.0 / 256});
+  expect_near(class_weights(counts, EffectiveNumber{0.5}, kRaw),
+              {0.5 / (1 - 1.0 / 16), 1, 0.5 / (1 - 1.0 / 65536)});
+  expect_near(class_weights(counts, MedianFrequency{}, kRaw), {1, 4, 0.25});
+  expect_near(
+      class_weights(counts, Logarithmic{1.5}, kRaw),
+      {1 / std::log(1.5 + 4.0 / 21), 1 / std::log(1.5 + 1.0 / 21), 1 / std::log(1.5 + 16.0 / 21)});
+  expect_near(class_weights(counts, Explicit{{3, 0, 5}}, kRaw), {3, 0, 5});
+  expect_near(class_weights(counts, Cost{{10, 1, 2}}, kRaw), {10, 1, 2});
+}
+
+TEST(Balanced, DividesByTheClassesThatAreThere) {
+  expect_near(class_weights(ClassCounts{6, 0, 2}, Balanced{},
+                            {.normalize = Normalize::kNone, .empty = EmptyClass::kZero}),
+              {8.0 / 12, 0, 2});
+}
+
+TEST(EffectiveNumber, HasItsLimits) {
+  const ClassCounts counts{1, 50, 7000};
+  expect_near(class_weights(counts, EffectiveNumber{0}, kRaw), {1, 1, 1});
+  expect_near(class_weights(counts, EffectiveNumber{1}, kRaw), {1, 1.0 / 50, 1.0 / 7000});
+  // Just below 1 the formula must not cancel: 1 - beta^n = n (1 - beta) (1 - (n - 1)(1 - beta) / 2
+  // ...).
+  const double rest = std::ldexp(1.0, -40);
+  for (const double n : {1.0, 50.0, 7000.0}) {
+    const double weight = class_weights(ClassCounts{n}, EffectiveNumber{1 - rest}, kRaw)[0];
+    EXPECT_NEAR(weight * n, 1 + (n - 1) * rest / 2, 4 * kEpsilon);
+  }
+  EXPECT_EQ(EffectiveNumber::from_volume(1000).beta, 1 - 1.0 / 1000);
+  EXPECT_EQ(EffectiveNumber::from_volume(1).beta, 0.0);
+  EXPECT_EQ(EffectiveNumber::from_volume(std::numeric_limits<double>::infinity()).beta, 1.0);
+}
+
+TEST(MedianFrequency, UsesTheSequencesThatContainTheClass) {
+  // Sequences 0 0 1 and 0 2: f = 3/5, 1/3, 1/2; their median is 1/2.
+  const ClassCounts counts =
+      count_sequences(std::vector<int>{0, 0, 1, 0, 2}, std::vector<int>{0, 3, 5}, 3);
+  expect_near(class_weights(counts, MedianFrequency{}, kRaw), {0.5 / 0.6, 1.5, 1});
+}
+
+std::vector<double> random_counts(std::mt19937_64& random) {
+  std::vector<double> counts(2 + random() % 10);
+  for (double& n : counts) n = static_cast<double>(1 + random() % 10000);
+  return counts;
+}
+
+TEST(Normalize, GivesWhatItSays) {
+  std::mt19937_64 random(1);
+  for (int repeat = 0; repeat < 500; ++repeat) {
+    const std::vector<double> values = random_counts(random);
+    const ClassCounts counts{std::span<const double>(values)};
+    const double classes = static_cast<double>(values.size());
+    const auto weights = [&](Normalize normalize) {
+      return class_weights(counts, Power{0.7}, {.normalize = normalize});
+    };
+    const auto sum = [](const std::vector<double>& w) {
+      return std::accumulate(w.begin(), w.end(), 0.0);
+    };
+    const double bound = 20 * kEpsilon;
+    EXPECT_NEAR(sum(weights(Normalize::kMeanOne)) / classes, 1, bound);
+    EXPECT_NEAR(sum(weights(Normalize::kSumToClasses)) / classes, 1, bound);
+    const std::vector<double> w = weights(Normalize::kMeanOneOverSamples);
+    EXPECT_NEAR(std::inner_product(w.begin(), w.end(), values.begin(), 0.0) / counts.total(), 1,
+                bound);
+    const std::vector<double> least = weights(Normalize::kMinOne);
+    EXPECT_NEAR(*std::min_element(least.begin(), least.end()), 1, bound);
+  }
+}
+
+TEST(ClassWeights, AreEquivariantAndScaleFree) {
+  std::mt19937_64 random(2);
+  for (int repeat = 0; repeat < 200; ++repeat) {
+    std::vector<double> values = random_counts(random);
+    std::vector<double> scaled = values;
+    for (double& n : scaled) n *= 8;
+    const auto all = [](const std::vector<double>& v) {
+      const ClassCounts counts{std::span<const double>(v)};
+      std::vector<std::vector<double>> weights = {
+          class_weights(counts, InverseFrequency{}), class_weights(counts, Balanced{}),
+          class_weights(counts, Power{0.3}), class_weights(counts, MedianFrequency{}),
+          class_weights(counts, Logarithmic{})};
+      return weights;
+    };
+    const auto original = all(values);
+    const auto rescaled = all(scaled);
+    std::vector<double> reversed(values.rbegin(), values.rend());
+    const auto mirrored = all(reversed);
+    for (std::size_t policy = 0; policy < original.size(); ++policy) {
+      for (std::size_t c = 0; c < values.size(); ++c) {
+        const double w = original[policy][c];
+        EXPECT_NEAR(rescaled[policy][c], w, 50 * kEpsilon * w);
+        EXPECT_NEAR(mirrored[policy][values.size() - 1 - c], w, 50 * kEpsilon * w);
+      }
+    }
+  }
+}
+
+TEST(ClassWeights, AreClipped) {
+  const ClassCounts counts{1000, 10, 1};
+  // Balanced: 1011/3 = 337 over counts: .337, 33.7, 337.
+  expect_near(
+      class_weights(counts, Balanced{}, {.normalize = Normalize::kNone, .min = 0.5, .max = 50}),
+      {0.5, 33.7, 50});
+  std::mt19937_64 random(3);
+  for (int repeat = 0; repeat < 500; ++repeat) {
+    const std::vector<double> values = random_counts(random);
+    const WeightOptions options{.min = 0.2, .max = 3};
+    for (const double w :
+         class_weights(ClassCounts{std::span<const double>(values)}, Balanced{}, options)) {
+      EXPECT_GE(w, options.min);
+      EXPECT_LE(w, options.max);
+    }
+  }
+}
+
+TEST(EmptyClass, HasItsRule) {
+  const ClassCounts counts{4, 0, 1};
+  const auto weights = [&](EmptyClass empty) {
+    return class_weights(counts, InverseFrequency{},
+                         {.normalize = Normalize::kNone, .empty = empty});
+  };
+  expect_near(weights(EmptyClass::kZero), {0.25, 0, 1});
+  expect_near(weights(EmptyClass::kOne), {0.25, 1, 1});
+  expect_near(weights(EmptyClass::kLargest), {0.25, 1, 1});
+  EXPECT_EQ(
+      error_of([&] { weights(EmptyClass::kError); }),
+      "class_weights(): counts[1] = 0, expected > 0, or options.empty or options.smoothing to "
+      "say what it weighs");
+  expect_near(
+      class_weights(counts, InverseFrequency{}, {.normalize = Normalize::kNone, .smoothing = 1}),
+      {0.2, 1, 0.5});
+  expect_near(class_weights(counts, Explicit{{1, 2, 3}}, kRaw), {1, 2, 3});
+}
+
+TEST(EmptyClass, AllOfThemGiveNoNaN) {
+  for (const EmptyClass empty : {EmptyClass::kZero, EmptyClass::kOne, EmptyClass::kLargest}) {
+    const double expected = empty == EmptyClass::kOne ? 1 : 0;
+    for (const Normalize normalize :
+         {Normalize::kNone, Normalize::kMeanOne, Normalize::kSumToClasses,
+          Normalize::kMeanOneOverSamples, Normalize::kMinOne}) {
+      expect_near(
+          class_weights(ClassCounts{0, 0}, Balanced{}, {.normalize = normalize, .empty = empty}),
+          {expected, expected});
+    }
+  }
+}
+
+TEST(SampleWeights, AreThoseOfTheClass) {
+  const std::vector<double> weights = {0.5, 2.0};
+  EXPECT_EQ(sample_weights(std::vector<int>{1, 0, -100, 1}, weights, -100),
+            (std::vector<double>{2, 0.5, 0, 2}));
+  EXPECT_EQ(error_of([&] {
+              sample_weights(std::vector<int>{0, 2}, weights);
+            }),
+            "sample_weights(): labels[1] = 2, expected a class in [0, 2)");
+}
+
+TEST(PosWeight, IsTheOddsAgainstTheLabel) {
+  const ClassCounts positives{25, 50, 100, 1};
+  expect_near(pos_weight(positives, 100), {3, 1, 0, 99});
+  expect_near(pos_weight(positives, 100, {.exponent = 0.5, .max = 5}), {std::sqrt(3.0), 1, 0, 5});
+  expect_near(pos_weight(ClassCounts{0, 20}, 100, {.empty = EmptyClass::kLargest}), {4, 4});
+  expect_near(pos_weight(ClassCounts{0, 20}, 100, {.empty = EmptyClass::kZero}), {0, 4});
+  EXPECT_EQ(error_of([&] {
+              pos_weight(ClassCounts{3, 0}, 10);
+            }),
+            "pos_weight(): positives[1] = 0, expected > 0, or options.empty to say what the label "
+            "weighs");
+  EXPECT_EQ(error_of([&] {
+              pos_weight(ClassCounts{3, 11}, 10);
+            }),
+            "pos_weight(): positives[1] = 11, expected at most rows = 10");
+}
+
+TEST(WeightErrors, NameWhatIsWrong) {
+  const ClassCounts counts{4, 1};
+  EXPECT_EQ(error_of([&] { class_weights(ClassCounts{}, Uniform{}); }),
+            "CountSummary(): counts.classes() = 0, expected at least 1");
+  EXPECT_EQ(error_of([&] {
+              class_weights(counts, Explicit{{1, 2, 3}});
+            }),
+            "Explicit(): weights.size() = 3, expected 2 (classes)");
+  EXPECT_EQ(error_of([&] {
+              class_weights(counts, Explicit{{1, -2}});
+            }),
+            "class_weights(): policy[1] = -2, expected a finite number >= 0");
+  EXPECT_EQ(error_of([&] { class_weights(counts, EffectiveNumber{1.5}); }),
+            "EffectiveNumber(): beta = 1.5, expected a number in [0, 1]");
+  EXPECT_EQ(error_of([&] { class_weights(counts, Uniform{}, {.min = 2, .max = 1}); }),
+            "class_weights(): options.max = 1, expected at least options.min = 2");
+  EXPECT_EQ(error_of([&] { class_weights(counts, Uniform{}, {.smoothing = -1}); }),
+            "CountSummary(): smoothing = -1, expected a finite number >= 0");
+}
+
+}  // namespace
+}  // namespace equipoise
