@@ -1,73 +1,92 @@
 #!/usr/bin/env bash
-# Brings the data sets of the demos, checked against tools/data.sha256.
+# Brings the demos' data sets, each file checked against tools/data.sha256.
 #
-#   tools/fetch_data.sh [--dir DIR] [sentiment|ner|qa|all]     default: sentiment, into data/
+#   tools/fetch_data.sh [--dir DIR] [sentiment|ner|qa|all]     by default sentiment, into data/
 #
-# They come from their public homes; with EQUIPOISE_DATA_MIRROR=DIR they are copied from a folder that is
-# laid out as the list is. A file is moved to its place once its checksum is right, not before. Licences:
-# GoEmotions, WNUT-17, BTC, AfriQA CC BY 4.0; MLQA CC BY-SA 3.0; TyDi QA Apache-2.0.
+# They come from their public homes, or from the directory EQUIPOISE_DATA_MIRROR, which is laid out as the
+# list is. A file appears in its place only when it is complete and its checksum is right; one that is there
+# already and right is not fetched again.
+#
+#   sentiment/goemotions   CC BY 4.0      Demszky et al. 2020, "GoEmotions: A Dataset of Fine-Grained Emotions"
+#   ner/wnut17             CC BY 4.0      Derczynski et al. 2017, "Results of the WNUT2017 Shared Task"
+#   ner/btc                CC BY 4.0      Derczynski et al. 2016, "Broad Twitter Corpus"
+#   qa/afriqa              CC BY 4.0      Ogundepo et al. 2023, "AfriQA"
+#   qa/mlqa                CC BY-SA 3.0   Lewis et al. 2020, "MLQA"
+#   qa/tydiqa_goldp        Apache-2.0     Clark et al. 2020, "TyDi QA"
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
-dir=$here/../data
-wanted=sentiment
+tools=$(cd "$(dirname "$0")" && pwd)
+destination=$tools/../data
+selection=sentiment/
+
 usage() {
-  echo "usage: $0 [--dir DIR] [sentiment|ner|qa|all]" >&2
+  echo "usage: tools/fetch_data.sh [--dir DIR] [sentiment|ner|qa|all]" >&2
   exit 2
 }
+fail() {
+  echo "fetch_data: $*" >&2
+  exit 1
+}
+
 while [ $# -gt 0 ]; do
-  case "$1" in
+  case $1 in
     --dir)
       [ $# -ge 2 ] || usage
-      dir=$2
+      destination=$2
       shift
       ;;
-    sentiment | ner | qa | all) wanted=$1 ;;
+    sentiment | ner | qa) selection=$1/ ;;
+    all) selection="" ;;
     *) usage ;;
   esac
   shift
 done
-[ "$wanted" = all ] && wanted=""
 
-# The public address of a file of the list.
+# The public address of a file in the list: a repository, a commit, a path.
 address() {
-  local host=https://raw.githubusercontent.com name=${1##*/} language
-  case "$1" in
+  local file=${1##*/} source
+  case $1 in
     sentiment/goemotions/*)
-      echo "$host/monologg/GoEmotions-pytorch/b75f9d3a8b76bc1060687925b04ca98a1b8ea66b/data/original/$name" ;;
+      source=monologg/GoEmotions-pytorch/b75f9d3a8b76bc1060687925b04ca98a1b8ea66b/data/original ;;
     ner/wnut17/*)
-      echo "$host/leondz/emerging_entities_17/e52a2d2a71ac1a051ca2d532eef28653c5c02603/$name" ;;
+      source=leondz/emerging_entities_17/e52a2d2a71ac1a051ca2d532eef28653c5c02603 ;;
     ner/btc/*)
-      echo "$host/GateNLP/broad_twitter_corpus/0c45ef7b1924a6b8115bceab388781590b1b553a/$name" ;;
-    qa/afriqa/*)
-      language=$(echo "$name" | cut -d. -f3)
-      echo "$host/masakhane-io/afriqa/5c29933753692c28773c34ac1f68482007f1d2bb/data/queries/$language/$name" ;;
+      source=GateNLP/broad_twitter_corpus/0c45ef7b1924a6b8115bceab388781590b1b553a ;;
+    qa/afriqa/*) # queries.afriqa.<language>.<pivot>.<split>.json
+      source=masakhane-io/afriqa/5c29933753692c28773c34ac1f68482007f1d2bb/data/queries/$(cut -d. -f3 <<< "$file") ;;
     qa/mlqa/*)
-      echo "$host/wuhjie/few_shots_that_matters_wu/6bfe6324e428ec21a777b5543cd8e50ec82dcb3c/data/mlqa/MLQA_V1/dev/$name" ;;
+      source=wuhjie/few_shots_that_matters_wu/6bfe6324e428ec21a777b5543cd8e50ec82dcb3c/data/mlqa/MLQA_V1/dev ;;
     qa/tydiqa_goldp/*)
-      echo "$host/wuhjie/few_shots_that_matters_wu/6bfe6324e428ec21a777b5543cd8e50ec82dcb3c/data/tydiqa/tydiqa-goldp-v1.1-train/$name" ;;
+      source=wuhjie/few_shots_that_matters_wu/6bfe6324e428ec21a777b5543cd8e50ec82dcb3c/data/tydiqa/tydiqa-goldp-v1.1-train ;;
+    *) fail "$1: no address is known for it" ;;
   esac
+  echo "https://raw.githubusercontent.com/$source/$file"
 }
 
-right() { [ -f "$2" ] && [ "$(sha256sum < "$2" | cut -d' ' -f1)" = "$1" ]; }
+has_checksum() { # FILE SHA256
+  [ -f "$1" ] && sha256sum --check --status <<< "$2  $1"
+}
 
-while read -r sum path; do
-  case "$path" in "$wanted"*) ;; *) continue ;; esac
-  file=$dir/$path
-  if right "$sum" "$file"; then continue; fi
-  mkdir -p "$(dirname "$file")"
-  new=$file.part
+part=""
+trap 'rm -f "$part"' EXIT
+
+while read -r checksum path; do
+  [[ $path == "$selection"* ]] || continue
+  file=$destination/$path
+  if has_checksum "$file" "$checksum"; then continue; fi
+
+  mkdir -p "${file%/*}"
+  part=$(mktemp "${file%/*}/.fetch.XXXXXX")
   if [ -n "${EQUIPOISE_DATA_MIRROR:-}" ]; then
-    cp "$EQUIPOISE_DATA_MIRROR/$path" "$new"
+    source=$EQUIPOISE_DATA_MIRROR/$path
+    cat "$source" > "$part" || fail "$source: cannot be read"
   else
-    curl --fail --silent --show-error --location --output "$new" "$(address "$path")"
+    source=$(address "$path")
+    curl --fail --silent --show-error --location --retry 3 --output "$part" "$source" < /dev/null ||
+      fail "$source: cannot be fetched"
   fi
-  if ! right "$sum" "$new"; then
-    rm -f "$new"
-    echo "fetch_data: $path: the checksum is not the one in tools/data.sha256" >&2
-    exit 1
-  fi
-  chmod u+w "$new"
-  mv "$new" "$file"
+  has_checksum "$part" "$checksum" || fail "$source: its checksum differs from the one in tools/data.sha256"
+  chmod 644 "$part"
+  mv "$part" "$file"
   echo "fetch_data: $path"
-done < "$here/data.sha256"
+done < "$tools/data.sha256"

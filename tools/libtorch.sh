@@ -1,34 +1,34 @@
 #!/usr/bin/env bash
-# Installs one LibTorch, as the `torch` package of PyPI, into a virtual environment of its own and prints
-# where it is:
+# Installs a version of LibTorch beside the system's and prints where it is.
 #
-#   tools/libtorch.sh 2.13.0      prints LIBTORCH=/.../torch
+#   tools/libtorch.sh 2.13.0                                         LIBTORCH=/.../torch
 #   env "$(tools/libtorch.sh 2.13.0)" bazel test --config=libtorch //...
 #
-# It lies below ${XDG_CACHE_HOME:-~/.cache}/equipoise; a second call finds it there.
+# It is Python's torch package in a virtual environment of its own, under ${XDG_CACHE_HOME:-~/.cache}/equipoise.
+# A second call finds it there. PYTHON names the interpreter, by default python3; pip obeys its own settings.
 set -euo pipefail
 
-if [ $# -ne 1 ]; then
-  echo "usage: $0 VERSION" >&2
+if [ $# -ne 1 ] || [[ ! $1 =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]]; then
+  echo "usage: tools/libtorch.sh VERSION, such as 2.13.0" >&2
   exit 2
 fi
 version=$1
-place=${XDG_CACHE_HOME:-$HOME/.cache}/equipoise/libtorch-$version
+environment=${XDG_CACHE_HOME:-$HOME/.cache}/equipoise/libtorch-$version
 
-find_torch() {
-  "$place/bin/python" -c '
-import importlib.util
-spec = importlib.util.find_spec("torch")
-print(spec.submodule_search_locations[0] if spec else "")' 2> /dev/null
+# Prints torch's folder, if this environment has the version asked for.
+installed_torch() {
+  "$environment/bin/python" - "$version" << 'PYTHON' 2> /dev/null
+import importlib.metadata, importlib.util, sys
+if importlib.metadata.version("torch").split("+")[0] != sys.argv[1]:
+    sys.exit(1)
+print(importlib.util.find_spec("torch").submodule_search_locations[0])
+PYTHON
 }
 
-torch=$(find_torch || true)
-if [ -z "$torch" ] || [ ! -e "$place/complete" ]; then
-  echo "libtorch: installing torch $version into $place" >&2
-  rm -rf "$place"
-  python3 -m venv "$place" >&2
-  "$place/bin/python" -m pip install --quiet --disable-pip-version-check "torch==$version" numpy >&2
-  torch=$(find_torch)
-  touch "$place/complete"
+if ! torch=$(installed_torch); then
+  echo "libtorch: installing torch $version into $environment" >&2
+  "${PYTHON:-python3}" -m venv --clear "$environment" >&2
+  "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "torch==$version" >&2
+  torch=$(installed_torch)
 fi
 echo "LIBTORCH=$torch"

@@ -1,59 +1,82 @@
 #!/usr/bin/env bash
-# Installs the packages that are missing, on Debian and Ubuntu, as root or with sudo.
+# Installs from apt what is missing to build, run and test this project.
 #
-#   tools/setup.sh            what `bazel run` and `bazel test //...` need
-#   tools/setup.sh develop    and what developers use besides
+#   tools/setup.sh             for `bazel run` and `bazel test`
+#   tools/setup.sh develop     and for developing: a second compiler, formatting, linting
+#   tools/setup.sh --print     only prints what is missing; exit code 1 if anything is
 #
-# Package lists: tools/packages-<role>.txt. Does nothing where nothing is missing.
+# The packages stand in tools/packages-ROLE.txt. Debian 12 has them all; on other Debians and on Ubuntu it
+# installs those that exist and says which do not. A second run finds nothing to do.
 set -euo pipefail
+cd "$(dirname "$0")"
 
-here=$(cd "$(dirname "$0")" && pwd)
-case "${1:-}" in
-  "") roles="run test" ;;
-  develop) roles="run test develop" ;;
-  *)
-    echo "usage: $0 [develop]" >&2
-    exit 2
-    ;;
-esac
+roles=(run test)
+print_only=false
+for argument in "$@"; do
+  case $argument in
+    develop) roles+=(develop) ;;
+    --print) print_only=true ;;
+    *)
+      echo "usage: tools/setup.sh [develop] [--print]" >&2
+      exit 2
+      ;;
+  esac
+done
 
-packages=$(for role in $roles; do sed 's/#.*//' "$here/packages-$role.txt"; done | xargs)
+say() { echo "setup: $*" >&2; }
 
-if ! command -v apt-get > /dev/null || ! command -v dpkg-query > /dev/null; then
-  echo "setup: this system has no apt-get. Install what these Debian packages hold, by their names here:" >&2
-  echo "  $packages" >&2
+mapfile -t wanted < <(for role in "${roles[@]}"; do grep -v -e '^#' -e '^$' "packages-$role.txt"; done)
+
+if ! command -v dpkg-query > /dev/null || ! command -v apt-get > /dev/null; then
+  say "this system has no apt. Install what these Debian packages contain:"
+  printf '  %s\n' "${wanted[@]}" >&2
   exit 1
 fi
 
-missing=""
-for package in $packages; do
-  state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null || true)
-  [ "$state" = installed ] || missing="$missing $package"
-done
-if [ -z "$missing" ]; then
-  echo "setup: nothing is missing"
+# dpkg-query fails when it does not know a package; then it lists the others all the same.
+installed=$(dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2> /dev/null |
+  sed -n 's/^installed //p' || true)
+mapfile -t missing < <(printf '%s\n' "${wanted[@]}" | grep -vxF -e "$installed" || true)
+
+if [ ${#missing[@]} -eq 0 ]; then
+  say "nothing is missing"
   exit 0
 fi
-
-as_root=""
-if [ "$(id -u)" -ne 0 ]; then
-  if ! command -v sudo > /dev/null; then
-    echo "setup: neither root nor sudo. As root, run:" >&2
-    echo "  apt-get install --no-install-recommends$missing" >&2
-    exit 1
-  fi
-  as_root=sudo
+if $print_only; then
+  printf '%s\n' "${missing[@]}"
+  exit 1
 fi
 
-echo "setup: installing$missing"
-$as_root apt-get update -q > /dev/null || echo "setup: apt-get update failed; trying with the lists at hand" >&2
-# shellcheck disable=SC2086  # a list of names
-if ! $as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -q --no-install-recommends $missing < /dev/null; then
-  echo "setup: apt-get could not install all of:$missing" >&2
-  echo "setup: these have no candidate here, so they must come from elsewhere:" >&2
-  for package in $missing; do
-    apt-cache show "$package" > /dev/null 2>&1 || echo "  $package" >&2
-  done
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo > /dev/null; then
+    say "installing needs root or sudo. As root, run:"
+    echo "  apt-get update && apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+
+say "installing ${missing[*]}"
+if ! "${as_root[@]}" apt-get update --quiet=2 < /dev/null; then
+  say "apt-get update failed; going on with the lists that are here"
+fi
+
+# Packages that this release does not have; the rest is installed all the same.
+available=()
+unavailable=()
+for package in "${missing[@]}"; do
+  if apt-cache show "$package" > /dev/null 2>&1; then available+=("$package"); else unavailable+=("$package"); fi
+done
+if [ ${#available[@]} -gt 0 ] &&
+  ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install --quiet --yes --no-install-recommends "${available[@]}" < /dev/null; then
+  say "apt-get could not install: ${available[*]}"
+  say "its messages are above; once that is mended, run this again, or: apt-get install ${available[*]}"
+  exit 1
+fi
+if [ ${#unavailable[@]} -gt 0 ]; then
+  say "apt has no package of these names here; install what they contain from elsewhere:"
+  printf '  %s\n' "${unavailable[@]}" >&2
   exit 1
 fi

@@ -9,9 +9,17 @@
 #include "equipoise/loss/modulator.h"
 #include "equipoise/loss/softmax.h"
 #include "equipoise/math.h"
+#include "equipoise/random.h"
 #include "equipoise/reduction.h"
+#include "equipoise/sampling/alias_table.h"
+#include "equipoise/sampling/class_sampler.h"
+#include "equipoise/sampling/quota.h"
+#include "equipoise/sampling/stream.h"
+#include "equipoise/sampling/weighted_sampler.h"
+#include "equipoise/splits.h"
 #include "equipoise/version.h"
 #include "equipoise/view.h"
+#include "equipoise/weights.h"
 // IWYU pragma: end_exports
 
 #endif  // EQUIPOISE_EQUIPOISE_H_

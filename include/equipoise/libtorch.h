@@ -6,6 +6,7 @@
 #include "equipoise/equipoise.h"
 #include "equipoise/libtorch/loss.h"
 #include "equipoise/libtorch/module.h"
+#include "equipoise/libtorch/sampler.h"
 #include "equipoise/libtorch/tensor_math.h"
 // IWYU pragma: end_exports
 

@@ -18,7 +18,7 @@ namespace detail {
 
 // Spelt out round by round: -O2 would leave a loop that waits for itself.
 template <std::uint32_t... kRound>
-constexpr std::array<std::uint32_t, 4> philox_rounds(
+constexpr EQUIPOISE_INLINE std::array<std::uint32_t, 4> philox_rounds(
     const std::array<std::uint32_t, 4>& counter, const std::array<std::uint32_t, 2>& key,
     std::integer_sequence<std::uint32_t, kRound...>) {
   std::uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
@@ -39,8 +39,8 @@ constexpr std::array<std::uint32_t, 4> philox_rounds(
 /// The Philox4x32-10 block function: 128 bits that are a bijection of `counter` for each `key`.
 /// Consecutive counters give independent, uniform words; it passes BigCrush.
 /// Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3". O(1).
-constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
-                                                  std::array<std::uint32_t, 2> key) {
+constexpr EQUIPOISE_INLINE std::array<std::uint32_t, 4> philox4x32(
+    std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
   return detail::philox_rounds(counter, key, std::make_integer_sequence<std::uint32_t, 10>());
 }
 
@@ -96,8 +96,9 @@ struct CounterRandom {
   std::uint64_t seed = 0;
 
   /// The 128 bits of a position, as two uniform 64-bit integers.
-  constexpr std::array<std::uint64_t, 2> block(std::uint64_t t, std::uint32_t purpose,
-                                               std::uint32_t attempt = 0) const {
+  constexpr EQUIPOISE_INLINE std::array<std::uint64_t, 2> block(std::uint64_t t,
+                                                                std::uint32_t purpose,
+                                                                std::uint32_t attempt = 0) const {
     const std::array<std::uint32_t, 4> words = philox4x32(
         {static_cast<std::uint32_t>(t), static_cast<std::uint32_t>(t >> 32), purpose, attempt},
         {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});

@@ -1,27 +1,59 @@
 #!/usr/bin/env bash
-# Uses the library as three kinds of strangers do: plain g++, CMake's find_package, a Bazel workspace.
+# Builds and runs the same small programs in three ways in which others use the library: by the compiler alone,
+# in a CMake project that finds an installed copy, in a Bazel workspace of its own.
+#
+# CXX: the compiler (g++). EIGEN_INCLUDE: Eigen's headers (/usr/include/eigen3). LIBTORCH: LibTorch's directory
+# (the system's); "none", or no LibTorch there, leaves its program out, and the output says so.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
-space=$(mktemp -d)
-trap 'rm -rf "$space"' EXIT
-compiler=${CXX:-g++}
+consumer=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$consumer/../.." && pwd)
+work=$(mktemp -d)
+# Bazel writes its outputs without permission to delete them.
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 
-"$compiler" -std=c++20 -I "$root/include" "$here/plain/core.cc" -o "$space/core"
-"$space/core"
-"$compiler" -std=c++20 -I "$root/include" -isystem /usr/include/eigen3 "$here/plain/eigen.cc" -o "$space/eigen"
-"$space/eigen"
-echo "consumer: plain $compiler builds and runs the core and the Eigen backend"
+say() { echo "consumer: $*"; }
 
-cmake -S "$root" -B "$space/build" -DCMAKE_INSTALL_PREFIX="$space/prefix" > "$space/log" || { cat "$space/log"; exit 1; }
-cmake --install "$space/build" > "$space/log" || { cat "$space/log"; exit 1; }
-cmake -S "$here/cmake" -B "$space/consumer" -DCMAKE_PREFIX_PATH="$space/prefix" > "$space/log" || { cat "$space/log"; exit 1; }
-cmake --build "$space/consumer" > "$space/log" || { cat "$space/log"; exit 1; }
-(cd "$space/consumer" && ctest --output-on-failure > "$space/log") || { cat "$space/log"; exit 1; }
-echo "consumer: find_package(equipoise) builds and runs the same from an installed copy"
+# Runs a command; its output is shown only if it fails.
+quietly() {
+  if ! "$@" > "$work/log" 2>&1; then
+    cat "$work/log" >&2
+    say "failed: $*"
+    exit 1
+  fi
+}
 
-(cd "$here/bazel" && bazel --output_user_root="$space/bazel" test //... > "$space/log" 2>&1) || { cat "$space/log"; exit 1; }
-(cd "$here/bazel" && bazel --output_user_root="$space/bazel" shutdown > /dev/null 2>&1) || true
-chmod -R u+w "$space/bazel"
-echo "consumer: a Bazel workspace builds and runs the same, and LibTorch's where there is one"
+# plain NAME OPTION...: compiles plain/NAME.cc, with the options after the source as linking wants them, and runs it.
+plain() {
+  quietly "${CXX:-g++}" -std=c++20 -I "$root/include" "$consumer/plain/$1.cc" "${@:2}" -o "$work/$1"
+  quietly "$work/$1"
+  say "plain ${CXX:-g++}: $1"
+}
+
+libtorch=${LIBTORCH:-/usr}
+api=$libtorch/include/torch/csrc/api/include
+
+plain core
+plain eigen -isystem "${EIGEN_INCLUDE:-/usr/include/eigen3}"
+if [ -d "$api" ]; then
+  options=(-isystem "$api" "-Wl,--no-as-needed" -ltorch -ltorch_cpu -lc10)
+  if [ "$libtorch" != /usr ]; then
+    options+=(-isystem "$libtorch/include" -L "$libtorch/lib" "-Wl,-rpath,$libtorch/lib")
+  fi
+  plain libtorch "${options[@]}"
+else
+  say "plain ${CXX:-g++}: no LibTorch in $libtorch, its program is left out"
+fi
+
+prefixes=$work/prefix
+if [ "$libtorch" != /usr ]; then prefixes="$prefixes;$libtorch"; fi
+quietly cmake -S "$root" -B "$work/build" -DCMAKE_INSTALL_PREFIX="$work/prefix"
+quietly cmake --install "$work/build"
+quietly cmake -S "$consumer/cmake" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefixes"
+quietly cmake --build "$work/cmake"
+quietly env -C "$work/cmake" ctest --output-on-failure
+say "CMake, find_package(equipoise): $(grep -oE '[0-9]+ tests? passed|[0-9]+% tests passed.*' "$work/log")"
+
+# --batch leaves no server behind.
+quietly env -C "$consumer/bazel" bazel --batch --output_user_root="$work/bazel" test //...
+say "Bazel, a workspace of its own: $(grep -E '^//' "$work/log" | sed 's/  */ /g' | paste -sd, | sed 's/,/, /g')"

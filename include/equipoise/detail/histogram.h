@@ -57,7 +57,8 @@ std::uint64_t scatter_labels(const L* begin, const L* end, std::uint64_t mask, s
 // As histogram(), for any number of classes.
 template <std::size_t kCopies, class L>
 HistogramTotals scatter_histogram(std::span<const L> labels, std::size_t classes,
-                                  std::optional<std::int64_t> ignore, std::uint64_t* counts) {
+                                  const std::optional<std::int64_t>& ignore,
+                                  std::uint64_t* counts) {
   const std::size_t size = std::bit_ceil(std::max<std::size_t>(classes, 1));
   const std::uint64_t mask = size - 1;
   std::vector<std::uint32_t> bins((size + 1) * kCopies);

@@ -146,9 +146,9 @@ class ClassSampler {
         const auto [first, second] = random_.block(t, detail::Purpose::kClassDraw, attempt);
         const detail::Scaled bucket = detail::scale(first, classes_);
         if (!detail::is_unbiased(bucket, classes_)) continue;
-        const AliasTable::Entry& entry = table_[bucket.integer];
         const std::uint64_t c =
-            bucket.fraction >> 32 < entry.threshold ? bucket.integer : entry.alias;
+            table_[bucket.integer].pick(static_cast<std::uint32_t>(bucket.integer),
+                                        static_cast<std::uint32_t>(bucket.fraction >> 32));
         const std::uint64_t size = starts_[c + 1] - starts_[c];
         const detail::Scaled row = detail::scale(second, size);
         if (detail::is_unbiased(row, size)) return starts_[c] + row.integer;

@@ -1,0 +1,9 @@
+"""Compiler options that several packages share."""
+
+# Kernels are many small functions that mean something only when inlined: at -O0, Bazel's default, the tests of
+# the numeric code run an order of magnitude longer than -O1 takes to compile. Only where no mode is asked for,
+# so that -c opt still is -O2 and -c dbg still is -O0.
+NUMERIC_TEST_COPTS = select({
+    "//bazel:fastbuild": ["-O1"],
+    "//conditions:default": [],
+})

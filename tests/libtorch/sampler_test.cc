@@ -1,0 +1,264 @@
+#include "equipoise/libtorch/sampler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/data/dataloader.h>
+#include <torch/data/datasets/base.h>
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "equipoise/sampling/class_sampler.h"
+#include "equipoise/sampling/weighted_sampler.h"
+
+namespace equipoise::libtorch {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A stream that shows its positions, without a fast way to fill a batch.
+struct Counting {
+  std::uint64_t size = 10;
+  std::size_t operator[](std::uint64_t t) const { return static_cast<std::size_t>(t); }
+  std::uint64_t seed() const { return 1; }
+  std::uint64_t epoch_size() const { return size; }
+  std::uint64_t fingerprint() const { return size; }
+};
+
+using Indices = std::vector<std::size_t>;
+
+// Rows are their own indices.
+struct Rows : torch::data::datasets::BatchDataset<Rows, Indices> {
+  Indices get_batch(c10::ArrayRef<std::size_t> indices) override { return indices.vec(); }
+  decltype(std::declval<torch::data::datasets::BatchDataset<Rows, Indices>>().size()) size()
+      const override {
+    return 100;
+  }
+};
+
+template <class S>
+auto make_loader(const StreamSampler<S>& sampler, std::size_t workers, bool ordered = true) {
+  return torch::data::make_data_loader(
+      Rows{}, sampler,
+      torch::data::DataLoaderOptions().batch_size(7).workers(workers).enforce_ordering(ordered));
+}
+
+// One loop over a loader, or its first batches.
+template <class Loader, class S>
+Indices loop(Loader& loader, const StreamSampler<S>& sampler, std::size_t most_batches = 1000) {
+  Indices seen;
+  std::size_t count = 0;
+  for (const Indices& batch : batches(loader, sampler)) {
+    seen.insert(seen.end(), batch.begin(), batch.end());
+    if (++count == most_batches) break;
+  }
+  return seen;
+}
+
+template <class S>
+std::string saved(const StreamSampler<S>& sampler) {
+  torch::serialize::OutputArchive archive;
+  sampler.save(archive);
+  std::stringstream stream;
+  archive.save_to(stream);
+  return stream.str();
+}
+
+template <class S>
+void restore(StreamSampler<S>& sampler, const std::string& text) {
+  std::stringstream stream(text);
+  torch::serialize::InputArchive archive;
+  archive.load_from(stream);
+  sampler.load(archive);
+}
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "no exception";
+}
+
+ClassSampler make_stream(std::uint64_t seed = 42, std::uint64_t epoch_size = 50,
+                         double last_proportion = 3) {
+  std::vector<std::int64_t> labels;
+  for (std::int64_t i = 0; i < 100; ++i) labels.push_back(i % 10 == 0 ? 1 : 0);
+  return ClassSampler(labels, std::vector<double>{1, last_proportion}, seed,
+                      {.mode = SamplingMode::kExactQuota, .epoch_size = epoch_size, .window = 14});
+}
+
+TEST(StreamSamplerTest, LoopsAreConsecutiveEpochs) {
+  const ClassSampler stream = make_stream();
+  for (const std::size_t workers : {0u, 1u, 2u}) {
+    const StreamSampler<ClassSampler> sampler(stream);
+    auto loader = make_loader(sampler, workers);
+    for (std::uint64_t epoch = 0; epoch < 3; ++epoch) {
+      const Indices seen = loop(loader, sampler);
+      ASSERT_EQ(seen.size(), 50u);
+      for (std::uint64_t i = 0; i < 50; ++i) ASSERT_EQ(seen[i], stream[epoch * 50 + i]);
+      EXPECT_EQ(sampler.epoch(), epoch);
+    }
+  }
+}
+
+TEST(StreamSamplerTest, RestoredItGoesOnWhereItWasLeft) {
+  const StreamSampler<ClassSampler> reference(make_stream());
+  auto reference_loader = make_loader(reference, 0);
+  Indices whole;
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    const Indices seen = loop(reference_loader, reference);
+    whole.insert(whole.end(), seen.begin(), seen.end());
+  }
+  for (const std::size_t workers : {0u, 2u}) {
+    for (std::size_t stop = 1; stop <= 8; ++stop) {  // 8 batches are an epoch
+      const StreamSampler<ClassSampler> first(make_stream());
+      auto loader = make_loader(first, workers);
+      Indices seen = loop(loader, first);
+      const Indices part = loop(loader, first, stop);  // the loader has fetched more
+      seen.insert(seen.end(), part.begin(), part.end());
+
+      StreamSampler<ClassSampler> second(make_stream());
+      restore(second, saved(first));
+      auto second_loader = make_loader(second, workers);
+      while (seen.size() < whole.size()) {
+        const Indices rest = loop(second_loader, second);
+        seen.insert(seen.end(), rest.begin(), rest.end());
+      }
+      EXPECT_EQ(seen, whole) << workers << " threads, " << stop << " batches";
+    }
+  }
+}
+
+TEST(StreamSamplerTest, AnAbandonedLoopIsTakenUpAgain) {
+  const StreamSampler<Counting> sampler(Counting{30});
+  auto loader = make_loader(sampler, 0);
+  EXPECT_EQ(loop(loader, sampler, 2).back(), 13u);
+  EXPECT_EQ(sampler.position(), 14u);
+  const Indices rest = loop(loader, sampler);
+  EXPECT_EQ(rest.front(), 14u);
+  EXPECT_EQ(rest.back(), 29u);
+  EXPECT_EQ(loop(loader, sampler).front(), 30u);
+}
+
+TEST(StreamSamplerTest, SetEpochReachesTheLoadersCopy) {
+  const ClassSampler stream = make_stream();
+  StreamSampler<ClassSampler> sampler(stream);
+  auto loader = make_loader(sampler, 2);
+  sampler.set_epoch(5);
+  const Indices seen = loop(loader, sampler);
+  ASSERT_EQ(seen.size(), 50u);
+  for (std::uint64_t i = 0; i < 50; ++i) EXPECT_EQ(seen[i], stream[250 + i]);
+  EXPECT_EQ(sampler.epoch(), 5u);
+}
+
+TEST(StreamSamplerTest, ShardsTakeEveryPositionOnce) {
+  for (const Tail tail : {Tail::kExtend, Tail::kDrop, Tail::kUneven}) {
+    for (std::uint64_t world = 1; world <= 12; ++world) {
+      std::multiset<std::size_t> seen;
+      for (std::uint64_t rank = 0; rank < world; ++rank) {
+        StreamSampler<Counting> sampler(Counting{}, Shard{rank, world}, tail);
+        for (int epoch = 0; epoch < 2; ++epoch) {
+          if (epoch > 0) sampler.reset();
+          std::uint64_t size = 0;
+          while (const auto batch = sampler.next(3)) {
+            seen.insert(batch->begin(), batch->end());
+            size += batch->size();
+          }
+          EXPECT_EQ(size, sampler.size());
+        }
+      }
+      const std::uint64_t span = tail == Tail::kUneven ? 10
+                                 : tail == Tail::kDrop ? 10 / world * world
+                                                       : (10 + world - 1) / world * world;
+      std::multiset<std::size_t> expected;
+      for (std::uint64_t epoch = 0; epoch < 2; ++epoch) {
+        for (std::uint64_t i = 0; i < span; ++i) {
+          expected.insert(epoch * (tail == Tail::kExtend ? span : 10) + i);
+        }
+      }
+      EXPECT_EQ(seen, expected) << world << " workers";
+    }
+  }
+}
+
+TEST(StreamSamplerTest, AnotherNumberOfWorkersMayContinue) {
+  std::multiset<std::size_t> seen;
+  std::string archive;
+  for (std::uint64_t rank = 0; rank < 2; ++rank) {
+    StreamSampler<Counting> sampler(Counting{20}, Shard{rank, 2});
+    const auto batch = *sampler.next(4);
+    seen.insert(batch.begin(), batch.end());
+    sampler.consume_batch();
+    archive = saved(sampler);
+  }
+  for (std::uint64_t rank = 0; rank < 5; ++rank) {
+    StreamSampler<Counting> sampler(Counting{20}, Shard{rank, 5});
+    restore(sampler, archive);
+    sampler.reset();
+    while (const auto batch = sampler.next(2)) seen.insert(batch->begin(), batch->end());
+  }
+  std::multiset<std::size_t> expected;  // 12 positions were left, which five workers make 15
+  for (std::size_t t = 0; t < 23; ++t) expected.insert(t);
+  EXPECT_EQ(seen, expected);
+}
+
+TEST(StreamSamplerTest, FastFillAndSingleDrawsAgree) {
+  const WeightedSampler stream(std::vector<double>{1, 0, 2, 5}, 8, {.epoch_size = 100});
+  StreamSampler<WeightedSampler> sampler(stream, Shard{1, 3});
+  const auto batch = *sampler.next(20);
+  for (std::uint64_t i = 0; i < 20; ++i) EXPECT_EQ(batch[i], stream[1 + 3 * i]);
+}
+
+TEST(StreamSamplerTest, ConsumeCountsThisWorkersIndices) {
+  StreamSampler<Counting> sampler(Counting{20}, Shard{0, 2});
+  ASSERT_TRUE(sampler.next(4));
+  ASSERT_TRUE(sampler.next(3));
+  sampler.consume(4);
+  EXPECT_EQ(sampler.position(), 8u);
+  EXPECT_EQ(message_of([&] { sampler.consume(4); }),
+            "StreamSampler::consume(): n = 4, expected at most 3 (issued and not yet consumed)");
+  sampler.consume_batch();
+  EXPECT_EQ(sampler.position(), 14u);
+  EXPECT_EQ(message_of([&] { sampler.consume_batch(); }),
+            "StreamSampler::consume_batch(): no batch is issued and not yet consumed");
+}
+
+TEST(StreamSamplerTest, LoadNamesWhatDiffers) {
+  const std::string archive = saved(StreamSampler<ClassSampler>(make_stream()));
+  const auto message = [&](const ClassSampler& stream) {
+    StreamSampler<ClassSampler> sampler(stream);
+    return message_of([&] { restore(sampler, archive); });
+  };
+  EXPECT_EQ(message(make_stream()), "no exception");
+  EXPECT_EQ(message(make_stream(43)),
+            "StreamSampler::load(): archive's seed = 42, expected 43 (the stream's)");
+  EXPECT_EQ(message(make_stream(42, 51)),
+            "StreamSampler::load(): archive's epoch_size = 50, expected 51 (the stream's)");
+  EXPECT_THAT(message(make_stream(42, 50, 4)),
+              HasSubstr("(the stream's: labels, weights or options are others)"));
+}
+
+TEST(StreamSamplerTest, RefusesWhatItCannotDo) {
+  EXPECT_EQ(message_of([] {
+              StreamSampler<Counting>(Counting{}, Shard{2, 2});
+            }),
+            "StreamSampler(): shard.rank = 2, expected a rank in [0, 2)");
+  StreamSampler<Counting> sampler(Counting{});
+  EXPECT_EQ(message_of([&] { sampler.reset(5); }),
+            "StreamSampler::reset(): new_size = 5, expected none: the stream fixes the size of an "
+            "epoch");
+  auto unordered = make_loader(sampler, 2, false);
+  EXPECT_EQ(message_of([&] { batches(unordered, sampler); }),
+            "batches(): loader.options().enforce_ordering = false, expected true, with more than "
+            "one thread");
+}
+
+}  // namespace
+}  // namespace equipoise::libtorch

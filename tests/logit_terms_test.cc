@@ -1,0 +1,113 @@
+#include "equipoise/logit_terms.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "tests/support/errors.h"
+
+namespace equipoise {
+namespace {
+
+using testing::error_of;
+
+static_assert(LogitTransform<Scale> && LogitTransform<LogitAdjustment> &&
+              LogitTransform<LdamMargin>);
+
+constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+
+double apply(const LogitTerms& terms, double z, std::size_t c, std::size_t y) {
+  const auto at = [c](const std::vector<double>& v, double none) {
+    return v.empty() ? none : v[c];
+  };
+  return at(terms.scale, 1) * z + at(terms.shift, 0) - (c == y ? at(terms.margin, 0) : 0);
+}
+
+TEST(LogitAdjustment, AddsTauTimesTheLogPrior) {
+  const LogitTerms terms = logit_terms(ClassCounts{6, 2}, LogitAdjustment{.tau = 0.5});
+  EXPECT_TRUE(terms.scale.empty() && terms.margin.empty());
+  EXPECT_NEAR(terms.shift[0], 0.5 * std::log(0.75), kEpsilon);
+  EXPECT_NEAR(terms.shift[1], 0.5 * std::log(0.25), kEpsilon);
+}
+
+TEST(LogitAdjustment, NeedsAPriorForEachClass) {
+  EXPECT_EQ(error_of([] {
+              logit_terms(ClassCounts{6, 0}, LogitAdjustment{});
+            }),
+            "LogitAdjustment(): counts[1] = 0, expected > 0; smoothing gives every class a prior");
+  const LogitTerms smoothed =
+      logit_terms(CountSummary(ClassCounts{6, 0}, /*smoothing=*/1), LogitAdjustment{});
+  EXPECT_NEAR(smoothed.shift[1], std::log(1.0 / 8), kEpsilon);
+}
+
+TEST(LdamMargin, GivesTheRarestClassTheLargestMargin) {
+  const LogitTerms terms =
+      logit_terms(ClassCounts{16, 1, 81}, LdamMargin{.max_margin = 0.5, .scale = 10});
+  EXPECT_EQ(terms.scale, (std::vector<double>{10, 10, 10}));
+  EXPECT_NEAR(terms.margin[0], 10 * 0.5 / 2, 8 * kEpsilon);
+  EXPECT_NEAR(terms.margin[1], 10 * 0.5, 8 * kEpsilon);
+  EXPECT_NEAR(terms.margin[2], 10 * 0.5 / 3, 8 * kEpsilon);
+}
+
+TEST(LogitTerms, EvaluationKeepsTheScaleAlone) {
+  const LogitTerms terms{{2, 3}, {1, 1}, {4, 4}};
+  EXPECT_EQ(terms.evaluation(), (LogitTerms{{2, 3}, {}, {}}));
+}
+
+TEST(LogitTerms, ThenIsOneAfterTheOtherAndAssociative) {
+  std::mt19937_64 random(1);
+  std::uniform_real_distribution<double> uniform(-2, 2);
+  for (int repeat = 0; repeat < 1000; ++repeat) {
+    const std::size_t classes = 1 + random() % 6;
+    const auto terms = [&] {
+      LogitTerms result;
+      for (std::vector<double>* v : {&result.scale, &result.shift, &result.margin}) {
+        if (random() % 3 == 0) continue;
+        for (std::size_t c = 0; c < classes; ++c) v->push_back(uniform(random));
+      }
+      return result;
+    };
+    const LogitTerms f = terms();
+    const LogitTerms g = terms();
+    const LogitTerms h = terms();
+    for (std::size_t c = 0; c < classes; ++c) {
+      const std::size_t y = random() % classes;
+      const double z = uniform(random);
+      // Values below 2^3 * 2 + 2^2 * 3 in magnitude, a handful of roundings.
+      EXPECT_NEAR(apply(f.then(g), z, c, y), apply(g, apply(f, z, c, y), c, y), 64 * kEpsilon);
+      EXPECT_NEAR(apply(f.then(g).then(h), z, c, y), apply(f.then(g.then(h)), z, c, y),
+                  128 * kEpsilon);
+    }
+  }
+}
+
+TEST(LogitTerms, ComposesTransformsFromLeftToRight) {
+  const ClassCounts counts{3, 1};
+  const LogitTerms terms = logit_terms(counts, LogitAdjustment{}, Scale{2});
+  EXPECT_EQ(terms.scale, (std::vector<double>{2, 2}));
+  EXPECT_NEAR(terms.shift[1], 2 * std::log(0.25), 4 * kEpsilon);
+  EXPECT_TRUE(logit_terms(counts).empty());
+}
+
+TEST(LogitTermErrors, NameWhatIsWrong) {
+  const ClassCounts counts{3, 1};
+  EXPECT_EQ(error_of([&] { logit_terms(counts, Scale{0}); }),
+            "Scale(): scale = 0, expected a finite number > 0");
+  EXPECT_EQ(error_of([&] { logit_terms(counts, LdamMargin{.max_margin = -1}); }),
+            "LdamMargin(): max_margin = -1, expected a finite number >= 0");
+  EXPECT_EQ(error_of([&] {
+              logit_terms(ClassCounts{0, 0}, LdamMargin{});
+            }),
+            "LdamMargin(): counts.total() = 0, expected > 0");
+  EXPECT_EQ(error_of([] {
+              LogitTerms{{1, 2}, {}, {}}.then(LogitTerms{{}, {1, 2, 3}, {}});
+            }),
+            "LogitTerms::then(): logit_terms.scale.size() = 2, expected 3 (classes)");
+}
+
+}  // namespace
+}  // namespace equipoise

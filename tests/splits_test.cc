@@ -1,0 +1,195 @@
+#include "equipoise/splits.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tests/support/statistics.h"
+
+namespace equipoise {
+namespace {
+
+using testing::chi_squared_p_value;
+using ::testing::ElementsAre;
+using testing::kImplausible;
+
+constexpr std::size_t kClasses = 6;
+
+// Up to 300 labels over six classes of very different sizes; some classes may be empty.
+std::vector<std::int64_t> generated_labels(std::uint64_t seed) {
+  const CounterRandom random{seed};
+  std::vector<std::int64_t> labels(10 + random.below(290, 0, 1));
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const double u = random.uniform(i, 2);
+    labels[i] = static_cast<std::int64_t>(u * u * u * u * kClasses);
+  }
+  return labels;
+}
+
+std::vector<double> counts_in(const std::vector<std::int64_t>& rows,
+                              const std::vector<std::int64_t>& labels) {
+  std::vector<double> counts(kClasses);
+  for (const std::int64_t row : rows) {
+    counts[static_cast<std::size_t>(labels[static_cast<std::size_t>(row)])] += 1;
+  }
+  return counts;
+}
+
+TEST(StratifiedSplitTest, QuotasByHand) {
+  // Shares of 5 test rows in 16: 3.125, 1.25, .625 and, of two classes with a single row, .3125
+  // each: one row is left after 3, 1 and 0, and .625 has the largest remainder.
+  const std::vector<std::uint64_t> counts{10, 4, 2, 0};
+  EXPECT_THAT(detail::test_quotas(counts, 5), ElementsAre(3u, 1u, 1u, 0u));
+  // Two rows of 4: 1 and twice .5. A single row stays behind only as long as others can go.
+  EXPECT_THAT(detail::test_quotas(std::vector<std::uint64_t>{1, 1, 2}, 2), ElementsAre(1u, 0u, 1u));
+  EXPECT_THAT(detail::test_quotas(std::vector<std::uint64_t>{1, 3}, 1), ElementsAre(0u, 1u));
+  EXPECT_THAT(detail::test_quotas(std::vector<std::uint64_t>{1, 1, 1}, 2), ElementsAre(1u, 1u, 0u));
+}
+
+TEST(StratifiedSplitTest, PartsAreDisjointCompleteAndProportional) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const std::vector<std::int64_t> labels = generated_labels(seed);
+    const double fraction = 0.1 + 0.8 * CounterRandom{seed}.uniform(0, 3);
+    const Split split = stratified_split(labels, kClasses, fraction, seed);
+    const auto rows = static_cast<double>(labels.size());
+    EXPECT_EQ(split.test.size(), static_cast<std::size_t>(std::llround(rows * fraction)));
+    std::set<std::int64_t> all(split.test.begin(), split.test.end());
+    all.insert(split.train.begin(), split.train.end());
+    EXPECT_EQ(all.size(), labels.size());
+    EXPECT_EQ(split.test.size() + split.train.size(), labels.size());
+    EXPECT_EQ(*all.begin(), 0);
+    EXPECT_EQ(*all.rbegin(), static_cast<std::int64_t>(labels.size()) - 1);
+    const std::vector<double> test = counts_in(split.test, labels);
+    const std::vector<double> train = counts_in(split.train, labels);
+    for (std::size_t c = 0; c < kClasses; ++c) {
+      const double exact = (test[c] + train[c]) * static_cast<double>(split.test.size()) / rows;
+      EXPECT_LT(std::abs(test[c] - exact), 1) << "seed " << seed << ", class " << c;
+    }
+  }
+}
+
+TEST(StratifiedSplitTest, TheOnlyRowOfAClassIsForTraining) {
+  std::vector<std::int64_t> labels(20, 0);
+  labels[13] = 1;
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    const Split split = stratified_split(labels, 2, 0.9, seed);
+    EXPECT_EQ(std::count(split.train.begin(), split.train.end(), 13), 1);
+  }
+}
+
+TEST(StratifiedSplitTest, EveryRowIsEquallyLikelyToBeTested) {
+  const std::vector<std::int64_t> labels{0, 0, 0, 0, 0, 0, 1, 1, 1, 1};
+  std::vector<std::uint64_t> tested(10);
+  for (std::uint64_t seed = 0; seed < 20000; ++seed) {
+    for (const std::int64_t row : stratified_split(labels, 2, 0.5, seed).test) {
+      ++tested[static_cast<std::size_t>(row)];
+    }
+  }
+  // Two constraints, and drawn without replacement the statistic is only smaller.
+  EXPECT_GT(chi_squared_p_value(tested, std::vector<double>(10, 10000), 2), kImplausible);
+}
+
+TEST(StratifiedSplitTest, UnshuffledPartsAscendAndHoldTheSameRows) {
+  const std::vector<std::int64_t> labels = generated_labels(4);
+  Split shuffled = stratified_split(labels, kClasses, 0.3, 8);
+  const Split ascending = stratified_split(labels, kClasses, 0.3, 8, {.shuffle = false});
+  EXPECT_FALSE(std::is_sorted(shuffled.train.begin(), shuffled.train.end()));
+  std::sort(shuffled.train.begin(), shuffled.train.end());
+  std::sort(shuffled.test.begin(), shuffled.test.end());
+  EXPECT_EQ(shuffled, ascending);
+}
+
+TEST(StratifiedSplitTest, Golden) {
+  const std::vector<std::uint8_t> labels{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1};
+  const Split split = stratified_split(labels, 2, 0.25, 42);
+  EXPECT_THAT(split.test, ElementsAre(5, 3, 8));
+  EXPECT_THAT(split.train, ElementsAre(0, 4, 10, 11, 1, 6, 7, 2, 9));
+}
+
+TEST(StratifiedKFoldTest, FoldsAreEvenInEveryClassAndInAll) {
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    const std::vector<std::int64_t> labels = generated_labels(seed);
+    const auto k = static_cast<std::uint32_t>(2 + seed % 9);
+    const std::vector<std::uint32_t> folds = stratified_k_fold(labels, kClasses, k, seed);
+    ASSERT_EQ(folds.size(), labels.size());
+    std::vector<std::vector<int>> size(kClasses + 1, std::vector<int>(k));
+    for (std::size_t row = 0; row < labels.size(); ++row) {
+      ASSERT_LT(folds[row], k);
+      ++size[static_cast<std::size_t>(labels[row])][folds[row]];
+      ++size[kClasses][folds[row]];
+    }
+    for (const std::vector<int>& sizes : size) {
+      const auto [least, most] = std::minmax_element(sizes.begin(), sizes.end());
+      EXPECT_LE(*most - *least, 1);
+    }
+  }
+}
+
+TEST(StratifiedKFoldTest, FoldListsItsRowsAndTheOthers) {
+  const std::vector<std::uint32_t> folds{0, 1, 2, 1, 0};
+  const Split split = fold(folds, 1);
+  EXPECT_THAT(split.test, ElementsAre(1, 3));
+  EXPECT_THAT(split.train, ElementsAre(0, 2, 4));
+}
+
+TEST(StratifiedKFoldTest, Golden) {
+  const std::vector<std::int64_t> labels{0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2};
+  EXPECT_THAT(stratified_k_fold(labels, 3, 3, 42),
+              ElementsAre(2u, 1u, 2u, 1u, 0u, 0u, 1u, 2u, 0u, 0u, 1u, 2u));
+}
+
+template <class F>
+std::string message_of(const F& action) {
+  try {
+    action();
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "no exception";
+}
+
+TEST(SplitsTest, RefuseWhatCannotBeCut) {
+  const std::vector<std::int64_t> labels{0, 0, 1, 1};
+  const auto split = [](const std::vector<std::int64_t>& of, double fraction) {
+    return message_of([&] { stratified_split(of, 2, fraction, 1); });
+  };
+  EXPECT_EQ(split(labels, 0),
+            "stratified_split(): test_fraction = 0, expected a number between 0 and 1");
+  EXPECT_EQ(split(labels, 1),
+            "stratified_split(): test_fraction = 1, expected a number between 0 and 1");
+  EXPECT_EQ(split(labels, detail::quiet_nan()),
+            "stratified_split(): test_fraction = nan, expected a number between 0 and 1");
+  EXPECT_EQ(
+      split(labels, 0.1),
+      "stratified_split(): test_fraction = 0.1, expected one that leaves rows in both parts of "
+      "4");
+  EXPECT_EQ(
+      split(labels, 0.9),
+      "stratified_split(): test_fraction = 0.9, expected one that leaves rows in both parts of "
+      "4");
+  EXPECT_EQ(
+      split({}, 0.5),
+      "stratified_split(): test_fraction = 0.5, expected one that leaves rows in both parts of "
+      "0");
+  EXPECT_EQ(split({0, 2}, 0.5), "stratified_split(): labels[1] = 2, expected a class in [0, 2)");
+  EXPECT_EQ(message_of([&] { stratified_k_fold(labels, 2, 1, 1); }),
+            "stratified_k_fold(): k = 1, expected 2 to 4 (rows)");
+  EXPECT_EQ(message_of([&] { stratified_k_fold(labels, 2, 5, 1); }),
+            "stratified_k_fold(): k = 5, expected 2 to 4 (rows)");
+  EXPECT_EQ(message_of([&] { stratified_k_fold(labels, 1, 2, 1); }),
+            "stratified_k_fold(): labels[2] = 1, expected a class in [0, 1)");
+  EXPECT_EQ(message_of([] {
+              fold(std::vector<std::uint32_t>{0, 1}, 2);
+            }),
+            "fold(): f = 2, expected a fold that has rows");
+}
+
+}  // namespace
+}  // namespace equipoise

@@ -1,0 +1,38 @@
+#include "equipoise/version.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+namespace {
+
+// A file of the workspace, which the test lists among its data.
+std::string contents(const std::string& path) {
+  const char* const sources = std::getenv("TEST_SRCDIR");
+  const char* const workspace = std::getenv("TEST_WORKSPACE");
+  if (sources == nullptr || workspace == nullptr) return "";
+  std::ifstream file(std::string(sources) + "/" + workspace + "/" + path);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+TEST(Version, IsItsParts) {
+  EXPECT_EQ(EQUIPOISE_VERSION_STRING, std::to_string(EQUIPOISE_VERSION_MAJOR) + "." +
+                                          std::to_string(EQUIPOISE_VERSION_MINOR) + "." +
+                                          std::to_string(EQUIPOISE_VERSION_PATCH));
+}
+
+TEST(Version, IsTheModules) {
+  const std::string module = contents("MODULE.bazel");
+  EXPECT_NE(module.find("name = \"equipoise\",\n    version = \"" EQUIPOISE_VERSION_STRING "\""),
+            std::string::npos)
+      << module;
+}
+
+TEST(Version, HasAnEntryInTheListOfChanges) {
+  EXPECT_NE(contents("CHANGELOG.md").find("\n## " EQUIPOISE_VERSION_STRING), std::string::npos);
+}
+
+}  // namespace
