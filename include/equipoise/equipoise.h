@@ -3,12 +3,15 @@
 #define EQUIPOISE_EQUIPOISE_H_
 
 // IWYU pragma: begin_exports
+#include "equipoise/calibrate.h"
 #include "equipoise/config.h"
 #include "equipoise/counts.h"
 #include "equipoise/logit_terms.h"
 #include "equipoise/loss/modulator.h"
 #include "equipoise/loss/softmax.h"
 #include "equipoise/math.h"
+#include "equipoise/metrics/bootstrap.h"
+#include "equipoise/metrics/confusion.h"
 #include "equipoise/random.h"
 #include "equipoise/reduction.h"
 #include "equipoise/sampling/alias_table.h"

@@ -1,0 +1,192 @@
+#include "equipoise/metrics/confusion.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tests/support/errors.h"
+
+namespace equipoise {
+namespace {
+
+using testing::error_of;
+
+constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+
+ConfusionMatrix matrix_of(const std::vector<int>& targets, const std::vector<int>& predictions,
+                          std::size_t classes) {
+  ConfusionMatrix matrix(classes);
+  matrix.add(targets, predictions);
+  return matrix;
+}
+
+// Targets 0 0 1 1, predictions 0 0 1 2; class 2 has no sample.
+TEST(ConfusionMatrix, EqualsTheHandComputedFigures) {
+  const ConfusionMatrix m = matrix_of({0, 0, 1, 1}, {0, 0, 1, 2}, 3);
+  EXPECT_EQ(m.precision(1), 1.0);
+  EXPECT_EQ(m.recall(1), 0.5);
+  EXPECT_NEAR(m.f1(1), 2.0 / 3, kEpsilon);
+  EXPECT_EQ(m.precision(2), 0.0);
+  EXPECT_EQ(m.f1(2), 0.0);
+  EXPECT_EQ(m.accuracy(), 0.75);
+  EXPECT_EQ(m.micro_f1(), 0.75);
+  EXPECT_NEAR(m.macro_f1(), (1 + 2.0 / 3) / 3, kEpsilon);
+  EXPECT_EQ(m.balanced_accuracy(), 0.75);
+  EXPECT_NEAR(m.g_mean(), std::sqrt(0.5), kEpsilon);
+  EXPECT_NEAR(m.macro_recall(Absent::kZero), 0.5, kEpsilon);
+  EXPECT_NEAR(m.macro_recall(Absent::kOne), 2.5 / 3, kEpsilon);
+  EXPECT_NEAR(m.macro_recall(Absent::kSkip), 0.75, kEpsilon);
+  EXPECT_TRUE(std::isnan(m.macro_recall(Absent::kNaN)));
+  EXPECT_NEAR(m.weighted_f1(), (2 * 1.0 + 2 * 2.0 / 3) / 4, kEpsilon);
+  EXPECT_NEAR(m.weighted_precision(), 1.0, kEpsilon);
+  // c = 3, s = 4, p = (2, 1, 1), t = (2, 2, 0): (12 - 6) / sqrt((16 - 6)(16 - 8)).
+  EXPECT_NEAR(m.mcc(), 6 / std::sqrt(80.0), kEpsilon);
+}
+
+TEST(ConfusionMatrix, AnAbsentClassIsSkippedOnlyIfNeverPredicted) {
+  const ConfusionMatrix m = matrix_of({0, 1}, {0, 1}, 3);
+  EXPECT_EQ(m.macro_f1(Absent::kSkip), 1.0);
+  EXPECT_NEAR(m.macro_f1(), 2.0 / 3, kEpsilon);
+}
+
+TEST(ConfusionMatrix, GMeanIsZeroWhereAClassIsNeverFound) {
+  EXPECT_EQ(matrix_of({0, 0, 1}, {0, 0, 0}, 2).g_mean(), 0.0);
+}
+
+TEST(ConfusionMatrix, OfNothingIsZeroAndNeverNaN) {
+  for (const std::size_t classes : {0, 1, 3}) {
+    const ConfusionMatrix m(classes);
+    for (const double figure : {m.accuracy(), m.macro_f1(), m.macro_f1(Absent::kSkip),
+                                m.weighted_f1(), m.balanced_accuracy(), m.g_mean(), m.mcc()}) {
+      EXPECT_EQ(figure, 0.0);
+    }
+  }
+}
+
+TEST(ConfusionMatrix, McOfOnePredictedClassIsZero) {
+  EXPECT_EQ(matrix_of({0, 1, 1}, {1, 1, 1}, 2).mcc(), 0.0);
+  EXPECT_NEAR(matrix_of({0, 1, 1}, {0, 1, 1}, 2).mcc(), 1.0, kEpsilon);
+  EXPECT_NEAR(matrix_of({0, 1}, {1, 0}, 2).mcc(), -1.0, kEpsilon);
+}
+
+TEST(ConfusionMatrix, EqualsANaiveCountAndMerges) {
+  std::mt19937_64 random(1);
+  for (const std::size_t classes : {1, 2, 3, 10, 100}) {
+    for (const std::size_t size : {0, 1, 100, 8191, 8192, 8193, 20000}) {
+      std::vector<int> targets(size);
+      std::vector<std::uint8_t> predictions(size);
+      ConfusionMatrix one_by_one(classes);
+      for (std::size_t i = 0; i < size; ++i) {
+        targets[i] = static_cast<int>(random() % classes);
+        predictions[i] = static_cast<std::uint8_t>(random() % classes);
+        if (random() % 5 == 0) {
+          targets[i] = -100;
+          predictions[i] = 255;
+        } else {
+          one_by_one.add(targets[i], predictions[i]);
+        }
+      }
+      ConfusionMatrix whole(classes);
+      whole.add(targets, predictions, -100);
+      EXPECT_EQ(whole, one_by_one);
+      const std::size_t cut = random() % (size + 1);
+      ConfusionMatrix first(classes);
+      ConfusionMatrix second(classes);
+      first.add(std::span(targets).first(cut), std::span(predictions).first(cut), -100);
+      second.add(std::span(targets).subspan(cut), std::span(predictions).subspan(cut), -100);
+      first += second;
+      EXPECT_EQ(first, whole);
+    }
+  }
+}
+
+// Each figure from its definition, over all samples again.
+TEST(ConfusionMatrix, FiguresEqualTheirDefinitions) {
+  std::mt19937_64 random(2);
+  for (int repeat = 0; repeat < 200; ++repeat) {
+    const std::size_t classes = 1 + random() % 6;
+    const std::size_t size = 1 + random() % 30;
+    std::vector<int> t(size);
+    std::vector<int> p(size);
+    for (std::size_t i = 0; i < size; ++i) {
+      t[i] = static_cast<int>(random() % classes);
+      p[i] = random() % 2 == 0 ? t[i] : static_cast<int>(random() % classes);
+    }
+    const ConfusionMatrix m = matrix_of(t, p, classes);
+    double covariance_tp = 0;
+    double covariance_tt = 0;
+    double covariance_pp = 0;
+    for (std::size_t c = 0; c < classes; ++c) {
+      double hits = 0;
+      double support = 0;
+      double predicted = 0;
+      for (std::size_t i = 0; i < size; ++i) {
+        const bool is = t[i] == static_cast<int>(c);
+        const bool said = p[i] == static_cast<int>(c);
+        hits += is && said ? 1 : 0;
+        support += is ? 1 : 0;
+        predicted += said ? 1 : 0;
+      }
+      EXPECT_EQ(m.support(c), support);
+      EXPECT_EQ(m.predicted(c), predicted);
+      const double precision = predicted > 0 ? hits / predicted : 0;
+      const double recall = support > 0 ? hits / support : 0;
+      EXPECT_EQ(m.precision(c), precision);
+      EXPECT_EQ(m.recall(c), recall);
+      const double f1 = precision + recall > 0 ? 2 * precision * recall / (precision + recall) : 0;
+      EXPECT_NEAR(m.f1(c), f1, 4 * kEpsilon);
+      // Gorodkin's definition: the correlation of the indicator matrices.
+      const double n = static_cast<double>(size);
+      covariance_tp += hits / n - support / n * predicted / n;
+      covariance_tt += support / n - support / n * support / n;
+      covariance_pp += predicted / n - predicted / n * predicted / n;
+    }
+    const double scale = std::sqrt(covariance_tt * covariance_pp);
+    EXPECT_NEAR(m.mcc(), scale > 1e-12 ? covariance_tp / scale : 0, 1e-12);
+  }
+}
+
+TEST(ConfusionMatrix, RefusesWithoutAddingAnything) {
+  ConfusionMatrix m(2);
+  const auto error = [&](const std::vector<int>& t, const std::vector<int>& p) {
+    return error_of([&] { m.add(t, p, -100); });
+  };
+  EXPECT_EQ(
+      error({0, 1, 2}, {0, 1, 1}),
+      "ConfusionMatrix::add(): targets[2] = 2, expected a class in [0, 2) or the ignore index "
+      "-100");
+  EXPECT_EQ(error({0, -100, 1}, {0, 7, -1}),
+            "ConfusionMatrix::add(): predictions[2] = -1, expected a class in [0, 2)");
+  EXPECT_EQ(error({0}, {}), "ConfusionMatrix::add(): predictions.size() = 0, expected 1 (targets)");
+  EXPECT_EQ(m.total(), 0.0);
+  EXPECT_EQ(error_of([&] { m.add(0, 5); }),
+            "ConfusionMatrix::add(): prediction = 5, expected a class in [0, 2)");
+  EXPECT_EQ(error_of([&] { m += ConfusionMatrix(3); }),
+            "ConfusionMatrix::operator+=(): other.size() = 3, expected 2 (classes on the left)");
+}
+
+TEST(Report, HasTheLayoutThatPeopleKnow) {
+  const ConfusionMatrix m = matrix_of({0, 1, 2, 2, 2}, {0, 0, 2, 2, 1}, 3);
+  const std::vector<std::string> names = {"class 0", "class 1", "class 2"};
+  EXPECT_EQ(report(m, names),
+            "              precision    recall  f1-score   support\n"
+            "\n"
+            "     class 0       0.50      1.00      0.67         1\n"
+            "     class 1       0.00      0.00      0.00         1\n"
+            "     class 2       1.00      0.67      0.80         3\n"
+            "\n"
+            "    accuracy                           0.60         5\n"
+            "   macro avg       0.50      0.56      0.49         5\n"
+            "weighted avg       0.70      0.60      0.61         5\n");
+  EXPECT_EQ(error_of([&] { report(m, std::vector<std::string>{"a"}); }),
+            "report(): names.size() = 1, expected 3 (classes)");
+}
+
+}  // namespace
+}  // namespace equipoise
