@@ -1,0 +1,27 @@
+// Calls that reach the kernels, compiled by each file of the test under its own name.
+#ifndef EQUIPOISE_TESTS_ISA_KERNELS_H_
+#define EQUIPOISE_TESTS_ISA_KERNELS_H_
+
+#include <cmath>
+#include <vector>
+
+#include "equipoise/equipoise.h"
+
+/// Whether counting and losses give the right results, compiled for a recent processor and for any.
+bool right_on_recent_processors();
+bool right_on_every_processor();
+
+#define EQUIPOISE_TEST_KERNELS(name)                                                             \
+  bool name() {                                                                                  \
+    std::vector<int> labels(5000, 1);                                                            \
+    std::vector<float> logits(5000 * 20, 0.0F);                                                  \
+    const equipoise::MatrixView<const float> view(logits.data(), 5000, 20);                      \
+    const double loss = equipoise::softmax_loss(equipoise::SoftmaxLoss<>{}, view, labels);       \
+    const double focal =                                                                         \
+        equipoise::softmax_loss(equipoise::SoftmaxLoss<equipoise::Focal>{}, view, labels);       \
+    const double log20 = std::log(20.0);                                                         \
+    return equipoise::count_labels(labels, 3)[1] == 5000 && std::fabs(loss - log20) < 1e-5 &&    \
+           std::fabs(focal - 0.95 * 0.95 * log20) < 1e-5;                                        \
+  }
+
+#endif  // EQUIPOISE_TESTS_ISA_KERNELS_H_

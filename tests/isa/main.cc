@@ -1,0 +1,7 @@
+#include "equipoise/detail/cpu.h"
+#include "tests/isa/kernels.h"
+
+int main() {
+  const bool recent = equipoise::detail::widest_cpu() == equipoise::detail::Cpu::kAvx512;
+  return right_on_every_processor() && (!recent || right_on_recent_processors()) ? 0 : 1;
+}
