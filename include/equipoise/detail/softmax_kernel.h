@@ -25,7 +25,9 @@ namespace equipoise::detail {
 // Up to this many classes rows are transposed; above, a row fills at least one vector.
 inline constexpr std::size_t kNarrowClasses = 16;
 
-// A block of rows. The loss of row i with target y is
+// A block of rows. hard, soft, coefficient and losses have room for kMostLanes elements past the
+// last row, so that the rows can be taken a vector at a time; what lies there is finite. The loss
+// of row i with target y is
 //   hard[i] m(p_y) + soft[i] sum_c soft_weights[c] m(p_c)
 // with p the softmax of scale_c z_c + shift_c - margin_c [c = y]; its gradient with respect to z is
 // multiplied by coefficient[i].
@@ -212,37 +214,26 @@ EQUIPOISE_INLINE void weigh_rows(const SoftmaxRows<T>& in, const M& modulator, s
                                  std::size_t count, RowState<T>& state) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   for (std::size_t slot = 0; slot < count; slot += kLanes) {
-    alignas(64) T hard[kLanes] = {};
-    alignas(64) T soft[kLanes] = {};
-    alignas(64) T coefficient[kLanes] = {};
-    alignas(64) T losses[kLanes];
-    const std::size_t lanes = std::min(kLanes, count - slot);
-    for (std::size_t i = 0; i < lanes; ++i) {
-      hard[i] = in.hard[begin + slot + i];
-      coefficient[i] = in.coefficient[begin + slot + i];
-      if constexpr (kSoft) soft[i] = in.soft[begin + slot + i];
-    }
     const P s = P::load(state.sum + slot);
     const P log_s = log(s);
     const TargetProbability<P> target =
         target_probability(P::load(state.target + slot), P::load(state.exp + slot),
                            P::load(state.rest + slot), s, log_s);
     const ValueAndSlope<P> result = modulator(target);
-    const P h = P::load(hard);
-    const P c = P::load(coefficient);
+    const P h = P::load(in.hard + begin + slot);
+    const P c = P::load(in.coefficient + begin + slot);
     P loss = h * result.value;
     P common = -(h * result.slope);
     const P direct = h * result.slope * c;
     if constexpr (kSoft) {
       const P total(in.soft_total);
-      const P b = P::load(soft);
+      const P b = P::load(in.soft + begin + slot);
       loss += b * (total * log_s - P::load(state.dot + slot));
       common += b * total;
     }
-    loss.store(losses);
+    loss.store(in.losses + begin + slot);
     (common * c / s).store(state.common + slot);
     direct.store(state.direct + slot);
-    for (std::size_t i = 0; i < lanes; ++i) in.losses[begin + slot + i] = losses[i];
   }
 }
 
@@ -285,13 +276,15 @@ EQUIPOISE_INLINE void softmax_wide(const SoftmaxRows<T>& in, const M& modulator)
   // A block's exponentials should still be in the first-level cache when they are read again.
   constexpr std::size_t kCached = 8192 * 4 / sizeof(T);
   const std::size_t block = std::clamp<std::size_t>(kCached / in.classes, 1, RowState<T>::kRows);
+  // Slots that a block leaves alone keep what an earlier one put there; nobody looks at their
+  // results.
   RowState<T> state;
+  for (std::size_t slot = 0; slot < RowState<T>::kRows; ++slot) {
+    state.sum[slot] = state.exp[slot] = 1;
+    state.rest[slot] = state.target[slot] = state.dot[slot] = 0;
+  }
   for (std::size_t begin = 0; begin < in.rows; begin += block) {
     const std::size_t count = std::min(block, in.rows - begin);
-    for (std::size_t slot = 0; slot < RowState<T>::kRows; ++slot) {
-      state.sum[slot] = state.exp[slot] = 1;
-      state.rest[slot] = state.target[slot] = state.dot[slot] = 0;
-    }
     for (std::size_t slot = 0; slot < count; ++slot) {
       if (in.targets[begin + slot] >= 0) find_maximum<P>(in, begin + slot, slot, state);
     }
@@ -321,16 +314,9 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
   for (std::size_t begin = 0; begin < in.rows; begin += kLanes) {
     const std::size_t lanes = std::min(kLanes, in.rows - begin);
     alignas(64) T targets[kLanes];
-    alignas(64) T hard[kLanes] = {};
-    alignas(64) T soft[kLanes] = {};
-    alignas(64) T coefficient[kLanes] = {};
-    alignas(64) T losses[kLanes];
     for (std::size_t i = 0; i < lanes; ++i) {
       const std::size_t row = begin + i;
       targets[i] = static_cast<T>(in.targets[row]);
-      hard[i] = in.hard[row];
-      coefficient[i] = in.coefficient[row];
-      if (in.soft != nullptr) soft[i] = in.soft[row];
       const T* const logits = in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
       for (std::size_t c = 0; c < classes; ++c) a[c][i] = logits[c];
     }
@@ -363,9 +349,9 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
     const P log_s = log(s);
     const ValueAndSlope<P> result =
         modulator(target_probability(logit, exp_target, rest, s, log_s));
-    const P h = P::load(hard);
-    const P b = P::load(soft);
-    const P scaled = P::load(coefficient);
+    const P h = P::load(in.hard + begin);
+    const P b = in.soft != nullptr ? P::load(in.soft + begin) : zero;
+    const P scaled = P::load(in.coefficient + begin);
     P loss = h * result.value;
     P common = -(h * result.slope);
     if (in.soft != nullptr) {
@@ -373,9 +359,9 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
       loss += b * (total * log_s - dot);
       common += b * total;
     }
-    loss.store(losses);
+    loss.store(in.losses + begin);
     for (std::size_t i = 0; i < lanes; ++i) {
-      in.losses[begin + i] = in.targets[begin + i] < 0 ? T(0) : losses[i];
+      if (in.targets[begin + i] < 0) in.losses[begin + i] = 0;
     }
     if (!in.wants_gradient) continue;
     common = common * scaled / s;

@@ -229,10 +229,10 @@ EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
   const bool smooth = loss.label_smoothing > 0;
   const double per_class = loss.label_smoothing / static_cast<double>(classes);
   std::int64_t target[kBlockRows];
-  T hard[kBlockRows];
-  T soft[kBlockRows];
-  T coefficient[kBlockRows];
-  T losses[kBlockRows];
+  T hard[kBlockRows + kMostLanes];
+  T soft[kBlockRows + kMostLanes];
+  T coefficient[kBlockRows + kMostLanes];
+  T losses[kBlockRows + kMostLanes];
   std::uint32_t bucket[kBlockRows];
   for (std::size_t i = 0; i < count; ++i) {
     const L y = targets[begin + i];
@@ -252,6 +252,7 @@ EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
     }
     coefficient[i] = static_cast<T>(coefficients[bucket[i]]);
   }
+  for (std::size_t i = count; i < count + kMostLanes; ++i) hard[i] = soft[i] = coefficient[i] = 0;
   SoftmaxRows<T> in{};
   in.wants_gradient = outputs.gradient.data != nullptr;
   in.rows = count;
