@@ -66,6 +66,61 @@ TEST(ChooseTau, FindsTheStrengthThatTheMetricWants) {
   EXPECT_EQ(predict(view(logits, 2), offset), (std::vector<std::int64_t>{1, 1, 0, 0}));
 }
 
+TEST(ChooseTau, PrefersTheSmallestOfEquals) {
+  const std::vector<double> logits = {5, 0, 0, 5};
+  const std::vector<int> targets = {0, 1};
+  const std::vector<double> prior = {3, 1};
+  const auto accuracy = [](const ConfusionMatrix& m) { return m.accuracy(); };
+  for (const std::vector<double>& taus :
+       {std::vector<double>{1, 0.5, 0, 2}, std::vector<double>{0, 0.5, 1, 2}}) {
+    EXPECT_EQ(choose_tau(view(logits, 2), targets, prior, taus, accuracy).tau, 0.0);
+  }
+}
+
+// Random logits, the definition again: masses that do not sum to one, strides, floats, ignored
+// rows.
+TEST(ChooseTau, EqualsANaiveSearch) {
+  std::mt19937_64 random(1);
+  std::normal_distribution<float> normal;
+  for (int repeat = 0; repeat < 100; ++repeat) {
+    constexpr std::size_t kRows = 30;
+    constexpr std::size_t kClasses = 4;
+    std::vector<float> columns(kRows * kClasses);  // column-major
+    for (float& z : columns) z = normal(random);
+    MatrixView<float> logits(columns.data(), kRows, kClasses, 1, kRows);
+    std::vector<std::int32_t> targets(kRows);
+    for (std::int32_t& y : targets) y = static_cast<std::int32_t>(random() % 5) - 1;
+    const std::vector<double> prior = {40, 20, 5, 1};
+    const std::vector<double> taus = {0, 0.25, 0.5, 1, 2};
+    const auto recall = [](const ConfusionMatrix& m) { return m.balanced_accuracy(); };
+    const PosthocTau best = choose_tau(logits, targets, prior, taus, recall, -1);
+
+    PosthocTau expected{0, -1};
+    for (const double tau : taus) {
+      ConfusionMatrix m(kClasses);
+      for (std::size_t r = 0; r < kRows; ++r) {
+        std::size_t predicted = 0;
+        const auto score = [&](std::size_t c) {
+          return static_cast<double>(columns[c * kRows + r]) - tau * std::log(prior[c]);
+        };
+        for (std::size_t c = 1; c < kClasses; ++c)
+          predicted = score(c) > score(predicted) ? c : predicted;
+        if (targets[r] >= 0) m.add(targets[r], static_cast<std::int64_t>(predicted));
+      }
+      if (m.balanced_accuracy() > expected.score) expected = {tau, m.balanced_accuracy()};
+    }
+    EXPECT_EQ(best.tau, expected.tau);
+    EXPECT_EQ(best.score, expected.score);
+  }
+}
+
+TEST(LogitOffset, DoesNotDependOnTheScaleOfAPrior) {
+  const std::vector<double> counts = {90, 9, 1};
+  const std::vector<double> shares = {0.9, 0.09, 0.01};
+  const std::vector<double> offset = logit_offset(counts, shares);
+  for (const double x : offset) EXPECT_NEAR(x, offset[0], 8 * kEpsilon);
+}
+
 TEST(CalibrateErrors, NameWhatIsWrong) {
   const std::vector<double> logits = {0, 1, 2, std::numeric_limits<double>::quiet_NaN()};
   const std::vector<double> prior = {1, 0};
@@ -87,6 +142,28 @@ TEST(CalibrateErrors, NameWhatIsWrong) {
               choose_tau(view(logits, 2), std::vector<int>{0, 1}, uniform, uniform, metric);
             }),
             "choose_tau(): logits(1, 1) = nan, expected a number");
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const auto choose = [&](const std::vector<int>& targets, const std::vector<double>& of,
+                          const std::vector<double>& taus, const auto& score) {
+    const std::vector<double> numbers = {0, 1, 2, 3};
+    return error_of([&] { choose_tau(view(numbers, 2), targets, of, taus, score); });
+  };
+  EXPECT_EQ(choose({0}, uniform, {0}, metric),
+            "choose_tau(): targets.size() = 1, expected 2 (rows of logits)");
+  EXPECT_EQ(choose({0, 1}, {1}, {0}, metric),
+            "choose_tau(): prior.size() = 1, expected 2 (columns of logits)");
+  EXPECT_EQ(choose({0, 1}, prior, {0}, metric),
+            "choose_tau(): prior[1] = 0, expected a finite number > 0");
+  EXPECT_EQ(choose({0, 1}, uniform, {0, nan}, metric),
+            "choose_tau(): taus[1] = nan, expected a finite number");
+  EXPECT_EQ(choose({0, 2}, uniform, {0}, metric),
+            "ConfusionMatrix::add(): targets[1] = 2, expected a class in [0, 2)");
+  EXPECT_EQ(choose({0, 1}, uniform, {0.5}, [nan](const ConfusionMatrix&) { return nan; }),
+            "choose_tau(): score of tau 0.5 = nan, expected a number");
+  EXPECT_EQ(error_of([&] { logit_offset(uniform, {}); }),
+            "logit_offset(): deployment_prior.size() = 0, expected 2 (classes of training_prior)");
+  EXPECT_EQ(error_of([&] { predict(MatrixView<const double>(logits.data(), 4, 0)); }),
+            "predict(): logits.cols = 0, expected at least 1");
 }
 
 }  // namespace

@@ -53,6 +53,15 @@ TEST(LdamMargin, GivesTheRarestClassTheLargestMargin) {
   EXPECT_NEAR(terms.margin[2], 10 * 0.5 / 3, 8 * kEpsilon);
 }
 
+// A class without samples takes no part in the scale of the margins; no target will use its own.
+TEST(LdamMargin, LeavesClassesWithoutSamplesOut) {
+  const LogitTerms terms =
+      logit_terms(ClassCounts{16, 0, 1}, LdamMargin{.max_margin = 0.5, .scale = 1});
+  EXPECT_NEAR(terms.margin[0], 0.25, kEpsilon);
+  EXPECT_EQ(terms.margin[1], 0.5);
+  EXPECT_EQ(terms.margin[2], 0.5);
+}
+
 TEST(LogitTerms, EvaluationKeepsTheScaleAlone) {
   const LogitTerms terms{{2, 3}, {1, 1}, {4, 4}};
   EXPECT_EQ(terms.evaluation(), (LogitTerms{{2, 3}, {}, {}}));
@@ -103,6 +112,14 @@ TEST(LogitTermErrors, NameWhatIsWrong) {
               logit_terms(ClassCounts{0, 0}, LdamMargin{});
             }),
             "LdamMargin(): counts.total() = 0, expected > 0");
+  EXPECT_EQ(error_of([&] { logit_terms(counts, LogitAdjustment{NAN}); }),
+            "LogitAdjustment(): tau = nan, expected a finite number");
+  EXPECT_EQ(error_of([&] { logit_terms(counts, LdamMargin{.scale = 0}); }),
+            "LdamMargin(): scale = 0, expected a finite number > 0");
+  EXPECT_EQ(error_of([] {
+              detail::require_terms("f", LogitTerms{{}, {0, INFINITY}, {}}, 2);
+            }),
+            "f(): logit_terms.shift[1] = inf, expected a finite number");
   EXPECT_EQ(error_of([] {
               LogitTerms{{1, 2}, {}, {}}.then(LogitTerms{{}, {1, 2, 3}, {}});
             }),

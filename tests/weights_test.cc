@@ -136,20 +136,54 @@ TEST(ClassWeights, AreEquivariantAndScaleFree) {
   }
 }
 
-TEST(ClassWeights, AreClipped) {
-  const ClassCounts counts{1000, 10, 1};
-  // Balanced: 1011/3 = 337 over counts: .337, 33.7, 337.
-  expect_near(
-      class_weights(counts, Balanced{}, {.normalize = Normalize::kNone, .min = 0.5, .max = 50}),
-      {0.5, 33.7, 50});
+// Weights 2, 1, 1/2 at most 1.2: with the scale 1.2 they are 1.2, 1.2, 0.6, of mean 1.
+TEST(ClassWeights, AreScaledSoThatClippedOnesAreNormalised) {
+  expect_near(class_weights(ClassCounts{1, 2, 4}, InverseFrequency{},
+                            {.normalize = Normalize::kMeanOne, .max = 1.2}),
+              {1.2, 1.2, 0.6});
+  // Balanced: 1011 / 3 = 337 over counts.
+  expect_near(class_weights(ClassCounts{1000, 10, 1}, Balanced{},
+                            {.normalize = Normalize::kNone, .min = 0.5, .max = 50}),
+              {0.5, 33.7, 50});
+  // Bounds of one leave a single answer.
+  expect_near(class_weights(ClassCounts{7, 2, 91}, Balanced{}, {.min = 1, .max = 1}), {1, 1, 1});
+  expect_near(class_weights(ClassCounts{3, 3}, Explicit{{1e308, 1e308}}), {1, 1});
+  // A weight of zero is meant: no bound lifts it.
+  expect_near(class_weights(ClassCounts{1, 1, 1}, Explicit{{0, 1, 8}},
+                            {.normalize = Normalize::kMinOne, .min = 0.5, .max = 2}),
+              {0, 1, 2});
+}
+
+TEST(ClassWeights, MeetBoundsAndNormalisationBoth) {
   std::mt19937_64 random(3);
-  for (int repeat = 0; repeat < 500; ++repeat) {
+  std::uniform_real_distribution<double> uniform(0, 1);
+  for (int repeat = 0; repeat < 1000; ++repeat) {
     const std::vector<double> values = random_counts(random);
-    const WeightOptions options{.min = 0.2, .max = 3};
-    for (const double w :
-         class_weights(ClassCounts{std::span<const double>(values)}, Balanced{}, options)) {
-      EXPECT_GE(w, options.min);
-      EXPECT_LE(w, options.max);
+    const ClassCounts counts{std::span<const double>(values)};
+    const bool below = random() % 4 != 0;
+    const bool above = random() % 4 != 0;
+    WeightOptions options{.normalize = Normalize::kMeanOneOverSamples};
+    if (below) options.min = uniform(random);
+    if (above) options.max = 1 + 4 * uniform(random);
+    const std::vector<double> raw = class_weights(counts, Balanced{}, kRaw);
+    for (const Normalize normalize :
+         {Normalize::kMeanOne, Normalize::kSumToClasses, Normalize::kMeanOneOverSamples}) {
+      options.normalize = normalize;
+      const std::vector<double> weights = class_weights(counts, Balanced{}, options);
+      double mean = 0;
+      std::vector<double> scales;  // of the weights at no bound
+      for (std::size_t c = 0; c < weights.size(); ++c) {
+        EXPECT_GE(weights[c], options.min);
+        EXPECT_LE(weights[c], options.max);
+        mean += normalize == Normalize::kMeanOneOverSamples
+                    ? weights[c] * values[c] / counts.total()
+                    : weights[c] / static_cast<double>(values.size());
+        if (weights[c] > options.min && weights[c] < options.max) {
+          scales.push_back(weights[c] / raw[c]);
+        }
+      }
+      EXPECT_NEAR(mean, 1, 30 * kEpsilon);
+      for (const double scale : scales) EXPECT_NEAR(scale, scales[0], 4 * kEpsilon * scale);
     }
   }
 }
@@ -171,6 +205,30 @@ TEST(EmptyClass, HasItsRule) {
       class_weights(counts, InverseFrequency{}, {.normalize = Normalize::kNone, .smoothing = 1}),
       {0.2, 1, 0.5});
   expect_near(class_weights(counts, Explicit{{1, 2, 3}}, kRaw), {1, 2, 3});
+}
+
+TEST(EmptyClass, KeepsTheNormalisation) {
+  const ClassCounts counts{4, 0, 1};
+  const auto weights = [&](Normalize normalize, EmptyClass empty) {
+    return class_weights(counts, InverseFrequency{}, {.normalize = normalize, .empty = empty});
+  };
+  // The mean is over the two classes with samples: 1/4 and 1 become 0.4 and 1.6.
+  expect_near(weights(Normalize::kMeanOne, EmptyClass::kLargest), {0.4, 1.6, 1.6});
+  expect_near(weights(Normalize::kMeanOne, EmptyClass::kZero), {0.4, 0, 1.6});
+  expect_near(class_weights(counts, Explicit{{1, 7, 3}}, {.normalize = Normalize::kMeanOne}),
+              {0.5, 3.5, 1.5});
+  // The sum is over all three.
+  expect_near(weights(Normalize::kSumToClasses, EmptyClass::kZero), {0.6, 0, 2.4});
+  expect_near(weights(Normalize::kSumToClasses, EmptyClass::kOne), {0.4, 1, 1.6});
+  expect_near(weights(Normalize::kSumToClasses, EmptyClass::kLargest),
+              {3 * 0.25 / 2.25, 3 / 2.25, 3 / 2.25});
+  expect_near(weights(Normalize::kMinOne, EmptyClass::kZero), {1, 0, 4});
+}
+
+TEST(Smoothing, LeavesTheScaleToTheSamplesThatAreThere) {
+  // 1/5, 1, 1/2 from the smoothed counts; 4/5 + 1/2 over 5 samples shall be 1.
+  expect_near(class_weights(ClassCounts{4, 0, 1}, InverseFrequency{}, {.smoothing = 1}),
+              {0.2 / 0.26, 1 / 0.26, 0.5 / 0.26});
 }
 
 TEST(EmptyClass, AllOfThemGiveNoNaN) {
@@ -211,6 +269,13 @@ TEST(PosWeight, IsTheOddsAgainstTheLabel) {
               pos_weight(ClassCounts{3, 11}, 10);
             }),
             "pos_weight(): positives[1] = 11, expected at most rows = 10");
+  EXPECT_EQ(error_of([&] { pos_weight(ClassCounts{1e-310}, 10); }),
+            "pos_weight(): positives[0] = 1e-310, expected enough for finite odds, or options.max");
+  EXPECT_EQ(error_of([&] { pos_weight(positives, 100, {.max = 0}); }),
+            "pos_weight(): options.max = 0, expected a number > 0");
+  EXPECT_EQ(error_of([&] { pos_weight(positives, 100, {.exponent = -1}); }),
+            "pos_weight(): options.exponent = -1, expected a finite number >= 0");
+  expect_near(pos_weight(positives, 100, {.exponent = 0}), {1, 1, 1, 1});
 }
 
 TEST(WeightErrors, NameWhatIsWrong) {
@@ -229,6 +294,35 @@ TEST(WeightErrors, NameWhatIsWrong) {
             "EffectiveNumber(): beta = 1.5, expected a number in [0, 1]");
   EXPECT_EQ(error_of([&] { class_weights(counts, Uniform{}, {.min = 2, .max = 1}); }),
             "class_weights(): options.max = 1, expected at least options.min = 2");
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(error_of([&] { class_weights(counts, Uniform{}, {.max = nan}); }),
+            "class_weights(): options.max = nan, expected at least options.min = 0");
+  EXPECT_EQ(error_of([&] { class_weights(counts, Uniform{}, {.max = 0.5}); }),
+            "class_weights(): options.max = 0.5, expected at least 1 to normalise");
+  EXPECT_EQ(error_of([&] { class_weights(counts, Uniform{}, {.min = 2}); }),
+            "class_weights(): options.min = 2, expected at most 1 to normalise");
+  EXPECT_EQ(error_of([&] {
+              class_weights(counts, Uniform{}, {.normalize = Normalize::kMinOne, .min = 2});
+            }),
+            "class_weights(): options.min = 2, expected at most 1 to normalise");
+  EXPECT_EQ(error_of([&] {
+              class_weights(ClassCounts{1e-320, 1}, InverseFrequency{});
+            }),
+            "class_weights(): policy[0] = inf, expected a finite number >= 0");
+  EXPECT_EQ(error_of([&] {
+              class_weights(counts, Explicit{{1e-310, 1e-310}});
+            }),
+            "class_weights(): mean of the weights = 1e-310, expected a number to divide by");
+  EXPECT_EQ(error_of([&] { class_weights(counts, EffectiveNumber{nan}); }),
+            "EffectiveNumber(): beta = nan, expected a number in [0, 1]");
+  EXPECT_EQ(error_of([&] { EffectiveNumber::from_volume(0.5); }),
+            "EffectiveNumber(): volume = 0.5, expected a number >= 1");
+  EXPECT_EQ(error_of([&] { class_weights(counts, Power{nan}); }),
+            "Power(): exponent = nan, expected a finite number");
+  EXPECT_EQ(error_of([&] { class_weights(counts, Logarithmic{1}); }),
+            "Logarithmic(): k = 1, expected a finite number > 1");
+  EXPECT_EQ(error_of([&] { class_weights(counts, Cost{{1}}); }),
+            "Cost(): costs.size() = 1, expected 2 (classes)");
   EXPECT_EQ(error_of([&] { class_weights(counts, Uniform{}, {.smoothing = -1}); }),
             "CountSummary(): smoothing = -1, expected a finite number >= 0");
 }

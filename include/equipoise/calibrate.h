@@ -7,9 +7,11 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "equipoise/config.h"
@@ -24,14 +26,14 @@ namespace detail {
 inline void require_prior(std::string_view where, std::string_view name,
                           std::span<const double> prior) {
   for (std::size_t c = 0; c < prior.size(); ++c) {
-    if (!is_finite(prior[c]) || !(prior[c] > 0)) {
+    if (!is_finite(prior[c]) || prior[c] <= 0) {
       reject_element(where, name, c, prior[c], "a finite number > 0");
     }
   }
 }
 
 template <class T>
-void require_no_nan(std::string_view where, const MatrixView<const T>& logits) {
+void require_no_nan(std::string_view where, const MatrixView<T>& logits) {
   for (std::size_t r = 0; r < logits.rows; ++r) {
     for (std::size_t c = 0; c < logits.cols; ++c) {
       if (is_nan(static_cast<double>(logits(r, c)))) {
@@ -43,7 +45,7 @@ void require_no_nan(std::string_view where, const MatrixView<const T>& logits) {
 
 // argmax_c logits(r, c) + strength offset_c, the lowest c among equals.
 template <class T>
-void argmax_rows(const MatrixView<const T>& logits, std::span<const double> offset, double strength,
+void argmax_rows(const MatrixView<T>& logits, std::span<const double> offset, double strength,
                  std::vector<std::int64_t>& predictions) {
   for (std::size_t r = 0; r < logits.rows; ++r) {
     std::size_t best = 0;
@@ -83,11 +85,12 @@ inline std::vector<double> logit_offset(std::span<const double> training_prior,
 }
 
 /// argmax_c of logits + offset for each row; among equals the lowest class. An empty offset is
-/// zero. O(N C).
+/// zero. Sums are taken in double, for logits of type float too. O(N C).
 /// @throws std::invalid_argument for no classes, an offset of another size or with an element that
 /// is not finite, and for a NaN logit, naming its row and column.
-template <std::floating_point T>
-std::vector<std::int64_t> predict(MatrixView<const T> logits, std::span<const double> offset = {}) {
+template <class T>
+requires std::floating_point<std::remove_const_t<T>> std::vector<std::int64_t> predict(
+    const MatrixView<T>& logits, std::span<const double> offset = {}) {
   constexpr std::string_view kWhere = "predict";
   if (logits.cols == 0) detail::reject(kWhere, "logits.cols", 0, "at least 1");
   if (!offset.empty()) {
@@ -115,15 +118,19 @@ struct PosthocTau {
 /// that every other strategy has to beat. Choose it on validation data, then predict with the
 /// offset -tau log prior.
 ///
-/// `metric` maps a ConfusionMatrix to a number, the larger the better; of equal scores the first in
-/// `taus` wins, so list the weakest correction first. prior is that of training: the class shares,
-/// or q_c w_c. O(taus x N C).
+/// `metric` maps a ConfusionMatrix to a number, the larger the better; of equal scores the smallest
+/// tau wins, whatever the order of `taus`. prior is that of training: the class shares, or q_c w_c;
+/// it need not sum to one. Rows whose target is the ignore index do not count, but their logits
+/// must be numbers too. O(taus x N C).
 /// @throws std::invalid_argument for no taus or one that is not finite, sizes that differ, a prior
-/// that is not > 0, a NaN logit, and a target that is no class.
-template <std::floating_point T, LabelRange Targets, class F>
-PosthocTau choose_tau(MatrixView<const T> logits, const Targets& targets,
-                      std::span<const double> prior, std::span<const double> taus,
-                      const F& metric) {
+/// that is not > 0, a NaN logit, a target that is no class, and a score that is NaN.
+template <class T, LabelRange Targets, class F>
+requires std::floating_point<std::remove_const_t<T>> &&
+    std::is_invocable_r_v<double, const F&, const ConfusionMatrix&>
+        PosthocTau choose_tau(const MatrixView<T>& logits, const Targets& targets,
+                              std::span<const double> prior, std::span<const double> taus,
+                              const F& metric,
+                              std::optional<std::int64_t> ignore_index = std::nullopt) {
   constexpr std::string_view kWhere = "choose_tau";
   detail::require_size(kWhere, "targets", as_span(targets).size(), logits.rows, "rows of logits");
   detail::require_size(kWhere, "prior", prior.size(), logits.cols, "columns of logits");
@@ -142,9 +149,13 @@ PosthocTau choose_tau(MatrixView<const T> logits, const Targets& targets,
   for (std::size_t i = 0; i < taus.size(); ++i) {
     detail::argmax_rows(logits, log_prior, -taus[i], predictions);
     ConfusionMatrix matrix(logits.cols);
-    matrix.add(targets, predictions);
+    matrix.add(targets, predictions, ignore_index);
     const double score = metric(static_cast<const ConfusionMatrix&>(matrix));
-    if (i == 0 || score > best.score) best = {taus[i], score};
+    if (detail::is_nan(score)) {
+      detail::reject(kWhere, "score of tau " + detail::to_text(taus[i]), score, "a number");
+    }
+    const bool better = score > best.score || (score == best.score && taus[i] < best.tau);
+    if (i == 0 || better) best = {taus[i], score};
   }
   return best;
 }

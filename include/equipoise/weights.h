@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -73,13 +74,15 @@ struct EffectiveNumber {
   /// beta = (V - 1) / V for a class that has `volume` different samples to draw from.
   /// @throws std::invalid_argument unless volume >= 1; infinity is beta = 1.
   static EffectiveNumber from_volume(double volume) {
-    if (!(volume >= 1)) detail::reject("EffectiveNumber", "volume", volume, "a number >= 1");
+    if (detail::is_nan(volume) || volume < 1) {
+      detail::reject("EffectiveNumber", "volume", volume, "a number >= 1");
+    }
     return {1.0 - 1.0 / volume};
   }
 
   /// @throws std::invalid_argument for a beta outside [0, 1].
   double operator()(std::size_t c, const CountSummary& counts) const {
-    if (!(beta >= 0 && beta <= 1)) {
+    if (detail::is_nan(beta) || beta < 0 || beta > 1) {
       detail::reject("EffectiveNumber", "beta", beta, "a number in [0, 1]");
     }
     if (beta == 1) return 1.0 / counts.count(c);
@@ -104,7 +107,9 @@ struct Logarithmic {
 
   /// @throws std::invalid_argument unless k is finite and > 1.
   double operator()(std::size_t c, const CountSummary& counts) const {
-    if (!detail::is_finite(k) || !(k > 1)) detail::reject("Logarithmic", "k", k, "a number > 1");
+    if (!detail::is_finite(k) || k <= 1) {
+      detail::reject("Logarithmic", "k", k, "a finite number > 1");
+    }
     return 1.0 / std::log(k + counts.share(c));
   }
 };
@@ -139,11 +144,11 @@ struct Cost {
 enum class EmptyClass {
   kError,    ///< std::invalid_argument
   kZero,     ///< 0
-  kOne,      ///< 1, after normalisation
+  kOne,      ///< 1, after normalisation of the others
   kLargest,  ///< the largest weight of a class with samples
 };
 
-/// What the scale of the weights is.
+/// What the scale of the weights is. n_c are the counts without smoothing.
 enum class Normalize {
   kNone,                ///< as the policy gives them
   kMeanOne,             ///< the mean over classes with samples is 1
@@ -156,101 +161,171 @@ enum class Normalize {
 /// Options of class_weights().
 struct WeightOptions {
   Normalize normalize = Normalize::kMeanOneOverSamples;
-  /// Bounds that hold for every weight of a class with samples once normalised. Clipping comes last
-  /// but for one rescaling that would restore the normalisation if it broke no bound; so where a
-  /// bound is active, the bounds hold and the normalisation may not.
+  /// Bounds of the final weights: a weight above 0 is max(min, min(max, s w_c)) with the one factor
+  /// s for which the normalisation holds as well. A weight of 0, and that of a class under
+  /// EmptyClass::kOne, keeps its value.
   double min = 0;
   double max = detail::infinity();
   EmptyClass empty = EmptyClass::kError;
-  /// Added to every count: the mean of a Dirichlet prior; above 0 no class is empty.
+  /// Added to every count that a policy sees: the mean of a Dirichlet prior; above 0 no class is
+  /// empty.
   double smoothing = 0;
 };
 
 namespace detail {
 
-// What a weight vector has to be divided by.
-inline double weight_scale(Normalize normalize, const CountSummary& counts,
-                           std::span<const double> weights) {
-  double sum = 0;
-  double over_samples = 0;
-  double least = infinity();
-  double classes = 0;
-  for (std::size_t c = 0; c < weights.size(); ++c) {
-    sum += weights[c];
-    over_samples += counts.count(c) * weights[c];
-    if (weights[c] > 0) least = std::min(least, weights[c]);
-    if (counts.count(c) > 0) classes += 1;
+// The a_c for which a mean-like normalisation reads sum a_c w_c = 1. `fixed` classes weigh 1
+// whatever the others do.
+inline std::vector<double> normalization_shares(Normalize normalize, const ClassCounts& counts,
+                                                std::size_t fixed) {
+  const std::size_t classes = counts.classes();
+  const double total = counts.total();
+  double present = 0;
+  for (const double n : counts.values()) present += n > 0 ? 1 : 0;
+  std::vector<double> shares(classes, 0.0);
+  for (std::size_t c = 0; c < classes; ++c) {
+    if (normalize == Normalize::kSumToClasses) {
+      shares[c] = 1 / static_cast<double>(classes - fixed);
+    } else if (counts[c] > 0) {
+      shares[c] = normalize == Normalize::kMeanOne ? 1 / present : counts[c] / total;
+    }
   }
-  double scale = 1;
-  if (normalize == Normalize::kMeanOne) scale = sum / classes;
-  if (normalize == Normalize::kSumToClasses) scale = sum / static_cast<double>(weights.size());
-  if (normalize == Normalize::kMeanOneOverSamples) scale = over_samples / counts.total();
-  if (normalize == Normalize::kMinOne) scale = least;
-  return is_finite(scale) && scale > 0 ? scale : 1;
+  return shares;
+}
+
+inline double scaled_and_clipped(double weight, double scale, const WeightOptions& options) {
+  return weight > 0 ? std::clamp(scale * weight, options.min, options.max) : weight;
+}
+
+inline double normalized_sum(std::span<const double> shares, std::span<const double> weights,
+                             double scale, const WeightOptions& options) {
+  double sum = 0;
+  for (std::size_t c = 0; c < weights.size(); ++c) {
+    sum += shares[c] * scaled_and_clipped(weights[c], scale, options);
+  }
+  return sum;
+}
+
+// The scale at which clipped weights sum to 1 under `shares`. The sum never falls as the scale
+// grows, so that bisection ends at the scale itself, to the last bit.
+inline double clipped_scale(std::string_view where, std::span<const double> shares,
+                            std::span<const double> weights, double unclipped,
+                            const WeightOptions& options) {
+  double least = infinity();
+  double most = 0;
+  double mass = 0;
+  for (std::size_t c = 0; c < weights.size(); ++c) {
+    if (weights[c] <= 0) continue;
+    least = std::min(least, weights[c]);
+    most = std::max(most, weights[c]);
+    mass += shares[c];
+  }
+  // With all weights at one bound it shows whether there is room. Without a bound on one side, the
+  // scale without clipping limits the search there.
+  const double slack = static_cast<double>(weights.size()) * std::numeric_limits<double>::epsilon();
+  if (mass * options.min > 1 + slack) {
+    reject(where, "options.min", options.min, "at most " + to_text(1 / mass) + " to normalise");
+  }
+  if (mass * options.max < 1 - slack) {
+    reject(where, "options.max", options.max, "at least " + to_text(1 / mass) + " to normalise");
+  }
+  double low = options.min > 0 ? options.min / most : unclipped;
+  double high = is_finite(options.max) ? options.max / least : unclipped;
+  for (double middle = low + (high - low) / 2; low < middle && middle < high;
+       middle = low + (high - low) / 2) {
+    (normalized_sum(shares, weights, middle, options) < 1 ? low : high) = middle;
+  }
+  return high;
+}
+
+// What positive weights are multiplied by before they are clipped; 1 where nothing can be scaled.
+inline double weight_scale(std::string_view where, const ClassCounts& counts,
+                           std::span<const double> weights, std::size_t fixed,
+                           const WeightOptions& options) {
+  if (options.normalize == Normalize::kNone) return 1;
+  if (options.normalize == Normalize::kMinOne) {
+    double least = infinity();
+    for (const double weight : weights) least = weight > 0 ? std::min(least, weight) : least;
+    if (!is_finite(least)) return 1;
+    if (options.min > 1) reject(where, "options.min", options.min, "at most 1 to normalise");
+    if (options.max < 1) reject(where, "options.max", options.max, "at least 1 to normalise");
+    return 1 / least;
+  }
+  const std::vector<double> shares = normalization_shares(options.normalize, counts, fixed);
+  double sum = 0;
+  for (std::size_t c = 0; c < weights.size(); ++c) {
+    if (weights[c] > 0) sum += shares[c] * weights[c];
+  }
+  if (sum == 0) return 1;
+  const double scale = 1 / sum;
+  if (!is_finite(sum) || !is_finite(scale)) {
+    reject(where, "mean of the weights", sum, "a number to divide by");
+  }
+  const bool clips = std::any_of(weights.begin(), weights.end(), [&](double weight) {
+    return scaled_and_clipped(weight, scale, options) != scale * weight;
+  });
+  return clips ? clipped_scale(where, shares, weights, scale, options) : scale;
 }
 
 }  // namespace detail
 
 /// One weight a class: the policy's for classes with samples (see EmptyClass for the others),
-/// scaled, clipped. Never NaN or infinite. O(C log C).
+/// scaled and clipped. Never NaN or infinite. O(C log C); with bounds that are active, some hundred
+/// passes over the classes.
 ///
-/// Where all weights are zero nothing is scaled.
+/// Bounds and normalisation hold both, to rounding. Where no class with samples has a positive
+/// weight there is nothing to scale, and the bounds hold alone.
 /// @throws std::invalid_argument for counts without classes, for a class without samples under
-/// EmptyClass::kError, for bounds that are not 0 <= min <= max, and where the policy gives a weight
-/// that is negative, NaN or infinite.
+/// EmptyClass::kError, for bounds that are not 0 <= min <= max or leave no room for the
+/// normalisation (max < 1, say, where the mean shall be 1), and where the policy gives a weight
+/// that is negative, NaN or infinite, or so large or small that scaling it overflows.
 template <WeightPolicy P>
 std::vector<double> class_weights(const ClassCounts& counts, const P& policy,
                                   const WeightOptions& options = {}) {
   constexpr std::string_view kWhere = "class_weights";
-  if (!(options.min >= 0) || !detail::is_finite(options.min)) {
+  if (!detail::is_finite(options.min) || options.min < 0) {
     detail::reject(kWhere, "options.min", options.min, "a finite number >= 0");
   }
-  if (!(options.max >= options.min)) {
+  if (detail::is_nan(options.max) || options.max < options.min) {
     detail::reject(kWhere, "options.max", options.max,
                    "at least options.min = " + detail::to_text(options.min));
   }
   const CountSummary summary(counts, options.smoothing);
-  const std::size_t classes = summary.classes();
   constexpr bool kIgnoresCounts = requires { requires P::kIgnoresCounts; };
-  const auto has_weight = [&](std::size_t c) { return kIgnoresCounts || summary.count(c) > 0; };
 
-  std::vector<double> weights(classes, 0.0);
-  for (std::size_t c = 0; c < classes; ++c) {
-    if (!has_weight(c)) {
+  std::vector<double> weights(summary.classes(), 0.0);
+  std::vector<std::size_t> empty;
+  double largest = 0;
+  for (std::size_t c = 0; c < weights.size(); ++c) {
+    if (!kIgnoresCounts && summary.count(c) == 0) {
       if (options.empty == EmptyClass::kError) {
         detail::reject_element(kWhere, "counts", c, summary.count(c),
                                "> 0, or options.empty or options.smoothing to say what it weighs");
       }
+      empty.push_back(c);
       continue;
     }
     weights[c] = policy(c, summary);
     if (!detail::is_finite(weights[c]) || weights[c] < 0) {
       detail::reject_element(kWhere, "policy", c, weights[c], "a finite number >= 0");
     }
+    largest = std::max(largest, weights[c]);
   }
-  const auto set_empty = [&](double weight) {
-    for (std::size_t c = 0; c < classes; ++c) {
-      if (!has_weight(c)) weights[c] = weight;
-    }
-  };
+  const bool is_one = options.empty == EmptyClass::kOne;
   if (options.empty == EmptyClass::kLargest) {
-    set_empty(*std::max_element(weights.begin(), weights.end()));
+    for (const std::size_t c : empty) weights[c] = largest;
   }
-  const double scale = detail::weight_scale(options.normalize, summary, weights);
-  for (std::size_t c = 0; c < classes; ++c) {
-    const double scaled = weights[c] / scale;
-    weights[c] = has_weight(c) || options.empty == EmptyClass::kLargest
-                     ? std::clamp(scaled, options.min, options.max)
-                     : scaled;
+  const double scale =
+      detail::weight_scale(kWhere, counts, weights, is_one ? empty.size() : 0, options);
+  for (std::size_t c = 0; c < weights.size(); ++c) {
+    weights[c] = detail::scaled_and_clipped(weights[c], scale, options);
+    if (!detail::is_finite(weights[c])) {
+      detail::reject_element(kWhere, "weights", c, weights[c], "a finite number once normalised");
+    }
   }
-  const double again = detail::weight_scale(options.normalize, summary, weights);
-  const bool within = std::all_of(weights.begin(), weights.end(), [&](double weight) {
-    return weight == 0 || (weight / again >= options.min && weight / again <= options.max);
-  });
-  if (options.normalize != Normalize::kNone && within) {
-    for (double& weight : weights) weight /= again;
+  if (is_one) {
+    for (const std::size_t c : empty) weights[c] = 1.0;
   }
-  if (options.empty == EmptyClass::kOne) set_empty(1.0);
   return weights;
 }
 
@@ -279,15 +354,16 @@ std::vector<double> sample_weights(const R& labels, std::span<const double> clas
 struct PosWeightOptions {
   double exponent = 1.0;            ///< 1 is the whole correction, 1/2 its square root, 0 none
   double max = detail::infinity();  ///< the most that a label weighs
-  EmptyClass empty =
-      EmptyClass::kError;  ///< for labels without positives; kLargest among the others
+  /// For labels without positives; kLargest is the largest weight of the others, kOne 1.
+  EmptyClass empty = EmptyClass::kError;
 };
 
 /// What the positives of each label weigh in a multi-label loss: ((n - n_l) / n_l)^exponent with
-/// n_l positives among n rows, at most options.max. A label that every row has weighs 0. O(L).
+/// n_l positives among n rows, at most options.max. A label that every row has weighs 0 (1 under an
+/// exponent of 0). O(L).
 /// @throws std::invalid_argument for a count above `rows`, for rows that are not finite, for a
-/// label without positives under EmptyClass::kError, and for an exponent that is negative or not
-/// finite.
+/// label without positives under EmptyClass::kError, for an exponent that is negative or not
+/// finite, for a max that is not > 0, and for a weight that is infinite.
 inline std::vector<double> pos_weight(const ClassCounts& positives, double rows,
                                       const PosWeightOptions& options = {}) {
   constexpr std::string_view kWhere = "pos_weight";
@@ -297,7 +373,9 @@ inline std::vector<double> pos_weight(const ClassCounts& positives, double rows,
   if (!detail::is_finite(options.exponent) || options.exponent < 0) {
     detail::reject(kWhere, "options.exponent", options.exponent, "a finite number >= 0");
   }
-  if (!(options.max > 0)) detail::reject(kWhere, "options.max", options.max, "a number > 0");
+  if (detail::is_nan(options.max) || options.max <= 0) {
+    detail::reject(kWhere, "options.max", options.max, "a number > 0");
+  }
   std::vector<double> weights(positives.classes(), 0.0);
   double largest = 0;
   for (std::size_t l = 0; l < weights.size(); ++l) {
@@ -308,6 +386,10 @@ inline std::vector<double> pos_weight(const ClassCounts& positives, double rows,
     if (positives[l] > 0) {
       const double odds = (rows - positives[l]) / positives[l];
       weights[l] = std::min(std::pow(odds, options.exponent), options.max);
+      if (!detail::is_finite(weights[l])) {
+        detail::reject_element(kWhere, "positives", l, positives[l],
+                               "enough for finite odds, or options.max");
+      }
       largest = std::max(largest, weights[l]);
     } else if (options.empty == EmptyClass::kError) {
       detail::reject_element(kWhere, "positives", l, positives[l],

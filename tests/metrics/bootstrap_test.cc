@@ -2,15 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <random>
 #include <span>
 #include <vector>
 
 #include "tests/support/errors.h"
+#include "tests/support/statistics.h"
 
 namespace equipoise {
 namespace {
@@ -30,19 +33,64 @@ TEST(Bootstrap, DrawsAsManyRowsAsThereAre) {
 }
 
 TEST(Bootstrap, DependsOnTheSeedAlone) {
-  const auto first = [](std::span<const std::uint32_t> multiplicities) {
-    return static_cast<double>(multiplicities[0]) + 0.01 * static_cast<double>(multiplicities[3]);
+  const auto mean_index = [](std::span<const std::uint32_t> multiplicities) {
+    double sum = 0;
+    for (std::size_t i = 0; i < multiplicities.size(); ++i) {
+      sum += static_cast<double>(i * multiplicities[i]);
+    }
+    return sum / static_cast<double>(multiplicities.size());
   };
   const auto run = [&](std::uint64_t seed) {
-    const Interval i = bootstrap(30, first, {.resamples = 101, .seed = seed});
-    return std::vector<double>{i.estimate, i.lower, i.upper};
+    return bootstrap(30, mean_index, {.resamples = 101, .seed = seed});
   };
   EXPECT_EQ(run(1), run(1));
+  EXPECT_NE(run(1), run(2));
 }
 
-// The mean of n values: the interval's half width is 1.96 standard errors, and it holds the true
-// mean in 95 % of repetitions; of 400, a binomial standard deviation is 1.1 %, n = 60 costs another
-// point.
+// The multiplicity of a row among n draws is Binomial(n, 1 / n).
+TEST(Bootstrap, DrawsEachRowAsOftenAsABinomialVariable) {
+  constexpr std::size_t kRows = 20;
+  constexpr std::size_t kResamples = 5000;
+  std::vector<double> observed(5);
+  const auto tally = [&](std::span<const std::uint32_t> multiplicities) {
+    ++observed[std::min<std::size_t>(multiplicities[7], observed.size() - 1)];
+    return 0.0;
+  };
+  bootstrap(kRows, tally, {.resamples = kResamples});
+  --observed[1];  // the call for the estimate
+  std::vector<double> expected;
+  double probability = std::pow(1 - 1.0 / kRows, kRows);
+  double rest = kResamples;
+  for (std::size_t k = 0; k + 1 < observed.size(); ++k) {
+    expected.push_back(probability * kResamples);
+    rest -= expected.back();
+    probability *= static_cast<double>(kRows - k) / static_cast<double>(k + 1) / (kRows - 1);
+  }
+  expected.push_back(rest);
+  EXPECT_GT(testing::chi_squared_p_value(observed, expected), testing::kImplausible);
+}
+
+// Values 0, 1, ..., 10 in some order: 80 % lie between 1 and 9, 90 % between 0.5 and 9.5.
+TEST(Bootstrap, TakesQuantilesBetweenOrderStatistics) {
+  int calls = 0;
+  const auto next = [&](std::span<const std::uint32_t>) {
+    return static_cast<double>(calls++ * 7 % 11);
+  };
+  const auto run = [&](double confidence) {
+    calls = -1;
+    return bootstrap(3, next, {.resamples = 11, .confidence = confidence});
+  };
+  const double bound = 10 * std::numeric_limits<double>::epsilon();
+  EXPECT_NEAR(run(0.8).lower, 1, bound);
+  EXPECT_NEAR(run(0.8).upper, 9, bound);
+  EXPECT_NEAR(run(0.9).lower, 0.5, bound);
+  EXPECT_NEAR(run(0.9).upper, 9.5, bound);
+}
+
+// The mean of n normal values. The percentile interval's half width is about 1.96 s sqrt((n - 1) /
+// n^2): for n = 60 it holds the true mean with probability P(|t_59| < 1.96 sqrt(59 / 60)) = 0.943,
+// and 300 resamples blur the quantiles a little. Three binomial standard deviations of 400
+// repetitions are 3.4 %.
 TEST(Bootstrap, CoversTheMeanAsOftenAsItSays) {
   std::mt19937_64 random(1);
   std::normal_distribution<double> normal(3.0, 2.0);
@@ -62,7 +110,7 @@ TEST(Bootstrap, CoversTheMeanAsOftenAsItSays) {
     covered += i.lower <= 3.0 && 3.0 <= i.upper ? 1 : 0;
     widths += i.upper - i.lower;
   }
-  EXPECT_NEAR(covered / static_cast<double>(kRepeats), 0.94, 0.033);
+  EXPECT_NEAR(covered / static_cast<double>(kRepeats), 0.943, 0.034);
   const double expected = 2 * 1.96 * 2.0 / std::sqrt(60.0);
   EXPECT_NEAR(widths / kRepeats / expected, 1, 0.05);
 }
@@ -109,32 +157,76 @@ TEST(PairedBootstrap, SwappingNegatesAndEqualSystemsDoNotDiffer) {
   const Systems s = example(200);
   const Interval ab = paired_bootstrap(s.targets, s.a, s.b, 3, accuracy, {.resamples = 201});
   const Interval ba = paired_bootstrap(s.targets, s.b, s.a, 3, accuracy, {.resamples = 201});
-  EXPECT_EQ(ab.estimate, -ba.estimate);
-  EXPECT_NEAR(ab.lower, -ba.upper, 1e-15);
+  EXPECT_EQ(ab, (Interval{-ba.estimate, -ba.upper, -ba.lower}));
   const Interval none = paired_bootstrap(s.targets, s.a, s.a, 3, accuracy);
-  EXPECT_EQ(none.lower, 0.0);
-  EXPECT_EQ(none.upper, 0.0);
+  EXPECT_EQ(none, Interval{});
 }
 
 TEST(PairedBootstrap, AveragesRuns) {
   const Systems s = example(100);
   const std::vector<std::vector<int>> a = {s.a, s.b};
   const std::vector<std::vector<int>> b = {s.b};
+  const double bound = 4 * std::numeric_limits<double>::epsilon();
   const Interval one = paired_bootstrap(s.targets, s.a, s.b, 3, accuracy);
-  const Interval i = paired_bootstrap(s.targets, std::span<const std::vector<int>>(a),
-                                      std::span<const std::vector<int>>(b), 3, accuracy);
-  EXPECT_NEAR(i.estimate, one.estimate / 2, 1e-15);
-  EXPECT_NEAR(i.lower, one.lower / 2, 1e-15);
+  const Interval i = paired_bootstrap(s.targets, a, b, 3, accuracy);
+  EXPECT_NEAR(i.estimate, one.estimate / 2, bound);
+  EXPECT_NEAR(i.lower, one.lower / 2, bound);
+  EXPECT_NEAR(i.upper, one.upper / 2, bound);
+  EXPECT_EQ(paired_bootstrap(s.targets, std::span(a), std::span(b), 3, accuracy), i);
+  EXPECT_EQ(paired_bootstrap(s.targets, std::span(a).first(1), b, 3, accuracy), one);
+}
+
+// The same rows of the same draws, put together by hand.
+TEST(PairedBootstrap, IsTheBootstrapOfTheDifference) {
+  const Systems s = example(60);
+  const std::vector<std::uint8_t> narrow(s.b.begin(), s.b.end());
+  const auto macro_f1 = [](const ConfusionMatrix& m) { return m.macro_f1(); };
+  const auto difference = [&](std::span<const std::uint32_t> multiplicities) {
+    ConfusionMatrix a(3);
+    ConfusionMatrix b(3);
+    for (std::size_t i = 0; i < s.targets.size(); ++i) {
+      for (std::uint32_t k = 0; k < multiplicities[i]; ++k) {
+        a.add(s.targets[i], s.a[i]);
+        b.add(s.targets[i], s.b[i]);
+      }
+    }
+    return a.macro_f1() - b.macro_f1();
+  };
+  const BootstrapOptions options{.resamples = 200, .confidence = 0.9, .seed = 5};
+  EXPECT_EQ(paired_bootstrap(s.targets, s.a, narrow, 3, macro_f1, options),
+            bootstrap(s.targets.size(), difference, options));
 }
 
 TEST(BootstrapErrors, NameWhatIsWrong) {
   const std::vector<int> y = {0, 1};
-  EXPECT_EQ(error_of([&] { paired_bootstrap(y, y, std::vector<int>{0}, 2, accuracy); }),
-            "ConfusionMatrix::add(): predictions.size() = 1, expected 2 (targets)");
-  EXPECT_EQ(error_of([&] { paired_bootstrap(y, y, y, 2, accuracy, {.confidence = 1}); }),
+  const std::vector<int> wrong = {0, 2};
+  const std::vector<std::vector<int>> runs = {y, {0}};
+  const std::vector<std::vector<int>> none;
+  const auto paired = [&](const auto& a, const auto& b, const BootstrapOptions& options = {}) {
+    return error_of([&] { paired_bootstrap(y, a, b, 2, accuracy, options); });
+  };
+  EXPECT_EQ(paired(y, std::vector<int>{0}),
+            "paired_bootstrap(): predictions_b.size() = 1, expected 2 (targets)");
+  EXPECT_EQ(paired(wrong, y),
+            "paired_bootstrap(): predictions_a[1] = 2, expected a class in [0, 2)");
+  EXPECT_EQ(paired(runs, runs), "paired_bootstrap(): runs_a[1].size() = 1, expected 2 (targets)");
+  EXPECT_EQ(paired(std::vector<std::vector<int>>{y}, none),
+            "paired_bootstrap(): runs_b.size() = 0, expected at least 1");
+  EXPECT_EQ(error_of([&] { paired_bootstrap(wrong, y, y, 2, accuracy); }),
+            "paired_bootstrap(): targets[1] = 2, expected a class in [0, 2)");
+  EXPECT_EQ(paired(y, y, {.confidence = 1}),
             "paired_bootstrap(): options.confidence = 1, expected a number in (0, 1)");
+  EXPECT_EQ(paired(y, y, {.confidence = std::numeric_limits<double>::quiet_NaN()}),
+            "paired_bootstrap(): options.confidence = nan, expected a number in (0, 1)");
+  EXPECT_EQ(paired(y, y, {.resamples = 0}),
+            "paired_bootstrap(): options.resamples = 0, expected at least 1");
   EXPECT_EQ(error_of([] { bootstrap(0, [](auto) { return 0.0; }); }),
             "bootstrap(): rows = 0, expected at least 1");
+  EXPECT_EQ(
+      error_of([] { bootstrap(2, [](auto n) { return n[0] == 1 ? 1.0 : NAN; }); }).substr(0, 35),
+      "bootstrap(): statistic of resamples");
+  EXPECT_EQ(error_of([] { bootstrap(2, [](auto) -> double { return INFINITY; }); }),
+            "bootstrap(): statistic of all rows = inf, expected a finite number");
 }
 
 }  // namespace

@@ -38,11 +38,11 @@ TEST(ConfusionMatrix, EqualsTheHandComputedFigures) {
   EXPECT_EQ(m.micro_f1(), 0.75);
   EXPECT_NEAR(m.macro_f1(), (1 + 2.0 / 3) / 3, kEpsilon);
   EXPECT_EQ(m.balanced_accuracy(), 0.75);
-  EXPECT_NEAR(m.g_mean(), std::sqrt(0.5), kEpsilon);
+  EXPECT_EQ(m.g_mean(), 0.0);
   EXPECT_NEAR(m.macro_recall(Absent::kZero), 0.5, kEpsilon);
   EXPECT_NEAR(m.macro_recall(Absent::kOne), 2.5 / 3, kEpsilon);
   EXPECT_NEAR(m.macro_recall(Absent::kSkip), 0.75, kEpsilon);
-  EXPECT_TRUE(std::isnan(m.macro_recall(Absent::kNaN)));
+  EXPECT_TRUE(detail::is_nan(m.macro_recall(Absent::kNaN)));
   EXPECT_NEAR(m.weighted_f1(), (2 * 1.0 + 2 * 2.0 / 3) / 4, kEpsilon);
   EXPECT_NEAR(m.weighted_precision(), 1.0, kEpsilon);
   // c = 3, s = 4, p = (2, 1, 1), t = (2, 2, 0): (12 - 6) / sqrt((16 - 6)(16 - 8)).
@@ -55,12 +55,44 @@ TEST(ConfusionMatrix, AnAbsentClassIsSkippedOnlyIfNeverPredicted) {
   EXPECT_NEAR(m.macro_f1(), 2.0 / 3, kEpsilon);
 }
 
+// The same data: recalls 1, 1/2 and 0 / 0; F1s 1, 2/3, 0; precisions 1, 1, 0.
+TEST(ConfusionMatrix, AverageOverSupportedClassesAlone) {
+  const ConfusionMatrix m = matrix_of({0, 0, 1, 1}, {0, 0, 1, 2}, 4);
+  EXPECT_NEAR(m.macro_f1(Absent::kSkipUnsupported), 2.5 / 3, kEpsilon);
+  EXPECT_NEAR(m.macro_f1(Absent::kSkip), 5.0 / 9, kEpsilon);
+  EXPECT_NEAR(m.macro_f1(Absent::kOne), 2.0 / 3, kEpsilon);
+  EXPECT_EQ(m.macro_precision(Absent::kSkipUnsupported), 1.0);
+  EXPECT_EQ(m.macro_recall(Absent::kSkipUnsupported), 0.75);
+  // A class with samples that was never predicted stays in, as 0.
+  EXPECT_EQ(matrix_of({0, 1}, {0, 0}, 3).macro_precision(Absent::kSkipUnsupported), 0.25);
+}
+
+TEST(ConfusionMatrix, GMeanFollowsTheRuleForAbsentClasses) {
+  const ConfusionMatrix m = matrix_of({0, 0, 1, 1}, {0, 0, 1, 2}, 3);
+  EXPECT_EQ(m.g_mean(Absent::kZero), 0.0);
+  EXPECT_NEAR(m.g_mean(Absent::kSkip), std::sqrt(0.5), kEpsilon);
+  EXPECT_NEAR(m.g_mean(Absent::kSkipUnsupported), std::sqrt(0.5), kEpsilon);
+  EXPECT_NEAR(m.g_mean(Absent::kOne), std::cbrt(0.5), kEpsilon);
+  EXPECT_TRUE(detail::is_nan(m.g_mean(Absent::kNaN)));
+  EXPECT_TRUE(detail::is_nan(matrix_of({0}, {1}, 2).g_mean(Absent::kNaN)));
+}
+
+TEST(ConfusionMatrix, GMeanOfManyClassesDoesNotUnderflow) {
+  ConfusionMatrix m(1000);
+  for (int c = 0; c < 1000; ++c) {
+    m.add(c, c);
+    m.add(c, (c + 1) % 1000);
+    m.add(c, (c + 2) % 1000);
+  }
+  EXPECT_NEAR(m.g_mean(), 1.0 / 3, 1000 * kEpsilon);  // their product is 3^-1000
+}
+
 TEST(ConfusionMatrix, GMeanIsZeroWhereAClassIsNeverFound) {
   EXPECT_EQ(matrix_of({0, 0, 1}, {0, 0, 0}, 2).g_mean(), 0.0);
 }
 
 TEST(ConfusionMatrix, OfNothingIsZeroAndNeverNaN) {
-  for (const std::size_t classes : {0, 1, 3}) {
+  for (const std::size_t classes : std::vector<std::size_t>{0, 1, 3}) {
     const ConfusionMatrix m(classes);
     for (const double figure : {m.accuracy(), m.macro_f1(), m.macro_f1(Absent::kSkip),
                                 m.weighted_f1(), m.balanced_accuracy(), m.g_mean(), m.mcc()}) {
@@ -69,7 +101,7 @@ TEST(ConfusionMatrix, OfNothingIsZeroAndNeverNaN) {
   }
 }
 
-TEST(ConfusionMatrix, McOfOnePredictedClassIsZero) {
+TEST(ConfusionMatrix, MccOfOnePredictedClassIsZero) {
   EXPECT_EQ(matrix_of({0, 1, 1}, {1, 1, 1}, 2).mcc(), 0.0);
   EXPECT_NEAR(matrix_of({0, 1, 1}, {0, 1, 1}, 2).mcc(), 1.0, kEpsilon);
   EXPECT_NEAR(matrix_of({0, 1}, {1, 0}, 2).mcc(), -1.0, kEpsilon);
@@ -77,8 +109,8 @@ TEST(ConfusionMatrix, McOfOnePredictedClassIsZero) {
 
 TEST(ConfusionMatrix, EqualsANaiveCountAndMerges) {
   std::mt19937_64 random(1);
-  for (const std::size_t classes : {1, 2, 3, 10, 100}) {
-    for (const std::size_t size : {0, 1, 100, 8191, 8192, 8193, 20000}) {
+  for (const std::size_t classes : std::vector<std::size_t>{1, 2, 3, 10, 100, 128, 129, 200}) {
+    for (const std::size_t size : std::vector<std::size_t>{0, 1, 100, 255, 256, 257, 20000}) {
       std::vector<int> targets(size);
       std::vector<std::uint8_t> predictions(size);
       ConfusionMatrix one_by_one(classes);
@@ -152,6 +184,49 @@ TEST(ConfusionMatrix, FiguresEqualTheirDefinitions) {
   }
 }
 
+// One label that is no class, anywhere in the data, whether it is counted in blocks or one by one.
+TEST(ConfusionMatrix, FindsAnyInvalidLabel) {
+  constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  for (const std::int64_t classes : {1, 3, 4, 100, 130}) {
+    for (const std::size_t size : std::vector<std::size_t>{10, 256, 700, 11000}) {
+      for (const std::size_t at : {std::size_t{0}, size / 2, size - 1}) {
+        for (const std::int64_t wrong : {std::int64_t{-1}, classes, classes * classes, kLeast,
+                                         kMost, kLeast + classes, std::int64_t{-100}}) {
+          ConfusionMatrix m(static_cast<std::size_t>(classes));
+          const std::vector<std::int64_t> good(size, classes - 1);
+          std::vector<std::int64_t> bad = good;
+          bad[at] = wrong;
+          const std::string end = "[" + std::to_string(at) + "] = " + std::to_string(wrong) +
+                                  ", expected a class in [0, " + std::to_string(classes) + ")";
+          EXPECT_EQ(error_of([&] { m.add(bad, good); }), "ConfusionMatrix::add(): targets" + end);
+          EXPECT_EQ(error_of([&] { m.add(good, bad); }),
+                    "ConfusionMatrix::add(): predictions" + end);
+          EXPECT_EQ(m, ConfusionMatrix(static_cast<std::size_t>(classes)));
+          m.add(bad, bad, wrong);
+          EXPECT_EQ(m.total(), static_cast<double>(size - 1));
+        }
+      }
+    }
+  }
+}
+
+TEST(ConfusionMatrix, AddsToWhatIsThere) {
+  ConfusionMatrix m(2);
+  m.add(1, 0);
+  m.add(std::vector<int>(300, 1), std::vector<int>(300, 0));
+  m.add(std::vector<int>{1}, std::vector<int>{0});
+  EXPECT_EQ(m.count(1, 0), 302.0);
+  EXPECT_EQ(m.total(), 302.0);
+  for (double& n : m.all_reduce_buffer()) n *= 2;
+  EXPECT_EQ(m.predicted(0), 604.0);
+  ConfusionMatrix sum;
+  sum += m;
+  EXPECT_EQ(sum, m);
+  sum += ConfusionMatrix();
+  EXPECT_EQ(sum, m);
+}
+
 TEST(ConfusionMatrix, RefusesWithoutAddingAnything) {
   ConfusionMatrix m(2);
   const auto error = [&](const std::vector<int>& t, const std::vector<int>& p) {
@@ -186,6 +261,23 @@ TEST(Report, HasTheLayoutThatPeopleKnow) {
             "weighted avg       0.70      0.60      0.61         5\n");
   EXPECT_EQ(error_of([&] { report(m, std::vector<std::string>{"a"}); }),
             "report(): names.size() = 1, expected 3 (classes)");
+  EXPECT_EQ(error_of([&] { report(m, {}, 8); }),
+            "report(): digits = 8, expected a number in [0, 7]");
+}
+
+TEST(Report, AlignsNamesByCharactersNotBytes) {
+  const ConfusionMatrix m = matrix_of({0, 1, 1}, {0, 1, 0}, 2);
+  EXPECT_EQ(report(m, std::vector<std::string>{"f\u00fcnfundsiebzig", "x"}, 3),
+            "                precision    recall  f1-score   support\n"
+            "\n"
+            "f\u00fcnfundsiebzig      0.500     1.000     0.667         1\n"
+            "             x      1.000     0.500     0.667         2\n"
+            "\n"
+            "      accuracy                          0.667         3\n"
+            "     macro avg      0.750     0.750     0.667         3\n"
+            "  weighted avg      0.833     0.667     0.667         3\n");
+  EXPECT_NE(report(m).find("\n           0       0.50      1.00      0.67         1\n"),
+            std::string::npos);
 }
 
 }  // namespace
