@@ -22,7 +22,7 @@ _CC_RULES = [
 _ABSEIL_TARGETS = {
     "absl/base": ["core_headers", "log_severity"],
     "absl/container": ["btree", "flat_hash_map", "flat_hash_set", "inlined_vector"],
-    "absl/flags": ["config", "flag", "parse", "reflection", "usage"],
+    "absl/flags": ["commandlineflag", "config", "flag", "parse", "reflection", "usage"],
     "absl/functional": ["function_ref"],
     "absl/memory": ["memory"],
     "absl/status": ["status", "statusor"],

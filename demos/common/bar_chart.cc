@@ -1,0 +1,86 @@
+#include "demos/common/bar_chart.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <limits>
+#include <system_error>
+
+#include "demos/common/files.h"
+
+namespace equipoise::demos {
+
+namespace {
+
+// A gnuplot string: in single quotes nothing is special but the quote itself.
+std::string quoted(const std::string& text) {
+  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}, {"\n", " "}}), "'");
+}
+
+// Where the value axis begins: below the lowest bar if it is logarithmic.
+double lowest(const BarChart& chart) {
+  if (!chart.logarithmic) return 0;
+  double least = std::numeric_limits<double>::infinity();
+  for (const BarSeries& series : chart.series) {
+    for (const double value : series.values) least = std::min(least, value);
+  }
+  return least / 2;
+}
+
+}  // namespace
+
+std::string gnuplot_script(const BarChart& chart, const std::filesystem::path& picture) {
+  std::string script = "$data << EndOfData\n";
+  for (std::size_t c = 0; c < chart.categories.size(); ++c) {
+    absl::StrAppend(&script, "\"",
+                    absl::StrReplaceAll(chart.categories[c], {{"\"", "'"}, {"\n", " "}}), "\"");
+    for (const BarSeries& series : chart.series) absl::StrAppend(&script, " ", series.values[c]);
+    script += '\n';
+  }
+  absl::StrAppend(&script, "EndOfData\n", "set terminal pngcairo noenhanced size ",
+                  260 + 34 * chart.categories.size(), ",480 font 'sans,10'\n", "set output ",
+                  quoted(picture.string()), "\n", "set title ", quoted(chart.title), "\n",
+                  "set ylabel ", quoted(chart.value_axis), "\n",
+                  "set style data histogram\n"
+                  "set style histogram clustered gap 1\n"
+                  "set style fill solid 0.9 noborder\n"
+                  "set boxwidth 0.9\n"
+                  "set xtics rotate by -45 nomirror scale 0\n"
+                  "set ytics nomirror\n"
+                  "set grid ytics lt 1 lc rgb '#dddddd'\n"
+                  "set border 3\n"
+                  "set key top right\n");
+  if (chart.logarithmic) script += "set logscale y\n";
+  absl::StrAppend(&script, "set yrange [", lowest(chart), ":*]\n");
+  constexpr const char* kColours[] = {"#4c72b0", "#dd8452", "#55a868"};
+  for (std::size_t s = 0; s < chart.series.size(); ++s) {
+    absl::StrAppend(&script, s == 0 ? "plot " : ", ", "$data using ", s + 2, ":xtic(1) title ",
+                    quoted(chart.series[s].name), " lc rgb '", kColours[s % std::size(kColours)],
+                    "'");
+  }
+  return script + '\n';
+}
+
+bool draw(const BarChart& chart, const std::filesystem::path& picture) {
+  std::filesystem::path script = picture;
+  script.replace_extension(".gnuplot");
+  write_file(script, gnuplot_script(chart, picture));
+  std::string program = "gnuplot";
+  std::string argument = script.string();
+  char* const command[] = {program.data(), argument.data(), nullptr};
+  pid_t process = 0;
+  int status = 1;
+  const bool drawn = posix_spawnp(&process, "gnuplot", nullptr, nullptr, command, environ) == 0 &&
+                     waitpid(process, &status, 0) == process && status == 0;
+  std::error_code error;
+  if (!drawn) std::filesystem::remove(picture, error);
+  return drawn;
+}
+
+}  // namespace equipoise::demos

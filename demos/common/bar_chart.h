@@ -1,0 +1,35 @@
+// Bar charts as PNG files, drawn by gnuplot.
+#ifndef EQUIPOISE_DEMOS_COMMON_BAR_CHART_H_
+#define EQUIPOISE_DEMOS_COMMON_BAR_CHART_H_
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace equipoise::demos {
+
+/// One bar a category, in one colour.
+struct BarSeries {
+  std::string name;
+  std::vector<double> values;
+};
+
+struct BarChart {
+  std::string title;
+  std::string value_axis;
+  std::vector<std::string> categories{};
+  std::vector<BarSeries> series{};  ///< each with a value for each category
+  bool logarithmic = false;         ///< values > 0 then
+};
+
+/// The chart as a gnuplot script that writes its picture to a file.
+std::string gnuplot_script(const BarChart& chart, const std::filesystem::path& picture);
+
+/// Draws the chart, and leaves its script beside it, with the ending .gnuplot.
+/// @return false if there is no gnuplot or it failed; there is no picture then.
+/// @throws InputError if the script cannot be written.
+bool draw(const BarChart& chart, const std::filesystem::path& picture);
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_COMMON_BAR_CHART_H_

@@ -1,0 +1,92 @@
+#include "demos/common/files.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <system_error>
+
+#include "demos/common/input_error.h"
+#include "demos/common/unicode.h"
+
+namespace equipoise::demos {
+
+namespace {
+
+std::string last_error() {
+  return errno == 0 ? "unknown reason" : std::generic_category().message(errno);
+}
+
+}  // namespace
+
+std::filesystem::path user_path(std::string_view path) {
+  const std::filesystem::path given(path);
+  const char* const base = std::getenv("BUILD_WORKING_DIRECTORY");
+  return given.is_absolute() || base == nullptr ? given : std::filesystem::path(base) / given;
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
+  if (!std::filesystem::is_directory(directory)) {
+    throw InputError(path.string(), 0, "there is no directory " + directory.string());
+  }
+  if (std::filesystem::is_directory(path)) {
+    throw InputError(path.string(), 0, "expected a file, this is a directory");
+  }
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream content;
+  if (file && file.peek() != std::ifstream::traits_type::eof()) content << file.rdbuf();
+  if (!file.is_open() || file.bad() || content.bad()) {
+    throw InputError(path.string(), 0, "cannot be read: " + last_error());
+  }
+  return std::move(content).str();
+}
+
+std::vector<std::string> read_lines(const std::filesystem::path& path) {
+  const std::string content = read_file(path);
+  if (content.empty()) throw InputError(path.string(), 1, "the file is empty");
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin < content.size();) {
+    const std::size_t end = std::min(content.find('\n', begin), content.size());
+    std::string line = content.substr(begin, end - begin);
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (const auto offset = first_invalid_utf8(line)) {
+      throw InputError(path.string(), lines.size() + 1,
+                       "byte " + std::to_string(*offset + 1) + " of the line is not UTF-8");
+    }
+    lines.push_back(std::move(line));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+void write_file(const std::filesystem::path& path, std::string_view content) {
+  std::filesystem::path unfinished = path;
+  unfinished += ".unfinished";
+  errno = 0;
+  std::ofstream file(unfinished, std::ios::binary);
+  file.write(content.data(), static_cast<std::streamsize>(content.size()));
+  file.close();
+  std::error_code error;
+  if (file) {
+    std::filesystem::rename(unfinished, path, error);
+    if (!error) return;
+  }
+  const std::string reason = error ? error.message() : last_error();
+  std::filesystem::remove(unfinished, error);
+  throw InputError(path.string(), 0, "cannot be written: " + reason);
+}
+
+void make_directory(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error || !std::filesystem::is_directory(path)) {
+    throw InputError(path.string(), 0,
+                     "cannot be made a directory: " +
+                         (error ? error.message() : std::string("there is a file of this name")));
+  }
+}
+
+}  // namespace equipoise::demos

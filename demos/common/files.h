@@ -1,0 +1,35 @@
+// Files as the demos read and write them.
+#ifndef EQUIPOISE_DEMOS_COMMON_FILES_H_
+#define EQUIPOISE_DEMOS_COMMON_FILES_H_
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace equipoise::demos {
+
+/// The path that the user of `bazel run` means: a relative one starts where they called it, which
+/// Bazel says in BUILD_WORKING_DIRECTORY, not in the directory where it runs the program.
+std::filesystem::path user_path(std::string_view path);
+
+/// The content of a file.
+/// @throws InputError (line 0) if it cannot be read.
+std::string read_file(const std::filesystem::path& path);
+
+/// The lines of a text file without their ends ("\n" or "\r\n"); the last one need not have one.
+/// @throws InputError if the file cannot be read (line 0), is empty (line 1), or has bytes that are
+/// not UTF-8 (their line).
+std::vector<std::string> read_lines(const std::filesystem::path& path);
+
+/// Writes a file in whole or not at all: under another name first, renamed when it is complete.
+/// @throws InputError (line 0) if it cannot be written.
+void write_file(const std::filesystem::path& path, std::string_view content);
+
+/// Makes a directory, and those above it, unless it is there.
+/// @throws InputError (line 0) if it cannot be made or is a file.
+void make_directory(const std::filesystem::path& path);
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_COMMON_FILES_H_

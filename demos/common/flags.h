@@ -1,0 +1,29 @@
+// Command lines: the program's Abseil flags, with errors that say what is accepted.
+#ifndef EQUIPOISE_DEMOS_COMMON_FLAGS_H_
+#define EQUIPOISE_DEMOS_COMMON_FLAGS_H_
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace equipoise::demos {
+
+/// Sets the ABSL_FLAGs that are defined under the folder demos/ from "--name=value", "--name
+/// value",
+/// "--switch" and "--noswitch". Abseil's own parser would end the program with exit code 1 and
+/// without a word on what it accepts.
+/// @return false if --help was among the arguments; it is printed then.
+/// @throws InputError for an argument that is not one of these, and for a value that does not fit.
+bool parse_flags(std::span<char* const> arguments, std::string_view usage);
+
+/// @throws InputError that lists the choices, unless the value is one of them.
+void require_choice(std::string_view flag, std::string_view value,
+                    std::span<const std::string> choices);
+
+/// @throws InputError unless the value lies in [least, most].
+void require_between(std::string_view flag, int value, int least, int most);
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_COMMON_FLAGS_H_

@@ -1,0 +1,67 @@
+// Labelled texts in three parts.
+#ifndef EQUIPOISE_DEMOS_SENTIMENT_CORPUS_H_
+#define EQUIPOISE_DEMOS_SENTIMENT_CORPUS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace equipoise::demos {
+
+/// Texts, each with one class.
+struct LabelledTexts {
+  std::vector<std::string> texts;
+  std::vector<std::int64_t> labels;
+
+  std::size_t size() const { return texts.size(); }
+  void add(std::string text, std::int64_t label) {
+    texts.push_back(std::move(text));
+    labels.push_back(label);
+  }
+};
+
+struct Corpus {
+  std::string description;  ///< a line or more: what it is and what was left out
+  std::vector<std::string> classes;
+  LabelledTexts train;
+  LabelledTexts validation;
+  LabelledTexts test;
+};
+
+/// What the classes are.
+enum class Granularity {
+  kFine,      ///< the labels of the file
+  kPolarity,  ///< positive, neutral, negative, ambiguous
+};
+
+/// A corpus in the format of GoEmotions (Demszky et al. 2020, arXiv:2005.00547): labels.txt with a
+/// label a line; train.tsv, test.tsv and, if there is one, dev.tsv with the columns text, label
+/// numbers with commas between, and any others.
+///
+/// Rows with several labels are left out. So are validation and test rows whose text stands in
+/// train, and validation rows whose text stands in test. dev.tsv is for validation; without it a
+/// tenth of train is, by a stratified split.
+/// @throws InputError for a directory or file that is missing, empty or not UTF-8, a row with too
+/// few columns, an unknown label, a label without polarity when that is asked for, and a class
+/// without training rows.
+Corpus load_corpus(const std::filesystem::path& directory, Granularity granularity);
+
+/// Where the corpus lies in what --data names: there, or in goemotions/ or sentiment/goemotions/
+/// under it, as fetched data do. The directory itself if it is in none of them.
+std::filesystem::path corpus_directory(const std::filesystem::path& data);
+
+/// Comments that a generator makes, for a first look without data: eight classes from 3,000 rows
+/// down to 30, told apart by words that stray into other classes too. Equal on every platform.
+Corpus synthetic_corpus(Granularity granularity);
+
+/// The polarity of a label of GoEmotions, by its authors' grouping, as an index into
+/// polarity_names(); nothing for other labels.
+std::optional<std::int64_t> polarity_of(const std::string& label);
+const std::vector<std::string>& polarity_names();
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_SENTIMENT_CORPUS_H_

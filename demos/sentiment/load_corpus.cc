@@ -1,0 +1,167 @@
+#include <absl/container/flat_hash_set.h>
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+#include <equipoise/splits.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "demos/common/files.h"
+#include "demos/common/input_error.h"
+#include "demos/sentiment/corpus.h"
+
+namespace equipoise::demos {
+
+namespace {
+
+using std::filesystem::path;
+
+// What the numbers in the files stand for.
+struct LabelMap {
+  std::vector<std::string> classes;
+  std::vector<std::int64_t> class_of;  // of each number
+};
+
+LabelMap read_labels(const path& file, Granularity granularity) {
+  const std::vector<std::string> names = read_lines(file);
+  LabelMap map;
+  if (granularity == Granularity::kPolarity) map.classes = polarity_names();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (names[i].empty()) throw InputError(file.string(), i + 1, "expected a label, found nothing");
+    if (granularity == Granularity::kFine) {
+      map.classes.push_back(names[i]);
+      map.class_of.push_back(static_cast<std::int64_t>(i));
+    } else if (const auto polarity = polarity_of(names[i])) {
+      map.class_of.push_back(*polarity);
+    } else {
+      throw InputError(file.string(), i + 1,
+                       "label '" + names[i] + "' has no polarity; take --labels=fine");
+    }
+  }
+  if (map.classes.size() < 2) {
+    throw InputError(file.string(), names.size(), "expected at least two labels");
+  }
+  return map;
+}
+
+struct Part {
+  LabelledTexts rows;
+  std::size_t with_several_labels = 0;
+};
+
+Part read_part(const path& file, const LabelMap& map) {
+  const std::vector<std::string> lines = read_lines(file);
+  Part part;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const auto fail = [&](const std::string& reason) {
+      throw InputError(file.string(), i + 1, reason);
+    };
+    const std::vector<std::string> columns = absl::StrSplit(lines[i], '\t');
+    if (columns.size() < 2) {
+      fail("expected a text, a tab and label numbers, found no tab");
+    }
+    const std::vector<std::string> labels = absl::StrSplit(columns[1], ',');
+    std::int64_t label = 0;
+    for (const std::string& text : labels) {
+      const bool known = absl::SimpleAtoi(text, &label) && label >= 0 &&
+                         label < static_cast<std::int64_t>(map.class_of.size());
+      if (!known) {
+        fail(absl::StrCat("unknown label '", text, "', expected a number from 0 to ",
+                          map.class_of.size() - 1));
+      }
+    }
+    if (labels.size() > 1) {
+      ++part.with_several_labels;
+    } else {
+      part.rows.add(columns[0], map.class_of[static_cast<std::size_t>(label)]);
+    }
+  }
+  return part;
+}
+
+// Takes out rows whose text is among the known; returns how many.
+std::size_t drop_known(const LabelledTexts& known, LabelledTexts& rows) {
+  const absl::flat_hash_set<std::string> texts(known.texts.begin(), known.texts.end());
+  LabelledTexts kept;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!texts.contains(rows.texts[i])) kept.add(std::move(rows.texts[i]), rows.labels[i]);
+  }
+  const std::size_t dropped = rows.size() - kept.size();
+  rows = std::move(kept);
+  return dropped;
+}
+
+LabelledTexts take(const LabelledTexts& rows, const std::vector<std::int64_t>& indices) {
+  LabelledTexts taken;
+  for (const std::int64_t index : indices) {
+    const auto i = static_cast<std::size_t>(index);
+    taken.add(rows.texts[i], rows.labels[i]);
+  }
+  return taken;
+}
+
+void split_off_validation(Corpus& corpus) {
+  constexpr double kShare = 0.1;
+  constexpr std::uint64_t kSeed = 1;
+  const Split split =
+      stratified_split(corpus.train.labels, corpus.classes.size(), kShare, kSeed, {});
+  corpus.validation = take(corpus.train, split.test);
+  corpus.train = take(corpus.train, split.train);
+}
+
+void require_rows_of_each_class(const Corpus& corpus, const path& file) {
+  for (std::size_t c = 0; c < corpus.classes.size(); ++c) {
+    const auto label = static_cast<std::int64_t>(c);
+    const auto& labels = corpus.train.labels;
+    if (std::find(labels.begin(), labels.end(), label) == labels.end()) {
+      throw InputError(file.string(), 0,
+                       "no row for training has the label '" + corpus.classes[c] + "'");
+    }
+  }
+}
+
+}  // namespace
+
+path corpus_directory(const path& data) {
+  for (const path& candidate : {data, data / "goemotions", data / "sentiment" / "goemotions"}) {
+    if (std::filesystem::exists(candidate / "labels.txt")) return candidate;
+  }
+  return data;
+}
+
+Corpus load_corpus(const path& directory, Granularity granularity) {
+  const LabelMap map = read_labels(directory / "labels.txt", granularity);
+  Part train = read_part(directory / "train.tsv", map);
+  Part test = read_part(directory / "test.tsv", map);
+  const bool has_validation = std::filesystem::exists(directory / "dev.tsv");
+  Part validation = has_validation ? read_part(directory / "dev.tsv", map) : Part{};
+
+  Corpus corpus{
+      {}, map.classes, std::move(train.rows), std::move(validation.rows), std::move(test.rows)};
+  const std::size_t test_dropped = drop_known(corpus.train, corpus.test);
+  std::size_t validation_dropped = 0;
+  if (has_validation) {
+    validation_dropped = drop_known(corpus.train, corpus.validation);
+    validation_dropped += drop_known(corpus.test, corpus.validation);
+  }
+  require_rows_of_each_class(corpus, directory / "train.tsv");
+  if (!has_validation) split_off_validation(corpus);
+  if (corpus.test.size() == 0) {
+    throw InputError((directory / "test.tsv").string(), 0, "no row is left for testing");
+  }
+  if (corpus.validation.size() == 0) {
+    throw InputError((directory / "dev.tsv").string(), 0, "no row is left for validation");
+  }
+  corpus.description = absl::StrCat(
+      directory.string(), ": ", corpus.train.size(), " training, ", corpus.validation.size(),
+      " validation", has_validation ? "" : " (a tenth of train.tsv, stratified)", " and ",
+      corpus.test.size(), " test rows, ", corpus.classes.size(), " classes.\nLeft out: ",
+      train.with_several_labels + validation.with_several_labels + test.with_several_labels,
+      " rows with several labels; ", test_dropped, " test and ", validation_dropped,
+      " validation rows whose text stands in another part.");
+  return corpus;
+}
+
+}  // namespace equipoise::demos

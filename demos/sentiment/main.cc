@@ -1,0 +1,220 @@
+// Sentiment on imbalanced classes: one model, eleven ways to train it.
+#include <absl/flags/flag.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <equipoise/calibrate.h>
+#include <equipoise/metrics/confusion.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "demos/common/files.h"
+#include "demos/common/flags.h"
+#include "demos/common/input_error.h"
+#include "demos/common/progress.h"
+#include "demos/sentiment/classifier.h"
+#include "demos/sentiment/corpus.h"
+#include "demos/sentiment/experiment.h"
+#include "demos/sentiment/report.h"
+#include "demos/sentiment/saved_model.h"
+#include "demos/sentiment/strategy.h"
+
+ABSL_FLAG(std::string, backend, "eigen", "library that trains the model: eigen or libtorch");
+ABSL_FLAG(std::string, device, "cpu", "where LibTorch computes: cpu or cuda");
+ABSL_FLAG(
+    std::string, data, "",
+    "directory with labels.txt, train.tsv, test.tsv and, if there is one, dev.tsv; without it what "
+    "tools/fetch_data.sh has fetched, else a synthetic corpus");
+ABSL_FLAG(std::string, labels, "fine",
+          "classes: fine (the file's labels) or polarity (positive, neutral, negative, ambiguous)");
+ABSL_FLAG(std::string, strategy, "",
+          "strategies, with commas between: none, none_tau, weights, weights_0.5, sampler, "
+          "sampler_0.5, logit_adjustment, logit_adjustment_0.5, double, split, focal; without it "
+          "all of them");
+ABSL_FLAG(int, seeds, 3, "runs of each strategy");
+ABSL_FLAG(int, epochs, 6, "epochs of a run, at most");
+ABSL_FLAG(int, hidden, 0, "units of a hidden layer, LibTorch only; 0: a linear model");
+ABSL_FLAG(std::string, report, "", "directory for results.csv, summary.md and pictures");
+ABSL_FLAG(std::string, save, "", "file for the model that did best on validation");
+ABSL_FLAG(std::string, load, "", "file with a saved model: nothing is trained");
+ABSL_FLAG(std::string, predict, "", "a text: its most probable classes");
+
+namespace equipoise::demos {
+namespace {
+
+constexpr const char* kUsage =
+    "Trains one text classifier in eleven ways on imbalanced classes and compares them.\n"
+    "  bazel run -c opt //demos/sentiment -- --data=DIR --report=DIR\n"
+    "  bazel run -c opt //demos/sentiment -- --strategy=none,weights_0.5 --save=FILE\n"
+    "  bazel run -c opt //demos/sentiment -- --load=FILE --predict=\"thanks a lot\"";
+
+Granularity granularity() {
+  return absl::GetFlag(FLAGS_labels) == "fine" ? Granularity::kFine : Granularity::kPolarity;
+}
+
+void check_flags() {
+  const std::vector<std::string> backends = {"eigen", "libtorch"};
+  const std::vector<std::string> devices = {"cpu", "cuda"};
+  const std::vector<std::string> labels = {"fine", "polarity"};
+  require_choice("backend", absl::GetFlag(FLAGS_backend), backends);
+  require_choice("device", absl::GetFlag(FLAGS_device), devices);
+  require_choice("labels", absl::GetFlag(FLAGS_labels), labels);
+  require_between("seeds", absl::GetFlag(FLAGS_seeds), 1, 1000);
+  require_between("epochs", absl::GetFlag(FLAGS_epochs), 1, 1000);
+  require_between("hidden", absl::GetFlag(FLAGS_hidden), 0, 4096);
+  if (absl::GetFlag(FLAGS_backend) == "libtorch") return;
+  if (absl::GetFlag(FLAGS_device) != "cpu") {
+    throw InputError("--device=cuda: needs --backend=libtorch");
+  }
+  if (absl::GetFlag(FLAGS_hidden) != 0) {
+    throw InputError("--hidden: needs --backend=libtorch");
+  }
+}
+
+Corpus find_corpus() {
+  if (const std::string data = absl::GetFlag(FLAGS_data); !data.empty()) {
+    return load_corpus(corpus_directory(user_path(data)), granularity());
+  }
+  const char* const workspace = std::getenv("BUILD_WORKSPACE_DIRECTORY");
+  const std::filesystem::path fetched =
+      corpus_directory(std::filesystem::path(workspace == nullptr ? "." : workspace) / "data");
+  return std::filesystem::exists(fetched / "labels.txt") ? load_corpus(fetched, granularity())
+                                                         : synthetic_corpus(granularity());
+}
+
+// `hidden` is the flag's in training and the file's in prediction.
+std::unique_ptr<Classifier> make_classifier(std::size_t classes, TrainingOptions options,
+                                            std::uint64_t seed) {
+  if (absl::GetFlag(FLAGS_backend) == "eigen") return make_eigen_classifier(classes, options);
+  return make_libtorch_classifier(classes, options, absl::GetFlag(FLAGS_device), seed);
+}
+
+std::unique_ptr<Classifier> make_classifier(const TrainedModel& model) {
+  if (model.hidden != 0 && absl::GetFlag(FLAGS_backend) == "eigen") {
+    throw InputError("--load: this model has a hidden layer and needs --backend=libtorch");
+  }
+  TrainingOptions options;
+  options.hidden = model.hidden;
+  std::unique_ptr<Classifier> classifier = make_classifier(model.classes.size(), options, 0);
+  try {
+    classifier->set_parameters(model.parameters);
+  } catch (const std::invalid_argument& error) {
+    throw InputError("--load: " + std::string(error.what()));
+  }
+  return classifier;
+}
+
+// The five most probable classes; the offset of a post-hoc correction moves the probabilities.
+void print_prediction(const TrainedModel& model, const std::string& text) {
+  const std::vector<std::string> texts = {text};
+  const SparseRows features = TfIdf(model.idf)(ngram_counts(texts));
+  const Logits logits = make_classifier(model)->logits(features);
+  std::vector<double> scores(logits.values.begin(), logits.values.end());
+  for (std::size_t c = 0; c < model.offset.size(); ++c) scores[c] += model.offset[c];
+  std::vector<std::size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+  double sum = 0;
+  for (const double score : scores) sum += std::exp(score - scores[order[0]]);
+  std::cout << "\"" << text << "\"\n";
+  constexpr std::size_t kShown = 5;
+  for (std::size_t i = 0; i < std::min(kShown, order.size()); ++i) {
+    std::cout << absl::StrFormat("  %5.1f %%  %s\n",
+                                 100 * std::exp(scores[order[i]] - scores[order[0]]) / sum,
+                                 model.classes[order[i]]);
+  }
+}
+
+void print_evaluation(const TrainedModel& model, const Corpus& corpus) {
+  if (corpus.classes != model.classes) {
+    throw InputError("--load: the model's classes are not those of the data; see --labels");
+  }
+  const SparseRows features = TfIdf(model.idf)(ngram_counts(corpus.test.texts));
+  ConfusionMatrix matrix(model.classes.size());
+  matrix.add(corpus.test.labels,
+             predict(make_classifier(model)->logits(features).view(), model.offset));
+  std::cout << corpus.description << "\n\nTest rows, strategy " << model.strategy << ":\n\n"
+            << report(matrix, model.classes, 3);
+}
+
+TrainedModel train(const Corpus& corpus) {
+  ExperimentOptions options;
+  options.strategies = parse_strategies(absl::GetFlag(FLAGS_strategy));
+  options.seeds = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_seeds));
+  options.training.epochs = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_epochs));
+  options.training.hidden = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_hidden));
+  const std::size_t classes = corpus.classes.size();
+  options.make_classifier = [&](std::uint64_t seed) {
+    return make_classifier(classes, options.training, seed);
+  };
+  options.make_classifier(0);  // an impossible device is noticed before anything is written
+  const std::filesystem::path directory = user_path(absl::GetFlag(FLAGS_report));
+  if (!absl::GetFlag(FLAGS_report).empty()) make_directory(directory);
+
+  const std::string header =
+      absl::StrCat(corpus.description, "\nModel: ",
+                   options.training.hidden == 0
+                       ? "linear softmax"
+                       : absl::StrCat("a hidden layer of ", options.training.hidden, " units"),
+                   " on hashed n-grams, trained with ", absl::GetFlag(FLAGS_backend), ".");
+  std::cout << header << std::endl;
+  const Task task = make_task(corpus);
+  Progress progress(options.strategies.size() * options.seeds * options.training.epochs *
+                        batches_per_epoch(task.train.labels.size(), options.training),
+                    "batches");
+  Results results = run_experiment(task, options, progress);
+  std::cout << '\n' << summary(task, results) << std::endl;
+  if (!absl::GetFlag(FLAGS_report).empty()) {
+    std::cout << write_report(header, task, results, directory) << std::endl;
+  }
+  return std::move(results.model);
+}
+
+void run() {
+  check_flags();
+  const std::string load = absl::GetFlag(FLAGS_load);
+  const std::string text = absl::GetFlag(FLAGS_predict);
+  TrainedModel model;
+  if (load.empty()) {
+    parse_strategies(absl::GetFlag(FLAGS_strategy));  // before the data, which take longer
+    model = train(find_corpus());
+  } else {
+    model = load_model(user_path(load));
+    if (text.empty()) print_evaluation(model, find_corpus());
+  }
+  if (const std::string save = absl::GetFlag(FLAGS_save); !save.empty()) {
+    save_model(model, user_path(save));
+    std::cout << "Model of strategy " << model.strategy << ": " << save << std::endl;
+  }
+  if (!text.empty()) print_prediction(model, text);
+}
+
+}  // namespace
+}  // namespace equipoise::demos
+
+int main(int argc, char** argv) {
+  try {
+    if (equipoise::demos::parse_flags({argv, static_cast<std::size_t>(argc)},
+                                      equipoise::demos::kUsage)) {
+      equipoise::demos::run();
+    }
+    return 0;
+  } catch (const equipoise::demos::InputError& error) {
+    std::cerr << error.what() << std::endl;
+    return equipoise::demos::kInputErrorExitCode;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << std::endl;
+    return 1;
+  }
+}
