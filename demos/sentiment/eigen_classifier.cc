@@ -96,7 +96,7 @@ class EigenClassifier final : public Classifier {
         weight_.row(columns[k]).noalias() -= (rate * values[k]) * slope;
       }
     }
-    bias_ -= static_cast<float>(options_.bias_rate * share) * gradient.colwise().sum();
+    bias_ -= static_cast<float>(kBiasRate * options_.rate * share) * gradient.colwise().sum();
   }
 
   TrainingOptions options_;

@@ -103,7 +103,7 @@ struct Net {
     return named;
   }
 
-  static constexpr double kHiddenDeviation = 0.5;
+  static constexpr double kHiddenDeviation = 0.03;
 
   torch::nn::EmbeddingBag bag;
   at::Tensor bias;
@@ -200,7 +200,7 @@ class LibTorchClassifier final : public Classifier {
   }
 
   void set_rates(double share) {
-    const double rates[] = {options_.rate * share, options_.bias_rate * share};
+    const double rates[] = {options_.rate * share, kBiasRate * options_.rate * share};
     for (std::size_t g = 0; g < 2; ++g) {
       static_cast<torch::optim::SGDOptions&>(optimizer_.param_groups()[g].options()).lr(rates[g]);
     }

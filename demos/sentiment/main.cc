@@ -44,6 +44,7 @@ ABSL_FLAG(std::string, strategy, "",
 ABSL_FLAG(int, seeds, 3, "runs of each strategy");
 ABSL_FLAG(int, epochs, 6, "epochs of a run, at most");
 ABSL_FLAG(int, hidden, 0, "units of a hidden layer, LibTorch only; 0: a linear model");
+ABSL_FLAG(double, rate, 0, "learning rate at the start; 0: the model's own");
 ABSL_FLAG(std::string, report, "", "directory for results.csv, summary.md and pictures");
 ABSL_FLAG(std::string, save, "", "file for the model that did best on validation");
 ABSL_FLAG(std::string, load, "", "file with a saved model: nothing is trained");
@@ -72,6 +73,15 @@ void check_flags() {
   require_between("seeds", absl::GetFlag(FLAGS_seeds), 1, 1000);
   require_between("epochs", absl::GetFlag(FLAGS_epochs), 1, 1000);
   require_between("hidden", absl::GetFlag(FLAGS_hidden), 0, 4096);
+  if (const double rate = absl::GetFlag(FLAGS_rate); !(rate >= 0 && rate <= 1e4)) {
+    throw InputError(absl::StrCat("--rate=", rate, ": expected a number from 0 to 10000"));
+  }
+  if (const std::string save = absl::GetFlag(FLAGS_save); !save.empty()) {
+    const std::filesystem::path directory = user_path(save).parent_path();
+    if (!directory.empty() && !std::filesystem::is_directory(directory)) {
+      throw InputError(save, 0, "there is no directory " + directory.string());
+    }
+  }
   if (absl::GetFlag(FLAGS_backend) == "libtorch") return;
   if (absl::GetFlag(FLAGS_device) != "cpu") {
     throw InputError("--device=cuda: needs --backend=libtorch");
@@ -148,12 +158,20 @@ void print_evaluation(const TrainedModel& model, const Corpus& corpus) {
             << report(matrix, model.classes, 3);
 }
 
+TrainingOptions training_options() {
+  const double rate = absl::GetFlag(FLAGS_rate);
+  TrainingOptions options;
+  options.epochs = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_epochs));
+  options.hidden = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_hidden));
+  options.rate = rate > 0 ? rate : default_rate(options.hidden);
+  return options;
+}
+
 TrainedModel train(const Corpus& corpus) {
   ExperimentOptions options;
   options.strategies = parse_strategies(absl::GetFlag(FLAGS_strategy));
   options.seeds = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_seeds));
-  options.training.epochs = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_epochs));
-  options.training.hidden = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_hidden));
+  options.training = training_options();
   const std::size_t classes = corpus.classes.size();
   options.make_classifier = [&](std::uint64_t seed) {
     return make_classifier(classes, options.training, seed);
@@ -167,7 +185,8 @@ TrainedModel train(const Corpus& corpus) {
                    options.training.hidden == 0
                        ? "linear softmax"
                        : absl::StrCat("a hidden layer of ", options.training.hidden, " units"),
-                   " on hashed n-grams, trained with ", absl::GetFlag(FLAGS_backend), ".");
+                   " on hashed n-grams, learning rate ", options.training.rate, ", trained with ",
+                   absl::GetFlag(FLAGS_backend), ".");
   std::cout << header << std::endl;
   const Task task = make_task(corpus);
   Progress progress(options.strategies.size() * options.seeds * options.training.epochs *

@@ -1,0 +1,178 @@
+#include "demos/sentiment/corpus.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "demos/common/input_error.h"
+
+namespace equipoise::demos {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// A directory of small files; a test changes one of them.
+class CorpusFiles : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(directory_);
+    write("labels.txt", "joy\nanger\nneutral\n");
+    write("train.tsv", "good\t0\ta\nbad\t1\tb\nboth\t0,1\tc\ntable\t2\td\nfine\t0\te\n");
+    write("dev.tsv", "good\t0\tf\nnice\t0\tg\nunseen\t1\th\n");
+    write("test.tsv", "unseen\t1\ti\nbad\t1\tj\nchair\t2\tk\n");
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  void write(const std::string& name, std::string_view content) const {
+    std::ofstream(directory_ / name, std::ios::binary) << content;
+  }
+  void remove(const std::string& name) const { std::filesystem::remove(directory_ / name); }
+
+  std::string error(Granularity granularity = Granularity::kFine) const {
+    try {
+      load_corpus(directory_, granularity);
+    } catch (const InputError& failure) {
+      std::string text = failure.what();
+      const std::string prefix = directory_.string() + "/";
+      return text.rfind(prefix, 0) == 0 ? text.substr(prefix.size()) : text;
+    }
+    return "";
+  }
+
+  const std::filesystem::path directory_ =
+      std::filesystem::path(testing::TempDir()) /
+      ("corpus_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+};
+
+TEST_F(CorpusFiles, KeepsRowsWithOneLabelAndDropsTextsKnownFromTrain) {
+  const Corpus corpus = load_corpus(directory_, Granularity::kFine);
+  EXPECT_THAT(corpus.classes, ElementsAre("joy", "anger", "neutral"));
+  EXPECT_THAT(corpus.train.texts, ElementsAre("good", "bad", "table", "fine"));
+  EXPECT_THAT(corpus.train.labels, ElementsAre(0, 1, 2, 0));
+  EXPECT_THAT(corpus.test.texts, ElementsAre("unseen", "chair"));  // "bad" stands in train
+  EXPECT_THAT(corpus.test.labels, ElementsAre(1, 2));
+  EXPECT_THAT(corpus.validation.texts, ElementsAre("nice"));  // the others stand in train or test
+  EXPECT_THAT(corpus.description, HasSubstr("4 training, 1 validation and 2 test rows, 3 classes"));
+  EXPECT_THAT(corpus.description, HasSubstr("1 rows with several labels; 1 test and 2 validation"));
+}
+
+TEST_F(CorpusFiles, GroupsLabelsByPolarity) {
+  write("labels.txt", "joy\nanger\nneutral\nsurprise\n");
+  write("train.tsv", "good\t0\nbad\t1\ntable\t2\noh\t3\n");
+  const Corpus corpus = load_corpus(directory_, Granularity::kPolarity);
+  EXPECT_THAT(corpus.classes, ElementsAre("positive", "neutral", "negative", "ambiguous"));
+  EXPECT_THAT(corpus.train.labels, ElementsAre(0, 2, 1, 3));
+}
+
+TEST_F(CorpusFiles, SplitsValidationOffTrainWhereThereIsNoFileForIt) {
+  remove("dev.tsv");
+  std::string rows;
+  for (int i = 0; i < 100; ++i) {
+    rows += "text " + std::to_string(i) + "\t" + (i < 80 ? "0" : i < 95 ? "1" : "2") + "\n";
+  }
+  write("train.tsv", rows);
+  const Corpus corpus = load_corpus(directory_, Granularity::kFine);
+  EXPECT_EQ(corpus.train.size(), 90U);
+  EXPECT_EQ(corpus.validation.size(), 10U);
+  std::map<std::int64_t, int> classes;
+  for (const std::int64_t label : corpus.validation.labels) ++classes[label];
+  EXPECT_EQ(classes[0], 8);
+  EXPECT_EQ(classes[1] + classes[2], 2);
+  std::set<std::string> texts(corpus.train.texts.begin(), corpus.train.texts.end());
+  texts.insert(corpus.validation.texts.begin(), corpus.validation.texts.end());
+  EXPECT_EQ(texts.size(), 100U);
+}
+
+TEST_F(CorpusFiles, NamesFileAndLineOfWhatIsWrong) {
+  write("dev.tsv", "nice\t0\nno tab here\n");
+  EXPECT_EQ(error(), "dev.tsv:2: expected a text, a tab and label numbers, found no tab");
+  write("dev.tsv", "nice\t0\nmore\t7\n");
+  EXPECT_EQ(error(), "dev.tsv:2: unknown label '7', expected a number from 0 to 2");
+  write("dev.tsv", "nice\t0,joy\n");
+  EXPECT_EQ(error(), "dev.tsv:1: unknown label 'joy', expected a number from 0 to 2");
+  write("dev.tsv", "nice\t-1\n");
+  EXPECT_EQ(error(), "dev.tsv:1: unknown label '-1', expected a number from 0 to 2");
+  write("dev.tsv", "nice\t0\nbad byte \xff here\t0\n");
+  EXPECT_EQ(error(), "dev.tsv:2: byte 10 of the line is not UTF-8");
+  write("dev.tsv", "");
+  EXPECT_EQ(error(), "dev.tsv:1: the file is empty");
+  remove("dev.tsv");
+  remove("test.tsv");
+  EXPECT_THAT(error(), HasSubstr("test.tsv:0: cannot be read"));
+}
+
+TEST_F(CorpusFiles, RefusesClassesWithoutTrainingRowsAndPartsWithoutRows) {
+  write("train.tsv", "good\t0\nbad\t1\n");
+  EXPECT_EQ(error(), "train.tsv:0: no row for training has the label 'neutral'");
+  SetUp();
+  write("test.tsv", "good\t0\n");
+  EXPECT_EQ(error(), "test.tsv:0: no row is left for testing");
+  SetUp();
+  write("dev.tsv", "good\t0\n");
+  EXPECT_EQ(error(), "dev.tsv:0: no row is left for validation");
+}
+
+TEST_F(CorpusFiles, RefusesLabelFilesThatDoNotDo) {
+  write("labels.txt", "joy\n\nneutral\n");
+  EXPECT_EQ(error(), "labels.txt:2: expected a label, found nothing");
+  write("labels.txt", "joy\n");
+  EXPECT_EQ(error(), "labels.txt:1: expected at least two labels");
+  write("labels.txt", "joy\nspam\nneutral\n");
+  EXPECT_EQ(error(Granularity::kPolarity),
+            "labels.txt:2: label 'spam' has no polarity; take --labels=fine");
+  std::filesystem::remove_all(directory_);
+  EXPECT_EQ(error(), "labels.txt:0: there is no directory " + directory_.string());
+}
+
+TEST_F(CorpusFiles, IsFoundWhereItLiesAndBelow) {
+  EXPECT_EQ(corpus_directory(directory_), directory_);
+  const std::filesystem::path below = directory_ / "sentiment" / "goemotions";
+  std::filesystem::create_directories(below);
+  std::filesystem::rename(directory_ / "labels.txt", below / "labels.txt");
+  EXPECT_EQ(corpus_directory(directory_), below);
+  EXPECT_EQ(corpus_directory(directory_ / "sentiment"), below);
+  EXPECT_EQ(corpus_directory(directory_ / "nowhere"), directory_ / "nowhere");
+}
+
+TEST(SyntheticCorpus, IsImbalancedAndAlwaysTheSame) {
+  const Corpus corpus = synthetic_corpus(Granularity::kFine);
+  std::map<std::int64_t, int> classes;
+  for (const std::int64_t label : corpus.train.labels) ++classes[label];
+  EXPECT_EQ(classes.size(), 8U);
+  EXPECT_EQ(classes[0], 3000);
+  EXPECT_EQ(classes[7], 30);
+  EXPECT_EQ(corpus.validation.size(), corpus.test.size());
+  EXPECT_NE(corpus.validation.texts, corpus.test.texts);
+  EXPECT_EQ(corpus.train.texts, synthetic_corpus(Granularity::kFine).train.texts);
+  EXPECT_THAT(corpus.description, testing::StartsWith("No data: a small synthetic corpus"));
+}
+
+TEST(SyntheticCorpus, HasPolarities) {
+  const Corpus corpus = synthetic_corpus(Granularity::kPolarity);
+  EXPECT_EQ(corpus.classes, polarity_names());
+  std::map<std::int64_t, int> classes;
+  for (const std::int64_t label : corpus.train.labels) ++classes[label];
+  EXPECT_EQ(classes[0], 1500 + 400 + 100);  // approval, gratitude, joy
+  EXPECT_EQ(classes[1], 3000);              // neutral
+  EXPECT_EQ(classes[2], 800 + 60 + 30);     // annoyance, fear, grief
+  EXPECT_EQ(classes[3], 200);               // curiosity
+}
+
+TEST(Polarity, CoversTheLabelsOfGoEmotions) {
+  EXPECT_EQ(polarity_of("relief"), 0);
+  EXPECT_EQ(polarity_of("neutral"), 1);
+  EXPECT_EQ(polarity_of("grief"), 2);
+  EXPECT_EQ(polarity_of("realization"), 3);
+  EXPECT_FALSE(polarity_of("spam").has_value());
+}
+
+}  // namespace
+}  // namespace equipoise::demos
