@@ -113,20 +113,23 @@ std::vector<std::vector<std::int64_t>> test_predictions(const Outcome& outcome) 
   return predictions;
 }
 
-void add_gains(const Task& task, std::vector<Outcome>& outcomes) {
-  const auto none = std::find_if(outcomes.begin(), outcomes.end(), [](const Outcome& outcome) {
-    return outcome.strategy.name == "none";
-  });
-  if (none == outcomes.end()) return;
-  const auto baseline = test_predictions(*none);
-  for (Outcome& outcome : outcomes) {
-    if (outcome.strategy.name == "none") continue;
-    outcome.gain = paired_bootstrap(task.test.labels, test_predictions(outcome), baseline,
-                                    task.classes.size(), macro_f1);
-  }
+// Of an outcome over a strategy on test; nothing if that was not run or is the outcome's own.
+std::optional<Interval> gain(const Task& task, const Results& results, const Outcome& outcome,
+                             std::string_view baseline) {
+  const Outcome* const other = find_outcome(results, baseline);
+  if (other == nullptr || other == &outcome) return std::nullopt;
+  return paired_bootstrap(task.test.labels, test_predictions(outcome), test_predictions(*other),
+                          task.classes.size(), macro_f1);
 }
 
 }  // namespace
+
+const Outcome* find_outcome(const Results& results, std::string_view strategy) {
+  for (const Outcome& outcome : results.outcomes) {
+    if (outcome.strategy.name == strategy) return &outcome;
+  }
+  return nullptr;
+}
 
 Task make_task(const Corpus& corpus) {
   SparseRows train = ngram_counts(corpus.train.texts);
@@ -190,7 +193,8 @@ Results run_experiment(const Task& task, const ExperimentOptions& options, Progr
     }
     results.outcomes.push_back(std::move(outcome));
   }
-  add_gains(task, results.outcomes);
+  for (Outcome& outcome : results.outcomes) outcome.gain = gain(task, results, outcome, "none");
+  results.gain_over_posthoc = gain(task, results, results.outcomes[results.best], "none_tau");
   return results;
 }
 

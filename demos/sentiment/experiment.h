@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "demos/common/progress.h"
@@ -79,7 +80,12 @@ struct Results {
   std::vector<Outcome> outcomes{};
   std::size_t best = 0;  ///< the outcome with the best mean macro-F1 on validation
   TrainedModel model{};  ///< of the best outcome, its best run on validation
+  /// Gain of the best over `none_tau`, if both were run and are not the same.
+  std::optional<Interval> gain_over_posthoc{};
 };
+
+/// The outcome of a strategy; null if it was not run.
+const Outcome* find_outcome(const Results& results, std::string_view strategy);
 
 struct ExperimentOptions {
   std::vector<Strategy> strategies;

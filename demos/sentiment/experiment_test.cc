@@ -166,6 +166,13 @@ TEST(Experiment, GainsAreOverNoneAndOnlyWhereItWasRun) {
   EXPECT_LE(gain.lower, gain.estimate);
   EXPECT_LE(gain.estimate, gain.upper);
   EXPECT_FALSE(run("none_tau", {margins}).results.outcomes[0].gain.has_value());
+  EXPECT_FALSE(both.results.gain_over_posthoc.has_value());  // the best is none_tau itself
+}
+
+TEST(Experiment, ComparesTheBestWithThePosthocCorrection) {
+  const Ran ran = run("weights,none_tau", {kRight});
+  EXPECT_EQ(ran.results.best, 0U);
+  EXPECT_EQ(ran.results.gain_over_posthoc, (Interval{0, 0, 0}));  // the same predictions
 }
 
 TEST(Experiment, LogsALineARun) {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <functional>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,11 +40,10 @@ std::string signed_figure(double value) {
   return (value < 0 ? "-" : "+") + figure(value < 0 ? -value : value);
 }
 
-std::string gain_text(const Outcome& outcome) {
-  if (!outcome.gain) return "";
-  return absl::StrCat(signed_figure(outcome.gain->estimate), " [",
-                      signed_figure(outcome.gain->lower), ", ", signed_figure(outcome.gain->upper),
-                      "]");
+std::string gain_text(const std::optional<Interval>& gain) {
+  if (!gain) return "";
+  return absl::StrCat(signed_figure(gain->estimate), " [", signed_figure(gain->lower), ", ",
+                      signed_figure(gain->upper), "]");
 }
 
 std::string name_text(const Outcome& outcome, bool best) {
@@ -72,22 +72,15 @@ std::string strategy_table(const Results& results) {
          average([](const Run& run) { return run.test.rare_recall; }),
          average([](const Run& run) { return run.test.rare_precision; }),
          absl::StrFormat("%.1f", mean(outcome, [](const Run& run) { return run.seconds; })),
-         gain_text(outcome)});
+         gain_text(outcome.gain)});
   }
   return table.to_string();
-}
-
-const Outcome* find(const Results& results, const std::string& name) {
-  for (const Outcome& outcome : results.outcomes) {
-    if (outcome.strategy.name == name) return &outcome;
-  }
-  return nullptr;
 }
 
 // The outcomes that are compared class by class: none, and the best unless it is none.
 std::vector<const Outcome*> compared(const Results& results) {
   const Outcome& best = results.outcomes[results.best];
-  const Outcome* const none = find(results, "none");
+  const Outcome* const none = find_outcome(results, "none");
   if (none == nullptr || none == &best) return {&best};
   return {none, &best};
 }
@@ -201,6 +194,10 @@ std::string summary(const Task& task, const Results& results) {
       "; epoch, tau and the best strategy (**", best.strategy.name,
       "**) are chosen on validation. Gain over none:\npaired bootstrap over test rows. Rare: ",
       absl::StrJoin(rare, ", ", name_of), ".\n\n", strategy_table(results), "\n",
+      results.gain_over_posthoc
+          ? absl::StrCat("Gain of ", best.strategy.name,
+                         " over none_tau: ", gain_text(results.gain_over_posthoc), ".\n\n")
+          : "",
       "Each class on test:\n\n", class_table(task, results));
 }
 
