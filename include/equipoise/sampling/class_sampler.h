@@ -18,6 +18,7 @@
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/detail/class_index.h"
+#include "equipoise/detail/philox_blocks.h"
 #include "equipoise/random.h"
 #include "equipoise/sampling/alias_table.h"
 #include "equipoise/sampling/quota.h"
@@ -99,17 +100,19 @@ class ClassSampler {
         rows_);
   }
 
-  /// out[i] = (*this)[t + i * stride] for all i: a batch, at a few times the speed of single draws.
-  void fill(std::uint64_t t, std::span<std::int64_t> out, std::uint64_t stride = 1) const {
-    std::visit(
-        [&](const auto& rows) {
-          if (options_.mode == SamplingMode::kIndependent) {
-            fill_from(IndependentDraw(*this), rows.data(), t, out, stride);
-          } else {
-            fill_from(QuotaDraw<64>(*this), rows.data(), t, out, stride);
-          }
-        },
-        rows_);
+  /// out[i] = (*this)[t + i * stride] for all i: a batch, at several times the speed of single
+  /// draws.
+  EQUIPOISE_INLINE void fill(std::uint64_t t, std::span<std::int64_t> out,
+                             std::uint64_t stride = 1) const {
+    if (options_.mode == SamplingMode::kExactQuota) return fill_by_quota(t, out, stride);
+    const IndependentDraw draw(*this);
+    detail::PhiloxBlocks blocks;
+    for (std::size_t begin = 0; begin < out.size(); begin += kBlock, t += kBlock * stride) {
+      detail::philox_blocks(random_, detail::Purpose::kClassDraw, t, stride, blocks);
+      take_rows(out.subspan(begin, std::min(kBlock, out.size() - begin)), [&](std::size_t i) {
+        return draw(t + i * stride, blocks.first[i], blocks.second[i]);
+      });
+    }
   }
 
   std::uint64_t seed() const { return random_.seed; }
@@ -130,9 +133,10 @@ class ClassSampler {
 
  private:
   static constexpr std::string_view kWhere = "ClassSampler";
+  static constexpr std::size_t kBlock = detail::PhiloxBlocks::kBlocks;
 
-  // Where in rows_ the draw at a position points. One Philox block: half for the class, half for
-  // the row.
+  // Where in rows_ the draw at a position points, from its Philox block: half for the class, half
+  // for the row. What is rejected tries the block of the next attempt.
   class IndependentDraw {
    public:
     explicit IndependentDraw(const ClassSampler& sampler)
@@ -141,17 +145,25 @@ class ClassSampler {
           starts_(sampler.starts_.data()),
           classes_(sampler.classes()) {}
 
-    std::uint64_t operator()(std::uint64_t t) {
-      for (std::uint32_t attempt = 0;; ++attempt) {
-        const auto [first, second] = random_.block(t, detail::Purpose::kClassDraw, attempt);
+    std::uint64_t operator()(std::uint64_t t) const {
+      const auto [first, second] = random_.block(t, detail::Purpose::kClassDraw);
+      return (*this)(t, first, second);
+    }
+
+    std::uint64_t operator()(std::uint64_t t, std::uint64_t first, std::uint64_t second) const {
+      for (std::uint32_t attempt = 1;; ++attempt) {
         const detail::Scaled bucket = detail::scale(first, classes_);
-        if (!detail::is_unbiased(bucket, classes_)) continue;
-        const std::uint64_t c =
-            table_[bucket.integer].pick(static_cast<std::uint32_t>(bucket.integer),
-                                        static_cast<std::uint32_t>(bucket.fraction >> 32));
-        const std::uint64_t size = starts_[c + 1] - starts_[c];
-        const detail::Scaled row = detail::scale(second, size);
-        if (detail::is_unbiased(row, size)) return starts_[c] + row.integer;
+        if (detail::is_unbiased(bucket, classes_)) {
+          const std::uint64_t c =
+              table_[bucket.integer].pick(static_cast<std::uint32_t>(bucket.integer),
+                                          static_cast<std::uint32_t>(bucket.fraction >> 32));
+          const std::uint64_t size = starts_[c + 1] - starts_[c];
+          const detail::Scaled row = detail::scale(second, size);
+          if (detail::is_unbiased(row, size)) return starts_[c] + row.integer;
+        }
+        const auto next = random_.block(t, detail::Purpose::kClassDraw, attempt);
+        first = next[0];
+        second = next[1];
       }
     }
 
@@ -234,22 +246,30 @@ class ClassSampler {
     }
   }
 
-  // Rows are fetched a block at a time: meanwhile the memory of all of them is on its way.
-  template <class Draw, class Row>
-  static void fill_from(Draw draw, const Row* rows, std::uint64_t t, std::span<std::int64_t> out,
-                        std::uint64_t stride) {
-    constexpr std::size_t kBlock = 64;
-    std::array<std::uint64_t, kBlock> places;
-    for (std::size_t begin = 0; begin < out.size(); begin += kBlock) {
-      const std::size_t size = std::min(kBlock, out.size() - begin);
-      for (std::size_t i = 0; i < size; ++i, t += stride) {
-        places[i] = draw(t);
-        __builtin_prefetch(rows + places[i]);
-      }
-      for (std::size_t i = 0; i < size; ++i) {
-        out[begin + i] = static_cast<std::int64_t>(rows[places[i]]);
-      }
+  void fill_by_quota(std::uint64_t t, std::span<std::int64_t> out, std::uint64_t stride) const {
+    QuotaDraw<64> draw(*this);
+    for (std::size_t begin = 0; begin < out.size(); begin += kBlock, t += kBlock * stride) {
+      take_rows(out.subspan(begin, std::min(kBlock, out.size() - begin)),
+                [&](std::size_t i) { return draw(t + i * stride); });
     }
+  }
+
+  // out[i] = rows_[place(i)], for at most kBlock rows: while places are drawn, the memory of the
+  // rows is on its way.
+  template <class Place>
+  void take_rows(std::span<std::int64_t> out, const Place& place) const {
+    std::visit(
+        [&](const auto& rows) {
+          std::array<std::uint64_t, kBlock> places;
+          for (std::size_t i = 0; i < out.size(); ++i) {
+            places[i] = place(i);
+            __builtin_prefetch(rows.data() + places[i]);
+          }
+          for (std::size_t i = 0; i < out.size(); ++i) {
+            out[i] = static_cast<std::int64_t>(rows[static_cast<std::size_t>(places[i])]);
+          }
+        },
+        rows_);
   }
 
   CounterRandom random_;

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "equipoise/config.h"
+#include "equipoise/detail/philox_blocks.h"
 #include "equipoise/random.h"
 #include "equipoise/sampling/alias_table.h"
 #include "equipoise/sampling/stream.h"
@@ -42,25 +43,20 @@ class WeightedSampler {
 
   /// The row drawn at position t.
   std::size_t operator[](std::uint64_t t) const {
-    const Draw draw = draw_at(random_, table_.size(), t);
+    const auto [first, second] = random_.block(t, detail::Purpose::kWeightedDraw);
+    const Draw draw = draw_at(t, first, second);
     return table_(draw.bucket, draw.fraction);
   }
 
-  /// out[i] = (*this)[t + i * stride] for all i: a batch, at a few times the speed of single draws.
-  void fill(std::uint64_t t, std::span<std::int64_t> out, std::uint64_t stride = 1) const {
-    constexpr std::size_t kBlock = 64;
-    const CounterRandom random = random_;  // in registers, whatever is written to `out`
-    const std::size_t buckets = table_.size();
-    std::array<Draw, kBlock> draws;
-    for (std::size_t begin = 0; begin < out.size(); begin += kBlock) {
-      const std::size_t size = std::min(kBlock, out.size() - begin);
-      for (std::size_t i = 0; i < size; ++i, t += stride) {
-        draws[i] = draw_at(random, buckets, t);
-        table_.prefetch(draws[i].bucket);
-      }
-      for (std::size_t i = 0; i < size; ++i) {
-        out[begin + i] = static_cast<std::int64_t>(table_(draws[i].bucket, draws[i].fraction));
-      }
+  /// out[i] = (*this)[t + i * stride] for all i: a batch, at several times the speed of single
+  /// draws.
+  EQUIPOISE_INLINE void fill(std::uint64_t t, std::span<std::int64_t> out,
+                             std::uint64_t stride = 1) const {
+    constexpr std::size_t kBlock = detail::PhiloxBlocks::kBlocks;
+    detail::PhiloxBlocks blocks;
+    for (std::size_t begin = 0; begin < out.size(); begin += kBlock, t += kBlock * stride) {
+      detail::philox_blocks(random_, detail::Purpose::kWeightedDraw, t, stride, blocks);
+      fill_block(blocks, t, stride, out.subspan(begin, std::min(kBlock, out.size() - begin)));
     }
   }
 
@@ -79,13 +75,32 @@ class WeightedSampler {
     std::uint32_t fraction;
   };
 
-  // One Philox block: half for the bucket, half for the place in it.
-  static Draw draw_at(const CounterRandom& random, std::size_t buckets, std::uint64_t t) {
-    for (std::uint32_t attempt = 0;; ++attempt) {
-      const auto [first, second] = random.block(t, detail::Purpose::kWeightedDraw, attempt);
+  // From the Philox block of a position: half for the bucket, half for the place in it. What is
+  // rejected tries that of the next attempt.
+  Draw draw_at(std::uint64_t t, std::uint64_t first, std::uint64_t second) const {
+    const std::size_t buckets = table_.size();
+    for (std::uint32_t attempt = 1;; ++attempt) {
       const detail::Scaled bucket = detail::scale(first, buckets);
-      if (!detail::is_unbiased(bucket, buckets)) continue;
-      return {static_cast<std::uint32_t>(bucket.integer), static_cast<std::uint32_t>(second >> 32)};
+      if (detail::is_unbiased(bucket, buckets)) {
+        return {static_cast<std::uint32_t>(bucket.integer),
+                static_cast<std::uint32_t>(second >> 32)};
+      }
+      const auto next = random_.block(t, detail::Purpose::kWeightedDraw, attempt);
+      first = next[0];
+      second = next[1];
+    }
+  }
+
+  // Buckets are fetched a block at a time: meanwhile the memory of all of them is on its way.
+  void fill_block(const detail::PhiloxBlocks& blocks, std::uint64_t t, std::uint64_t stride,
+                  std::span<std::int64_t> out) const {
+    std::array<Draw, detail::PhiloxBlocks::kBlocks> draws;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      draws[i] = draw_at(t + i * stride, blocks.first[i], blocks.second[i]);
+      table_.prefetch(draws[i].bucket);
+    }
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      out[i] = static_cast<std::int64_t>(table_(draws[i].bucket, draws[i].fraction));
     }
   }
 
