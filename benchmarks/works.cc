@@ -1,0 +1,125 @@
+#include "benchmarks/works.h"
+
+#include <ATen/ATen.h>
+#include <equipoise/equipoise.h>
+#include <equipoise/libtorch/loss.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <random>
+
+namespace equipoise::benchmarks {
+
+namespace {
+
+template <class T>
+void keep(const T& value) {
+  asm volatile("" : : "r,m"(value) : "memory");
+}
+
+// Labels of which four in five are of class 0.
+std::vector<std::int64_t> skewed_labels(std::size_t size, std::size_t classes) {
+  std::mt19937_64 random(1);
+  std::vector<std::int64_t> labels(size);
+  for (std::int64_t& label : labels) {
+    label = random() % 5 < 4 ? 0 : static_cast<std::int64_t>(random() % classes);
+  }
+  return labels;
+}
+
+Work counting(std::size_t size, std::size_t classes, const std::string& name) {
+  return {"count " + name, "at::bincount", 3, [=] {
+            const auto labels = skewed_labels(size, classes);
+            const at::Tensor tensor = at::tensor(labels);
+            return Work::Sides{
+                [=] { keep(at::bincount(tensor, {}, static_cast<std::int64_t>(classes))); },
+                [=] { keep(count_labels(labels, classes)); }};
+          }};
+}
+
+Work class_sampler(std::size_t size, double bar, const std::string& name) {
+  return {"class sampler, set-up and draws, " + name, "at::multinomial", bar, [=] {
+            constexpr std::size_t kClasses = 10;
+            const auto labels = skewed_labels(size, kClasses);
+            const auto counts = count_labels(labels, kClasses);
+            const auto weights = class_weights(counts, Balanced{});
+            const at::Tensor of_rows = at::tensor(sample_weights(labels, weights)).to(at::kFloat);
+            return Work::Sides{[=] { keep(at::multinomial(of_rows, of_rows.numel(), true)); },
+                               [=] {
+                                 const ClassSampler sampler(labels, drawn_mass(counts, weights), 1);
+                                 std::vector<std::int64_t> rows(size);
+                                 sampler.fill(0, rows);
+                                 keep(rows);
+                               }};
+          }};
+}
+
+Work weighted_sampler(std::size_t size, const std::string& name) {
+  return {"weighted sampler, set-up and draws, " + name, "at::multinomial", 4, [=] {
+            std::mt19937_64 random(2);
+            std::vector<float> weights(size);
+            for (float& w : weights) w = std::uniform_real_distribution<float>(0.1F, 1.0F)(random);
+            const at::Tensor tensor = at::tensor(weights);
+            return Work::Sides{[=] { keep(at::multinomial(tensor, tensor.numel(), true)); },
+                               [=] {
+                                 const WeightedSampler sampler(weights, 1);
+                                 std::vector<std::int64_t> rows(size);
+                                 sampler.fill(0, rows);
+                                 keep(rows);
+                               }};
+          }};
+}
+
+// Weighted cross-entropy, forward and backward, a tenth of the rows ignored.
+Work cross_entropy(std::int64_t rows, std::int64_t classes, double smoothing, double bar) {
+  const std::string shape = std::to_string(rows) + "x" + std::to_string(classes);
+  return {"weighted CE " + shape + (smoothing > 0 ? ", smoothing" : ""), "at::cross_entropy_loss",
+          bar, [=] {
+            at::manual_seed(3);
+            const at::Tensor logits = (at::randn({rows, classes}) * 3).set_requires_grad(true);
+            const at::Tensor targets = at::randint(0, classes, {rows}, at::kLong);
+            targets.slice(0, 0, rows / 10).fill_(-100);
+            const at::Tensor weights = at::rand({classes}) + 0.2;
+            SoftmaxLoss<CrossEntropy, MeanByWeight> loss;
+            loss.semantics = Semantics::kTorch;
+            loss.label_smoothing = smoothing;
+            for (std::int64_t c = 0; c < classes; ++c) {
+              loss.class_weights.push_back(weights[c].item<double>());
+            }
+            return Work::Sides{
+                [=] {
+                  const at::Tensor value = at::cross_entropy_loss(
+                      logits, targets, weights, at::Reduction::Mean, -100, smoothing);
+                  keep(torch::autograd::grad({value}, {logits}));
+                },
+                [=] {
+                  const at::Tensor value = equipoise::libtorch::softmax_loss(logits, targets, loss);
+                  keep(torch::autograd::grad({value}, {logits}));
+                }};
+          }};
+}
+
+}  // namespace
+
+std::vector<Work> all_works() {
+  return {counting(1'000'000, 2, "1e6, 2 classes"),
+          counting(1'000'000, 10, "1e6, 10 classes"),
+          counting(1'000'000, 1000, "1e6, 1000 classes"),
+          counting(100'000'000, 10, "1e8, 10 classes"),
+          class_sampler(10'000, 7, "1e4"),
+          class_sampler(1'000'000, 12, "1e6"),
+          class_sampler(10'000'000, 12, "1e7"),
+          weighted_sampler(10'000, "1e4"),
+          weighted_sampler(1'000'000, "1e6"),
+          weighted_sampler(10'000'000, "1e7"),
+          cross_entropy(32, 2, 0, 1.4),
+          cross_entropy(1024, 5, 0, 5),
+          cross_entropy(4096, 32, 0, 2),
+          cross_entropy(8192, 1000, 0, 2.2),
+          cross_entropy(512, 32000, 0, 2.8),
+          cross_entropy(4096, 32, 0.1, 3),
+          cross_entropy(8192, 1000, 0.1, 3)};
+}
+
+}  // namespace equipoise::benchmarks
