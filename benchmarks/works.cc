@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <random>
+#include <span>
 
 namespace equipoise::benchmarks {
 
@@ -30,8 +31,8 @@ std::vector<std::int64_t> skewed_labels(std::size_t size, std::size_t classes) {
 
 Work counting(std::size_t size, std::size_t classes, const std::string& name) {
   return {"count " + name, "at::bincount", 3, [=] {
-            const auto labels = skewed_labels(size, classes);
-            const at::Tensor tensor = at::tensor(labels);
+            const at::Tensor tensor = at::tensor(skewed_labels(size, classes));
+            const std::span<const std::int64_t> labels(tensor.data_ptr<std::int64_t>(), size);
             return Work::Sides{
                 [=] { keep(at::bincount(tensor, {}, static_cast<std::int64_t>(classes))); },
                 [=] { keep(count_labels(labels, classes)); }};
