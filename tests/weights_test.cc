@@ -313,6 +313,10 @@ TEST(WeightErrors, NameWhatIsWrong) {
               class_weights(counts, Explicit{{1e-310, 1e-310}});
             }),
             "class_weights(): mean of the weights = 1e-310, expected a number to divide by");
+  EXPECT_EQ(error_of([&] {
+              class_weights(counts, Explicit{{1e308, 1e-20}});
+            }),
+            "class_weights(): weights[1] = 0, expected a number > 0 once normalised");
   EXPECT_EQ(error_of([&] { class_weights(counts, EffectiveNumber{nan}); }),
             "EffectiveNumber(): beta = nan, expected a number in [0, 1]");
   EXPECT_EQ(error_of([&] { EffectiveNumber::from_volume(0.5); }),

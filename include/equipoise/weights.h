@@ -278,7 +278,7 @@ inline double weight_scale(std::string_view where, const ClassCounts& counts,
 /// @throws std::invalid_argument for counts without classes, for a class without samples under
 /// EmptyClass::kError, for bounds that are not 0 <= min <= max or leave no room for the
 /// normalisation (max < 1, say, where the mean shall be 1), and where the policy gives a weight
-/// that is negative, NaN or infinite, or so large or small that scaling it overflows.
+/// that is negative, NaN or infinite, or so large or small that scaling it overflows or leaves 0.
 template <WeightPolicy P>
 std::vector<double> class_weights(const ClassCounts& counts, const P& policy,
                                   const WeightOptions& options = {}) {
@@ -318,10 +318,14 @@ std::vector<double> class_weights(const ClassCounts& counts, const P& policy,
   const double scale =
       detail::weight_scale(kWhere, counts, weights, is_one ? empty.size() : 0, options);
   for (std::size_t c = 0; c < weights.size(); ++c) {
-    weights[c] = detail::scaled_and_clipped(weights[c], scale, options);
-    if (!detail::is_finite(weights[c])) {
-      detail::reject_element(kWhere, "weights", c, weights[c], "a finite number once normalised");
+    const double scaled = detail::scaled_and_clipped(weights[c], scale, options);
+    const bool vanished = weights[c] > 0 && scaled == 0 && options.max > 0;
+    if (!detail::is_finite(scaled) || vanished) {
+      detail::reject_element(
+          kWhere, "weights", c, scaled,
+          vanished ? "a number > 0 once normalised" : "a finite number once normalised");
     }
+    weights[c] = scaled;
   }
   if (is_one) {
     for (const std::size_t c : empty) weights[c] = 1.0;

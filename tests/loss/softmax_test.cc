@@ -27,6 +27,13 @@ using testing::reference_loss;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+// Whether the compiler may assume finite numbers and reorder sums.
+#ifdef __FAST_MATH__
+constexpr bool kFastMath = true;
+#else
+constexpr bool kFastMath = false;
+#endif
+
 // A user's modulator: (1 - p^s) / s, without any attribute.
 struct Tsallis {
   double s = 0.7;
@@ -173,7 +180,7 @@ TEST(SoftmaxLoss, PartsAddUpToTheWhole) {
     for_all_losses(classes, [&](auto modulator, auto reduction) {
       const auto loss = make_loss(static_cast<unsigned>(random() % kVariants), classes, random,
                                   modulator, reduction);
-      const Result<double> whole = run<double>(loss, batch, detail::widest_cpu());
+      const Result<double> whole = run<double>(loss, batch, detail::cpu());
       // Micro-batches of random sizes: denominators first, merged; then each with the same scales.
       std::vector<std::size_t> cuts = {0, batch.rows};
       for (int k = 0; k < 3; ++k) cuts.push_back(random() % (batch.rows + 1));
@@ -331,11 +338,11 @@ double loss_of(const std::vector<T>& logits, const std::vector<int>& targets,
 
 TEST(SoftmaxLossEdge, EmptyAndIgnoredBatches) {
   EXPECT_EQ(loss_of<float>({}, {}), 0.0);
-  EXPECT_TRUE(std::isnan(loss_of<float>({}, {}, nullptr, EmptyBatch::kNaN)));
+  EXPECT_TRUE(detail::is_nan(loss_of<float>({}, {}, nullptr, EmptyBatch::kNaN)));
   std::vector<float> gradient;
   EXPECT_EQ(loss_of<float>({1, NAN, 3, INFINITY}, {-100, -100}, &gradient), 0.0);
   EXPECT_EQ(gradient, (std::vector<float>{0, 0, 0, 0}));
-  EXPECT_TRUE(std::isnan(loss_of<float>({1, 2}, {-100}, nullptr, EmptyBatch::kNaN)));
+  EXPECT_TRUE(detail::is_nan(loss_of<float>({1, 2}, {-100}, nullptr, EmptyBatch::kNaN)));
 }
 
 TEST(SoftmaxLossEdge, ZeroTotalWeight) {
@@ -350,7 +357,7 @@ TEST(SoftmaxLossEdge, ZeroTotalWeight) {
   EXPECT_EQ(call(), 0.0);
   EXPECT_EQ(gradient, (std::vector<double>{0, 0}));
   loss.empty_batch = EmptyBatch::kNaN;
-  EXPECT_TRUE(std::isnan(call()));
+  EXPECT_TRUE(detail::is_nan(call()));
 }
 
 TEST(SoftmaxLossEdge, ASingleClassHasNoLoss) {
@@ -373,6 +380,7 @@ TEST(SoftmaxLossEdge, HugeLogits) {
 }
 
 TEST(SoftmaxLossEdge, InfiniteLogits) {
+  if (kFastMath) GTEST_SKIP() << "not defined where the compiler assumes finite numbers";
   for (const std::size_t classes : {3, 40}) {
     std::vector<double> logits(classes, 1.0);
     std::vector<double> gradient;
@@ -382,23 +390,25 @@ TEST(SoftmaxLossEdge, InfiniteLogits) {
     EXPECT_EQ(gradient[2], 0.0);
     EXPECT_EQ(loss_of<double>(logits, {2}), kInfinity);
     logits[2] = kInfinity;
-    EXPECT_TRUE(std::isnan(loss_of<double>(logits, {0})));
+    EXPECT_TRUE(detail::is_nan(loss_of<double>(logits, {0})));
     logits[2] = std::numeric_limits<double>::quiet_NaN();
-    EXPECT_TRUE(std::isnan(loss_of<double>(logits, {0}, &gradient)));
-    EXPECT_TRUE(std::isnan(gradient[0]));
+    EXPECT_TRUE(detail::is_nan(loss_of<double>(logits, {0}, &gradient)));
+    EXPECT_TRUE(detail::is_nan(gradient[0]));
   }
 }
 
 TEST(SoftmaxLossEdge, SmallComplementsKeepTheirBits) {
-  // ln(1 + e^-40) is far below epsilon, yet the loss and the slope at the other class have all
-  // digits.
+  // ln(1 + e^-40) is far below epsilon, yet the slope at the other class has all digits, and so has
+  // the loss of few classes, unless the compiler takes (1 + x) - 1 for x.
   for (const std::size_t classes : {2, 20}) {
     std::vector<double> logits(classes, -1e4);
     logits[0] = 40;
     logits[1] = 0;
     std::vector<double> gradient;
     const double expected = std::log1p(std::exp(-40.0));
-    EXPECT_NEAR(loss_of<double>(logits, {0}, &gradient) / expected, 1, classes == 2 ? 1e-14 : 1);
+    const bool exact = classes == 2 && !kFastMath;
+    EXPECT_NEAR(loss_of<double>(logits, {0}, &gradient), expected,
+                exact ? 1e-14 * expected : std::numeric_limits<double>::epsilon());
     EXPECT_NEAR(gradient[1] / std::exp(-40.0), 1, 1e-14);
   }
 }

@@ -338,7 +338,8 @@ Partial denominators(const SoftmaxLoss<M, R>& loss, const Targets& targets, std:
 /// logits is N x C of float or double, with any strides; nothing of its size is allocated. Sums
 /// over rows are taken in double, in an order that does not depend on the number of threads. A NaN
 /// or +infinity among the logits of a row that is not ignored makes the row's loss and gradient
-/// NaN; -infinity is a probability of zero. Under -ffast-math such rows have no defined result.
+/// NaN; -infinity is a probability of zero. Under -ffast-math such rows have no defined result, and
+/// of a loss that is below the rounding error of one, some or all digits may be lost.
 ///
 /// @throws std::invalid_argument as denominators(), for shapes that do not match, and for
 /// coefficients that do not fit the reduction. Nothing is written then.
