@@ -102,6 +102,21 @@ EQUIPOISE_INLINE ReductionRow<> reduction_row(const SoftmaxLoss<M, R>& loss, L t
   return {y, weight, rows.groups.empty() ? 0 : static_cast<std::size_t>(rows.groups[i])};
 }
 
+// Calls add(i, tallies) for each row i; add() adds to tallies[bucket]. The tally of the only bucket
+// is kept in registers: through memory each row would wait for the one before.
+template <class F>
+void for_each_tally(std::size_t rows, Partial& partial, const F& add) {
+  if (partial.buckets.size() == 1) {
+    Tally only = partial.buckets[0];
+    for (std::size_t i = 0; i < rows; ++i) add(i, [&](std::size_t) -> Tally& { return only; });
+    partial.buckets[0] = only;
+  } else {
+    for (std::size_t i = 0; i < rows; ++i) {
+      add(i, [&](std::size_t bucket) -> Tally& { return partial.buckets[bucket]; });
+    }
+  }
+}
+
 // Checks everything about the rows but their logits, and adds up their masses.
 template <class M, class R, class L>
 Partial checked_denominators(std::string_view where, const SoftmaxLoss<M, R>& loss,
@@ -118,19 +133,21 @@ Partial checked_denominators(std::string_view where, const SoftmaxLoss<M, R>& lo
   const std::size_t buckets = loss.reduction.buckets();
   const std::optional<std::int64_t> ignore_index = loss.ignore_index;
   Partial partial{std::vector<Tally>(buckets)};
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    if (is_ignored(targets[i], ignore_index)) continue;
-    if (!is_class(targets[i], classes)) {
-      reject_element(where, "targets", i, targets[i], class_range(classes, loss.ignore_index));
-    }
-    const ReductionRow<> row = reduction_row(loss, targets[i], rows, i);
-    const auto bucket = static_cast<std::size_t>(loss.reduction.bucket(row));
-    if (bucket >= buckets) {
-      reject_element(where, "bucket of row", i, bucket, "less than " + to_text(buckets));
-    }
-    partial.buckets[bucket].denominator += loss.reduction.mass(row);
-    partial.buckets[bucket].valid += 1;
-  }
+  for_each_tally(
+      targets.size(), partial, [&](std::size_t i, const auto& tally_of) EQUIPOISE_INLINE_LAMBDA {
+        if (is_ignored(targets[i], ignore_index)) return;
+        if (!is_class(targets[i], classes)) {
+          reject_element(where, "targets", i, targets[i], class_range(classes, loss.ignore_index));
+        }
+        const ReductionRow<> row = reduction_row(loss, targets[i], rows, i);
+        const auto bucket = static_cast<std::size_t>(loss.reduction.bucket(row));
+        if (bucket >= buckets) {
+          reject_element(where, "bucket of row", i, bucket, "less than " + to_text(buckets));
+        }
+        Tally& tally = tally_of(bucket);
+        tally.denominator += loss.reduction.mass(row);
+        tally.valid += 1;
+      });
   return partial;
 }
 
@@ -272,9 +289,11 @@ EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
                   loss.modulator, instructions);
 
   Partial partial{std::vector<Tally>(loss.reduction.buckets())};
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!outputs.row_losses.empty()) outputs.row_losses[begin + i] = losses[i];
-    if (target[i] >= 0) partial.buckets[bucket[i]].numerator += static_cast<double>(losses[i]);
+  for_each_tally(count, partial, [&](std::size_t i, const auto& tally_of) EQUIPOISE_INLINE_LAMBDA {
+    if (target[i] >= 0) tally_of(bucket[i]).numerator += static_cast<double>(losses[i]);
+  });
+  if (!outputs.row_losses.empty()) {
+    std::copy_n(losses, count, outputs.row_losses.begin() + static_cast<std::ptrdiff_t>(begin));
   }
   return partial;
 }
