@@ -8,7 +8,6 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/ones_like.h>
-#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -316,7 +315,10 @@ EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& loss
   const Partial partial = equipoise::detail::evaluate_checked(
       loss, matrix_view<const T>(logits), label_span, own, std::span<const double>(scales), outputs,
       rows, AtParallelFor{}, equipoise::detail::cpu());
-  if (!by_row) result.loss = at::scalar_tensor(finish(loss, partial, scales), logits.options());
+  if (!by_row) {
+    result.loss = at::empty({}, logits.options());
+    *result.loss.data_ptr<T>() = static_cast<T>(finish(loss, partial, scales));
+  }
   return result;
 }
 
@@ -381,11 +383,15 @@ struct SoftmaxFunction : torch::autograd::Function<SoftmaxFunction<M, R>> {
                                             state.arguments, state.by_row, true)
                      .gradient;
     }
-    // On the CPU a look at the upstream gradient costs nothing and usually saves a pass.
-    const bool is_one = outer.device().is_cpu() && outer.numel() == 1 && !state.by_row &&
-                        outer.template item<double>() == 1.0;
-    if (!is_one) gradient.mul_(outer);
+    if (state.by_row || !is_one_on_cpu(outer)) gradient.mul_(outer);
     return {gradient, at::Tensor(), at::Tensor()};
+  }
+
+  // On the CPU a look at the upstream gradient costs nothing and usually saves a pass.
+  static bool is_one_on_cpu(const at::Tensor& scalar) {
+    if (!scalar.device().is_cpu()) return false;
+    if (scalar.scalar_type() == at::kFloat) return *scalar.data_ptr<float>() == 1.0F;
+    return scalar.scalar_type() == at::kDouble && *scalar.data_ptr<double>() == 1.0;
   }
 
   static at::TensorOptions compute_options(const at::Tensor& logits) {
