@@ -217,6 +217,25 @@ TEST(ShuffledIndicesTest, IsAPermutationAndAllOrdersAreEquallyLikely) {
   EXPECT_GT(chi_squared_p_value(counts, std::vector<double>(120, 100)), kImplausible);
 }
 
+// Position i swaps with a draw below i + 1 from half i % 2 of block i / 2, from the last one down:
+// sizes about those at which another batch of blocks begins.
+TEST(ShuffledIndicesTest, IsFisherYatesOnTheBlocksOfCounterRandom) {
+  for (const std::size_t n : {2u, 3u, 4u, 127u, 128u, 129u, 130u, 255u, 256u, 257u, 1001u}) {
+    const CounterRandom random{n};
+    std::vector<int> expected(n);
+    std::iota(expected.begin(), expected.end(), 0);
+    for (std::size_t i = n - 1; i > 0; --i) {
+      std::uint32_t attempt = 0;
+      const auto draw = [&] {
+        return detail::scale(random.block(i / 2, 9, attempt)[i % 2], i + 1);
+      };
+      while (!detail::is_unbiased(draw(), i + 1)) ++attempt;
+      std::swap(expected[i], expected[draw().integer]);
+    }
+    EXPECT_EQ(shuffled_indices<int>(n, random, 9), expected) << n;
+  }
+}
+
 TEST(ShuffledIndicesTest, Golden) {
   EXPECT_THAT(shuffled_indices<std::int64_t>(8, CounterRandom{42}),
               ElementsAre(5, 3, 0, 6, 4, 2, 7, 1));

@@ -2,6 +2,7 @@
 #ifndef EQUIPOISE_RANDOM_H_
 #define EQUIPOISE_RANDOM_H_
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -11,6 +12,8 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/detail/cpu.h"
+#include "equipoise/detail/philox_blocks.h"
 
 namespace equipoise {
 
@@ -128,6 +131,24 @@ struct CounterRandom {
   friend constexpr bool operator==(const CounterRandom&, const CounterRandom&) = default;
 };
 
+namespace detail {
+
+// Block i of `out` is random.block(t + i * stride, purpose).
+EQUIPOISE_INLINE void philox_blocks(const CounterRandom& random, std::uint32_t purpose,
+                                    std::uint64_t t, std::uint64_t stride, PhiloxBlocks& out,
+                                    Cpu instructions = cpu()) {
+  switch (instructions) {
+    case Cpu::kAvx512:
+      return philox_blocks_avx512(random.seed, purpose, t, stride, out);
+    case Cpu::kAvx2:
+      return philox_blocks_avx2(random.seed, purpose, t, stride, out);
+    default:
+      return philox_blocks_baseline(random.seed, purpose, t, stride, out);
+  }
+}
+
+}  // namespace detail
+
 /// A random permutation of [0, n), evaluated at one index in O(1) time and memory.
 ///
 /// For n < 128 swap-or-not with 32 rounds (Hoang, Morris & Rogaway 2012); from there on a Feistel
@@ -218,8 +239,8 @@ class Permutation {
 /// block.
 /// @throws std::invalid_argument if Index cannot hold n - 1.
 template <class Index>
-std::vector<Index> shuffled_indices(std::size_t n, const CounterRandom& random,
-                                    std::uint32_t purpose = detail::Purpose::kShuffle) {
+EQUIPOISE_INLINE std::vector<Index> shuffled_indices(
+    std::size_t n, const CounterRandom& random, std::uint32_t purpose = detail::Purpose::kShuffle) {
   if (n != 0 && !std::in_range<Index>(n - 1)) {
     detail::reject("shuffled_indices", "n", n, "a number of indices that the type holds");
   }
@@ -235,13 +256,15 @@ std::vector<Index> shuffled_indices(std::size_t n, const CounterRandom& random,
     }
     std::swap(order[i], order[static_cast<std::size_t>(partner.integer)]);
   };
-  for (std::size_t i = n; i-- > 1;) {
-    const std::array<std::uint64_t, 2> block = local.block(i / 2, purpose);
-    place(i, block[i % 2]);
-    if (i % 2 == 1 && i > 1) {
-      --i;
-      place(i, block[0]);
+  detail::PhiloxBlocks blocks;
+  for (std::size_t end = n / 2 + n % 2; end > 0;) {  // from the last block down
+    const std::size_t begin = end - std::min(end, detail::PhiloxBlocks::kBlocks);
+    detail::philox_blocks(local, purpose, begin, 1, blocks);
+    for (std::size_t b = end; b-- > begin;) {
+      if (2 * b + 1 < n) place(2 * b + 1, blocks.second[b - begin]);
+      place(2 * b, blocks.first[b - begin]);
     }
+    end = begin;
   }
   return order;
 }

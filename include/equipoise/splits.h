@@ -60,7 +60,7 @@ inline std::vector<std::uint64_t> test_quotas(std::span<const std::uint64_t> cou
 
 // Calls assign(row) for every row, in a random order that is the same on every platform.
 template <class F>
-void for_each_shuffled(std::size_t rows, std::uint64_t seed, const F& assign) {
+EQUIPOISE_INLINE void for_each_shuffled(std::size_t rows, std::uint64_t seed, const F& assign) {
   const auto visit = [&](const auto& order) {
     for (const auto row : order) assign(static_cast<std::size_t>(row));
   };
@@ -73,8 +73,9 @@ void for_each_shuffled(std::size_t rows, std::uint64_t seed, const F& assign) {
 
 // The first quotas[c] rows of class c in a random order are for testing.
 template <class L>
-Split split_by_quota(std::span<const L> labels, std::vector<std::uint64_t> quotas,
-                     std::size_t test_rows, std::uint64_t seed, const SplitOptions& options) {
+EQUIPOISE_INLINE Split split_by_quota(std::span<const L> labels, std::vector<std::uint64_t> quotas,
+                                      std::size_t test_rows, std::uint64_t seed,
+                                      const SplitOptions& options) {
   Split split;
   split.test.resize(test_rows);
   split.train.resize(labels.size() - test_rows);
@@ -96,9 +97,9 @@ Split split_by_quota(std::span<const L> labels, std::vector<std::uint64_t> quota
 // The rows in the order of their classes, within a class in a random one, are dealt to the folds
 // like cards: each class begins at the fold after the last of the class before it.
 template <class L>
-std::vector<std::uint32_t> deal_folds(std::span<const L> labels,
-                                      std::span<const std::uint64_t> counts, std::uint32_t k,
-                                      std::uint64_t seed) {
+EQUIPOISE_INLINE std::vector<std::uint32_t> deal_folds(std::span<const L> labels,
+                                                       std::span<const std::uint64_t> counts,
+                                                       std::uint32_t k, std::uint64_t seed) {
   std::vector<std::uint32_t> next;
   for (const std::uint64_t start : class_starts(counts)) {
     next.push_back(static_cast<std::uint32_t>(start % k));

@@ -160,6 +160,25 @@ TEST(ClassSamplerTest, FillEqualsSingleDraws) {
   }
 }
 
+// Batches that end inside a block of draws, and positions whose lower or upper half overflows.
+TEST(ClassSamplerTest, FillEqualsSingleDrawsWherePositionsOverflow) {
+  const ClassSampler sampler(imbalanced_labels(), std::vector<double>{1, 2, 3}, 21);
+  for (const std::uint64_t start :
+       {std::uint64_t{0xffffffc1}, std::uint64_t{0x5ffffffff}, ~std::uint64_t{0} - 70}) {
+    for (const std::uint64_t stride :
+         {std::uint64_t{1}, std::uint64_t{3}, std::uint64_t{1} << 32, ~std::uint64_t{0}}) {
+      for (const std::size_t size : {0u, 1u, 63u, 64u, 65u, 191u}) {
+        std::vector<std::int64_t> batch(size);
+        sampler.fill(start, batch, stride);
+        for (std::size_t i = 0; i < size; ++i) {
+          ASSERT_EQ(static_cast<std::size_t>(batch[i]), sampler[start + i * stride])
+              << "start " << start << ", stride " << stride << ", draw " << i << " of " << size;
+        }
+      }
+    }
+  }
+}
+
 // A stream taken up at a cursor goes on as if it had not been interrupted, whatever was drawn.
 TEST(ClassSamplerTest, ResumeEqualsUninterrupted) {
   const std::vector<std::int64_t> labels = imbalanced_labels();

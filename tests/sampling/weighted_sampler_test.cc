@@ -68,6 +68,25 @@ TEST(WeightedSamplerTest, FillEqualsSingleDraws) {
   }
 }
 
+// Batches that end inside a block of draws, and positions whose lower or upper half overflows.
+TEST(WeightedSamplerTest, FillEqualsSingleDrawsWherePositionsOverflow) {
+  const WeightedSampler sampler(std::vector<double>{5, 0, 1, 2, 8, 3, 0.5, 1}, 22);
+  for (const std::uint64_t start :
+       {std::uint64_t{0xffffffc1}, std::uint64_t{0x5ffffffff}, ~std::uint64_t{0} - 70}) {
+    for (const std::uint64_t stride :
+         {std::uint64_t{1}, std::uint64_t{3}, std::uint64_t{1} << 32, ~std::uint64_t{0}}) {
+      for (const std::size_t size : {0u, 1u, 63u, 64u, 65u, 191u}) {
+        std::vector<std::int64_t> batch(size);
+        sampler.fill(start, batch, stride);
+        for (std::size_t i = 0; i < size; ++i) {
+          ASSERT_EQ(static_cast<std::size_t>(batch[i]), sampler[start + i * stride])
+              << "start " << start << ", stride " << stride << ", draw " << i << " of " << size;
+        }
+      }
+    }
+  }
+}
+
 TEST(WeightedSamplerTest, CursorsTellWeightsApart) {
   const std::vector<double> weights{1, 2, 3};
   const Cursor cursor = cursor_at(WeightedSampler(weights, 5), 40);

@@ -1,4 +1,4 @@
-// Many Philox blocks at once, for samplers that fill batches.
+// Many Philox blocks at once, for shuffles and for samplers that fill batches.
 #ifndef EQUIPOISE_DETAIL_PHILOX_BLOCKS_H_
 #define EQUIPOISE_DETAIL_PHILOX_BLOCKS_H_
 
@@ -9,11 +9,10 @@
 #include "equipoise/config.h"
 #include "equipoise/detail/cpu.h"
 #include "equipoise/detail/vector.h"
-#include "equipoise/random.h"
 
 namespace equipoise::detail {
 
-// CounterRandom::block() of kBlocks positions, its two halves apart.
+// The blocks of kBlocks positions, their two halves apart; philox_blocks() in random.h fills it.
 struct PhiloxBlocks {
   static constexpr std::size_t kBlocks = 64;
   std::uint64_t first[kBlocks];
@@ -70,7 +69,7 @@ EQUIPOISE_INLINE void philox_lanes(PhiloxLanes<kWidth>& lanes, std::uint64_t see
   (lanes.round(key0 + kRound * 0x9E3779B9, key1 + kRound * 0xBB67AE85), ...);
 }
 
-// As philox_blocks(), with vectors of kWidth bytes.
+// As philox_blocks() in random.h, with vectors of kWidth bytes.
 template <std::size_t kWidth>
 EQUIPOISE_INLINE void philox_blocks_of(std::uint64_t seed, std::uint32_t purpose, std::uint64_t t,
                                        std::uint64_t stride, PhiloxBlocks& out) {
@@ -104,20 +103,6 @@ EQUIPOISE_TARGET_AVX512 inline void philox_blocks_avx512(std::uint64_t seed, std
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
-
-// Block i of `out` is random.block(t + i * stride, purpose).
-EQUIPOISE_INLINE void philox_blocks(const CounterRandom& random, std::uint32_t purpose,
-                                    std::uint64_t t, std::uint64_t stride, PhiloxBlocks& out,
-                                    Cpu instructions = cpu()) {
-  switch (instructions) {
-    case Cpu::kAvx512:
-      return philox_blocks_avx512(random.seed, purpose, t, stride, out);
-    case Cpu::kAvx2:
-      return philox_blocks_avx2(random.seed, purpose, t, stride, out);
-    default:
-      return philox_blocks_baseline(random.seed, purpose, t, stride, out);
-  }
-}
 
 }  // namespace equipoise::detail
 
