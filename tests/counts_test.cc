@@ -81,7 +81,7 @@ TYPED_TEST(CountLabels, FindsTheOneInvalidLabel) {
 
 TEST(CountLabelsOfManyClasses, EqualsANaiveCount) {
   std::mt19937_64 random(3);
-  for (const std::size_t classes : {1000, 16384, 16385, 200000}) {
+  for (const std::size_t classes : {1000U, 16384U, 16385U, 200000U}) {
     const auto labels = random_labels<std::int32_t>(20000, classes, random);
     std::vector<double> expected(classes, 0.0);
     for (const std::int32_t label : labels) expected[static_cast<std::size_t>(label)] += 1;
@@ -91,7 +91,7 @@ TEST(CountLabelsOfManyClasses, EqualsANaiveCount) {
 
 TEST(CompareCount, IsTheSameOnEveryInstructionSet) {
   std::mt19937_64 random(4);
-  for (const std::size_t classes : {1, 2, 7, 16}) {
+  for (const std::size_t classes : {1U, 2U, 7U, 16U}) {
     auto labels = random_labels<std::int64_t>(7001, classes, random);
     std::vector<std::uint64_t> expected(classes, 0);
     for (const std::int64_t label : labels) ++expected[static_cast<std::size_t>(label)];

@@ -135,7 +135,7 @@ void for_all_losses(std::size_t classes, const F& f) {
 // two to its derivative.
 void expect_operations_equal_kernel(at::Device device) {
   std::mt19937_64 random(2);
-  for (const std::size_t classes : {2, 20}) {
+  for (const std::size_t classes : {2U, 20U}) {
     for (unsigned variant = 0; variant < testing::kVariants; variant += 3) {
       const Batch batch = make_batch(12, classes, random, 1.5);
       for_all_losses(classes, [&](auto modulator, auto reduction) {

@@ -118,7 +118,7 @@ TEST(SoftmaxLoss, EqualsItsDefinitionInDouble) {
 
 TEST(SoftmaxLoss, GradientEqualsFiniteDifferences) {
   std::mt19937_64 random(2);
-  for (const std::size_t classes : {1, 2, 5, 16, 17, 33}) {
+  for (const std::size_t classes : {1U, 2U, 5U, 16U, 17U, 33U}) {
     for (unsigned variant = 0; variant < kVariants; ++variant) {
       Batch batch = make_batch(4, classes, random, 1.5);
       for_all_losses(classes, [&](auto modulator, auto reduction) {
@@ -251,7 +251,7 @@ TEST(SoftmaxLoss, MeanOfMeansIsFarFromTheWhole) {
 
 TEST(SoftmaxLoss, ReadsAndWritesAnyStrides) {
   std::mt19937_64 random(6);
-  for (const std::size_t classes : {2, 5, 17, 40, 9000}) {
+  for (const std::size_t classes : {2U, 5U, 17U, 40U, 9000U}) {
     const std::size_t rows = classes > 1000 ? 3 : 50;
     const Batch batch = make_batch(rows, classes, random);
     SoftmaxLoss<Focal> loss;
@@ -367,7 +367,7 @@ TEST(SoftmaxLossEdge, ASingleClassHasNoLoss) {
 }
 
 TEST(SoftmaxLossEdge, HugeLogits) {
-  for (const std::size_t classes : {2, 40}) {
+  for (const std::size_t classes : {2U, 40U}) {
     std::vector<double> logits(classes, 0.0);
     std::vector<double> gradient;
     logits[0] = 1e4;
@@ -381,7 +381,7 @@ TEST(SoftmaxLossEdge, HugeLogits) {
 
 TEST(SoftmaxLossEdge, InfiniteLogits) {
   if (kFastMath) GTEST_SKIP() << "not defined where the compiler assumes finite numbers";
-  for (const std::size_t classes : {3, 40}) {
+  for (const std::size_t classes : {3U, 40U}) {
     std::vector<double> logits(classes, 1.0);
     std::vector<double> gradient;
     logits[2] = -kInfinity;  // a class that cannot be: the loss is that of the others
@@ -400,7 +400,7 @@ TEST(SoftmaxLossEdge, InfiniteLogits) {
 TEST(SoftmaxLossEdge, SmallComplementsKeepTheirBits) {
   // ln(1 + e^-40) is far below epsilon, yet the slope at the other class has all digits, and so has
   // the loss of few classes, unless the compiler takes (1 + x) - 1 for x.
-  for (const std::size_t classes : {2, 20}) {
+  for (const std::size_t classes : {2U, 20U}) {
     std::vector<double> logits(classes, -1e4);
     logits[0] = 40;
     logits[1] = 0;
