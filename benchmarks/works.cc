@@ -1,5 +1,7 @@
 #include "benchmarks/works.h"
 
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+//
 #include <ATen/ATen.h>
 #include <equipoise/equipoise.h>
 #include <equipoise/libtorch/loss.h>

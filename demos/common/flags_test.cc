@@ -21,6 +21,7 @@ using testing::HasSubstr;
 bool parse(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "program");
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size());
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   return parse_flags(pointers, "Builds houses.");
 }

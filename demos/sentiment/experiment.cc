@@ -102,9 +102,9 @@ std::pair<Run, TrainedModel> run_once(const Task& task, const Strategy& strategy
                       strategy.name, seed, run.epoch + 1, options.training.epochs,
                       run.tau ? absl::StrFormat(", tau %.3g", *run.tau) : "",
                       run.validation.macro_f1, run.seconds));
-  return {std::move(run),
-          {strategy.name, options.training.hidden, task.classes, task.tf_idf.idf(),
-           std::move(offset), std::move(fitted.parameters)}};
+  TrainedModel trained{strategy.name,     options.training.hidden, task.classes,
+                       task.tf_idf.idf(), std::move(offset),       std::move(fitted.parameters)};
+  return {std::move(run), std::move(trained)};
 }
 
 std::vector<std::vector<std::int64_t>> test_predictions(const Outcome& outcome) {

@@ -148,6 +148,7 @@ void append_scores(const Task& task, const std::string& prefix, const Scores& sc
 std::vector<double> in_order(const std::vector<std::size_t>& order,
                              const std::function<double(std::size_t)>& value) {
   std::vector<double> values;
+  values.reserve(order.size());
   for (const std::size_t c : order) values.push_back(value(c));
   return values;
 }
@@ -220,6 +221,7 @@ std::string write_report(const std::string& header, const Task& task, const Resu
   write_file(directory / "summary.md", header + "\n\n" + summary(task, results));
   const std::vector<std::size_t> order = classes_by_size(task.counts);
   std::vector<std::string> names;
+  names.reserve(order.size());
   for (const std::size_t c : order) names.push_back(task.classes[c]);
   std::pair<const char*, BarChart> charts[] = {{"counts.png", count_chart(task, order)},
                                                {"weights.png", weight_chart(task, order)},
