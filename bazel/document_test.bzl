@@ -18,7 +18,8 @@ def document_test(name, document, deps, **kwargs):
         name = name + "_source",
         srcs = [document],
         outs = [name + "_program.cc"],
-        cmd = "awk '/^```/ {code = !code && $$0 == \"```cpp\"; next} code' $< > $@",
+        # Compilers then name the document's lines.
+        cmd = "awk '/^```/ {code = !code && $$0 == \"```cpp\"; if (code) print \"#line\", NR + 1, \"\\\"$<\\\"\"; next} code' $< > $@",
     )
     cc_binary(
         name = name + "_program",
