@@ -3,14 +3,15 @@
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 //
 #include <ATen/ATen.h>
-#include <equipoise/equipoise.h>
-#include <equipoise/libtorch/loss.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <random>
 #include <span>
+
+#include "equipoise/equipoise.h"
+#include "equipoise/libtorch/loss.h"
 
 namespace equipoise::benchmarks {
 

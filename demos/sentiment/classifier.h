@@ -2,9 +2,6 @@
 #ifndef EQUIPOISE_DEMOS_SENTIMENT_CLASSIFIER_H_
 #define EQUIPOISE_DEMOS_SENTIMENT_CLASSIFIER_H_
 
-#include <equipoise/sampling/class_sampler.h>
-#include <equipoise/view.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -14,6 +11,8 @@
 
 #include "demos/common/features.h"
 #include "demos/sentiment/strategy.h"
+#include "equipoise/sampling/class_sampler.h"
+#include "equipoise/view.h"
 
 namespace equipoise::demos {
 

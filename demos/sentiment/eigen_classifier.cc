@@ -1,5 +1,3 @@
-#include <equipoise/eigen/loss.h>
-
 #include <Eigen/Core>
 #include <algorithm>
 #include <cstddef>
@@ -8,6 +6,7 @@
 #include <utility>
 
 #include "demos/sentiment/classifier.h"
+#include "equipoise/eigen/loss.h"
 
 namespace equipoise::demos {
 

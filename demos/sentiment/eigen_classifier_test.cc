@@ -1,4 +1,3 @@
-#include <equipoise/calibrate.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "demos/sentiment/classifier_test.h"
+#include "equipoise/calibrate.h"
 
 namespace equipoise::demos {
 namespace {

@@ -2,14 +2,15 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
-#include <equipoise/calibrate.h>
-#include <equipoise/sampling/class_sampler.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
 #include <utility>
+
+#include "equipoise/calibrate.h"
+#include "equipoise/sampling/class_sampler.h"
 
 namespace equipoise::demos {
 

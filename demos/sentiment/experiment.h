@@ -2,10 +2,6 @@
 #ifndef EQUIPOISE_DEMOS_SENTIMENT_EXPERIMENT_H_
 #define EQUIPOISE_DEMOS_SENTIMENT_EXPERIMENT_H_
 
-#include <equipoise/counts.h>
-#include <equipoise/metrics/bootstrap.h>
-#include <equipoise/metrics/confusion.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -20,6 +16,9 @@
 #include "demos/sentiment/classifier.h"
 #include "demos/sentiment/corpus.h"
 #include "demos/sentiment/strategy.h"
+#include "equipoise/counts.h"
+#include "equipoise/metrics/bootstrap.h"
+#include "equipoise/metrics/confusion.h"
 
 namespace equipoise::demos {
 

@@ -1,5 +1,3 @@
-#include <equipoise/libtorch/module.h>
-#include <equipoise/libtorch/sampler.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -10,6 +8,8 @@
 
 #include "demos/common/input_error.h"
 #include "demos/sentiment/classifier.h"
+#include "equipoise/libtorch/module.h"
+#include "equipoise/libtorch/sampler.h"
 
 namespace equipoise::demos {
 

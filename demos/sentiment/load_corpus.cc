@@ -2,7 +2,6 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
-#include <equipoise/splits.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -11,6 +10,7 @@
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
 #include "demos/sentiment/corpus.h"
+#include "equipoise/splits.h"
 
 namespace equipoise::demos {
 

@@ -2,8 +2,6 @@
 #include <absl/flags/flag.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
-#include <equipoise/calibrate.h>
-#include <equipoise/metrics/confusion.h>
 
 #include <algorithm>
 #include <cmath>
@@ -28,6 +26,8 @@
 #include "demos/sentiment/report.h"
 #include "demos/sentiment/saved_model.h"
 #include "demos/sentiment/strategy.h"
+#include "equipoise/calibrate.h"
+#include "equipoise/metrics/confusion.h"
 
 ABSL_FLAG(std::string, backend, "eigen", "library that trains the model: eigen or libtorch");
 ABSL_FLAG(std::string, device, "cpu", "where LibTorch computes: cpu or cuda");

@@ -3,7 +3,6 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
-#include <equipoise/weights.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -18,6 +17,7 @@
 #include "demos/common/csv.h"
 #include "demos/common/files.h"
 #include "demos/common/text_table.h"
+#include "equipoise/weights.h"
 
 namespace equipoise::demos {
 

@@ -81,7 +81,7 @@ corpus() {
 }
 broken() { # broken PATTERN
   expect 2 err "$1" --data=corpus --strategy=none --seeds=1 --report=unwritten --save=unwritten.model
-  [ ! -e unwritten ] && [ ! -e unwritten.model ] || fail "something was written: $1"
+  if [ -e unwritten ] || [ -e unwritten.model ]; then fail "something was written: $1"; fi
 }
 corpus
 expect 0 out '^\| \*\*none\*\* ' --data=corpus --strategy=none --seeds=1

@@ -3,14 +3,14 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
-#include <equipoise/logit_terms.h>
-#include <equipoise/sampling/class_sampler.h>
-#include <equipoise/weights.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "demos/common/input_error.h"
+#include "equipoise/logit_terms.h"
+#include "equipoise/sampling/class_sampler.h"
+#include "equipoise/weights.h"
 
 namespace equipoise::demos {
 

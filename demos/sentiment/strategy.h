@@ -2,13 +2,13 @@
 #ifndef EQUIPOISE_DEMOS_SENTIMENT_STRATEGY_H_
 #define EQUIPOISE_DEMOS_SENTIMENT_STRATEGY_H_
 
-#include <equipoise/counts.h>
-#include <equipoise/loss/softmax.h>
-
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
+
+#include "equipoise/counts.h"
+#include "equipoise/loss/softmax.h"
 
 namespace equipoise::demos {
 

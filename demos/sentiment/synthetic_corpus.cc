@@ -1,5 +1,4 @@
 #include <absl/strings/str_cat.h>
-#include <equipoise/random.h>
 
 #include <array>
 #include <cmath>
@@ -8,6 +7,7 @@
 #include <string>
 
 #include "demos/sentiment/corpus.h"
+#include "equipoise/random.h"
 
 namespace equipoise::demos {
 
