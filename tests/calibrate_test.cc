@@ -42,7 +42,7 @@ TEST(LogitOffset, TurnsOnePosteriorIntoTheOther) {
 }
 
 TEST(Predict, TakesTheLargestAndAmongEqualsTheFirst) {
-  const std::vector<double> logits = {1, 3, 3, -1, -INFINITY, -1};
+  const std::vector<double> logits = {1, 3, 3, -1, -detail::infinity(), -1};
   EXPECT_EQ(predict(view(logits, 3)), (std::vector<std::int64_t>{1, 0}));
   EXPECT_EQ(predict(view(logits, 3), std::vector<double>{0, 0, 0.5}),
             (std::vector<std::int64_t>{2, 2}));

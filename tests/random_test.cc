@@ -213,6 +213,7 @@ TEST(ShuffledIndicesTest, IsAPermutationAndAllOrdersAreEquallyLikely) {
     ++seen[shuffled_indices<int>(5, CounterRandom{seed})];
   ASSERT_EQ(seen.size(), 120u);
   std::vector<std::uint64_t> counts;
+  counts.reserve(seen.size());
   for (const auto& [order, count] : seen) counts.push_back(count);
   EXPECT_GT(chi_squared_p_value(counts, std::vector<double>(120, 100)), kImplausible);
 }

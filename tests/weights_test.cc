@@ -90,7 +90,7 @@ TEST(Normalize, GivesWhatItSays) {
   for (int repeat = 0; repeat < 500; ++repeat) {
     const std::vector<double> values = random_counts(random);
     const ClassCounts counts{std::span<const double>(values)};
-    const double classes = static_cast<double>(values.size());
+    const auto classes = static_cast<double>(values.size());
     const auto weights = [&](Normalize normalize) {
       return class_weights(counts, Power{0.7}, {.normalize = normalize});
     };

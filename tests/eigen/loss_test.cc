@@ -39,7 +39,7 @@ TYPED_TEST(EigenLoss, EqualsTheViewInEveryOrder) {
   const Batch batch = make_batch(40, 5, random);
   SoftmaxLoss<Focal, MeanByWeight> loss;
   loss.class_weights = {1, 2, 3, 4, 5};
-  const TypeParam logits = to_matrix<TypeParam>(batch);
+  const auto logits = to_matrix<TypeParam>(batch);
   const auto result = value_and_gradient(loss, logits, batch.targets, batch.attributes());
 
   const std::vector<Scalar> dense(batch.logits.begin(), batch.logits.end());
@@ -77,9 +77,10 @@ TEST(EigenView, PointsIntoBlocksAndMaps) {
 TEST(EigenLossOnABlock, EqualsThatOnACopy) {
   std::mt19937_64 random(2);
   const Batch batch = make_batch(20, 40, random);
-  const Eigen::MatrixXd all = to_matrix<Eigen::MatrixXd>(batch);
+  const auto all = to_matrix<Eigen::MatrixXd>(batch);
   const auto block = all.middleCols(3, 4);
   std::vector<int> targets;
+  targets.reserve(20);
   for (int i = 0; i < 20; ++i) targets.push_back(i % 4);
   const Eigen::MatrixXd copy = block;
   const auto result = value_and_gradient(SoftmaxLoss<>{}, block, targets);

@@ -174,7 +174,7 @@ TEST(ConfusionMatrix, FiguresEqualTheirDefinitions) {
       const double f1 = precision + recall > 0 ? 2 * precision * recall / (precision + recall) : 0;
       EXPECT_NEAR(m.f1(c), f1, 4 * kEpsilon);
       // Gorodkin's definition: the correlation of the indicator matrices.
-      const double n = static_cast<double>(size);
+      const auto n = static_cast<double>(size);
       covariance_tp += hits / n - support / n * predicted / n;
       covariance_tt += support / n - support / n * support / n;
       covariance_pp += predicted / n - predicted / n * predicted / n;

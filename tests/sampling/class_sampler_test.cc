@@ -58,6 +58,7 @@ TEST(ClassSamplerTest, IndependentDrawsFollowTheProportions) {
   std::vector<std::uint64_t> seen(labels.size());
   for (std::uint64_t t = 0; t < kDraws; ++t) ++seen[sampler[t]];
   std::vector<double> expected;
+  expected.reserve(labels.size());
   for (const std::int64_t label : labels) {
     expected.push_back(kDraws * (label == 0 ? 0.2 / 80 : label == 1 ? 0.6 / 15 : 0.2 / 5));
   }

@@ -30,6 +30,7 @@ TEST(WeightedSamplerTest, DrawsFollowTheWeights) {
   std::vector<std::uint64_t> seen(weights.size());
   for (std::uint64_t t = 0; t < 100000; ++t) ++seen[sampler[t]];
   std::vector<double> expected;
+  expected.reserve(weights.size());
   for (const double weight : weights) expected.push_back(100000 * weight / sum);
   EXPECT_GT(chi_squared_p_value(seen, expected), kImplausible);
 }

@@ -55,7 +55,7 @@ double reference_row_loss(const SoftmaxLoss<M, R>& loss, const Batch& batch,
     return values.empty() ? otherwise : values[c];
   };
   std::vector<double> a(classes);
-  double maximum = -INFINITY;
+  double maximum = -equipoise::detail::infinity();
   for (std::size_t c = 0; c < classes; ++c) {
     a[c] = at(loss.logit_terms.scale, c, 1) * logits[i * classes + c] +
            at(loss.logit_terms.shift, c, 0) - (c == y ? at(loss.logit_terms.margin, c, 0) : 0);
