@@ -38,8 +38,8 @@ enum class Granularity {
 };
 
 /// A corpus in the format of GoEmotions (Demszky et al. 2020, arXiv:2005.00547): labels.txt with a
-/// label a line; train.tsv, test.tsv and, if there is one, dev.tsv with the columns text, label
-/// numbers with commas between, and any others.
+/// label a line; train.tsv, test.tsv and, if there is one, dev.tsv with at least three columns: the
+/// text, label numbers with commas between, an identifier that is not used.
 ///
 /// Rows with several labels are left out. So are validation and test rows whose text stands in
 /// train, and validation rows whose text stands in test. dev.tsv is for validation; without it a

@@ -66,7 +66,7 @@ TEST_F(CorpusFiles, KeepsRowsWithOneLabelAndDropsTextsKnownFromTrain) {
 
 TEST_F(CorpusFiles, GroupsLabelsByPolarity) {
   write("labels.txt", "joy\nanger\nneutral\nsurprise\n");
-  write("train.tsv", "good\t0\nbad\t1\ntable\t2\noh\t3\n");
+  write("train.tsv", "good\t0\ta\nbad\t1\tb\ntable\t2\tc\noh\t3\td\n");
   const Corpus corpus = load_corpus(directory_, Granularity::kPolarity);
   EXPECT_THAT(corpus.classes, ElementsAre("positive", "neutral", "negative", "ambiguous"));
   EXPECT_THAT(corpus.train.labels, ElementsAre(0, 2, 1, 3));
@@ -76,7 +76,7 @@ TEST_F(CorpusFiles, SplitsValidationOffTrainWhereThereIsNoFileForIt) {
   remove("dev.tsv");
   std::string rows;
   for (int i = 0; i < 100; ++i) {
-    rows += "text " + std::to_string(i) + "\t" + (i < 80 ? "0" : i < 95 ? "1" : "2") + "\n";
+    rows += "text " + std::to_string(i) + "\t" + (i < 80 ? "0" : i < 95 ? "1" : "2") + "\tid\n";
   }
   write("train.tsv", rows);
   const Corpus corpus = load_corpus(directory_, Granularity::kFine);
@@ -92,15 +92,21 @@ TEST_F(CorpusFiles, SplitsValidationOffTrainWhereThereIsNoFileForIt) {
 }
 
 TEST_F(CorpusFiles, NamesFileAndLineOfWhatIsWrong) {
-  write("dev.tsv", "nice\t0\nno tab here\n");
-  EXPECT_EQ(error(), "dev.tsv:2: expected a text, a tab and label numbers, found no tab");
-  write("dev.tsv", "nice\t0\nmore\t7\n");
+  write("dev.tsv", "nice\t0\tx\nno tab here\n");
+  EXPECT_EQ(
+      error(),
+      "dev.tsv:2: expected three columns with tabs between (text, label numbers, id), found 1");
+  write("dev.tsv", "nice\t0\tx\nno id\t0\n");
+  EXPECT_EQ(
+      error(),
+      "dev.tsv:2: expected three columns with tabs between (text, label numbers, id), found 2");
+  write("dev.tsv", "nice\t0\tx\nmore\t7\ty\n");
   EXPECT_EQ(error(), "dev.tsv:2: unknown label '7', expected a number from 0 to 2");
-  write("dev.tsv", "nice\t0,joy\n");
+  write("dev.tsv", "nice\t0,joy\tx\n");
   EXPECT_EQ(error(), "dev.tsv:1: unknown label 'joy', expected a number from 0 to 2");
-  write("dev.tsv", "nice\t-1\n");
+  write("dev.tsv", "nice\t-1\tx\n");
   EXPECT_EQ(error(), "dev.tsv:1: unknown label '-1', expected a number from 0 to 2");
-  write("dev.tsv", "nice\t0\nbad byte \xff here\t0\n");
+  write("dev.tsv", "nice\t0\tx\nbad byte \xff here\t0\ty\n");
   EXPECT_EQ(error(), "dev.tsv:2: byte 10 of the line is not UTF-8");
   write("dev.tsv", "");
   EXPECT_EQ(error(), "dev.tsv:1: the file is empty");
@@ -110,13 +116,13 @@ TEST_F(CorpusFiles, NamesFileAndLineOfWhatIsWrong) {
 }
 
 TEST_F(CorpusFiles, RefusesClassesWithoutTrainingRowsAndPartsWithoutRows) {
-  write("train.tsv", "good\t0\nbad\t1\n");
+  write("train.tsv", "good\t0\ta\nbad\t1\tb\n");
   EXPECT_EQ(error(), "train.tsv:0: no row for training has the label 'neutral'");
   SetUp();
-  write("test.tsv", "good\t0\n");
+  write("test.tsv", "good\t0\ta\n");
   EXPECT_EQ(error(), "test.tsv:0: no row is left for testing");
   SetUp();
-  write("dev.tsv", "good\t0\n");
+  write("dev.tsv", "good\t0\ta\n");
   EXPECT_EQ(error(), "dev.tsv:0: no row is left for validation");
 }
 

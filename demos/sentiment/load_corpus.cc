@@ -59,8 +59,10 @@ Part read_part(const path& file, const LabelMap& map) {
       throw InputError(file.string(), i + 1, reason);
     };
     const std::vector<std::string> columns = absl::StrSplit(lines[i], '\t');
-    if (columns.size() < 2) {
-      fail("expected a text, a tab and label numbers, found no tab");
+    if (columns.size() < 3) {
+      fail(
+          absl::StrCat("expected three columns with tabs between (text, label numbers, id), found ",
+                       columns.size()));
     }
     const std::vector<std::string> labels = absl::StrSplit(columns[1], ',');
     std::int64_t label = 0;

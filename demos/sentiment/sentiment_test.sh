@@ -92,7 +92,7 @@ corpus
 broken 'corpus/train.tsv:1: the file is empty$'
 corpus
 echo 'one column' >> corpus/train.tsv
-broken 'corpus/train.tsv:4: expected a text, a tab and label numbers'
+broken 'corpus/train.tsv:4: expected three columns'
 corpus
 printf 'new\t2\tx\n' >> corpus/test.tsv
 broken "corpus/test.tsv:3: unknown label '2', expected a number from 0 to 1"
