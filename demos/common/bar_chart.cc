@@ -23,6 +23,12 @@ std::string quoted(const std::string& text) {
   return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}, {"\n", " "}}), "'");
 }
 
+// A field of gnuplot data: in double quotes backslashes escape, and no quote can stand.
+std::string data_field(const std::string& text) {
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"\"", "'"}, {"\n", " "}}),
+                      "\"");
+}
+
 // Where the value axis begins: below the lowest bar if it is logarithmic.
 double lowest(const BarChart& chart) {
   if (!chart.logarithmic) return 0;
@@ -38,8 +44,7 @@ double lowest(const BarChart& chart) {
 std::string gnuplot_script(const BarChart& chart, const std::filesystem::path& picture) {
   std::string script = "$data << EndOfData\n";
   for (std::size_t c = 0; c < chart.categories.size(); ++c) {
-    absl::StrAppend(&script, "\"",
-                    absl::StrReplaceAll(chart.categories[c], {{"\"", "'"}, {"\n", " "}}), "\"");
+    script += data_field(chart.categories[c]);
     for (const BarSeries& series : chart.series) absl::StrAppend(&script, " ", series.values[c]);
     script += '\n';
   }
@@ -55,7 +60,7 @@ std::string gnuplot_script(const BarChart& chart, const std::filesystem::path& p
                   "set ytics nomirror\n"
                   "set grid ytics lt 1 lc rgb '#dddddd'\n"
                   "set border 3\n"
-                  "set key top right\n");
+                  "set key above\n");
   if (chart.logarithmic) script += "set logscale y\n";
   absl::StrAppend(&script, "set yrange [", lowest(chart), ":*]\n");
   constexpr const char* kColours[] = {"#4c72b0", "#dd8452", "#55a868"};

@@ -5,9 +5,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <iterator>
 #include <limits>
 #include <map>
+#include <random>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace equipoise::demos {
@@ -31,6 +38,85 @@ double sum(const std::map<std::int32_t, float>& entries, bool words) {
     if ((column >= kCharacterBuckets) == words) total += double{value};
   }
   return total;
+}
+
+// A code point of generated texts: a letter, a symbol or a space.
+struct Letter {
+  std::string_view utf8;
+  char kind;
+};
+
+constexpr Letter kAlphabet[] = {
+    {"a", 'l'},      {"b", 'l'},          {"7", 'l'}, {"\u00e9", 'l'},
+    {"\u4e2d", 'l'}, {"\U0001F600", 's'}, {"!", 's'}, {" ", ' '},
+};
+
+std::string joined(std::span<const Letter> letters) {
+  std::string text;
+  for (const Letter& letter : letters) text += letter.utf8;
+  return text;
+}
+
+std::int32_t reference_bucket(const std::string& text, std::int32_t buckets) {
+  std::uint64_t hash = 14695981039346656037U;
+  for (const char byte : text) {
+    hash ^= static_cast<unsigned char>(byte);
+    hash *= 1099511628211U;
+  }
+  return static_cast<std::int32_t>((hash ^ hash >> 32) % static_cast<std::uint64_t>(buckets));
+}
+
+using Counts = std::map<std::int32_t, float>;
+
+void count_characters(std::vector<Letter> chunk, Counts& counts) {
+  if (chunk.empty()) return;
+  chunk.insert(chunk.begin(), {" ", ' '});
+  chunk.push_back({" ", ' '});
+  for (std::size_t n = 2; n <= std::min<std::size_t>(5, chunk.size()); ++n) {
+    for (std::size_t i = 0; i + n <= chunk.size(); ++i) {
+      const std::string gram = joined(std::span(chunk).subspan(i, n));
+      counts[reference_bucket(gram, kCharacterBuckets)] += 1;
+    }
+  }
+}
+
+std::int32_t word_column(const std::string& word) {
+  return kCharacterBuckets + reference_bucket(word, kWordBuckets);
+}
+
+// The counts of a text, n-gram by n-gram.
+Counts reference_counts(std::span<const Letter> letters) {
+  Counts counts;
+  std::vector<Letter> chunk;
+  std::vector<std::string> words;
+  char previous = ' ';
+  for (const Letter& letter : letters) {
+    if (letter.kind == ' ') {
+      count_characters(chunk, counts);
+      chunk.clear();
+    } else {
+      chunk.push_back(letter);
+      if (letter.kind != 'l' || previous != 'l') words.emplace_back();
+      words.back() += letter.utf8;
+    }
+    previous = letter.kind;
+  }
+  count_characters(chunk, counts);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    counts[word_column(words[i])] += 1;
+    if (i > 0) counts[word_column(words[i - 1] + ' ' + words[i])] += 1;
+  }
+  return counts;
+}
+
+TEST(NgramCounts, EqualANaiveReferenceOnGeneratedTexts) {
+  std::mt19937 random(7);
+  for (int trial = 0; trial < 500; ++trial) {
+    std::vector<Letter> letters(random() % 30);
+    for (Letter& letter : letters) letter = kAlphabet[random() % std::size(kAlphabet)];
+    const std::string text = joined(letters);
+    EXPECT_EQ(counts_of(text), reference_counts(letters)) << text;
+  }
 }
 
 TEST(NgramCounts, CountsByHand) {
@@ -66,9 +152,24 @@ TEST(NgramCounts, RepeatedOnesAreCountedInOneColumn) {
 }
 
 TEST(NgramCounts, BucketsAreThoseOfSavedModels) {
-  std::vector<std::int32_t> columns;
-  for (const auto& [column, value] : counts_of("a")) columns.push_back(column);
-  EXPECT_THAT(columns, testing::ElementsAre(64889, 76355, 197373, 274624));
+  EXPECT_EQ(counts_of("a"), (Counts{{64889, 1}, {76355, 1}, {197373, 1}, {274624, 1}}));
+  EXPECT_EQ(counts_of("No no"), (Counts{{631, 2},
+                                        {141437, 2},
+                                        {175603, 2},
+                                        {195198, 2},
+                                        {202212, 2},
+                                        {246781, 2},
+                                        {368878, 1},
+                                        {377853, 2}}));
+  EXPECT_EQ(counts_of("\u4e2d\U0001F600"), (Counts{{7205, 1},
+                                                   {9355, 1},
+                                                   {68209, 1},
+                                                   {94102, 1},
+                                                   {207639, 1},
+                                                   {257642, 1},
+                                                   {322071, 1},
+                                                   {329136, 1},
+                                                   {361423, 1}}));
 }
 
 TEST(NgramCounts, RowsOfManyTextsAreThoseOfEach) {
@@ -78,7 +179,8 @@ TEST(NgramCounts, RowsOfManyTextsAreThoseOfEach) {
   for (std::size_t r = 0; r < 3; ++r) {
     EXPECT_EQ(row(rows, r), counts_of(texts[r]));
     const auto columns = rows.columns_of(r);
-    EXPECT_TRUE(std::is_sorted(columns.begin(), columns.end()));
+    EXPECT_EQ(std::adjacent_find(columns.begin(), columns.end(), std::greater_equal<>()),
+              columns.end());  // each is above the one before
   }
 }
 
@@ -102,6 +204,24 @@ TEST(TfIdf, EqualsItsFormula) {
   }
 }
 
+TEST(TfIdf, IdfFallsFromUnseenFeaturesToThoseOfEveryText) {
+  const std::vector<std::string> texts = {"a b b", "a c", "a d"};
+  const TfIdf weights(ngram_counts(texts));
+  ASSERT_EQ(weights.idf().size(), std::size_t{kTextColumns});
+  const auto idf_of = [&](const std::string& word) {
+    return double{weights.idf()[static_cast<std::size_t>(word_column(word))]};
+  };
+  constexpr double kTolerance = 2 * double{std::numeric_limits<float>::epsilon()};
+  EXPECT_EQ(idf_of("a"), 1);                                // in 3 texts of 3
+  EXPECT_NEAR(idf_of("b"), 1 + std::log(2.0), kTolerance);  // in one of them, twice
+  EXPECT_NEAR(idf_of("unseen"), 1 + std::log(4.0), kTolerance);
+}
+
+TEST(TfIdf, WithoutTrainingTextsEveryFeatureWeighsTheSame) {
+  const TfIdf weights(SparseRows{});
+  EXPECT_EQ(weights.idf(), std::vector<float>(kTextColumns, 1.0F));
+}
+
 TEST(TfIdf, RowsHaveLengthOneOrNone) {
   const std::vector<std::string> train = {"some words", "some more"};
   const std::vector<std::string> texts = {"quite unseen", "", "some some some"};
@@ -109,7 +229,8 @@ TEST(TfIdf, RowsHaveLengthOneOrNone) {
   for (std::size_t r = 0; r < 3; ++r) {
     double squares = 0;
     for (const float value : rows.values_of(r)) squares += double{value} * double{value};
-    EXPECT_NEAR(squares, r == 1 ? 0 : 1, 64 * double{std::numeric_limits<float>::epsilon()});
+    // The scale and each product with it are rounded to half an epsilon, and squares double that.
+    EXPECT_NEAR(squares, r == 1 ? 0 : 1, 3 * double{std::numeric_limits<float>::epsilon()});
   }
 }
 

@@ -1,11 +1,13 @@
 #include "demos/common/files.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "demos/common/input_error.h"
 #include "demos/common/unicode.h"
@@ -18,6 +20,13 @@ std::string last_error() {
   return errno == 0 ? "unknown reason" : std::generic_category().message(errno);
 }
 
+// What stands at a path. Where that cannot be known (no permission, a name too long), opening it is
+// to say why.
+std::filesystem::file_type type_of(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::status(path, ignored).type();
+}
+
 }  // namespace
 
 std::filesystem::path user_path(std::string_view path) {
@@ -28,10 +37,10 @@ std::filesystem::path user_path(std::string_view path) {
 
 std::string read_file(const std::filesystem::path& path) {
   const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
-  if (!std::filesystem::is_directory(directory)) {
+  if (type_of(directory) == std::filesystem::file_type::not_found) {
     throw InputError(path.string(), 0, "there is no directory " + directory.string());
   }
-  if (std::filesystem::is_directory(path)) {
+  if (type_of(path) == std::filesystem::file_type::directory) {
     throw InputError(path.string(), 0, "expected a file, this is a directory");
   }
   errno = 0;

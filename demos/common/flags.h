@@ -9,10 +9,9 @@
 
 namespace equipoise::demos {
 
-/// Sets the ABSL_FLAGs that are defined under the folder demos/ from "--name=value", "--name
-/// value",
-/// "--switch" and "--noswitch". Abseil's own parser would end the program with exit code 1 and
-/// without a word on what it accepts.
+/// Sets the ABSL_FLAGs that are defined under the folder demos/ from "--name=value",
+/// "--name value", "--switch" and "--noswitch". Abseil's own parser would end the program with exit
+/// code 1 and without a word on what it accepts.
 /// @return false if --help was among the arguments; it is printed then.
 /// @throws InputError for an argument that is not one of these, and for a value that does not fit.
 bool parse_flags(std::span<char* const> arguments, std::string_view usage);

@@ -45,6 +45,22 @@ TEST(ParseFlags, SetsValues) {
   EXPECT_EQ(absl::GetFlag(FLAGS_colour), "");
   EXPECT_TRUE(parse({"--garden=true"}));
   EXPECT_TRUE(absl::GetFlag(FLAGS_garden));
+  EXPECT_TRUE(parse({"--colour=a=b", "--storeys=-2", "--garden=false", "--storeys=4"}));
+  EXPECT_EQ(absl::GetFlag(FLAGS_colour), "a=b");
+  EXPECT_EQ(absl::GetFlag(FLAGS_storeys), 4);  // the last one counts
+  EXPECT_FALSE(absl::GetFlag(FLAGS_garden));
+}
+
+TEST(ParseFlags, ValuesMayLookLikeFlags) {
+  EXPECT_TRUE(parse({"--colour", "--garden", "--storeys", "-3"}));
+  EXPECT_EQ(absl::GetFlag(FLAGS_colour), "--garden");
+  EXPECT_EQ(absl::GetFlag(FLAGS_storeys), -3);
+}
+
+TEST(ParseFlags, WithoutArgumentsChangeNothing) {
+  absl::SetFlag(&FLAGS_storeys, 7);
+  EXPECT_TRUE(parse({}));
+  EXPECT_EQ(absl::GetFlag(FLAGS_storeys), 7);
 }
 
 TEST(ParseFlags, ErrorsSayWhatIsAccepted) {
@@ -53,6 +69,16 @@ TEST(ParseFlags, ErrorsSayWhatIsAccepted) {
   EXPECT_THAT(error({"--nostoreys"}), HasSubstr("there is no flag '--nostoreys'"));
   EXPECT_THAT(error({"house"}), HasSubstr("unexpected argument 'house'; accepted flags:"));
   EXPECT_THAT(error({"--storeys=many"}), HasSubstr("--storeys=many: not a value of this flag"));
+  EXPECT_THAT(error({"--storeys=many"}), testing::EndsWith("\n  --storeys: how high"));
+  EXPECT_THAT(error({"--storeys="}), HasSubstr("--storeys=: not a value of this flag"));
+  EXPECT_THAT(error({"--storeys", "99999999999"}),
+              HasSubstr("--storeys=99999999999: not a value of this flag"));
+  EXPECT_THAT(error({"--garden=maybe"}), HasSubstr("--garden=maybe: not a value of this flag"));
+  EXPECT_THAT(error({"--garden", "true"}), HasSubstr("unexpected argument 'true'"));
+  EXPECT_THAT(error({"--nogarden=true"}), HasSubstr("there is no flag '--nogarden'"));
+  EXPECT_THAT(error({"-colour=red"}), HasSubstr("unexpected argument '-colour=red'"));
+  EXPECT_THAT(error({"--verbosity=1"}), HasSubstr("there is no flag '--verbosity'"));
+  EXPECT_THAT(error({"--"}), HasSubstr("there is no flag '--'"));
   EXPECT_EQ(error({"--storeys"}), "--storeys lacks its value");
 }
 
@@ -62,7 +88,7 @@ TEST(ParseFlags, HelpIsPrintedAndEndsTheProgram) {
   const std::string printed = testing::internal::GetCapturedStdout();
   EXPECT_THAT(printed, testing::StartsWith("Builds houses.\n"));
   EXPECT_THAT(printed, HasSubstr("--colour: of the house [red]"));
-  EXPECT_THAT(printed, testing::Not(HasSubstr("flagfile")));  // one of Abseil's own
+  EXPECT_THAT(printed, testing::Not(HasSubstr("verbosity")));  // a library's
 }
 
 TEST(RequireChoice, ListsTheChoices) {
@@ -79,6 +105,7 @@ TEST(RequireChoice, ListsTheChoices) {
 TEST(RequireBetween, NamesTheBounds) {
   EXPECT_NO_THROW(require_between("n", 1, 1, 3));
   EXPECT_NO_THROW(require_between("n", 3, 1, 3));
+  EXPECT_NO_THROW(require_between("n", -1, -1, -1));
   EXPECT_THROW(require_between("n", 0, 1, 3), InputError);
   try {
     require_between("n", 4, 1, 3);
@@ -90,3 +117,7 @@ TEST(RequireBetween, NamesTheBounds) {
 
 }  // namespace
 }  // namespace equipoise::demos
+
+// A flag that is not the program's, as libraries bring some: it counts by the file it stands in.
+#line 1 "library/flags.cc"
+ABSL_FLAG(int, verbosity, 0, "of a library");

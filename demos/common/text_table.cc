@@ -1,5 +1,7 @@
 #include "demos/common/text_table.h"
 
+#include <absl/strings/str_replace.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <stdexcept>
@@ -17,9 +19,17 @@ std::size_t width_of(const std::string& text) {
   return width;
 }
 
+// Cells without what Markdown takes for the end of a cell or of a row.
+std::vector<std::string> escaped(std::vector<std::string> cells) {
+  for (std::string& cell : cells) cell = absl::StrReplaceAll(cell, {{"|", "\\|"}, {"\n", " "}});
+  return cells;
+}
+
 }  // namespace
 
-TextTable::TextTable(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
+TextTable::TextTable(std::vector<std::string> header) {
+  rows_.push_back(escaped(std::move(header)));
+}
 
 void TextTable::add_row(std::vector<std::string> cells) {
   if (cells.size() != rows_.front().size()) {
@@ -27,7 +37,7 @@ void TextTable::add_row(std::vector<std::string> cells) {
         "TextTable::add_row(): cells.size() = " + std::to_string(cells.size()) + ", expected " +
         std::to_string(rows_.front().size()) + ", the header's");
   }
-  rows_.push_back(std::move(cells));
+  rows_.push_back(escaped(std::move(cells)));
 }
 
 std::string TextTable::to_string() const {

@@ -8,7 +8,8 @@
 namespace equipoise::demos {
 
 /// A Markdown table, padded so that columns stand under each other: the first column to the left,
-/// numbers to the right. Widths count code points.
+/// numbers to the right. Widths count code points. A "|" in a cell is escaped, a line end becomes
+/// a space.
 class TextTable {
  public:
   explicit TextTable(std::vector<std::string> header);

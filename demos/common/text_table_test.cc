@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <stdexcept>
+#include <string>
 
 namespace equipoise::demos {
 namespace {
@@ -20,7 +21,40 @@ TEST(TextTable, IsMarkdownWhoseColumnsStandUnderEachOther) {
 
 TEST(TextTable, RowsHaveAsManyCellsAsTheHeader) {
   TextTable table({"a", "b"});
-  EXPECT_THROW(table.add_row({"1"}), std::invalid_argument);
+  const std::string header = table.to_string();
+  try {
+    table.add_row({"1"});
+    ADD_FAILURE() << "no error";
+  } catch (const std::invalid_argument& failure) {
+    EXPECT_STREQ(failure.what(),
+                 "TextTable::add_row(): cells.size() = 1, expected 2, the header's");
+  }
+  EXPECT_THROW(table.add_row({"1", "2", "3"}), std::invalid_argument);
+  EXPECT_EQ(table.to_string(), header);
+}
+
+TEST(TextTable, WidthsCountCodePointsOfAnySize) {
+  TextTable table({"\u4e2d\u6587\u4e2d\u6587", "\U0001F600"});
+  table.add_row({"abcd", "12345"});
+  EXPECT_EQ(table.to_string(),
+            "| \u4e2d\u6587\u4e2d\u6587 |     \U0001F600 |\n"
+            "|:-----|------:|\n"
+            "| abcd | 12345 |\n");
+}
+
+TEST(TextTable, ColumnsHaveThreeCharactersAtLeast) {
+  EXPECT_EQ(TextTable({"a", ""}).to_string(),
+            "| a   |     |\n"
+            "|:----|----:|\n");
+}
+
+TEST(TextTable, CellsEndNeitherCellsNorRows) {
+  TextTable table({"this|that", "n"});
+  table.add_row({"two\nlines", "|"});
+  EXPECT_EQ(table.to_string(),
+            "| this\\|that |   n |\n"
+            "|:-----------|----:|\n"
+            "| two lines  |  \\| |\n");
 }
 
 }  // namespace
