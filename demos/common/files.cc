@@ -57,7 +57,9 @@ std::vector<std::string> read_lines(const std::filesystem::path& path) {
   const std::string content = read_file(path);
   if (content.empty()) throw InputError(path.string(), 1, "the file is empty");
   std::vector<std::string> lines;
-  for (std::size_t begin = 0; begin < content.size();) {
+  constexpr std::string_view kByteOrderMark = "\uFEFF";
+  const bool marked = content.compare(0, kByteOrderMark.size(), kByteOrderMark) == 0;
+  for (std::size_t begin = marked ? kByteOrderMark.size() : 0; begin < content.size();) {
     const std::size_t end = std::min(content.find('\n', begin), content.size());
     std::string line = content.substr(begin, end - begin);
     if (!line.empty() && line.back() == '\r') line.pop_back();

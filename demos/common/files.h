@@ -17,7 +17,8 @@ std::filesystem::path user_path(std::string_view path);
 /// @throws InputError (line 0) if it cannot be read.
 std::string read_file(const std::filesystem::path& path);
 
-/// The lines of a text file without their ends ("\n" or "\r\n"); the last one need not have one.
+/// The lines of a text file without their ends ("\n" or "\r\n"); the last one need not have one. A
+/// byte order mark at the beginning is left out.
 /// @throws InputError if the file cannot be read (line 0), is empty (line 1), or has bytes that are
 /// not UTF-8 (their line).
 std::vector<std::string> read_lines(const std::filesystem::path& path);

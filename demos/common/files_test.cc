@@ -73,6 +73,8 @@ class Files : public testing::Test {
 TEST_F(Files, LinesEndAsOnUnixOrWindowsOrNotAtAll) {
   write_file(file_, "one\ntwo\r\n\nfour");
   EXPECT_THAT(read_lines(file_), ElementsAre("one", "two", "", "four"));
+  write_file(file_, "\uFEFFone\ntwo\n");  // a byte order mark is no part of the text
+  EXPECT_THAT(read_lines(file_), ElementsAre("one", "two"));
   write_file(file_, "one\n");
   EXPECT_THAT(read_lines(file_), ElementsAre("one"));
   write_file(file_, "\n");

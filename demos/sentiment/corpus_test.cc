@@ -122,6 +122,9 @@ TEST_F(CorpusFiles, RefusesClassesWithoutTrainingRowsAndPartsWithoutRows) {
   write("test.tsv", "good\t0\ta\n");
   EXPECT_EQ(error(), "test.tsv:0: no row is left for testing");
   SetUp();
+  remove("dev.tsv");
+  EXPECT_THAT(error(), HasSubstr("train.tsv:0: too few rows with one label"));
+  SetUp();
   write("dev.tsv", "good\t0\ta\n");
   EXPECT_EQ(error(), "dev.tsv:0: no row is left for validation");
 }
@@ -129,6 +132,8 @@ TEST_F(CorpusFiles, RefusesClassesWithoutTrainingRowsAndPartsWithoutRows) {
 TEST_F(CorpusFiles, RefusesLabelFilesThatDoNotDo) {
   write("labels.txt", "joy\n\nneutral\n");
   EXPECT_EQ(error(), "labels.txt:2: expected a label, found nothing");
+  write("labels.txt", "joy\nanger\njoy\n");
+  EXPECT_EQ(error(), "labels.txt:3: label 'joy' stands twice");
   write("labels.txt", "joy\n");
   EXPECT_EQ(error(), "labels.txt:1: expected at least two labels");
   write("labels.txt", "joy\nspam\nneutral\n");

@@ -4,6 +4,7 @@
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -19,14 +20,15 @@ namespace {
 constexpr std::uint64_t kPatience = 2;
 
 // Strengths of the post-hoc correction that are tried on validation; 0 is none.
-constexpr double kTaus[] = {0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1, 1.25, 1.5};
+constexpr std::array kTaus = {0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5};
+constexpr std::span<const double> kNoTau(kTaus.data(), 1);
 
 double macro_f1(const ConfusionMatrix& matrix) { return matrix.macro_f1(); }
 
-// A model at its best epoch.
+// A model at its best epoch; tau is 0 without the post-hoc correction.
 struct Fitted {
   std::uint64_t epoch = 0;
-  double macro_f1 = -1;
+  PosthocTau choice{0, -1};
   Logits validation{};
   std::vector<Parameter> parameters{};
 };
@@ -37,14 +39,15 @@ Fitted fit(const Task& task, const Strategy& strategy, std::uint64_t seed,
   const ClassSampler stream(task.train.labels, objective.proportions, seed,
                             {.mode = SamplingMode::kExactQuota});
   const std::uint64_t batches = batches_per_epoch(task.train.labels.size(), options);
+  const std::span<const double> taus = strategy.posthoc ? std::span<const double>(kTaus) : kNoTau;
   Fitted best;
   for (std::uint64_t epoch = 0; epoch < options.epochs; ++epoch) {
     model.train_epoch(task.train, objective, stream, epoch, [&] { progress.advance(1); });
     Logits logits = model.logits(task.validation.features);
-    ConfusionMatrix matrix(task.classes.size());
-    matrix.add(task.validation.labels, predict(logits.view()));
-    if (matrix.macro_f1() > best.macro_f1) {
-      best = {epoch, matrix.macro_f1(), std::move(logits), model.parameters()};
+    const PosthocTau choice =
+        choose_tau(logits.view(), task.validation.labels, task.counts.values(), taus, macro_f1);
+    if (choice.score > best.choice.score) {
+      best = {epoch, choice, std::move(logits), model.parameters()};
     } else if (epoch - best.epoch >= kPatience) {
       progress.skip((options.epochs - 1 - epoch) * batches);
       break;
@@ -62,16 +65,11 @@ double mean(const std::vector<Run>& runs, double (*figure)(const Run&)) {
 
 double validation_macro_f1(const Run& run) { return run.validation.macro_f1; }
 
-std::vector<double> prior_of(const ClassCounts& counts) {
-  std::vector<double> prior(counts.values().begin(), counts.values().end());
-  for (double& share : prior) share /= counts.total();
-  return prior;
-}
-
-// -tau log prior, centred so that the offsets of equal classes would be zero.
+// -tau log prior, up to a constant: zero for a class of average size.
 std::vector<double> posthoc_offset(const ClassCounts& counts, double tau) {
-  const std::vector<double> uniform(counts.classes(), 1.0 / static_cast<double>(counts.classes()));
-  std::vector<double> offset = logit_offset(prior_of(counts), uniform);
+  const std::vector<double> equal(counts.classes(),
+                                  counts.total() / static_cast<double>(counts.classes()));
+  std::vector<double> offset = logit_offset(counts.values(), equal);
   for (double& value : offset) value *= tau;
   return offset;
 }
@@ -89,9 +87,7 @@ std::pair<Run, TrainedModel> run_once(const Task& task, const Strategy& strategy
   Run run{.seed = seed, .epoch = fitted.epoch};
   std::vector<double> offset;
   if (strategy.posthoc) {
-    run.tau = choose_tau(fitted.validation.view(), task.validation.labels, prior_of(task.counts),
-                         kTaus, macro_f1)
-                  .tau;
+    run.tau = fitted.choice.tau;
     offset = posthoc_offset(task.counts, *run.tau);
   }
   run.validation = score(task, task.validation, predict(fitted.validation.view(), offset));

@@ -30,6 +30,10 @@ LabelMap read_labels(const path& file, Granularity granularity) {
   if (granularity == Granularity::kPolarity) map.classes = polarity_names();
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i].empty()) throw InputError(file.string(), i + 1, "expected a label, found nothing");
+    if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
+        names.begin() + static_cast<std::ptrdiff_t>(i)) {
+      throw InputError(file.string(), i + 1, "label '" + names[i] + "' stands twice");
+    }
     if (granularity == Granularity::kFine) {
       map.classes.push_back(names[i]);
       map.class_of.push_back(static_cast<std::int64_t>(i));
@@ -104,8 +108,14 @@ LabelledTexts take(const LabelledTexts& rows, const std::vector<std::int64_t>& i
   return taken;
 }
 
-void split_off_validation(Corpus& corpus) {
+void split_off_validation(Corpus& corpus, const path& file) {
   constexpr double kShare = 0.1;
+  constexpr std::size_t kLeastRows = 10;
+  if (corpus.train.size() < kLeastRows) {
+    throw InputError(file.string(), 0,
+                     "too few rows with one label to take a tenth of them for validation; there "
+                     "is no dev.tsv");
+  }
   constexpr std::uint64_t kSeed = 1;
   const Split split =
       stratified_split(corpus.train.labels, corpus.classes.size(), kShare, kSeed, {});
@@ -149,7 +159,7 @@ Corpus load_corpus(const path& directory, Granularity granularity) {
     validation_dropped += drop_known(corpus.test, corpus.validation);
   }
   require_rows_of_each_class(corpus, directory / "train.tsv");
-  if (!has_validation) split_off_validation(corpus);
+  if (!has_validation) split_off_validation(corpus, directory / "train.tsv");
   if (corpus.test.size() == 0) {
     throw InputError((directory / "test.tsv").string(), 0, "no row is left for testing");
   }

@@ -81,6 +81,9 @@ void check_flags() {
     if (!directory.empty() && !std::filesystem::is_directory(directory)) {
       throw InputError(save, 0, "there is no directory " + directory.string());
     }
+    if (std::filesystem::is_directory(user_path(save))) {
+      throw InputError(save, 0, "expected a name for a file, this is a directory");
+    }
   }
   if (absl::GetFlag(FLAGS_backend) == "libtorch") return;
   if (absl::GetFlag(FLAGS_device) != "cpu") {

@@ -29,7 +29,7 @@ expect() {
 }
 
 # Without data: the synthetic corpus, said in the first line; a report; a model.
-expect 0 out '^\| none_tau ' --strategy=none,none_tau,weights_0.5 --seeds=2 --epochs=2 --report=report \
+expect 0 out '^\| (\*\*)?none_tau ' --strategy=none,none_tau,weights_0.5 --seeds=2 --epochs=2 --report=report \
   --save=model
 head -n 1 out | grep -q '^No data: a small synthetic corpus' || fail "first line: $(head -n 1 out)"
 grep -q 'seed 1: epoch' err || fail "no line for the second seed: $(cat err)"
@@ -68,6 +68,7 @@ expect 2 err '^--hidden: needs --backend=libtorch' --hidden=8
 expect 2 err '^--device=cuda: needs --backend=libtorch' --device=cuda
 expect 2 err "^unexpected argument 'none'" none
 expect 2 err 'there is no directory nowhere' --save=nowhere/model
+expect 2 err '^report:0: expected a name for a file' --save=report
 expect 0 out '^  --report: ' --help
 
 # Data that are wrong: FILE:LINE: reason, exit code 2, nothing written.
