@@ -96,6 +96,10 @@ int main(int argc, char** argv) {
                     {"ratio", ratio},
                     {"bar", work.bar}});
   }
+  if (rows.empty()) {
+    std::cerr << "--filter: no work has a name with a match\n";
+    return 2;
+  }
   const std::string file = absl::GetFlag(FLAGS_json);
   if (!file.empty()) {
     std::ofstream out(file);

@@ -57,12 +57,6 @@ Fitted fit(const Task& task, const Strategy& strategy, std::uint64_t seed,
   return best;
 }
 
-double mean(const std::vector<Run>& runs, double (*figure)(const Run&)) {
-  double sum = 0;
-  for (const Run& run : runs) sum += figure(run);
-  return sum / static_cast<double>(runs.size());
-}
-
 double validation_macro_f1(const Run& run) { return run.validation.macro_f1; }
 
 // -tau log prior, up to a constant: zero for a class of average size.
@@ -120,6 +114,12 @@ std::optional<Interval> gain(const Task& task, const Results& results, const Out
 }
 
 }  // namespace
+
+double mean(const Outcome& outcome, const std::function<double(const Run&)>& figure) {
+  double sum = 0;
+  for (const Run& run : outcome.runs) sum += figure(run);
+  return sum / static_cast<double>(outcome.runs.size());
+}
 
 const Outcome* find_outcome(const Results& results, std::string_view strategy) {
   for (const Outcome& outcome : results.outcomes) {
@@ -183,7 +183,7 @@ Results run_experiment(const Task& task, const ExperimentOptions& options, Progr
       }
       outcome.runs.push_back(std::move(run));
     }
-    if (const double figure = mean(outcome.runs, validation_macro_f1); figure > best_of_outcomes) {
+    if (const double figure = mean(outcome, validation_macro_f1); figure > best_of_outcomes) {
       best_of_outcomes = figure;
       results.best = results.outcomes.size();
       results.model = std::move(best_model);

@@ -83,6 +83,9 @@ struct Results {
   std::optional<Interval> gain_over_posthoc{};
 };
 
+/// A figure averaged over the runs of an outcome.
+double mean(const Outcome& outcome, const std::function<double(const Run&)>& figure);
+
 /// The outcome of a strategy; null if it was not run.
 const Outcome* find_outcome(const Results& results, std::string_view strategy);
 

@@ -121,6 +121,7 @@ void split_off_validation(Corpus& corpus, const path& file) {
       stratified_split(corpus.train.labels, corpus.classes.size(), kShare, kSeed, {});
   corpus.validation = take(corpus.train, split.test);
   corpus.train = take(corpus.train, split.train);
+  drop_known(corpus.train, corpus.validation);  // texts that stand twice in the file
 }
 
 void require_rows_of_each_class(const Corpus& corpus, const path& file) {

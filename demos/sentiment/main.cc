@@ -1,11 +1,14 @@
 // Sentiment on imbalanced classes: one model, eleven ways to train it.
+#include <absl/flags/commandlineflag.h>
 #include <absl/flags/flag.h>
+#include <absl/flags/reflection.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <iostream>
@@ -14,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "demos/common/files.h"
@@ -61,6 +65,17 @@ constexpr const char* kUsage =
 
 Granularity granularity() {
   return absl::GetFlag(FLAGS_labels) == "fine" ? Granularity::kFine : Granularity::kPolarity;
+}
+
+// A loaded model is not trained: flags of training would be passed in vain.
+void check_flags_with_load() {
+  for (const char* name : {"strategy", "report", "save", "seeds", "epochs", "hidden", "rate"}) {
+    const absl::CommandLineFlag* const flag = absl::FindCommandLineFlag(name);
+    if (flag->CurrentValue() == flag->DefaultValue()) continue;
+    throw InputError(absl::StrCat("--", name,
+                                  ": not with --load, which takes --predict, --data, --labels, "
+                                  "--backend and --device"));
+  }
 }
 
 void check_flags() {
@@ -205,6 +220,7 @@ TrainedModel train(const Corpus& corpus) {
 
 void run() {
   check_flags();
+  if (!absl::GetFlag(FLAGS_load).empty()) check_flags_with_load();
   const std::string load = absl::GetFlag(FLAGS_load);
   const std::string text = absl::GetFlag(FLAGS_predict);
   TrainedModel model;

@@ -23,12 +23,6 @@ namespace equipoise::demos {
 
 namespace {
 
-double mean(const Outcome& outcome, const std::function<double(const Run&)>& figure) {
-  double sum = 0;
-  for (const Run& run : outcome.runs) sum += figure(run);
-  return sum / static_cast<double>(outcome.runs.size());
-}
-
 // Three digits, without the zero that all of them would begin with.
 std::string figure(double value) {
   std::string text = absl::StrFormat("%.3f", value);

@@ -51,6 +51,8 @@ grep -v seconds again/results.csv | cmp -s - first || fail "a second run gives o
 expect 0 out '^ +[0-9.]+ %  gratitude$' --load=model --predict='thanks thank grateful cheers'
 expect 0 out '^ +macro avg ' --load=model
 expect 2 err '^--load: the model.s classes are not those of the data' --load=model --labels=polarity
+expect 2 err '^--strategy: not with --load' --load=model --strategy=none
+expect 2 err '^--report: not with --load' --load=model --report=unwritten
 head -c 1000 model > part
 expect 2 err '/?part:0: not a model that --save has written, or damaged' --load=part --predict=hello
 expect 2 err 'nothing:0: cannot be read' --load=nothing --predict=hello

@@ -366,7 +366,7 @@ struct SoftmaxFunction : torch::autograd::Function<SoftmaxFunction<M, R>> {
                                                  torch::autograd::variable_list upstream) {
     const auto saved = context->get_saved_variables();
     const auto capsule = context->saved_data["state"].toCapsule();
-    State& state = static_cast<State&>(*capsule);
+    auto& state = static_cast<State&>(*capsule);
     const at::Tensor outer = state.by_row ? upstream[0].unsqueeze(1) : upstream[0];
     if (at::GradMode::is_enabled()) {
       SoftmaxTensors tensors = state.tensors;

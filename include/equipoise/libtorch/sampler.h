@@ -68,6 +68,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
 
   /// Called by loaders; see above. O(1).
   /// @throws std::invalid_argument for a new size: the stream fixes the size.
+  // NOLINTNEXTLINE(google-default-arguments): as the base class has it
   void reset(OptionalSize new_size = {}) override {
     if (new_size) {
       equipoise::detail::reject("StreamSampler::reset", "new_size", *new_size,
