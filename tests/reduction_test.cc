@@ -12,7 +12,7 @@ namespace {
 using testing::error_of;
 
 static_assert(Reduction<MeanByCount> && Reduction<MeanByWeight> && Reduction<Sum> &&
-              Reduction<MeanPerClass> && Reduction<MeanPerGroup>);
+              Reduction<MeanByPositives> && Reduction<MeanPerClass> && Reduction<MeanPerGroup>);
 
 // A user's reduction: bucket 0 counts twice as much as bucket 1.
 struct Uneven {
@@ -29,11 +29,12 @@ struct Uneven {
 };
 static_assert(Reduction<Uneven>);
 
-const ReductionRow<> kRow{2, 0.5, 1};
+const ReductionRow<> kRow{2, 0.5, 1, 0.25};
 
 TEST(Reductions, SayBucketAndMassOfARow) {
   EXPECT_EQ(MeanByCount{}.mass(kRow), 1.0);
   EXPECT_EQ(MeanByWeight{}.mass(kRow), 0.5);
+  EXPECT_EQ(MeanByPositives{}.mass(kRow), 0.25);
   EXPECT_EQ(MeanPerClass{3}.buckets(), 3u);
   EXPECT_EQ(MeanPerClass{3}.bucket(kRow), 2u);
   EXPECT_EQ(MeanPerGroup{2}.bucket(kRow), 1u);

@@ -15,14 +15,17 @@
 
 namespace equipoise {
 
-/// What a reduction sees of a row that is not ignored: its class, its weight (class weight times
-/// sample weight) and its group. Real is double, Index std::size_t; on LibTorch both are tensors
-/// that hold all rows.
+/// What a reduction sees of a row that is not ignored: its class, its weight (the product of all
+/// weights that the loss gives it), its group, and how far it is a positive. Softmax losses have one
+/// row an example and call it positive (1); sigmoid losses have one row for each example and label,
+/// whose class is the label and whose `positive` is its target in [0, 1]. Real is double, Index
+/// std::size_t; on LibTorch both are tensors that hold all rows.
 template <class Real = double, class Index = std::size_t>
 struct ReductionRow {
   Index target;
   Real weight;
   Index group;
+  Real positive;
 };
 
 /// The sums that one bucket of rows contributes.
@@ -105,6 +108,21 @@ struct MeanByWeight {
     return row.weight;
   }
   friend bool operator==(const MeanByWeight&, const MeanByWeight&) = default;
+};
+
+/// Sum of weight x loss / number of positives: what Lin et al. 2017 (arXiv:1708.02002) divide the
+/// sigmoid focal loss by. Softmax losses have one positive a row, so there it is MeanByCount.
+struct MeanByPositives {
+  std::size_t buckets() const { return 1; }
+  template <class Row>
+  std::size_t bucket(const Row&) const {
+    return 0;
+  }
+  template <class Row>
+  auto mass(const Row& row) const {
+    return row.positive;
+  }
+  friend bool operator==(const MeanByPositives&, const MeanByPositives&) = default;
 };
 
 /// Sum of weight x loss.

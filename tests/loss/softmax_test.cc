@@ -58,6 +58,8 @@ void for_all_losses(std::size_t classes, const F& f) {
   with_modulator(Focal{2.0});
   with_modulator(Focal{0.5});
   with_modulator(Tsallis{});
+  with_modulator(poly1(1.0));
+  with_modulator(poly1(Focal{2.0}, 0.5));
 }
 
 template <class T>

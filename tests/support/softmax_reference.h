@@ -91,8 +91,8 @@ double reference_loss(const SoftmaxLoss<M, R>& loss, const Batch& batch,
     const auto y = static_cast<std::size_t>(batch.targets[i]);
     const double weight = (loss.class_weights.empty() ? 1 : loss.class_weights[y]) *
                           (batch.sample_weights.empty() ? 1 : batch.sample_weights[i]);
-    const ReductionRow<> row{y, weight,
-                             batch.groups.empty() ? 0 : static_cast<std::size_t>(batch.groups[i])};
+    const ReductionRow<> row{
+        y, weight, batch.groups.empty() ? 0 : static_cast<std::size_t>(batch.groups[i]), 1.0};
     Tally& tally = partial.buckets[static_cast<std::size_t>(loss.reduction.bucket(row))];
     tally.numerator += reference_row_loss(loss, batch, logits, i);
     tally.denominator += loss.reduction.mass(row);

@@ -144,7 +144,8 @@ template <class R>
 BucketTensors make_buckets(const R& reduction, const TargetTensors& targets,
                            const at::Tensor& groups) {
   const ReductionRow<at::Tensor, at::Tensor> row{
-      targets.index, targets.weight, groups.defined() ? groups : at::zeros_like(targets.index)};
+      targets.index, targets.weight, groups.defined() ? groups : at::zeros_like(targets.index),
+      at::ones_like(targets.weight)};
   const at::Tensor mass =
       at::Tensor(reduction.mass(row)).to(at::kDouble).mul(targets.valid.to(at::kDouble));
   BucketTensors result;

@@ -72,6 +72,36 @@ struct Focal {
   friend bool operator==(const Focal&, const Focal&) = default;
 };
 
+/// m(p) + epsilon (1 - p)^power: the first term of the polynomial loss of Leng et al. 2022
+/// (arXiv:2204.12511), put on top of another modulator m. On cross-entropy it is Poly-1 with a
+/// power of 1, on the focal loss with power gamma + 1; see poly1(). epsilon > 0 adds to the
+/// gradient of rows that are not yet right, a negative one takes from it; epsilon >= -1 keeps
+/// Poly-1 monotone in p.
+template <Modulator M = CrossEntropy>
+struct Polynomial {
+  M base{};
+  double epsilon = 1.0;
+  double power = 1.0;  ///< >= 1
+
+  template <class T>
+  EQUIPOISE_INLINE ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
+    const ValueAndSlope<T> of_base = base(t);
+    // The derivative of (1 - p)^k in log p is -k p (1 - p)^(k - 1).
+    const T less = math::pow(t.q, power - 1.0);
+    return {of_base.value + epsilon * (less * t.q),
+            of_base.slope - (epsilon * power) * (t.p * less)};
+  }
+  friend bool operator==(const Polynomial&, const Polynomial&) = default;
+};
+
+/// Poly-1 cross-entropy: -log p + epsilon (1 - p).
+constexpr Polynomial<CrossEntropy> poly1(double epsilon = 1.0) { return {{}, epsilon, 1.0}; }
+
+/// Poly-1 focal loss: -(1 - p)^gamma log p + epsilon (1 - p)^(gamma + 1).
+constexpr Polynomial<Focal> poly1(const Focal& focal, double epsilon = 1.0) {
+  return {focal, epsilon, focal.gamma + 1.0};
+}
+
 }  // namespace equipoise
 
 #endif  // EQUIPOISE_LOSS_MODULATOR_H_

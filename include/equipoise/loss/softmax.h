@@ -99,7 +99,7 @@ EQUIPOISE_INLINE ReductionRow<> reduction_row(const SoftmaxLoss<M, R>& loss, L t
   const auto y = static_cast<std::size_t>(target);
   double weight = loss.class_weights.empty() ? 1.0 : loss.class_weights[y];
   if (!rows.sample_weights.empty()) weight *= rows.sample_weights[i];
-  return {y, weight, rows.groups.empty() ? 0 : static_cast<std::size_t>(rows.groups[i])};
+  return {y, weight, rows.groups.empty() ? 0 : static_cast<std::size_t>(rows.groups[i]), 1.0};
 }
 
 // Calls add(i, tallies) for each row i; add() adds to tallies[bucket]. The tally of the only bucket
