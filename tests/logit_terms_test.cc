@@ -62,9 +62,39 @@ TEST(LdamMargin, LeavesClassesWithoutSamplesOut) {
   EXPECT_EQ(terms.margin[2], 0.5);
 }
 
-TEST(LogitTerms, EvaluationKeepsTheScaleAlone) {
-  const LogitTerms terms{{2, 3}, {1, 1}, {4, 4}};
-  EXPECT_EQ(terms.evaluation(), (LogitTerms{{2, 3}, {}, {}}));
+TEST(LogitTerms, EvaluationKeepsTheSharedScaleAlone) {
+  const LogitTerms terms{{3, 3}, {1, 1}, {4, 4}};
+  EXPECT_EQ(terms.evaluation(), (LogitTerms{{3, 3}, {}, {}}));
+  EXPECT_EQ((LogitTerms{{}, {1, 1}, {}}).evaluation(), LogitTerms{});
+  // Scaling relative to the most frequent class goes, the scale of the logits as a whole stays.
+  const ClassCounts counts{16, 1};
+  EXPECT_EQ(logit_terms(counts, Scale{30}, VectorScaling{}).evaluation(),
+            logit_terms(counts, Scale{30}));
+}
+
+// By hand: (1 / 16)^(1/4) = 1/2, priors 16/17 and 1/17.
+TEST(VectorScaling, ScalesAndShiftsByTheCounts) {
+  const LogitTerms terms =
+      logit_terms(ClassCounts{16, 1}, VectorScaling{.gamma = 0.25, .tau = 0.5});
+  EXPECT_EQ(terms.scale[0], 1.0);
+  EXPECT_NEAR(terms.scale[1], 0.5, kEpsilon);
+  EXPECT_NEAR(terms.shift[0], 0.5 * std::log(16.0 / 17), kEpsilon);
+  EXPECT_NEAR(terms.shift[1], 0.5 * std::log(1.0 / 17), 2 * kEpsilon);
+  EXPECT_TRUE(terms.margin.empty());
+  EXPECT_EQ(error_of([] { logit_terms(ClassCounts{1}, VectorScaling{.gamma = -1}); }),
+            "VectorScaling(): gamma = -1, expected a finite number >= 0");
+}
+
+TEST(GroupLogitTerms, TakeThePriorOfEachGroup) {
+  GroupedCounts counts({ClassCounts{3, 1}, ClassCounts{1, 1}});
+  const auto terms = group_logit_terms(counts, LogitAdjustment{});
+  ASSERT_EQ(terms.size(), 2U);
+  EXPECT_NEAR(terms[0].shift[0], std::log(0.75), kEpsilon);
+  EXPECT_NEAR(terms[0].shift[1], std::log(0.25), kEpsilon);
+  EXPECT_NEAR(terms[1].shift[1], std::log(0.5), kEpsilon);
+  const auto smoothed =
+      group_logit_terms(GroupedCounts({ClassCounts{2, 0}}), LogitAdjustment{}, /*smoothing=*/1);
+  EXPECT_NEAR(smoothed[0].shift[1], std::log(0.25), kEpsilon);
 }
 
 TEST(LogitTerms, ThenIsOneAfterTheOtherAndAssociative) {

@@ -12,6 +12,7 @@
 #include "equipoise/math.h"
 #include "equipoise/metrics/bootstrap.h"
 #include "equipoise/metrics/confusion.h"
+#include "equipoise/pair_shift.h"
 #include "equipoise/random.h"
 #include "equipoise/reduction.h"
 #include "equipoise/sampling/alias_table.h"

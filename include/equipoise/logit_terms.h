@@ -32,8 +32,14 @@ struct LogitTerms {
   /// @throws std::invalid_argument where the numbers of classes differ.
   LogitTerms then(const LogitTerms& next) const;
 
-  /// What stays when predicting: the scale. Shifts and margins were there to bend training.
-  LogitTerms evaluation() const { return {scale, {}, {}}; }
+  /// What stays when predicting: a scale that all classes share, such as that of cosine logits, as
+  /// the largest of the scales. What differs between classes, shifts and margins were there to bend
+  /// training.
+  LogitTerms evaluation() const {
+    if (scale.empty()) return {};
+    return {
+        std::vector<double>(scale.size(), *std::max_element(scale.begin(), scale.end())), {}, {}};
+  }
 
   friend bool operator==(const LogitTerms&, const LogitTerms&) = default;
 };
@@ -150,6 +156,42 @@ struct LdamMargin {
     return terms;
   }
 };
+
+/// The vector-scaling loss of Kini et al. 2021 (arXiv:2103.01550): z'_c = Delta_c z_c + iota_c with
+/// Delta_c = (n_c / n_max)^gamma and iota_c = tau log pi_c. The additive part acts early in
+/// training, the multiplicative one also on data that the model separates. Predictions are made
+/// without both.
+struct VectorScaling {
+  double gamma = 0.3;
+  double tau = 1.0;
+
+  /// @throws std::invalid_argument for a gamma that is negative or not finite, a tau that is not
+  /// finite, and a class without samples.
+  LogitTerms operator()(const CountSummary& counts) const {
+    if (!detail::is_finite(gamma) || gamma < 0) {
+      detail::reject("VectorScaling", "gamma", gamma, "a finite number >= 0");
+    }
+    LogitTerms terms = LogitAdjustment{tau}(counts);
+    for (std::size_t c = 0; c < counts.classes(); ++c) {
+      terms.scale.push_back(std::pow(counts.count(c) / counts.max(), gamma));
+    }
+    return terms;
+  }
+};
+
+/// One LogitTerms a group, from the counts of each group: with LogitAdjustment, the adjustment by
+/// the prior of the row's own group, z'_c = z_c + tau log pi_(c|g), for groups (languages, domains)
+/// whose class proportions differ. smoothing is added to each count, since a group easily lacks a
+/// class. O(G C).
+template <LogitTransform F>
+std::vector<LogitTerms> group_logit_terms(const GroupedCounts& counts, const F& transform,
+                                          double smoothing = 0.0) {
+  std::vector<LogitTerms> result;
+  for (std::size_t g = 0; g < counts.groups(); ++g) {
+    result.push_back(transform(CountSummary(counts.group(g), smoothing)));
+  }
+  return result;
+}
 
 /// The terms of several transforms of the same counts, applied from left to right. O(C) each.
 template <LogitTransform... F>

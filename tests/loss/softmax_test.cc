@@ -24,6 +24,7 @@ using testing::kVariants;
 using testing::make_batch;
 using testing::make_loss;
 using testing::reference_loss;
+using testing::TargetKind;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -73,19 +74,41 @@ struct Result {
   std::vector<T> gradient;
 };
 
-template <class T, class M, class R>
-Result<T> run(const SoftmaxLoss<M, R>& loss, const Batch& batch, detail::Cpu cpu) {
+template <class T, class M, class R, class Targets>
+Result<T> run_on(const SoftmaxLoss<M, R>& loss, const Batch& batch, const Targets& targets,
+                 detail::Cpu cpu) {
   const std::vector<T> logits = cast<T>(batch.logits);
   Result<T> result{0, std::vector<T>(logits.size())};
-  const std::vector<double> scales = coefficients(
-      loss.reduction, denominators(loss, batch.targets, batch.classes, batch.attributes()));
+  const std::vector<double> scales =
+      coefficients(loss.reduction, denominators(loss, targets, batch.classes, batch.attributes()));
   const Partial partial =
-      evaluate(loss, MatrixView<const T>(logits.data(), batch.rows, batch.classes), batch.targets,
+      evaluate(loss, MatrixView<const T>(logits.data(), batch.rows, batch.classes), targets,
                std::span<const double>(scales),
                LossOutputs<T>{{result.gradient.data(), batch.rows, batch.classes}, {}},
                batch.attributes(), SerialFor{}, cpu);
   result.value = finish(loss, partial, scales);
   return result;
+}
+
+template <class T, class M, class R>
+Result<T> run(const SoftmaxLoss<M, R>& loss, const Batch& batch, detail::Cpu cpu,
+              TargetKind kind = TargetKind::kIndices) {
+  if (kind == TargetKind::kIndices) return run_on<T>(loss, batch, batch.targets, cpu);
+  const std::vector<T> probabilities = cast<T>(batch.probabilities);
+  const MatrixView<const T> view(probabilities.data(), batch.rows, batch.classes);
+  return run_on<T>(loss, batch, ProbabilityTargets<T>{view, batch.mask}, cpu);
+}
+
+// Calls f(variant, kind) for variants that switch everything on and off, in many combinations, with
+// both kinds of targets.
+template <class F>
+void for_variants(const F& f) {
+  // Steps that no power of two divides, so that each bit changes often.
+  for (unsigned variant = 0; variant < kVariants; variant += 29) f(variant, TargetKind::kIndices);
+  for (unsigned variant = 0; variant < kVariants; variant += 37) {
+    f(variant & ~testing::kNeedIndices, TargetKind::kProbabilities);
+  }
+  for (unsigned bit = 1; bit < kVariants; bit *= 2) f(bit, TargetKind::kIndices);
 }
 
 std::vector<detail::Cpu> cpus() {
@@ -102,46 +125,46 @@ constexpr std::size_t kClasses[] = {1, 2, 3, 5, 16, 17, 31, 32, 33, 47, 100};
 TEST(SoftmaxLoss, EqualsItsDefinitionInDouble) {
   std::mt19937_64 random(1);
   for (const std::size_t classes : kClasses) {
-    for (unsigned variant = 0; variant < kVariants; ++variant) {
+    for_variants([&](unsigned variant, TargetKind kind) {
       const Batch batch = make_batch(1 + random() % 40, classes, random);
       for_all_losses(classes, [&](auto modulator, auto reduction) {
         const auto loss = make_loss(variant, classes, random, modulator, reduction);
-        const double expected = reference_loss(loss, batch, batch.logits);
+        const double expected = reference_loss(loss, batch, batch.logits, kind);
         for (const detail::Cpu cpu : cpus()) {
           // Sums of `rows` terms, each of a few roundings.
-          EXPECT_NEAR(run<double>(loss, batch, cpu).value, expected,
+          EXPECT_NEAR(run<double>(loss, batch, cpu, kind).value, expected,
                       200 * std::numeric_limits<double>::epsilon() * (1 + std::fabs(expected)))
               << classes << " classes, variant " << variant;
         }
       });
-    }
+    });
   }
 }
 
 TEST(SoftmaxLoss, GradientEqualsFiniteDifferences) {
   std::mt19937_64 random(2);
   for (const std::size_t classes : {1U, 2U, 5U, 16U, 17U, 33U}) {
-    for (unsigned variant = 0; variant < kVariants; ++variant) {
-      Batch batch = make_batch(4, classes, random, 1.5);
+    for_variants([&](unsigned variant, TargetKind kind) {
+      const Batch batch = make_batch(4, classes, random, 1.5);
       for_all_losses(classes, [&](auto modulator, auto reduction) {
         const auto loss = make_loss(variant, classes, random, modulator, reduction);
         const std::vector<double> gradient =
-            run<double>(loss, batch, detail::widest_cpu()).gradient;
+            run<double>(loss, batch, detail::widest_cpu(), kind).gradient;
         for (std::size_t i = random() % 3; i < batch.logits.size(); i += 3) {
           // Central differences: error h^2 / 6 from the third derivative, epsilon / h from
           // rounding.
           constexpr double kStep = 1e-5;
           std::vector<double> moved = batch.logits;
           moved[i] += kStep;
-          const double above = reference_loss(loss, batch, moved);
+          const double above = reference_loss(loss, batch, moved, kind, batch.logits);
           moved[i] -= 2 * kStep;
-          const double below = reference_loss(loss, batch, moved);
+          const double below = reference_loss(loss, batch, moved, kind, batch.logits);
           const double scale = 1 + std::fabs(above);
           EXPECT_NEAR(gradient[i], (above - below) / (2 * kStep), 2e-8 * scale)
               << classes << " classes, variant " << variant << ", element " << i;
         }
       });
-    }
+    });
   }
 }
 
@@ -149,18 +172,22 @@ TEST(SoftmaxLoss, FloatEqualsDoubleOnEveryInstructionSet) {
   std::mt19937_64 random(3);
   constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
   for (const std::size_t classes : kClasses) {
-    for (unsigned variant = 0; variant < kVariants; ++variant) {
+    for_variants([&](unsigned variant, TargetKind kind) {
       const Batch batch = make_batch(1 + random() % 40, classes, random);
       for_all_losses(classes, [&](auto modulator, auto reduction) {
         const auto loss = make_loss(variant, classes, random, modulator, reduction);
-        const Result<double> exact = run<double>(loss, batch, detail::widest_cpu());
+        const Result<double> exact = run<double>(loss, batch, detail::widest_cpu(), kind);
         // The terms of a gradient, which may cancel, are at most the product of the largest weights
-        // and scale, 2 each, and the largest coefficient.
+        // (of class, group and sample) and scales (of all and of the group), 2 each, and the
+        // largest coefficient.
         const std::vector<double> scales = coefficients(
-            loss.reduction, denominators(loss, batch.targets, classes, batch.attributes()));
-        const double term = 8 * *std::max_element(scales.begin(), scales.end());
+            loss.reduction,
+            kind == TargetKind::kIndices
+                ? denominators(loss, batch.targets, classes, batch.attributes())
+                : denominators(loss, batch.distributions(), classes, batch.attributes()));
+        const double term = 32 * *std::max_element(scales.begin(), scales.end());
         for (const detail::Cpu cpu : cpus()) {
-          const Result<float> result = run<float>(loss, batch, cpu);
+          const Result<float> result = run<float>(loss, batch, cpu, kind);
           // Logits reach about 20, so a probability carries some 20 epsilon of relative error.
           EXPECT_NEAR(result.value, exact.value, 200 * kEpsilon * (1 + std::fabs(exact.value)));
           for (std::size_t i = 0; i < exact.gradient.size(); ++i) {
@@ -170,8 +197,85 @@ TEST(SoftmaxLoss, FloatEqualsDoubleOnEveryInstructionSet) {
           }
         }
       });
+    });
+  }
+}
+
+TEST(SoftmaxLoss, OneHotTargetsEqualIndices) {
+  std::mt19937_64 random(9);
+  for (const std::size_t classes : {1U, 4U, 20U}) {
+    for (unsigned variant = 0; variant < kVariants; variant += 5) {
+      Batch batch = make_batch(20, classes, random);
+      batch.probabilities.assign(batch.probabilities.size(), 0.0);
+      for (std::size_t i = 0; i < batch.rows; ++i) {
+        if (batch.mask[i] == 0) continue;
+        batch.probabilities[i * classes + static_cast<std::size_t>(batch.targets[i])] = 1;
+      }
+      // LibTorch's conventions differ between the two, see the test of its parity.
+      const unsigned consistent = variant & ~(testing::kNeedIndices | 32);
+      for_all_losses(classes, [&](auto modulator, auto reduction) {
+        const auto loss = make_loss(consistent, classes, random, modulator, reduction);
+        const Result<double> by_index = run<double>(loss, batch, detail::cpu());
+        const Result<double> by_probability =
+            run<double>(loss, batch, detail::cpu(), TargetKind::kProbabilities);
+        constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+        EXPECT_NEAR(by_probability.value, by_index.value,
+                    100 * kEpsilon * (1 + std::fabs(by_index.value)));
+        for (std::size_t i = 0; i < by_index.gradient.size(); ++i) {
+          ASSERT_NEAR(by_probability.gradient[i], by_index.gradient[i],
+                      200 * kEpsilon * (1 + std::fabs(by_index.gradient[i])));
+        }
+      });
     }
   }
+}
+
+// By hand: with equal logits p is 1/2 each, so K = 1, and M = (2 / 8)^(1/2) = 1/2 pushes the rare
+// class half as much: loss log(1 + 1/2). The other way round there is no shift.
+TEST(Seesaw, SparesTheRareClass) {
+  SoftmaxLoss<> loss;
+  loss.seesaw = seesaw(ClassCounts{8, 2}, /*mitigation=*/0.5);
+  const std::vector<double> logits = {1, 1};
+  const auto value_at = [&](int target) {
+    return softmax_loss(loss, MatrixView<const double>(logits.data(), 1, 2),
+                        std::vector<int>{target});
+  };
+  EXPECT_NEAR(value_at(0), std::log(1.5), 1e-15);
+  EXPECT_NEAR(value_at(1), std::log(2.0), 1e-15);
+}
+
+// By hand: p = (1/4, 3/4): the target is mistaken for a class three times as probable, so K = 9,
+// and the loss is log(1 + 9 * 3) = log 28.
+TEST(Seesaw, PunishesTheMistake) {
+  SoftmaxLoss<> loss;
+  loss.seesaw = seesaw(ClassCounts{4, 4});
+  const std::vector<double> logits = {0, std::log(3.0)};
+  EXPECT_NEAR(
+      softmax_loss(loss, MatrixView<const double>(logits.data(), 1, 2), std::vector<int>{0}),
+      std::log(28.0), 4e-15);
+}
+
+// By hand: softmax-margin with a mistake that costs log 3: log(1 + 3) from equal logits.
+TEST(PairShift, IsTheSoftmaxMargin) {
+  SoftmaxLoss<> loss;
+  loss.pair_shift = {{0, std::log(3.0), 0, 0}};
+  const std::vector<double> logits = {1, 1};
+  const auto value_at = [&](int target) {
+    return softmax_loss(loss, MatrixView<const double>(logits.data(), 1, 2),
+                        std::vector<int>{target});
+  };
+  EXPECT_NEAR(value_at(0), std::log(4.0), 1e-15);
+  EXPECT_NEAR(value_at(1), std::log(2.0), 1e-15);
+}
+
+TEST(Evaluation, DropsWhatBendsTraining) {
+  std::mt19937_64 random(10);
+  auto loss = make_loss(2 + 4 + 8 + 64 + 128 + 256 + 512, 3, random, Focal{}, Sum{});
+  const auto evaluated = evaluation(loss);
+  EXPECT_EQ(evaluated.logit_terms, loss.logit_terms.evaluation());
+  EXPECT_EQ(evaluated.group_logit_terms[2], loss.group_logit_terms[2].evaluation());
+  EXPECT_TRUE(evaluated.pair_shift.values.empty() && evaluated.seesaw.counts.empty());
+  EXPECT_EQ(evaluated.group_weights, loss.group_weights);
 }
 
 TEST(SoftmaxLoss, PartsAddUpToTheWhole) {
@@ -455,6 +559,52 @@ TEST(SoftmaxLossErrors, NameTheTarget) {
   const std::vector<double> weights = {1.0, std::numeric_limits<double>::quiet_NaN()};
   EXPECT_EQ(call({0, 1}, {weights, {}}),
             "softmax_loss(): sample_weights[1] = nan, expected a finite number >= 0");
+}
+
+TEST(SoftmaxLossErrors, NameTheGroupTheShiftAndTheDistribution) {
+  const std::vector<double> logits(4, 0.0);
+  const std::vector<std::int64_t> groups = {0, 2};
+  const std::vector<double> bad = {0.5, 0.5, -0.25, 1.25};
+  const std::vector<std::uint8_t> mask = {1};
+  SoftmaxLoss<> loss;
+  RowAttributes rows;
+  const auto call = [&](const auto& targets) {
+    return error_of([&] {
+      softmax_loss(loss, MatrixView<const double>(logits.data(), 2, 2), targets,
+                   MatrixView<double>{}, rows);
+    });
+  };
+  const std::vector<int> targets = {0, 1};
+  ProbabilityTargets<double> distributions{{bad.data(), 2, 2}, {}};
+  EXPECT_EQ(call(distributions),
+            "softmax_loss(): targets.probabilities[1][0] = -0.25, expected a finite number >= 0");
+  distributions.mask = mask;
+  EXPECT_EQ(call(distributions),
+            "softmax_loss(): targets.mask.size() = 1, expected 2 (rows of targets.probabilities)");
+  loss.logit_terms.margin = {1, 1};
+  EXPECT_EQ(call(distributions),
+            "softmax_loss(): logit_terms.margin.size() = 2, expected 0: it needs index targets");
+  loss.logit_terms.margin.clear();
+  loss.group_weights = {1, 2};
+  EXPECT_EQ(call(targets), "softmax_loss(): groups.size() = 0, expected 2 (targets)");
+  rows.groups = groups;
+  EXPECT_EQ(call(targets), "softmax_loss(): groups[1] = 2, expected a group in [0, 2)");
+  loss.group_weights.clear();
+  loss.pair_shift.values = {0, 1, 2};
+  EXPECT_EQ(call(targets),
+            "softmax_loss(): pair_shift.values.size() = 3, expected 4 (classes squared)");
+  loss.pair_shift.values = {0, 1, kInfinity, 0};
+  EXPECT_EQ(call(targets), "softmax_loss(): pair_shift.values[2] = inf, expected a finite number");
+  loss.pair_shift.values.clear();
+  loss.seesaw.counts = {1, -2};
+  EXPECT_EQ(call(targets), "softmax_loss(): seesaw.counts[1] = -2, expected a finite number >= 0");
+  loss.seesaw.counts = {1, 2};
+  loss.seesaw.least_probability = 0;
+  EXPECT_EQ(call(targets),
+            "softmax_loss(): seesaw.least_probability = 0, expected a number in (0, 1]");
+  loss.seesaw.least_probability = 1;
+  loss.seesaw.mitigation = -1;
+  EXPECT_EQ(call(targets), "softmax_loss(): seesaw.mitigation = -1, expected a finite number >= 0");
 }
 
 }  // namespace

@@ -29,8 +29,9 @@ inline constexpr std::size_t kNarrowClasses = 16;
 // last row, so that the rows can be taken a vector at a time; what lies there is finite. The loss
 // of row i with target y is
 //   hard[i] m(p_y) + soft[i] sum_c soft_weights[c] m(p_c)
-// with p the softmax of scale_c z_c + shift_c - margin_c [c = y]; its gradient with respect to z is
-// multiplied by coefficient[i].
+// with p the softmax of scale_c z_c + shift_c - margin_c [c = y] + pair_shift_yc + seesaw_yc; its
+// gradient with respect to z is multiplied by coefficient[i]. Where there are probabilities t,
+// sum_c class_weights_c t_c m(p_c) stands for m(p_y).
 template <class T>
 struct SoftmaxRows {
   const T* logits;
@@ -46,10 +47,20 @@ struct SoftmaxRows {
   const T* soft_weights;        // [classes]
   T soft_total;                 // sum of soft_weights
   const T* coefficient;         // [rows]
-  const T* scale;               // [classes] or null
-  const T* shift;               // [classes] or null
-  const T* margin;              // [classes] or null
-  T* losses;                    // [rows], out; 0 where ignored
+  const T* scale;               // [groups, classes] or null
+  const T* shift;               // [groups, classes] or null
+  const T* margin;              // [groups, classes] or null
+  const std::uint32_t* group;   // [rows]: whose terms; null: there is one group
+  const T* pair_shift;          // [classes, classes] by target or null
+  const T* seesaw_log_counts;   // [classes] or null
+  T seesaw_mitigation;
+  T seesaw_compensation;
+  T seesaw_log_least;      // log of the least probability of a target
+  const T* probabilities;  // or null; the row's first one, classes apart by probability_step
+  std::ptrdiff_t probability_stride;
+  std::ptrdiff_t probability_step;
+  const T* class_weights;  // [classes] or null; of the probabilities
+  T* losses;               // [rows], out; 0 where ignored
 };
 
 inline namespace EQUIPOISE_ISA_NAMESPACE {
@@ -68,17 +79,64 @@ struct RowState {
   alignas(64) T direct[kRows];  // what the gradient at the target gains besides
 };
 
-// a_c = scale_c z_c + shift_c - margin_c [c = y], written to `out`.
+// Where the terms of a row's group begin.
 template <class T>
-EQUIPOISE_INLINE void apply_terms(const SoftmaxRows<T>& in, const T* logits, std::int64_t target,
-                                  T* out) {
+EQUIPOISE_INLINE std::size_t first_term(const SoftmaxRows<T>& in, std::size_t row) {
+  return in.group == nullptr ? 0 : in.group[row] * in.classes;
+}
+
+// log sum_c e^(a_c).
+template <class P, class T>
+EQUIPOISE_INLINE T log_sum_exp(const T* a, std::size_t classes) {
+  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  T maximum = a[0];
+  for (std::size_t c = 1; c < classes; ++c) maximum = a[c] > maximum ? a[c] : maximum;
+  P sums{T(0)};
+  for (std::size_t c = 0; c < classes; c += kLanes) {
+    alignas(64) T chunk[kLanes];
+    const std::size_t lanes = std::min(kLanes, classes - c);
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      chunk[i] = i < lanes ? a[c + i] - maximum : T(FloatFormat<T>::kLeastExp - 1);
+    }
+    sums += exp_nonpositive(P::load(chunk));
+  }
+  return maximum + log(P(sum(sums))).v[0];
+}
+
+// Adds log(M_yc K_yc) to every class but the target y; see equipoise::Seesaw.
+template <class P, class T>
+EQUIPOISE_INLINE void apply_seesaw(const SoftmaxRows<T>& in, std::size_t target, T* a) {
+  const T total = log_sum_exp<P>(a, in.classes);
+  const T log_p = a[target] - total > in.seesaw_log_least ? a[target] - total : in.seesaw_log_least;
+  const T own = a[target];
+  const T own_log_count = in.seesaw_log_counts[target];
+  for (std::size_t c = 0; c < in.classes; ++c) {
+    const T rarer = in.seesaw_log_counts[c] - own_log_count;
+    const T surer = a[c] - total - log_p;
+    a[c] += in.seesaw_mitigation * (rarer < 0 ? rarer : T(0)) +
+            in.seesaw_compensation * (surer > 0 ? surer : T(0));
+  }
+  a[target] = own;
+}
+
+// What the softmax is taken of, written to `out`.
+template <class P, class T>
+EQUIPOISE_INLINE void apply_terms(const SoftmaxRows<T>& in, std::size_t row, T* out) {
+  const T* const logits = in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
+  const std::size_t first = first_term(in, row);
+  const auto target = static_cast<std::size_t>(in.targets[row]);
   for (std::size_t c = 0; c < in.classes; ++c) {
     T a = logits[c];
-    if (in.scale != nullptr) a *= in.scale[c];
-    if (in.shift != nullptr) a += in.shift[c];
+    if (in.scale != nullptr) a *= in.scale[first + c];
+    if (in.shift != nullptr) a += in.shift[first + c];
     out[c] = a;
   }
-  if (in.margin != nullptr) out[target] -= in.margin[target];
+  if (in.margin != nullptr) out[target] -= in.margin[first + target];
+  if (in.pair_shift != nullptr) {
+    const T* const shift = in.pair_shift + target * in.classes;
+    for (std::size_t c = 0; c < in.classes; ++c) out[c] += shift[c];
+  }
+  if (in.seesaw_log_counts != nullptr) apply_seesaw<P>(in, target, out);
 }
 
 template <class P, class T>
@@ -164,9 +222,15 @@ EQUIPOISE_INLINE TargetProbability<P> target_probability(const P& logit, const P
   return {logit - (log_sum + correction), exp_logit / sum, rest / sum};
 }
 
+// Whether there are terms that differ from row to row, beyond the margin.
+template <class T>
+EQUIPOISE_INLINE bool has_terms_of_row(const SoftmaxRows<T>& in) {
+  return in.group != nullptr || in.pair_shift != nullptr || in.seesaw_log_counts != nullptr;
+}
+
 template <class T>
 EQUIPOISE_INLINE bool has_terms(const SoftmaxRows<T>& in) {
-  return in.scale != nullptr || in.shift != nullptr || in.margin != nullptr;
+  return in.scale != nullptr || in.shift != nullptr || in.margin != nullptr || has_terms_of_row(in);
 }
 
 // Where the logits of a row are once the terms are applied.
@@ -181,8 +245,7 @@ template <class P, class T>
 EQUIPOISE_INLINE void find_maximum(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
                                    RowState<T>& state) {
   if (has_terms(in)) {
-    apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride, in.targets[row],
-                in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride);
+    apply_terms<P>(in, row, in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride);
   }
   state.maximum[slot] = row_maximum<P>(row_logits(in, row), in.classes);
 }
@@ -260,7 +323,8 @@ EQUIPOISE_INLINE void finish_row(const SoftmaxRows<T>& in, std::size_t row, std:
   if (whole < classes) tail.store(g + classes - kLanes);
   g[in.targets[row]] += state.direct[slot];
   if (in.scale != nullptr) {
-    for (std::size_t c = 0; c < classes; ++c) g[c] *= in.scale[c];
+    const T* const scale = in.scale + first_term(in, row);
+    for (std::size_t c = 0; c < classes; ++c) g[c] *= scale[c];
   }
 }
 
@@ -310,6 +374,7 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t classes = in.classes;
   const P zero{T(0)};
+  const bool by_row = has_terms_of_row(in);
   alignas(64) T a[kNarrowClasses][kLanes] = {};
   for (std::size_t begin = 0; begin < in.rows; begin += kLanes) {
     const std::size_t lanes = std::min(kLanes, in.rows - begin);
@@ -317,7 +382,12 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
     for (std::size_t i = 0; i < lanes; ++i) {
       const std::size_t row = begin + i;
       targets[i] = static_cast<T>(in.targets[row]);
-      const T* const logits = in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
+      const T* logits = in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
+      T changed[kNarrowClasses];
+      if (by_row && in.targets[row] >= 0) {
+        apply_terms<P>(in, row, changed);
+        logits = changed;
+      }
       for (std::size_t c = 0; c < classes; ++c) a[c][i] = logits[c];
     }
     for (std::size_t i = lanes; i < kLanes; ++i) targets[i] = -1;
@@ -325,9 +395,11 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
     P top = zero;
     for (std::size_t c = 0; c < classes; ++c) {
       P x = P::load(a[c]);
-      if (in.scale != nullptr) x = x * P(in.scale[c]);
-      if (in.shift != nullptr) x = x + P(in.shift[c]);
-      if (in.margin != nullptr) x = x - where_equal(y, P(T(c)), P(in.margin[c]), zero);
+      if (!by_row) {
+        if (in.scale != nullptr) x = x * P(in.scale[c]);
+        if (in.shift != nullptr) x = x + P(in.shift[c]);
+        if (in.margin != nullptr) x = x - where_equal(y, P(T(c)), P(in.margin[c]), zero);
+      }
       top = c == 0 ? x : larger(top, x);
       x.store(a[c]);
     }
@@ -369,32 +441,49 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
     for (std::size_t c = 0; c < classes; ++c) {
       P g = P::load(a[c]) * common + where_equal(y, P(T(c)), direct, zero);
       if (in.soft != nullptr) g = g - b * scaled * P(in.soft_weights[c]);
-      if (in.scale != nullptr) g = g * P(in.scale[c]);
+      if (in.scale != nullptr && !by_row) g = g * P(in.scale[c]);
       g.store(a[c]);
     }
     for (std::size_t i = 0; i < lanes; ++i) {
       T* const g = in.gradient + static_cast<std::ptrdiff_t>(begin + i) * in.gradient_stride;
       const bool ignored = in.targets[begin + i] < 0;
       for (std::size_t c = 0; c < classes; ++c) g[c] = ignored ? T(0) : a[c][i];
+      if (in.scale == nullptr || !by_row) continue;
+      const T* const scale = in.scale + first_term(in, begin + i);
+      for (std::size_t c = 0; c < classes; ++c) g[c] *= scale[c];
     }
   }
 }
 
-// Targets t_c = hard [c = y] + soft soft_weights_c, each class through the modulator: loss
-// sum_c t_c m(p_c), gradient t_j m'(p_j) - p_j sum_c t_c m'(p_c) with m' the slope in log p.
+// The weight with which class c of a row goes through the modulator.
+template <class T>
+EQUIPOISE_INLINE T target_weight(const SoftmaxRows<T>& in, std::size_t row, std::size_t c) {
+  T weight = 0;
+  if (in.probabilities != nullptr) {
+    weight =
+        in.hard[row] * in.probabilities[static_cast<std::ptrdiff_t>(row) * in.probability_stride +
+                                        static_cast<std::ptrdiff_t>(c) * in.probability_step];
+    if (in.class_weights != nullptr) weight *= in.class_weights[c];
+  } else if (static_cast<std::int64_t>(c) == in.targets[row]) {
+    weight = in.hard[row];
+  }
+  return in.soft == nullptr ? weight : weight + in.soft[row] * in.soft_weights[c];
+}
+
+// Targets t_c = target_weight(), each class through the modulator: loss sum_c t_c m(p_c), gradient
+// t_j m'(p_j) - p_j sum_c t_c m'(p_c) with m' the slope in log p.
 template <class P, class M, class T>
 EQUIPOISE_INLINE void softmax_dense(const SoftmaxRows<T>& in, const M& modulator) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t classes = in.classes;
   for (std::size_t row = 0; row < in.rows; ++row) {
     T* const e = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
-    const std::int64_t y = in.targets[row];
     in.losses[row] = 0;
-    if (y < 0) {
+    if (in.targets[row] < 0) {
       if (in.wants_gradient) clear_row(in, row);
       continue;
     }
-    apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride, y, e);
+    apply_terms<P>(in, row, e);
     std::size_t top = 0;
     for (std::size_t c = 1; c < classes; ++c) top = e[c] > e[top] ? c : top;
     const T maximum = e[top];
@@ -418,10 +507,8 @@ EQUIPOISE_INLINE void softmax_dense(const SoftmaxRows<T>& in, const M& modulator
         alignas(64) T complement[kLanes] = {};
         const std::size_t lanes = std::min(kLanes, classes - c);
         for (std::size_t i = 0; i < lanes; ++i) {
-          const std::size_t k = c + i;
-          logit[i] = e[k] - maximum;
-          weight[i] = in.hard[row] * T(static_cast<std::int64_t>(k) == y ? 1 : 0);
-          if (in.soft != nullptr) weight[i] += in.soft[row] * in.soft_weights[k];
+          logit[i] = e[c + i] - maximum;
+          weight[i] = target_weight(in, row, c + i);
         }
         TargetProbability<P> t;
         t.log_p = P::load(logit) - log_s;
@@ -449,7 +536,7 @@ EQUIPOISE_INLINE void softmax_dense(const SoftmaxRows<T>& in, const M& modulator
             }
           } else {
             const T own = weight[i] != 0 ? slope[i] : T(0);
-            const T scale = in.scale != nullptr ? in.scale[c + i] : T(1);
+            const T scale = in.scale != nullptr ? in.scale[first_term(in, row) + c + i] : T(1);
             e[c + i] = in.coefficient[row] * (own - p[i] * slopes) * scale;
           }
         }
@@ -462,7 +549,7 @@ EQUIPOISE_INLINE void softmax_dense(const SoftmaxRows<T>& in, const M& modulator
 template <std::size_t kBytes, class M, class T>
 EQUIPOISE_INLINE void softmax_any(const SoftmaxRows<T>& in, const M& modulator) {
   using P = Pack<T, kBytes / sizeof(T)>;
-  if (in.soft != nullptr && !std::same_as<M, CrossEntropy>) {
+  if (in.probabilities != nullptr || (in.soft != nullptr && !std::same_as<M, CrossEntropy>)) {
     softmax_dense<P>(in, modulator);
   } else if (in.classes <= kNarrowClasses) {
     softmax_narrow<P>(in, modulator);

@@ -3,12 +3,13 @@
 #define EQUIPOISE_LOSS_SOFTMAX_H_
 
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "equipoise/config.h"
@@ -17,6 +18,7 @@
 #include "equipoise/detail/softmax_kernel.h"
 #include "equipoise/logit_terms.h"
 #include "equipoise/loss/modulator.h"
+#include "equipoise/pair_shift.h"
 #include "equipoise/reduction.h"
 #include "equipoise/view.h"
 
@@ -28,37 +30,68 @@ enum class Semantics {
   /// m(p_c)].
   kConsistent,
   /// As LibTorch: the smoothing term weighs each class by its own weight,
-  /// (1 - e) w_y m(p_y) + e/C sum_c w_c m(p_c), which moves the optimum towards rare classes.
+  /// (1 - e) w_y m(p_y) + e/C sum_c w_c m(p_c), which moves the optimum towards rare classes; and
+  /// the weight of a row whose target is a distribution has no class weight in it, so that its mean
+  /// by weight is one by count.
   kTorch,
 };
 
 /// The value of a batch whose denominators are all zero: no rows, all ignored, or no weight.
 enum class EmptyBatch { kZero, kNaN };
 
-/// A softmax loss as a value. For row i with target y_i, logits z_i and p the softmax of the logits
-/// after logit_terms,
+/// A softmax loss as a value. For row i with target y, logits z_i and p the softmax of the logits
+/// after logit_terms, group_logit_terms, pair_shift and seesaw, in this order,
 ///
-///     loss_i = weight_i [(1 - e) m(p_y) + e/C sum_c m(p_c)],   weight_i = class_weights[y_i] s_i
+///     loss_i = weight_i [(1 - e) m(p_y) + e/C sum_c m(p_c)]
 ///
-/// with the modulator m, the label smoothing e and the sample weight s_i; the reduction makes one
-/// number of the rows. Rows whose target is ignore_index have loss and gradient zero, whatever
-/// their logits. Fields left out are the plain cross-entropy, averaged.
+/// with the modulator m, the label smoothing e, and weight_i the product of the weight of y, of the
+/// row's group and of the row itself; the reduction makes one number of the rows. Rows whose target
+/// is ignore_index have loss and gradient zero, whatever their logits. Fields left out are the
+/// plain cross-entropy, averaged.
+///
+/// Where a target is a distribution t over the classes, sum_c w_c t_c m(p_c) stands for
+/// w_y m(p_y), w being the class weights. As the reduction and the smoothing see it, the row's
+/// weight is sum_c w_c t_c, so that a distribution with one 1 in it equals that index, and its
+/// class is the most probable one. (LibTorch's conventions for distributions: see
+/// Semantics::kTorch.)
 template <Modulator M = CrossEntropy, Reduction R = MeanByCount>
 struct SoftmaxLoss {
   M modulator{};
   R reduction{};
   std::vector<double> class_weights{};  ///< C finite numbers >= 0; empty: all 1
-  LogitTerms logit_terms{};             ///< of training; pass evaluation() of them when evaluating
+  LogitTerms logit_terms{};             ///< of training; see evaluation()
   double label_smoothing = 0.0;         ///< in [0, 1]
   std::int64_t ignore_index = kIgnoreIndex;
   Semantics semantics = Semantics::kConsistent;
   EmptyBatch empty_batch = EmptyBatch::kZero;
+  std::vector<double> group_weights{};          ///< G finite numbers >= 0; empty: all 1
+  std::vector<LogitTerms> group_logit_terms{};  ///< of the row's group; G, or empty for none
+  PairShift pair_shift{};                       ///< needs index targets
+  Seesaw seesaw{};                              ///< needs index targets
+};
+
+/// The loss for evaluation: without whatever bends the logits in training. See
+/// LogitTerms::evaluation() for what stays.
+template <Modulator M, Reduction R>
+SoftmaxLoss<M, R> evaluation(SoftmaxLoss<M, R> loss) {
+  loss.logit_terms = loss.logit_terms.evaluation();
+  for (LogitTerms& terms : loss.group_logit_terms) terms = terms.evaluation();
+  loss.pair_shift = {};
+  loss.seesaw.counts.clear();
+  return loss;
+}
+
+/// Targets that are distributions over the classes, in the type of the logits.
+template <class T>
+struct ProbabilityTargets {
+  MatrixView<const T> probabilities;     ///< N x C, finite and >= 0; sums are not checked
+  std::span<const std::uint8_t> mask{};  ///< N; rows with a 0 are ignored; empty: none is
 };
 
 /// What rows have besides logits and targets. An empty span stands for none.
 struct RowAttributes {
   std::span<const double> sample_weights{};  ///< N finite numbers >= 0; default 1
-  std::span<const std::int64_t> groups{};  ///< N group indices, for reductions by group; default 0
+  std::span<const std::int64_t> groups{};    ///< N group indices in [0, G); default 0
 };
 
 /// What a loss call writes. A view or span without data is not written.
@@ -77,6 +110,13 @@ struct SerialFor {
   }
 };
 
+/// Targets as class indices, or as distributions over the classes.
+template <class Targets>
+concept SoftmaxTargets = LabelRange<Targets> || requires(const Targets& targets) {
+  targets.probabilities(0, 0);
+  targets.mask.size();
+};
+
 namespace detail {
 
 template <class M, class R>
@@ -87,19 +127,147 @@ void require_softmax_loss(std::string_view where, const SoftmaxLoss<M, R>& loss,
     require_masses(where, "class_weights", loss.class_weights);
   }
   require_terms(where, loss.logit_terms, classes);
+  for (const LogitTerms& terms : loss.group_logit_terms) require_terms(where, terms, classes);
+  require_masses(where, "group_weights", loss.group_weights);
+  if (!loss.group_weights.empty() && !loss.group_logit_terms.empty()) {
+    require_size(where, "group_weights", loss.group_weights.size(), loss.group_logit_terms.size(),
+                 "groups of group_logit_terms");
+  }
+  require_pair_shift(where, loss.pair_shift, classes);
+  require_seesaw(where, loss.seesaw, classes);
   if (!(loss.label_smoothing >= 0 && loss.label_smoothing <= 1)) {
     reject(where, "label_smoothing", loss.label_smoothing, "a number in [0, 1]");
   }
 }
 
-// A row as its reduction sees it; the target is known to be a class.
-template <class M, class R, class L>
-EQUIPOISE_INLINE ReductionRow<> reduction_row(const SoftmaxLoss<M, R>& loss, L target,
+// What the loss asks of groups: how many there are, or 0 where it does not say.
+template <class M, class R>
+std::size_t declared_groups(const SoftmaxLoss<M, R>& loss) {
+  return std::max(loss.group_weights.size(), loss.group_logit_terms.size());
+}
+
+template <class M, class R>
+double weight_of_class(const SoftmaxLoss<M, R>& loss, std::size_t c) {
+  return loss.class_weights.empty() ? 1.0 : loss.class_weights[c];
+}
+
+// Targets as the loss reads them: size(), is_ignored(i), require(where, i, classes), the class of a
+// row that is not ignored, and what its class weights come to.
+template <class L>
+struct IndexTargets {
+  std::span<const L> labels;
+  std::int64_t ignore_index;
+
+  std::size_t size() const { return labels.size(); }
+  bool is_ignored(std::size_t i) const { return detail::is_ignored(labels[i], ignore_index); }
+  void require(std::string_view where, std::size_t i, std::size_t classes) const {
+    if (is_class(labels[i], classes)) return;
+    reject_element(where, "targets", i, labels[i], class_range(classes, ignore_index));
+  }
+  std::size_t class_of(std::size_t i) const { return static_cast<std::size_t>(labels[i]); }
+  template <class M, class R>
+  double class_weight(const SoftmaxLoss<M, R>& loss, std::size_t i) const {
+    return weight_of_class(loss, class_of(i));
+  }
+};
+
+template <class T>
+struct DistributionTargets {
+  MatrixView<const T> probabilities;
+  std::span<const std::uint8_t> mask;
+
+  std::size_t size() const { return probabilities.rows; }
+  bool is_ignored(std::size_t i) const { return !mask.empty() && mask[i] == 0; }
+  void require(std::string_view where, std::size_t i, std::size_t classes) const {
+    for (std::size_t c = 0; c < classes; ++c) {
+      const T t = probabilities(i, c);
+      if (is_finite(t) && t >= 0) continue;
+      reject_element(where, "targets.probabilities[" + to_text(i) + "]", c, t,
+                     "a finite number >= 0");
+    }
+  }
+  // The first of the most probable ones.
+  std::size_t class_of(std::size_t i) const {
+    std::size_t best = 0;
+    for (std::size_t c = 1; c < probabilities.cols; ++c) {
+      if (probabilities(i, c) > probabilities(i, best)) best = c;
+    }
+    return best;
+  }
+  template <class M, class R>
+  double class_weight(const SoftmaxLoss<M, R>& loss, std::size_t i) const {
+    if (loss.semantics == Semantics::kTorch) return 1.0;
+    double sum = 0;
+    for (std::size_t c = 0; c < probabilities.cols; ++c) {
+      sum += weight_of_class(loss, c) * static_cast<double>(probabilities(i, c));
+    }
+    return sum;
+  }
+};
+
+template <class M, class R, LabelRange Targets>
+IndexTargets<ElementOf<Targets>> read_targets(std::string_view, const SoftmaxLoss<M, R>& loss,
+                                              const Targets& targets, std::size_t) {
+  return {as_span(targets), loss.ignore_index};
+}
+
+template <class M, class R, class T>
+DistributionTargets<T> read_targets(std::string_view where, const SoftmaxLoss<M, R>& loss,
+                                    const ProbabilityTargets<T>& targets, std::size_t classes) {
+  const auto refuse = [&](std::string_view name, std::size_t size) {
+    if (size > 0) reject(where, name, size, "0: it needs index targets");
+  };
+  refuse("logit_terms.margin.size()", loss.logit_terms.margin.size());
+  for (const LogitTerms& terms : loss.group_logit_terms) {
+    refuse("group_logit_terms[].margin.size()", terms.margin.size());
+  }
+  refuse("pair_shift.values.size()", loss.pair_shift.values.size());
+  refuse("seesaw.counts.size()", loss.seesaw.counts.size());
+  require_size(where, "targets.probabilities.cols", targets.probabilities.cols, classes, "classes");
+  if (!targets.mask.empty()) {
+    require_size(where, "targets.mask", targets.mask.size(), targets.probabilities.rows,
+                 "rows of targets.probabilities");
+  }
+  return {targets.probabilities, targets.mask};
+}
+
+// What multiplies a row besides its target's class weight.
+template <class M, class R>
+EQUIPOISE_INLINE double outer_weight(const SoftmaxLoss<M, R>& loss, const RowAttributes& rows,
+                                     std::size_t i) {
+  double weight = rows.sample_weights.empty() ? 1.0 : rows.sample_weights[i];
+  if (!loss.group_weights.empty()) {
+    weight *=
+        loss.group_weights[rows.groups.empty() ? 0 : static_cast<std::size_t>(rows.groups[i])];
+  }
+  return weight;
+}
+
+// A row as its reduction sees it; it is not ignored and its target is valid.
+template <class M, class R, class Y>
+EQUIPOISE_INLINE ReductionRow<> reduction_row(const SoftmaxLoss<M, R>& loss, const Y& targets,
                                               const RowAttributes& rows, std::size_t i) {
-  const auto y = static_cast<std::size_t>(target);
-  double weight = loss.class_weights.empty() ? 1.0 : loss.class_weights[y];
-  if (!rows.sample_weights.empty()) weight *= rows.sample_weights[i];
-  return {y, weight, rows.groups.empty() ? 0 : static_cast<std::size_t>(rows.groups[i]), 1.0};
+  return {targets.class_of(i), targets.class_weight(loss, i) * outer_weight(loss, rows, i),
+          rows.groups.empty() ? 0 : static_cast<std::size_t>(rows.groups[i]), 1.0};
+}
+
+template <class M, class R>
+void require_rows(std::string_view where, const SoftmaxLoss<M, R>& loss, std::size_t size,
+                  const RowAttributes& rows) {
+  if (!rows.sample_weights.empty()) {
+    require_size(where, "sample_weights", rows.sample_weights.size(), size, "targets");
+    require_masses(where, "sample_weights", rows.sample_weights);
+  }
+  const std::size_t groups = declared_groups(loss);
+  if (!rows.groups.empty() || groups > 0) {
+    require_size(where, "groups", rows.groups.size(), size, "targets");
+    for (std::size_t i = 0; groups > 0 && i < size; ++i) {
+      if (rows.groups[i] < 0 || std::cmp_greater_equal(rows.groups[i], groups)) {
+        reject_element(where, "groups", i, rows.groups[i],
+                       "a group in [0, " + to_text(groups) + ")");
+      }
+    }
+  }
 }
 
 // Calls add(i, tallies) for each row i; add() adds to tallies[bucket]. The tally of the only bucket
@@ -118,28 +286,18 @@ void for_each_tally(std::size_t rows, Partial& partial, const F& add) {
 }
 
 // Checks everything about the rows but their logits, and adds up their masses.
-template <class M, class R, class L>
+template <class M, class R, class Y>
 Partial checked_denominators(std::string_view where, const SoftmaxLoss<M, R>& loss,
-                             std::span<const L> targets, std::size_t classes,
-                             const RowAttributes& rows) {
+                             const Y& targets, std::size_t classes, const RowAttributes& rows) {
   require_softmax_loss(where, loss, classes);
-  if (!rows.sample_weights.empty()) {
-    require_size(where, "sample_weights", rows.sample_weights.size(), targets.size(), "targets");
-    require_masses(where, "sample_weights", rows.sample_weights);
-  }
-  if (!rows.groups.empty()) {
-    require_size(where, "groups", rows.groups.size(), targets.size(), "targets");
-  }
+  require_rows(where, loss, targets.size(), rows);
   const std::size_t buckets = loss.reduction.buckets();
-  const std::optional<std::int64_t> ignore_index = loss.ignore_index;
   Partial partial{std::vector<Tally>(buckets)};
   for_each_tally(
       targets.size(), partial, [&](std::size_t i, const auto& tally_of) EQUIPOISE_INLINE_LAMBDA {
-        if (is_ignored(targets[i], ignore_index)) return;
-        if (!is_class(targets[i], classes)) {
-          reject_element(where, "targets", i, targets[i], class_range(classes, loss.ignore_index));
-        }
-        const ReductionRow<> row = reduction_row(loss, targets[i], rows, i);
+        if (targets.is_ignored(i)) return;
+        targets.require(where, i, classes);
+        const ReductionRow<> row = reduction_row(loss, targets, rows, i);
         const auto bucket = static_cast<std::size_t>(loss.reduction.bucket(row));
         if (bucket >= buckets) {
           reject_element(where, "bucket of row", i, bucket, "less than " + to_text(buckets));
@@ -151,25 +309,63 @@ Partial checked_denominators(std::string_view where, const SoftmaxLoss<M, R>& lo
   return partial;
 }
 
+// One field of the terms of all groups, [G, C]; empty where no group has it.
+template <class T, class Field>
+std::vector<T> terms_of_groups(const std::vector<LogitTerms>& groups, std::size_t classes,
+                               double identity, const Field& field) {
+  std::vector<T> result;
+  const bool any = std::any_of(groups.begin(), groups.end(),
+                               [&](const LogitTerms& terms) { return !field(terms).empty(); });
+  if (!any) return result;
+  for (const LogitTerms& terms : groups) {
+    const std::vector<double>& values = field(terms);
+    for (std::size_t c = 0; c < classes; ++c) {
+      result.push_back(static_cast<T>(values.empty() ? identity : values[c]));
+    }
+  }
+  return result;
+}
+
+// The terms of each group, those of all groups included; one element where there are no groups.
+template <class M, class R>
+std::vector<LogitTerms> composed_terms(const SoftmaxLoss<M, R>& loss) {
+  if (loss.group_logit_terms.empty()) return {loss.logit_terms};
+  std::vector<LogitTerms> result;
+  for (const LogitTerms& terms : loss.group_logit_terms) {
+    result.push_back(loss.logit_terms.then(terms));
+  }
+  return result;
+}
+
 // The hyper-parameters of a loss in the type of its logits.
 template <class T>
 struct SoftmaxConstants {
+  std::vector<T> class_weights;
   std::vector<T> soft_weights;
   T soft_total = 0;
   std::vector<T> scale;
   std::vector<T> shift;
   std::vector<T> margin;
+  std::vector<T> pair_shift;
+  std::vector<T> seesaw_log_counts;
 
   template <class M, class R>
   SoftmaxConstants(const SoftmaxLoss<M, R>& loss, std::size_t classes)
-      : scale(loss.logit_terms.scale.begin(), loss.logit_terms.scale.end()),
-        shift(loss.logit_terms.shift.begin(), loss.logit_terms.shift.end()),
-        margin(loss.logit_terms.margin.begin(), loss.logit_terms.margin.end()) {
+      : class_weights(loss.class_weights.begin(), loss.class_weights.end()),
+        pair_shift(loss.pair_shift.values.begin(), loss.pair_shift.values.end()) {
+    const std::vector<LogitTerms> terms = composed_terms(loss);
+    scale = terms_of_groups<T>(
+        terms, classes, 1.0, [](const auto& t) -> auto& { return t.scale; });
+    shift = terms_of_groups<T>(
+        terms, classes, 0.0, [](const auto& t) -> auto& { return t.shift; });
+    margin = terms_of_groups<T>(
+        terms, classes, 0.0, [](const auto& t) -> auto& { return t.margin; });
+    for (const double count : loss.seesaw.counts) {
+      seesaw_log_counts.push_back(static_cast<T>(std::log(std::max(count, 1.0))));
+    }
     if (loss.label_smoothing == 0) return;
     soft_weights.assign(classes, T(1));
-    if (loss.semantics == Semantics::kTorch && !loss.class_weights.empty()) {
-      soft_weights.assign(loss.class_weights.begin(), loss.class_weights.end());
-    }
+    if (loss.semantics == Semantics::kTorch && !class_weights.empty()) soft_weights = class_weights;
     double total = 0;
     for (const T weight : soft_weights) total += weight;
     soft_total = static_cast<T>(total);
@@ -210,6 +406,11 @@ EQUIPOISE_INLINE void softmax_strided(SoftmaxRows<T> in, const MatrixView<const 
     part.hard = in.hard + begin;
     part.soft = in.soft == nullptr ? nullptr : in.soft + begin;
     part.coefficient = in.coefficient + begin;
+    if (in.group != nullptr) part.group = in.group + begin;
+    if (in.probabilities != nullptr) {
+      part.probabilities =
+          in.probabilities + static_cast<std::ptrdiff_t>(begin) * in.probability_stride;
+    }
     part.losses = in.losses + begin;
     part.gradient = space.data();
     part.gradient_stride = static_cast<std::ptrdiff_t>(in.classes);
@@ -232,18 +433,33 @@ EQUIPOISE_INLINE void softmax_strided(SoftmaxRows<T> in, const MatrixView<const 
   }
 }
 
+// The rows' probabilities for the kernel, where targets are distributions.
+template <class T, class L>
+void set_probabilities(SoftmaxRows<T>&, const IndexTargets<L>&, const SoftmaxConstants<T>&,
+                       std::size_t) {}
+template <class T>
+void set_probabilities(SoftmaxRows<T>& in, const DistributionTargets<T>& targets,
+                       const SoftmaxConstants<T>& constants, std::size_t begin) {
+  in.probabilities = &targets.probabilities(begin, 0);
+  in.probability_stride = targets.probabilities.row_stride;
+  in.probability_step = targets.probabilities.col_stride;
+  in.class_weights = constants.class_weights.empty() ? nullptr : constants.class_weights.data();
+}
+
 // One block of at most kBlockRows rows; everything is checked.
-template <class M, class R, class T, class L>
+template <class M, class R, class T, class Y>
 EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
                                        const SoftmaxConstants<T>& constants,
-                                       const MatrixView<const T>& logits,
-                                       std::span<const L> targets, const RowAttributes& rows,
+                                       const MatrixView<const T>& logits, const Y& targets,
+                                       const RowAttributes& rows,
                                        std::span<const double> coefficients,
                                        const LossOutputs<T>& outputs, std::size_t begin,
                                        Cpu instructions) {
+  constexpr bool kByIndex = requires { targets.labels; };
   const std::size_t classes = logits.cols;
   const std::size_t count = std::min(block_rows(classes), logits.rows - begin);
   const bool smooth = loss.label_smoothing > 0;
+  const bool grouped = !loss.group_logit_terms.empty();
   const double per_class = loss.label_smoothing / static_cast<double>(classes);
   std::int64_t target[kBlockRows];
   T hard[kBlockRows + kMostLanes];
@@ -251,25 +467,32 @@ EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
   T coefficient[kBlockRows + kMostLanes];
   T losses[kBlockRows + kMostLanes];
   std::uint32_t bucket[kBlockRows];
+  std::uint32_t group[kBlockRows];
   for (std::size_t i = 0; i < count; ++i) {
-    const L y = targets[begin + i];
-    if (is_ignored(y, loss.ignore_index)) {
+    if (targets.is_ignored(begin + i)) {
       target[i] = -1;
+      group[i] = 0;
       hard[i] = soft[i] = coefficient[i] = 0;
       continue;
     }
-    const ReductionRow<> row = reduction_row(loss, y, rows, begin + i);
-    target[i] = static_cast<std::int64_t>(y);
+    const ReductionRow<> row = reduction_row(loss, targets, rows, begin + i);
+    target[i] = static_cast<std::int64_t>(row.target);
     bucket[i] = static_cast<std::uint32_t>(loss.reduction.bucket(row));
-    hard[i] = static_cast<T>((1 - loss.label_smoothing) * row.weight);
+    group[i] = static_cast<std::uint32_t>(row.group);
+    // The kernel multiplies distributions by the class weights itself.
+    const double own = kByIndex ? row.weight : outer_weight(loss, rows, begin + i);
+    hard[i] = static_cast<T>((1 - loss.label_smoothing) * own);
     if (smooth) {
-      const double sample = rows.sample_weights.empty() ? 1.0 : rows.sample_weights[begin + i];
-      soft[i] =
-          static_cast<T>(per_class * (loss.semantics == Semantics::kTorch ? sample : row.weight));
+      soft[i] = static_cast<T>(per_class * (loss.semantics == Semantics::kTorch
+                                                ? outer_weight(loss, rows, begin + i)
+                                                : row.weight));
     }
     coefficient[i] = static_cast<T>(coefficients[bucket[i]]);
   }
   for (std::size_t i = count; i < count + kMostLanes; ++i) hard[i] = soft[i] = coefficient[i] = 0;
+  const auto data = [](const std::vector<T>& values) {
+    return values.empty() ? nullptr : values.data();
+  };
   SoftmaxRows<T> in{};
   in.wants_gradient = outputs.gradient.data != nullptr;
   in.rows = count;
@@ -280,9 +503,16 @@ EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
   in.soft_weights = constants.soft_weights.data();
   in.soft_total = constants.soft_total;
   in.coefficient = coefficient;
-  in.scale = constants.scale.empty() ? nullptr : constants.scale.data();
-  in.shift = constants.shift.empty() ? nullptr : constants.shift.data();
-  in.margin = constants.margin.empty() ? nullptr : constants.margin.data();
+  in.scale = data(constants.scale);
+  in.shift = data(constants.shift);
+  in.margin = data(constants.margin);
+  in.group = grouped ? group : nullptr;
+  in.pair_shift = data(constants.pair_shift);
+  in.seesaw_log_counts = data(constants.seesaw_log_counts);
+  in.seesaw_mitigation = static_cast<T>(loss.seesaw.mitigation);
+  in.seesaw_compensation = static_cast<T>(loss.seesaw.compensation);
+  in.seesaw_log_least = static_cast<T>(std::log(loss.seesaw.least_probability));
+  set_probabilities(in, targets, constants, begin);
   in.losses = losses;
   softmax_strided(in, logits.middle_rows(begin, count),
                   in.wants_gradient ? outputs.gradient.middle_rows(begin, count) : MatrixView<T>{},
@@ -298,9 +528,9 @@ EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
   return partial;
 }
 
-template <class M, class R, class T, class L>
+template <class M, class R, class T, class Y>
 void require_outputs(std::string_view where, const SoftmaxLoss<M, R>& loss,
-                     const MatrixView<const T>& logits, std::span<const L> targets,
+                     const MatrixView<const T>& logits, const Y& targets,
                      std::span<const double> coefficients, const LossOutputs<T>& outputs) {
   require_size(where, "targets", targets.size(), logits.rows, "rows of logits");
   require_size(where, "coefficients", coefficients.size(), loss.reduction.buckets(),
@@ -315,11 +545,10 @@ void require_outputs(std::string_view where, const SoftmaxLoss<M, R>& loss,
 }
 
 // evaluate() on rows whose denominators, and so whose validity, are known.
-template <class M, class R, class T, class L, class ParallelFor>
+template <class M, class R, class T, class Y, class ParallelFor>
 EQUIPOISE_INLINE Partial evaluate_checked(const SoftmaxLoss<M, R>& loss,
-                                          const MatrixView<const T>& logits,
-                                          std::span<const L> targets, Partial total,
-                                          std::span<const double> coefficients,
+                                          const MatrixView<const T>& logits, const Y& targets,
+                                          Partial total, std::span<const double> coefficients,
                                           const LossOutputs<T>& outputs, const RowAttributes& rows,
                                           const ParallelFor& parallel_for, Cpu instructions) {
   if (logits.rows == 0 || logits.cols == 0) return total;
@@ -343,10 +572,12 @@ EQUIPOISE_INLINE Partial evaluate_checked(const SoftmaxLoss<M, R>& loss,
 ///
 /// @throws std::invalid_argument for a target that is neither a class nor the ignore index, for
 /// weights that are negative, NaN or infinite, and for sizes that differ.
-template <Modulator M, Reduction R, LabelRange Targets>
+template <Modulator M, Reduction R, SoftmaxTargets Targets>
 Partial denominators(const SoftmaxLoss<M, R>& loss, const Targets& targets, std::size_t classes,
                      const RowAttributes& rows = {}) {
-  return detail::checked_denominators("denominators", loss, as_span(targets), classes, rows);
+  return detail::checked_denominators("denominators", loss,
+                                      detail::read_targets("denominators", loss, targets, classes),
+                                      classes, rows);
 }
 
 /// The partial of some rows: their numerators, with the masses and counts of these rows; writes the
@@ -362,7 +593,7 @@ Partial denominators(const SoftmaxLoss<M, R>& loss, const Targets& targets, std:
 ///
 /// @throws std::invalid_argument as denominators(), for shapes that do not match, and for
 /// coefficients that do not fit the reduction. Nothing is written then.
-template <Modulator M, Reduction R, std::floating_point T, LabelRange Targets,
+template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargets Targets,
           class ParallelFor = SerialFor>
 EQUIPOISE_INLINE Partial evaluate(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
                                   const Targets& targets, std::span<const double> coefficients,
@@ -370,7 +601,7 @@ EQUIPOISE_INLINE Partial evaluate(const SoftmaxLoss<M, R>& loss, MatrixView<cons
                                   const RowAttributes& rows = {},
                                   const ParallelFor& parallel_for = {},
                                   detail::Cpu instructions = detail::cpu()) {
-  const auto labels = as_span(targets);
+  const auto labels = detail::read_targets("evaluate", loss, targets, logits.cols);
   detail::require_outputs("evaluate", loss, logits, labels, coefficients, outputs);
   return detail::evaluate_checked(
       loss, logits, labels,
@@ -392,11 +623,11 @@ double finish(const SoftmaxLoss<M, R>& loss, const Partial& partial,
 /// The loss of a whole batch, and its gradient if `gradient` has data. For parts of a batch use
 /// denominators(), coefficients() and evaluate().
 /// @throws std::invalid_argument as evaluate().
-template <Modulator M, Reduction R, std::floating_point T, LabelRange Targets>
+template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargets Targets>
 EQUIPOISE_INLINE double softmax_loss(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
                                      const Targets& targets, MatrixView<T> gradient = {},
                                      const RowAttributes& rows = {}) {
-  const auto labels = as_span(targets);
+  const auto labels = detail::read_targets("softmax_loss", loss, targets, logits.cols);
   const Partial whole =
       detail::checked_denominators("softmax_loss", loss, labels, logits.cols, rows);
   const std::vector<double> scales = coefficients(loss.reduction, whole);
