@@ -1,3 +1,8 @@
+// LibTorch is built so, and with assertions RecordFunction would have one member more than there.
+#ifndef NDEBUG
+#define NDEBUG
+#endif
+
 #include "equipoise/libtorch/loss.h"
 
 #include <ATen/ATen.h>
@@ -24,6 +29,7 @@ using testing::Batch;
 using testing::error_of;
 using testing::make_batch;
 using testing::make_loss;
+using testing::TargetKind;
 
 at::Tensor gradient_of(const at::Tensor& loss, const at::Tensor& logits,
                        bool create_graph = false) {
@@ -41,7 +47,8 @@ struct Tensors {
   SoftmaxArguments arguments;
 };
 
-Tensors to_tensors(const Batch& batch, at::Device device = at::kCPU) {
+Tensors to_tensors(const Batch& batch, at::Device device = at::kCPU,
+                   TargetKind kind = TargetKind::kIndices) {
   const auto real = at::TensorOptions().dtype(at::kDouble);
   const auto rows = static_cast<std::int64_t>(batch.rows);
   Tensors result;
@@ -52,6 +59,10 @@ Tensors to_tensors(const Batch& batch, at::Device device = at::kCPU) {
   result.targets = at::tensor(batch.targets, real.dtype(at::kLong)).to(device);
   result.arguments.sample_weights = at::tensor(batch.sample_weights, real).to(device);
   result.arguments.groups = at::tensor(batch.groups, real.dtype(at::kLong)).to(device);
+  if (kind == TargetKind::kProbabilities) {
+    result.targets = at::tensor(batch.probabilities, real).view_as(result.logits).to(device);
+    result.arguments.mask = at::tensor(batch.mask, real.dtype(at::kByte)).to(device);
+  }
   return result;
 }
 
@@ -80,6 +91,10 @@ void expect_parity(R reduction, std::int64_t torch_reduction, at::ScalarType typ
           // Relative to sums of at most 33 rows of up to 40 classes, in float on their side.
           expect_close(ours, theirs, 100 * epsilon);
           expect_close(gradient_of(ours, logits), gradient_of(theirs, logits), 100 * epsilon);
+          expect_close(softmax_row_losses(logits, targets, loss),
+                       at::cross_entropy_loss(logits, targets, weighted ? weights : at::Tensor(),
+                                              at::Reduction::None, -100, smoothing),
+                       100 * epsilon);
         }
       }
     }
@@ -93,6 +108,45 @@ TEST(SoftmaxLoss, EqualsLibTorchsMean) {
 TEST(SoftmaxLoss, EqualsLibTorchsSum) {
   expect_parity(Sum{}, at::Reduction::Sum, at::kDouble);
   expect_parity(Sum{}, at::Reduction::Sum, at::kFloat);
+}
+
+// The same where targets are probabilities, whose mean LibTorch takes by count.
+template <class R>
+void expect_probability_parity(R reduction, std::int64_t torch_reduction, at::ScalarType type) {
+  at::manual_seed(2);
+  const double epsilon = type == at::kFloat ? std::numeric_limits<float>::epsilon()
+                                            : std::numeric_limits<double>::epsilon();
+  for (const std::int64_t classes : {1, 2, 5, 17, 40}) {
+    for (const bool weighted : {false, true}) {
+      for (const double smoothing : {0.0, 0.1, 1.0}) {
+        const at::Tensor logits = (at::randn({33, classes}, type) * 3).set_requires_grad(true);
+        const at::Tensor targets = at::randn({33, classes}, type).softmax(1);
+        const at::Tensor weights = at::rand({classes}, type) + 0.2;
+        SoftmaxLoss<CrossEntropy, R> loss;
+        loss.reduction = reduction;
+        loss.semantics = Semantics::kTorch;
+        loss.label_smoothing = smoothing;
+        if (weighted) loss.class_weights = detail::to_vector(weights);
+        const at::Tensor ours = softmax_loss(logits, targets, loss);
+        const at::Tensor theirs = at::cross_entropy_loss(
+            logits, targets, weighted ? weights : at::Tensor(), torch_reduction, -100, smoothing);
+        expect_close(ours, theirs, 100 * epsilon);
+        expect_close(gradient_of(ours, logits), gradient_of(theirs, logits), 100 * epsilon);
+        const at::Tensor rows = softmax_row_losses(logits, targets, loss);
+        expect_close(rows,
+                     at::cross_entropy_loss(logits, targets, weighted ? weights : at::Tensor(),
+                                            at::Reduction::None, -100, smoothing),
+                     100 * epsilon);
+      }
+    }
+  }
+}
+
+TEST(SoftmaxLoss, EqualsLibTorchsOnProbabilities) {
+  expect_probability_parity(MeanByWeight{}, at::Reduction::Mean, at::kDouble);
+  expect_probability_parity(MeanByWeight{}, at::Reduction::Mean, at::kFloat);
+  expect_probability_parity(Sum{}, at::Reduction::Sum, at::kDouble);
+  expect_probability_parity(Sum{}, at::Reduction::Sum, at::kFloat);
 }
 
 TEST(SoftmaxLoss, AllIgnoredIsZeroOrLibTorchsNaN) {
@@ -129,6 +183,7 @@ void for_all_losses(std::size_t classes, const F& f) {
   };
   with_modulator(CrossEntropy{});
   with_modulator(Focal{2.0});
+  with_modulator(poly1(Focal{1.0}, 0.5));
 }
 
 // The kernel, tensor operations, and autograd of the operations' value: three ways to one gradient,
@@ -136,13 +191,16 @@ void for_all_losses(std::size_t classes, const F& f) {
 void expect_operations_equal_kernel(at::Device device) {
   std::mt19937_64 random(2);
   for (const std::size_t classes : {2U, 20U}) {
-    for (unsigned variant = 0; variant < testing::kVariants; variant += 3) {
+    for (unsigned step = 0; step < testing::kVariants; step += 19) {
+      const auto kind = step % 3 == 0 ? TargetKind::kProbabilities : TargetKind::kIndices;
+      const unsigned variant = kind == TargetKind::kIndices ? step : step & ~testing::kNeedIndices;
       const Batch batch = make_batch(12, classes, random, 1.5);
       for_all_losses(classes, [&](auto modulator, auto reduction) {
         const auto loss = make_loss(variant, classes, random, modulator, reduction);
-        const Tensors on_cpu = to_tensors(batch);
-        const Tensors there = to_tensors(batch, device);
-        const auto tensors = detail::make_tensors(loss, there.logits.options());
+        const Tensors on_cpu = to_tensors(batch, at::kCPU, kind);
+        const Tensors there = to_tensors(batch, device, kind);
+        const auto tensors =
+            detail::make_tensors(loss, there.logits.options(), static_cast<std::int64_t>(classes));
         const at::Tensor by_kernel =
             softmax_loss(on_cpu.logits, on_cpu.targets, loss, on_cpu.arguments);
         const auto by_operations = detail::softmax_by_operations(
@@ -236,41 +294,189 @@ TEST(SoftmaxLoss, MicroBatchesWithSharedDenominatorsEqualTheWhole) {
   });
 }
 
-// Meta tensors hold no data: reading one on the host throws. Uploads they do not notice, so the
-// operations that a call makes are looked at as well.
+// The operations that are called while it lives, and whether one of them is given a tensor on the
+// host (that of a number, which has no dimension, is passed by value).
+class Operations {
+ public:
+  Operations() {
+    names().clear();
+    host_tensor() = false;
+    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(&start).needsInputs(true));
+  }
+  ~Operations() { at::removeCallback(handle_); }
+  Operations(const Operations&) = delete;
+  Operations& operator=(const Operations&) = delete;
+
+  static std::set<std::string>& names() {
+    static std::set<std::string> instance;
+    return instance;
+  }
+  static bool& host_tensor() {
+    static bool instance = false;
+    return instance;
+  }
+
+ private:
+  static std::unique_ptr<at::ObserverContext> start(const at::RecordFunction& function) {
+    names().insert(function.name());
+    for (const c10::IValue& input : function.inputs()) {
+      if (!input.isTensor() || !input.toTensor().defined()) continue;
+      host_tensor() |= input.toTensor().is_cpu() && input.toTensor().dim() > 0;
+    }
+    return nullptr;
+  }
+
+  at::CallbackHandle handle_;
+};
+
+// Meta tensors hold no data: reading one on the host throws. Uploads they do not notice, so what
+// the operations are given is looked at as well.
 TEST(SoftmaxLoss, NeitherReadsTheDeviceNorUploads) {
-  static std::set<std::string> seen;
-  seen.clear();
   const auto meta = at::TensorOptions().device(at::kMeta);
   const at::Tensor logits = at::empty({6, 4}, meta).set_requires_grad(true);
-  const at::Tensor targets = at::empty({6}, meta.dtype(at::kLong));
   SoftmaxArguments arguments;
   arguments.sample_weights = at::empty({6}, meta);
   arguments.groups = at::empty({6}, meta.dtype(at::kLong));
-  SoftmaxTensors tensors{at::empty({4}, meta), at::empty({4}, meta), at::empty({4}, meta),
-                         at::empty({4}, meta)};
-  const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(
-      [](const at::RecordFunction& function) -> std::unique_ptr<at::ObserverContext> {
-        seen.insert(function.name());
-        return nullptr;
-      }));
-  for_all_losses(4, [&](auto modulator, auto reduction) {
+  const auto call = [&](auto modulator, auto reduction, const SoftmaxTensors* tensors,
+                        const at::Tensor& targets) {
     SoftmaxLoss<decltype(modulator), decltype(reduction)> loss;
     loss.modulator = modulator;
     loss.reduction = reduction;
     loss.label_smoothing = 0.1;
-    const at::Tensor value =
-        detail::SoftmaxFunction<decltype(modulator), decltype(reduction)>::call(
-            loss, &tensors, logits, targets, arguments, false);
+    if (tensors == nullptr) loss.class_weights.assign(4, 1.0);
+    using Function = detail::SoftmaxFunction<decltype(modulator), decltype(reduction)>;
+    const at::Tensor value = Function::call(loss, tensors, logits, targets, arguments, false);
     EXPECT_TRUE(gradient_of(value, logits).is_meta());
-  });
-  at::removeCallback(handle);
+    EXPECT_TRUE(gradient_of(value, logits, /*create_graph=*/true).is_meta());
+  };
+  const at::Tensor indices = at::empty({6}, meta.dtype(at::kLong));
+  const Operations operations;
+  // With terms for all rows, by group, and with those that distributions may have.
+  for (const std::vector<std::int64_t>& terms : {std::vector<std::int64_t>{4}, {3, 4}}) {
+    SoftmaxTensors tensors;
+    tensors.class_weights = at::empty({4}, meta);
+    tensors.group_weights = at::empty({3}, meta);
+    tensors.scale = tensors.shift = at::empty(terms, meta);
+    for_all_losses(4, [&](auto modulator, auto reduction) {
+      call(modulator, reduction, &tensors, at::empty({6, 4}, meta));
+    });
+    tensors.margin = at::empty(terms, meta);
+    tensors.pair_shift = at::empty({4, 4}, meta);
+    tensors.seesaw_counts = at::empty({4}, meta);
+    for_all_losses(
+        4, [&](auto modulator, auto reduction) { call(modulator, reduction, &tensors, indices); });
+  }
+  EXPECT_FALSE(Operations::host_tensor());
+  const std::set<std::string>& seen = Operations::names();
   EXPECT_TRUE(seen.count("aten::log_softmax") + seen.count("aten::_log_softmax") > 0);
   for (const char* name : {"aten::item", "aten::_local_scalar_dense", "aten::nonzero",
                            "aten::is_nonzero", "aten::equal", "aten::cpu"}) {
     EXPECT_EQ(seen.count(name), 0u) << name;
   }
   EXPECT_THROW(logits.sum().item<float>(), std::exception) << "meta tensors can be read";
+  call(CrossEntropy{}, MeanByCount{}, nullptr, indices);
+  EXPECT_TRUE(Operations::host_tensor()) << "uploads are not seen";
+}
+
+TEST(SoftmaxLoss, RunsOnMetaWithItsOwnConstants) {
+  const auto meta = at::TensorOptions().device(at::kMeta);
+  std::mt19937_64 random(4);
+  auto loss = make_loss(testing::kVariants - 1, 4, random, Focal{}, MeanPerClass{4});
+  SoftmaxArguments arguments;
+  arguments.groups = at::empty({2, 5}, meta.dtype(at::kLong));
+  arguments.class_dim = 1;
+  const at::Tensor logits = at::empty({2, 4, 5}, meta).set_requires_grad(true);
+  const at::Tensor targets = at::empty({2, 5}, meta.dtype(at::kLong));
+  EXPECT_EQ(softmax_loss(logits, targets, loss, arguments).dim(), 0);
+  const at::Tensor rows = softmax_row_losses(logits, targets, loss, arguments);
+  EXPECT_EQ(rows.sizes(), targets.sizes());
+  EXPECT_EQ(gradient_of(rows.sum(), logits).sizes(), logits.sizes());
+}
+
+// Token logits in both orders, contiguous and not, against their rows one after the other.
+TEST(SoftmaxLoss, TakesTokenLogits) {
+  std::mt19937_64 random(5);
+  for (const std::int64_t classes : {3, 20}) {
+    for (const bool probabilities : {false, true}) {
+      const unsigned variant = 1 + 2 + 4 + 16 + 64 + 128;
+      const auto loss =
+          make_loss(variant, static_cast<std::size_t>(classes), random, Focal{}, MeanByWeight{});
+      const at::Tensor rows = at::randn({4 * 6, classes}, at::kDouble);
+      at::Tensor row_targets = at::randint(0, classes, {4 * 6}, at::kLong);
+      row_targets.slice(0, 0, 5).fill_(-100);
+      if (probabilities) row_targets = at::rand({4 * 6, classes}, at::kDouble);
+      SoftmaxArguments arguments;
+      arguments.groups = at::randint(0, 3, {4 * 6}, at::kLong);
+      arguments.sample_weights = at::rand({4 * 6}, at::kDouble);
+      const at::Tensor z = rows.detach().set_requires_grad(true);
+      const at::Tensor expected = softmax_loss(z, row_targets, loss, arguments);
+      const at::Tensor expected_gradient = gradient_of(expected, z).view({4, 6, classes});
+      const at::Tensor expected_rows = softmax_row_losses(z, row_targets, loss, arguments);
+
+      for (const bool class_first : {false, true}) {
+        for (const bool contiguous : {false, true}) {
+          const auto arrange = [&](const at::Tensor& cube) {
+            const at::Tensor result = class_first ? cube.transpose(1, 2) : cube;
+            return contiguous ? result.contiguous() : result;
+          };
+          SoftmaxArguments of_tokens = arguments;
+          of_tokens.class_dim = class_first ? 1 : -1;
+          of_tokens.groups = arguments.groups.view({4, 6});
+          of_tokens.sample_weights = arguments.sample_weights.view({4, 6});
+          const at::Tensor tokens =
+              arrange(rows.view({4, 6, classes})).detach().set_requires_grad(true);
+          const at::Tensor targets =
+              probabilities ? arrange(row_targets.view({4, 6, classes})) : row_targets.view({4, 6});
+          const at::Tensor value = softmax_loss(tokens, targets, loss, of_tokens);
+          expect_close(value, expected, 1e-14);
+          expect_close(gradient_of(value, tokens), arrange(expected_gradient), 1e-14);
+          expect_close(softmax_row_losses(tokens, targets, loss, of_tokens),
+                       expected_rows.view({4, 6}), 1e-14);
+          const at::Tensor first = gradient_of(value, tokens, true);
+          EXPECT_TRUE(gradient_of(first.pow(2).sum(), tokens).defined());
+          expect_close(softmax_denominators(loss, targets, classes, of_tokens),
+                       softmax_denominators(loss, row_targets, classes, arguments), 1e-14);
+        }
+      }
+    }
+  }
+}
+
+// The counts of the step as an argument do what they do in the loss.
+TEST(SoftmaxLoss, SeesawCountsAreAnArgument) {
+  const at::Tensor targets = at::tensor({0, 0, 2, 0, -100}, at::kLong);
+  at::Tensor counts = at::zeros({3}, at::kDouble);
+  add_to_seesaw_counts(counts, targets);
+  expect_close(counts, at::tensor({3.0, 0.0, 1.0}, at::kDouble), 0);
+  SoftmaxArguments arguments;
+  arguments.seesaw_counts = counts;
+  SoftmaxLoss<> loss;
+  loss.seesaw.counts = {3, 0, 1};
+  for (const at::ScalarType type : {at::kDouble, at::kHalf}) {
+    const at::Tensor logits = at::randn({5, 3}).to(type).set_requires_grad(true);
+    const at::Tensor expected = softmax_loss(logits, targets, loss);
+    EXPECT_TRUE(at::equal(softmax_loss(logits, targets, SoftmaxLoss<>{}, arguments), expected));
+    EXPECT_FALSE(at::equal(softmax_loss(logits, targets, SoftmaxLoss<>{}), expected));
+  }
+}
+
+TEST(SoftmaxLoss, SharesAreAnArgument) {
+  std::mt19937_64 random(6);
+  const Tensors data = to_tensors(make_batch(30, 4, random));
+  SoftmaxArguments arguments = data.arguments;
+  arguments.shares = at::tensor({0.5, 0.25, 0.25}, at::kDouble);
+  const SoftmaxLoss<CrossEntropy, MeanPerGroup> loss{{}, {testing::kGroups}};
+  const at::Tensor rows = softmax_row_losses(data.logits, data.targets, loss, data.arguments);
+  at::Tensor expected = at::zeros({}, at::kDouble);
+  for (std::int64_t g = 0; g < 3; ++g) {
+    const at::Tensor own = data.arguments.groups.eq(g).bitwise_and(data.targets.ne(-100));
+    expected = expected + arguments.shares[g] * rows.masked_select(own).sum() /
+                              data.arguments.sample_weights.masked_select(own).sum();
+  }
+  expect_close(softmax_loss(data.logits, data.targets, loss, arguments), expected, 1e-14);
+  const auto by_operations =
+      detail::softmax_by_operations(loss, {}, data.logits, data.targets, arguments, false, false);
+  expect_close(by_operations.loss, expected, 1e-14);
 }
 
 TEST(SoftmaxLoss, ABrokenTargetOnADeviceMakesNaN) {
@@ -288,14 +494,32 @@ TEST(SoftmaxLossErrors, NameWhatIsWrong) {
     return error_of([&] { softmax_loss(z, y, equipoise::SoftmaxLoss<>{}, more); });
   };
   EXPECT_EQ(call(at::zeros({6}), at::zeros({2}, at::kLong)),
-            "softmax_loss(): logits.dim() = 1, expected 2 (N x C)");
+            "softmax_loss(): logits.dim() = 1, expected at least 2 (N x C)");
   EXPECT_EQ(call(logits, at::zeros({3}, at::kLong)),
             "softmax_loss(): targets.numel() = 3, expected 2 (rows of logits)");
   EXPECT_EQ(call(logits, at::tensor({0, 5}, at::kLong)),
             "softmax_loss(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
   EXPECT_EQ(call(logits, at::zeros({2}, at::TensorOptions().dtype(at::kLong).device(at::kMeta))),
             "softmax_loss(): targets.device() = meta, expected cpu, the device of the logits");
+  EXPECT_EQ(call(at::zeros({2, 3, 4}), at::zeros({8}, at::kLong)),
+            "softmax_loss(): targets.dim() = 1, expected 2 (the logits' less that of the classes)");
+  EXPECT_EQ(call(logits, at::zeros({2, 2})),
+            "softmax_loss(): targets.numel() = 4, expected 6 (elements of logits)");
+  EXPECT_EQ(call(logits, at::zeros({2})),
+            "softmax_loss(): targets.dim() = 1, expected 2 (probabilities, in the shape of the "
+            "logits)");
+  EXPECT_EQ(call(logits, at::full({2, 3}, -1.0)),
+            "softmax_loss(): targets.probabilities[0][0] = -1, expected a finite number >= 0");
   SoftmaxArguments arguments;
+  arguments.class_dim = 2;
+  EXPECT_EQ(call(logits, at::zeros({2}, at::kLong), arguments),
+            "softmax_loss(): class_dim = 2, expected a dimension of the logits");
+  arguments.class_dim = -1;
+  arguments.mask = at::ones({2});
+  EXPECT_EQ(call(logits, at::zeros({2}, at::kLong), arguments),
+            "softmax_loss(): mask.numel() = 2, expected no mask: index targets say with the ignore "
+            "index which rows do not count");
+  arguments.mask = at::Tensor();
   arguments.sample_weights = at::ones({3});
   EXPECT_EQ(call(logits, at::zeros({2}, at::kLong), arguments),
             "softmax_loss(): sample_weights.numel() = 3, expected 2 (rows of logits)");

@@ -1,6 +1,7 @@
 #include "equipoise/libtorch/module.h"
 
 #include <ATen/ATen.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/cuda.h>
 #include <torch/serialize.h>
@@ -23,7 +24,7 @@ SoftmaxLoss<Focal, MeanByWeight> example() {
 }
 
 struct Data {
-  at::Tensor logits = at::randn({8, 3}).set_requires_grad(true);
+  at::Tensor logits = (at::rand({8, 3}) * 2 - 1).set_requires_grad(true);  // as cosines are
   at::Tensor targets = at::randint(0, 3, {8}, at::kLong);
 };
 
@@ -34,14 +35,66 @@ TEST(SoftmaxLossModule, EqualsTheFunction) {
                         softmax_loss(data.logits, data.targets, example())));
 }
 
-TEST(SoftmaxLossModule, EvaluationDropsShiftAndMargin) {
+// Everything that a loss can have.
+SoftmaxLoss<Focal, MeanByWeight> full_example() {
+  SoftmaxLoss<Focal, MeanByWeight> loss = example();
+  loss.group_weights = {0.5, 1.5};
+  loss.group_logit_terms = {{{1, 2, 3}, {}, {}}, {{}, {0.1, 0.2, 0.3}, {}}};
+  loss.pair_shift.values = {0, 1, 2, 3, 0, 4, 5, 6, 0};
+  loss.seesaw.counts = {90, 9, 0};
+  return loss;
+}
+
+SoftmaxArguments groups_of_rows() {
+  SoftmaxArguments arguments;
+  arguments.groups = at::tensor({0, 1, 0, 1, 1, 0, 0, 1}, at::kLong);
+  return arguments;
+}
+
+TEST(SoftmaxLossModule, HoldsEveryKindOfConstant) {
   const Data data;
+  SoftmaxLossModule<Focal, MeanByWeight> module(full_example());
+  EXPECT_TRUE(at::equal(module->forward(data.logits, data.targets, groups_of_rows()),
+                        softmax_loss(data.logits, data.targets, full_example(), groups_of_rows())));
+}
+
+TEST(SoftmaxLossModule, EvaluatesTheLossForEvaluation) {
+  const Data data;
+  SoftmaxLossModule<Focal, MeanByWeight> module(full_example());
+  module->eval();
+  EXPECT_TRUE(at::equal(
+      module->forward(data.logits, data.targets, groups_of_rows()),
+      softmax_loss(data.logits, data.targets, evaluation(full_example()), groups_of_rows())));
+}
+
+TEST(SoftmaxLossModule, TakesOptionsOfTensors) {
+  const at::Tensor logits = at::randn({2, 3, 4});
+  const at::Tensor targets = at::randint(0, 3, {2, 4}, at::kLong);
+  SoftmaxLossModule<Focal, MeanByWeight> module(
+      SoftmaxLossOptions<Focal, MeanByWeight>(example()).class_dim(1).reduce(false));
+  SoftmaxArguments arguments;
+  arguments.class_dim = 1;
+  const at::Tensor rows = module->forward(logits, targets);
+  EXPECT_TRUE(at::equal(rows, softmax_row_losses(logits, targets, example(), arguments)));
+  EXPECT_EQ(rows.sizes(), targets.sizes());
+}
+
+TEST(SoftmaxLossModule, WarnsOnceOfMarginsOnPlainLogits) {
+  const at::Tensor targets = at::tensor({0, 1}, at::kLong);
+  const at::Tensor cosine = at::tensor({1.0, -1.0, 0.5, 0.25, 0.0, 1.0}).view({2, 3});
+  const auto warning_of = [&](auto& module, double scale) {
+    ::testing::internal::CaptureStderr();
+    module->forward(cosine * scale, targets);
+    return ::testing::internal::GetCapturedStderr();
+  };
   SoftmaxLossModule<Focal, MeanByWeight> module(example());
   module->eval();
-  auto evaluated = example();
-  evaluated.logit_terms = evaluated.logit_terms.evaluation();
-  EXPECT_TRUE(at::equal(module->forward(data.logits, data.targets),
-                        softmax_loss(data.logits, data.targets, evaluated)));
+  EXPECT_EQ(warning_of(module, 4), "");
+  module->train();
+  EXPECT_THAT(warning_of(module, 4), ::testing::HasSubstr("one of size 4: use a NormedLinear"));
+  EXPECT_EQ(warning_of(module, 5), "");
+  SoftmaxLossModule<Focal, MeanByWeight> on_cosine(example());
+  EXPECT_EQ(warning_of(on_cosine, 1), "");
 }
 
 TEST(SoftmaxLossModule, ConstantsAreBuffersThatAreSaved) {

@@ -2,15 +2,9 @@
 #ifndef EQUIPOISE_LIBTORCH_LOSS_H_
 #define EQUIPOISE_LIBTORCH_LOSS_H_
 
-#include <ATen/Parallel.h>
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/log_softmax.h>
-#include <ATen/ops/ones_like.h>
-#include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cstddef>
@@ -22,300 +16,180 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
-#include "equipoise/libtorch/tensor_math.h"
+#include "equipoise/libtorch/detail/softmax_operations.h"
+#include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/loss/softmax.h"
 
 namespace equipoise::libtorch {
 
-/// The per-class constants of a loss as tensors on the device of the logits, so that a call uploads
-/// nothing. An undefined tensor stands for none.
-struct SoftmaxTensors {
-  at::Tensor class_weights;  ///< [C]
-  at::Tensor scale;          ///< [C]
-  at::Tensor shift;          ///< [C]
-  at::Tensor margin;         ///< [C]
-};
-
-/// What a loss call may take besides logits and targets, on the device of the logits. An undefined
-/// tensor stands for none.
-struct SoftmaxArguments {
-  at::Tensor sample_weights;  ///< [N], finite and >= 0
-  at::Tensor groups;          ///< [N] of int64, for reductions by group
-  /// [K] of double: the denominators of everything that the optimiser step sees, summed over
-  /// micro-batches and ranks; undefined: those of this batch.
-  at::Tensor denominators;
-};
-
 namespace detail {
 
-using equipoise::detail::reject;
+inline constexpr const char* kSoftmaxLoss = "softmax_loss";
 
-inline at::Tensor constant_tensor(const std::vector<double>& values,
-                                  const at::TensorOptions& options) {
-  if (values.empty()) return {};
-  return at::tensor(values, at::TensorOptions().dtype(at::kDouble)).to(options);
-}
-
-template <class M, class R>
-SoftmaxTensors make_tensors(const SoftmaxLoss<M, R>& loss, const at::TensorOptions& options) {
-  return {constant_tensor(loss.class_weights, options),
-          constant_tensor(loss.logit_terms.scale, options),
-          constant_tensor(loss.logit_terms.shift, options),
-          constant_tensor(loss.logit_terms.margin, options)};
-}
-
-inline std::vector<double> to_vector(const at::Tensor& values) {
-  if (!values.defined()) return {};
-  const at::Tensor dense = values.to(at::kDouble).contiguous();
-  const double* const data = dense.data_ptr<double>();
-  return {data, data + dense.numel()};
-}
+// Logits [..., C], and targets and arguments as rows: indices [N] or probabilities [..., C].
+struct SoftmaxInputs {
+  at::Tensor logits;
+  at::Tensor targets;
+  SoftmaxArguments arguments;
+};
 
 // Shapes, types and devices: what is known without reading the device.
 inline void require_softmax_tensors(const at::Tensor& logits, const at::Tensor& targets,
                                     const SoftmaxArguments& arguments) {
-  constexpr const char* kWhere = "softmax_loss";
-  if (logits.dim() != 2) reject(kWhere, "logits.dim()", logits.dim(), "2 (N x C)");
+  if (logits.dim() < 2) reject(kSoftmaxLoss, "logits.dim()", logits.dim(), "at least 2 (N x C)");
   if (!logits.is_floating_point()) {
-    reject(kWhere, "logits.dtype()", std::string(logits.dtype().name()), "a floating-point type");
+    reject(kSoftmaxLoss, "logits.dtype()", std::string(logits.dtype().name()),
+           "a floating-point type");
   }
-  if (targets.dim() != 1) reject(kWhere, "targets.dim()", targets.dim(), "1 (N)");
+  const std::int64_t dims = logits.dim();
+  if (arguments.class_dim < -dims || arguments.class_dim >= dims) {
+    reject(kSoftmaxLoss, "class_dim", arguments.class_dim, "a dimension of the logits");
+  }
+  const std::int64_t classes = logits.size(arguments.class_dim);
+  const std::int64_t rows = classes == 0 ? targets.numel() : logits.numel() / classes;
+  const bool by_index = !targets.is_floating_point();
+  if (by_index) require_integral(kSoftmaxLoss, "targets", targets);
+  if (targets.dim() != (by_index ? dims - 1 : dims)) {
+    reject(kSoftmaxLoss, "targets.dim()", targets.dim(),
+           by_index ? std::to_string(dims - 1) + " (the logits' less that of the classes)"
+                    : std::to_string(dims) + " (probabilities, in the shape of the logits)");
+  }
   const auto require = [&](const char* name, const at::Tensor& tensor) {
-    if (!tensor.defined()) return;
-    if (tensor.device() != logits.device()) {
-      reject(kWhere, std::string(name) + ".device()", tensor.device().str(),
-             logits.device().str() + ", the device of the logits");
-    }
-    if (std::string(name) != "denominators" && tensor.numel() != logits.size(0)) {
-      reject(kWhere, std::string(name) + ".numel()", tensor.numel(),
-             std::to_string(logits.size(0)) + " (rows of logits)");
-    }
+    require_companion(kSoftmaxLoss, name, tensor, logits, rows, "rows of logits");
   };
-  if (!c10::isIntegralType(targets.scalar_type(), /*includeBool=*/false)) {
-    reject(kWhere, "targets.dtype()", std::string(targets.dtype().name()), "an integer type");
-  }
-  require("targets", targets);
+  require_companion(kSoftmaxLoss, "targets", targets, logits, by_index ? rows : logits.numel(),
+                    by_index ? "rows of logits" : "elements of logits");
   require("sample_weights", arguments.sample_weights);
   require("groups", arguments.groups);
-  require("denominators", arguments.denominators);
+  require("mask", arguments.mask);
+  require_companion(kSoftmaxLoss, "denominators", arguments.denominators, logits, -1, "");
+  require_companion(kSoftmaxLoss, "shares", arguments.shares, logits, -1, "");
+  require_companion(kSoftmaxLoss, "seesaw_counts", arguments.seesaw_counts, logits, classes,
+                    "classes");
+  require_integral(kSoftmaxLoss, "groups", arguments.groups);
+  if (arguments.mask.defined() && by_index) {
+    reject(kSoftmaxLoss, "mask.numel()", arguments.mask.numel(),
+           "no mask: index targets say with the ignore index which rows do not count");
+  }
 }
 
-struct LossAndGradient {
-  at::Tensor loss;      // [] or, by row, [N]
-  at::Tensor gradient;  // [N, C]; undefined if not wanted
-};
+// Rows in a row: [..., C] as [N, C], or as [B, T, C] where that would need a copy.
+inline at::Tensor as_rows(const at::Tensor& tensor, std::int64_t class_dim) {
+  const at::Tensor last = tensor.movedim(class_dim, -1);
+  if (last.dim() == 2) return last;
+  const at::Tensor cube = last.dim() == 3 ? last : last.reshape({-1, last.size(-2), last.size(-1)});
+  const bool in_a_row = cube.size(0) == 1 || cube.stride(0) == cube.size(1) * cube.stride(1);
+  return in_a_row ? cube.flatten(0, 1) : cube;
+}
 
-// Everything about the targets that tensor operations need, on the device.
-struct TargetTensors {
-  at::Tensor ignored;  // [N] bool
-  at::Tensor valid;    // [N] bool: not ignored
-  at::Tensor broken;   // [N] bool: neither a class nor ignored
-  at::Tensor index;    // [N] int64, always a class
-  at::Tensor sample;   // [N]: the sample weight, 0 where ignored
-  at::Tensor weight;   // [N]: class weight times sample weight, 0 where ignored
-};
-
-template <class M, class R>
-TargetTensors make_targets(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors& tensors,
-                           const at::Tensor& targets, const at::Tensor& sample_weights,
-                           std::int64_t classes, const at::TensorOptions& options) {
-  TargetTensors result;
-  const at::Tensor labels = targets.to(at::kLong);
-  result.ignored = labels.eq(loss.ignore_index);
-  result.valid = labels.ne(loss.ignore_index);
-  result.broken = labels.lt(0).bitwise_or(labels.ge(classes)).bitwise_and(result.valid);
-  result.index = labels.clamp(0, std::max<std::int64_t>(classes - 1, 0));
-  result.sample = result.valid.to(options.dtype().toScalarType());
-  if (sample_weights.defined()) result.sample = result.sample * sample_weights;
-  result.weight = result.sample;
-  if (tensors.class_weights.defined()) {
-    result.weight = result.weight * tensors.class_weights.gather(0, result.index);
+inline SoftmaxInputs make_inputs(const at::Tensor& logits, const at::Tensor& targets,
+                                 const SoftmaxArguments& arguments) {
+  SoftmaxInputs result{as_rows(logits, arguments.class_dim), {}, arguments};
+  result.targets = targets.is_floating_point()
+                       ? targets.movedim(arguments.class_dim, -1).reshape(result.logits.sizes())
+                       : flat(targets);
+  for (at::Tensor* each :
+       {&result.arguments.sample_weights, &result.arguments.groups, &result.arguments.mask}) {
+    *each = flat(*each);
   }
   return result;
 }
 
-// The buckets of a reduction on the device.
-struct BucketTensors {
-  at::Tensor bucket;        // [N] int64; undefined for one bucket
-  at::Tensor denominators;  // [K]
+// The rows of a loss call on the CPU, as the core wants them, and the memory in which they lie.
+struct KernelRows {
+  at::Tensor weights;
+  at::Tensor groups;
+  RowAttributes attributes;
+
+  explicit KernelRows(const SoftmaxArguments& arguments)
+      : weights(flat(arguments.sample_weights, at::kDouble)),
+        groups(flat(arguments.groups, at::kLong)),
+        attributes{span_of<double>(weights), span_of<std::int64_t>(groups)} {}
+
+  RowAttributes part(std::size_t begin, std::size_t count) const {
+    RowAttributes result = attributes;
+    if (weights.defined()) result.sample_weights = result.sample_weights.subspan(begin, count);
+    if (groups.defined()) result.groups = result.groups.subspan(begin, count);
+    return result;
+  }
 };
 
+template <class L>
+equipoise::detail::IndexTargets<L> part_of(const equipoise::detail::IndexTargets<L>& targets,
+                                           std::size_t begin, std::size_t count) {
+  return {targets.labels.subspan(begin, count), targets.ignore_index};
+}
+template <class T>
+equipoise::detail::DistributionTargets<T> part_of(
+    const equipoise::detail::DistributionTargets<T>& targets, std::size_t begin,
+    std::size_t count) {
+  return {targets.probabilities.middle_rows(begin, count),
+          targets.mask.empty() ? targets.mask : targets.mask.subspan(begin, count)};
+}
+
 template <class R>
-BucketTensors make_buckets(const R& reduction, const TargetTensors& targets,
-                           const at::Tensor& groups) {
-  const ReductionRow<at::Tensor, at::Tensor> row{
-      targets.index, targets.weight, groups.defined() ? groups : at::zeros_like(targets.index),
-      at::ones_like(targets.weight)};
-  const at::Tensor mass =
-      at::Tensor(reduction.mass(row)).to(at::kDouble).mul(targets.valid.to(at::kDouble));
-  BucketTensors result;
-  if (reduction.buckets() == 1) {
-    result.denominators = mass.sum().unsqueeze(0);
-  } else {
-    if constexpr (!std::convertible_to<decltype(reduction.bucket(row)), std::size_t>) {
-      result.bucket = reduction.bucket(row);
+std::vector<double> kernel_coefficients(const R& reduction, Partial whole,
+                                        const SoftmaxArguments& arguments) {
+  if (arguments.denominators.defined()) {
+    whole.buckets.clear();
+    for (const double denominator : to_vector(arguments.denominators)) {
+      whole.buckets.push_back({0, denominator, 0});
     }
-    result.denominators =
-        at::zeros({static_cast<std::int64_t>(reduction.buckets())}, mass.options())
-            .scatter_add(0, result.bucket, mass);
+  }
+  std::vector<double> result = coefficients(reduction, whole);
+  if (!arguments.shares.defined()) return result;
+  const std::vector<double> shares = to_vector(arguments.shares);
+  equipoise::detail::require_size(kSoftmaxLoss, "shares", shares.size(), result.size(),
+                                  "buckets of the reduction");
+  for (std::size_t k = 0; k < result.size(); ++k) {
+    result[k] = result[k] == 0 ? 0 : shares[k] / whole.buckets[k].denominator;
   }
   return result;
 }
 
-// coefficients() of reduction.h on the device.
-template <class R>
-at::Tensor coefficient_tensor(const R& reduction, const at::Tensor& denominators) {
-  if constexpr (equipoise::detail::kIsSum<R>) {
-    return at::ones_like(denominators);
-  } else {
-    const at::Tensor empty = denominators.le(0);
-    const at::Tensor inverse = denominators.reciprocal().masked_fill(empty, 0.0);
-    if constexpr (requires { reduction.share(std::size_t{0}); }) {
-      std::vector<double> shares;
-      for (std::size_t k = 0; k < reduction.buckets(); ++k) shares.push_back(reduction.share(k));
-      return inverse * constant_tensor(shares, denominators.options());
-    } else {
-      return inverse / denominators.gt(0).sum().clamp_min(1).to(at::kDouble);
-    }
-  }
-}
-
-// The loss by tensor operations alone: any device, differentiable with respect to the logits in the
-// loss and, because slopes are written in the same operations, in the gradient as well.
-template <class M, class R>
-LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors& tensors,
-                                      const at::Tensor& logits, const at::Tensor& targets,
-                                      const SoftmaxArguments& arguments, bool by_row,
-                                      bool wants_gradient) {
-  const std::int64_t classes = logits.size(1);
-  const bool narrow = logits.scalar_type() != at::kFloat && logits.scalar_type() != at::kDouble;
-  const at::Tensor z = narrow ? logits.to(at::kFloat) : logits;  // half types accumulate in float
-  const TargetTensors target =
-      make_targets(loss, tensors, targets, arguments.sample_weights, classes, z.options());
-  const at::Tensor column = target.index.unsqueeze(1);
-
-  at::Tensor a = z;
-  if (tensors.scale.defined()) a = a * tensors.scale;
-  if (tensors.shift.defined()) a = a + tensors.shift;
-  if (tensors.margin.defined()) {
-    a = a.scatter_add(1, column, tensors.margin.gather(0, target.index).neg().unsqueeze(1));
-  }
-  const at::Tensor log_p = at::log_softmax(a, 1);
-  const at::Tensor p = log_p.exp();
-  const at::Tensor target_log_p = log_p.gather(1, column).squeeze(1);
-  const ValueAndSlope<at::Tensor> of_target = loss.modulator(
-      TargetProbability<at::Tensor>{target_log_p, target_log_p.exp(), target_log_p.expm1().neg()});
-  const at::Tensor hard = target.weight * (1.0 - loss.label_smoothing);
-
-  at::Tensor row_losses = hard * of_target.value;
-  at::Tensor slopes;  // [N, C]: the derivative with respect to each log p_c
-  if (wants_gradient) {
-    slopes = at::zeros_like(log_p).scatter_add(1, column, (hard * of_target.slope).unsqueeze(1));
-  }
-  if (loss.label_smoothing > 0) {
-    const ValueAndSlope<at::Tensor> of_all =
-        loss.modulator(TargetProbability<at::Tensor>{log_p, p, log_p.expm1().neg()});
-    const bool as_torch = loss.semantics == Semantics::kTorch;
-    at::Tensor soft = (as_torch ? target.sample : target.weight)
-                          .mul(loss.label_smoothing / static_cast<double>(classes))
-                          .unsqueeze(1);
-    if (as_torch && tensors.class_weights.defined()) soft = soft * tensors.class_weights;
-    row_losses = row_losses + (soft * of_all.value).sum(1);
-    if (wants_gradient) slopes = slopes + soft * of_all.slope;
-  }
-  row_losses = row_losses.masked_fill(target.ignored, 0.0)
-                   .masked_fill(target.broken, equipoise::detail::quiet_nan());
-
-  at::Tensor row_coefficients;
-  at::Tensor value = row_losses;
-  if (!by_row) {
-    BucketTensors buckets = make_buckets(loss.reduction, target, arguments.groups);
-    if (arguments.denominators.defined()) buckets.denominators = arguments.denominators;
-    const at::Tensor scales = coefficient_tensor(loss.reduction, buckets.denominators);
-    row_coefficients = buckets.bucket.defined() ? scales.gather(0, buckets.bucket) : scales;
-    value = (row_coefficients * row_losses.to(at::kDouble)).sum().to(z.scalar_type());
-    if (loss.empty_batch == EmptyBatch::kNaN && !equipoise::detail::kIsSum<R>) {
-      value = value.masked_fill(buckets.denominators.sum().le(0), equipoise::detail::quiet_nan());
-    }
-  }
-  if (!wants_gradient) return {value, {}};
-  at::Tensor gradient = slopes - p * slopes.sum(1, /*keepdim=*/true);
-  if (!by_row) gradient = gradient * row_coefficients.to(z.scalar_type()).unsqueeze(1);
-  if (tensors.scale.defined()) gradient = gradient * tensors.scale;
-  gradient = gradient.masked_fill(target.ignored.unsqueeze(1), 0.0);
-  return {value, narrow ? gradient.to(logits.scalar_type()) : gradient};
-}
-
-// LibTorch's threads for the blocks of the kernel.
-struct AtParallelFor {
-  template <class F>
-  EQUIPOISE_INLINE void operator()(std::size_t blocks, const F& f) const {
-    at::parallel_for(0, static_cast<std::int64_t>(blocks), 1,
-                     [&f](std::int64_t begin, std::int64_t end) {
-                       for (std::int64_t block = begin; block < end; ++block) {
-                         f(static_cast<std::size_t>(block));
-                       }
-                     });
-  }
-};
-
-template <class T>
-MatrixView<T> matrix_view(const at::Tensor& tensor) {
-  using Element = std::remove_const_t<T>;
-  return {tensor.data_ptr<Element>(), static_cast<std::size_t>(tensor.size(0)),
-          static_cast<std::size_t>(tensor.size(1)), static_cast<std::ptrdiff_t>(tensor.stride(0)),
-          static_cast<std::ptrdiff_t>(tensor.stride(1))};
-}
-
-template <class T>
-std::span<const T> span_of(const at::Tensor& contiguous) {
-  if (!contiguous.defined()) return {};
-  return {contiguous.data_ptr<T>(), static_cast<std::size_t>(contiguous.numel())};
-}
-
-// The loss through the fused kernel; T is float or double and that of the logits.
-template <class T, class M, class R>
+// The loss through the fused kernel; T is float or double and that of the logits, [N, C] or
+// [B, T, C].
+template <class T, class M, class R, class Y>
 EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& loss,
-                                                   const at::Tensor& logits,
-                                                   const at::Tensor& targets,
+                                                   const at::Tensor& logits, const Y& targets,
                                                    const SoftmaxArguments& arguments, bool by_row,
                                                    bool wants_gradient) {
-  const at::Tensor labels = targets.to(at::kLong).contiguous();
-  const at::Tensor weights = arguments.sample_weights.defined()
-                                 ? arguments.sample_weights.to(at::kDouble).contiguous()
-                                 : at::Tensor();
-  const at::Tensor groups =
-      arguments.groups.defined() ? arguments.groups.to(at::kLong).contiguous() : at::Tensor();
-  const RowAttributes rows{span_of<double>(weights), span_of<std::int64_t>(groups)};
-  const auto label_span = span_of<std::int64_t>(labels);
-  const auto classes = static_cast<std::size_t>(logits.size(1));
-
-  const Partial own =
-      equipoise::detail::checked_denominators("softmax_loss", loss, label_span, classes, rows);
-  std::vector<double> scales(loss.reduction.buckets(), 1.0);
-  if (!by_row) {
-    Partial whole = own;
-    if (arguments.denominators.defined()) {
-      whole.buckets.clear();
-      for (const double denominator : to_vector(arguments.denominators)) {
-        whole.buckets.push_back({0, denominator, 0});
-      }
-    }
-    scales = coefficients(loss.reduction, whole);
-  }
+  const KernelRows rows(arguments);
+  const auto classes = static_cast<std::size_t>(logits.size(-1));
+  const Partial own = equipoise::detail::checked_denominators(kSoftmaxLoss, loss, targets, classes,
+                                                              rows.attributes);
+  const std::vector<double> scales = by_row ? std::vector<double>(loss.reduction.buckets(), 1.0)
+                                            : kernel_coefficients(loss.reduction, own, arguments);
   LossAndGradient result;
-  LossOutputs<T> outputs;
-  if (wants_gradient) {
-    result.gradient = at::empty(logits.sizes(), logits.options());
-    outputs.gradient = matrix_view<T>(result.gradient);
-  }
+  if (wants_gradient) result.gradient = at::empty_like(logits);
+  std::span<T> row_losses;
   if (by_row) {
-    result.loss = at::empty({logits.size(0)}, logits.options());
-    outputs.row_losses = {result.loss.data_ptr<T>(), static_cast<std::size_t>(logits.size(0))};
+    result.loss = at::empty({static_cast<std::int64_t>(targets.size())}, logits.options());
+    row_losses = {result.loss.data_ptr<T>(), targets.size()};
   }
-  const Partial partial = equipoise::detail::evaluate_checked(
-      loss, matrix_view<const T>(logits), label_span, own, std::span<const double>(scales), outputs,
-      rows, AtParallelFor{}, equipoise::detail::cpu());
+  Partial partial;
+  if (logits.dim() == 2) {
+    LossOutputs<T> outputs{{}, row_losses};
+    if (wants_gradient) outputs.gradient = matrix_view<T>(result.gradient);
+    partial = equipoise::detail::evaluate_checked(
+        loss, matrix_view<const T>(logits), targets, own, std::span<const double>(scales), outputs,
+        rows.attributes, AtParallelFor{}, equipoise::detail::cpu());
+  } else {
+    const auto size = static_cast<std::size_t>(logits.size(1));
+    std::vector<Partial> partials(static_cast<std::size_t>(logits.size(0)));
+    AtParallelFor{}(partials.size(), [&](std::size_t b) EQUIPOISE_INLINE_LAMBDA {
+      const auto index = static_cast<std::int64_t>(b);
+      LossOutputs<T> outputs;
+      if (wants_gradient) outputs.gradient = matrix_view<T>(result.gradient.select(0, index));
+      if (by_row) outputs.row_losses = row_losses.subspan(b * size, size);
+      partials[b] = equipoise::detail::evaluate_checked(
+          loss, matrix_view<const T>(logits.select(0, index)), part_of(targets, b * size, size),
+          Partial{std::vector<Tally>(scales.size())}, std::span<const double>(scales), outputs,
+          rows.part(b * size, size), SerialFor{}, equipoise::detail::cpu());
+    });
+    partial = own;
+    for (const Partial& each : partials) partial += each;
+  }
   if (!by_row) {
     result.loss = at::empty({}, logits.options());
     *result.loss.data_ptr<T>() = static_cast<T>(finish(loss, partial, scales));
@@ -323,19 +197,45 @@ EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& loss
   return result;
 }
 
+template <class T, class M, class R>
+EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& given,
+                                                   const SoftmaxInputs& in, bool by_row,
+                                                   bool wants_gradient) {
+  SoftmaxLoss<M, R> changed;
+  const SoftmaxLoss<M, R>* loss = &given;
+  if (in.arguments.seesaw_counts.defined()) {
+    changed = given;
+    changed.seesaw.counts = to_vector(in.arguments.seesaw_counts);
+    loss = &changed;
+  }
+  const auto classes = static_cast<std::size_t>(in.logits.size(-1));
+  if (in.targets.dim() == 1) {
+    const at::Tensor labels = flat(in.targets, at::kLong);
+    return softmax_by_kernel<T>(*loss, in.logits,
+                                equipoise::detail::read_targets(
+                                    kSoftmaxLoss, *loss, span_of<std::int64_t>(labels), classes),
+                                in.arguments, by_row, wants_gradient);
+  }
+  const at::Tensor t = in.targets.to(in.logits.scalar_type()).reshape({-1, in.logits.size(-1)});
+  const at::Tensor mask =
+      in.arguments.mask.defined() ? flat(in.arguments.mask.ne(0), at::kByte) : at::Tensor();
+  const ProbabilityTargets<T> targets{matrix_view<const T>(t), span_of<std::uint8_t>(mask)};
+  return softmax_by_kernel<T>(
+      *loss, in.logits, equipoise::detail::read_targets(kSoftmaxLoss, *loss, targets, classes),
+      in.arguments, by_row, wants_gradient);
+}
+
 template <class M, class R>
 LossAndGradient softmax_value_and_gradient(const SoftmaxLoss<M, R>& loss,
-                                           const SoftmaxTensors& tensors, const at::Tensor& logits,
-                                           const at::Tensor& targets,
-                                           const SoftmaxArguments& arguments, bool by_row,
-                                           bool wants_gradient) {
-  if (logits.device().is_cpu() && logits.scalar_type() == at::kFloat) {
-    return softmax_by_kernel<float>(loss, logits, targets, arguments, by_row, wants_gradient);
+                                           const SoftmaxTensors& tensors, const SoftmaxInputs& in,
+                                           bool by_row, bool wants_gradient) {
+  if (fits_kernel(in.logits)) {
+    return in.logits.scalar_type() == at::kFloat
+               ? softmax_by_kernel<float>(loss, in, by_row, wants_gradient)
+               : softmax_by_kernel<double>(loss, in, by_row, wants_gradient);
   }
-  if (logits.device().is_cpu() && logits.scalar_type() == at::kDouble) {
-    return softmax_by_kernel<double>(loss, logits, targets, arguments, by_row, wants_gradient);
-  }
-  return softmax_by_operations(loss, tensors, logits, targets, arguments, by_row, wants_gradient);
+  return softmax_by_operations(loss, tensors, in.logits, in.targets, in.arguments, by_row,
+                               wants_gradient);
 }
 
 // The loss as a node of the graph. The gradient is computed with the value and handed out by the
@@ -349,14 +249,18 @@ struct SoftmaxFunction : torch::autograd::Function<SoftmaxFunction<M, R>> {
     SoftmaxArguments arguments;
     bool by_row = false;
     at::Tensor gradient;
+
+    LossAndGradient evaluate(const at::Tensor& logits, const at::Tensor& targets,
+                             bool wants_gradient) const {
+      return softmax_value_and_gradient(loss, tensors, {logits, targets, arguments}, by_row,
+                                        wants_gradient);
+    }
   };
 
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
                             const at::Tensor& targets, c10::intrusive_ptr<State> state) {
     const bool wants_gradient = logits.requires_grad();
-    LossAndGradient result =
-        softmax_value_and_gradient(state->loss, state->tensors, logits.detach(), targets,
-                                   state->arguments, state->by_row, wants_gradient);
+    LossAndGradient result = state->evaluate(logits.detach(), targets, wants_gradient);
     state->gradient = std::move(result.gradient);
     context->save_for_backward({logits, targets});
     context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
@@ -368,10 +272,10 @@ struct SoftmaxFunction : torch::autograd::Function<SoftmaxFunction<M, R>> {
     const auto saved = context->get_saved_variables();
     const auto capsule = context->saved_data["state"].toCapsule();
     auto& state = static_cast<State&>(*capsule);
-    const at::Tensor outer = state.by_row ? upstream[0].unsqueeze(1) : upstream[0];
+    const at::Tensor outer = state.by_row ? per_row(upstream[0], saved[0]) : upstream[0];
     if (at::GradMode::is_enabled()) {
-      SoftmaxTensors tensors = state.tensors;
-      if (saved[0].device().is_cpu()) tensors = make_tensors(state.loss, compute_options(saved[0]));
+      const SoftmaxTensors tensors =
+          fits_kernel(saved[0]) ? tensors_of(state.loss, state.arguments, saved[0]) : state.tensors;
       const at::Tensor gradient =
           softmax_by_operations(state.loss, tensors, saved[0], saved[1], state.arguments,
                                 state.by_row, /*wants_gradient=*/true)
@@ -380,9 +284,7 @@ struct SoftmaxFunction : torch::autograd::Function<SoftmaxFunction<M, R>> {
     }
     at::Tensor gradient = std::exchange(state.gradient, at::Tensor());
     if (!gradient.defined()) {
-      gradient = softmax_value_and_gradient(state.loss, state.tensors, saved[0].detach(), saved[1],
-                                            state.arguments, state.by_row, true)
-                     .gradient;
+      gradient = state.evaluate(saved[0].detach(), saved[1], /*wants_gradient=*/true).gradient;
     }
     if (state.by_row || !is_one_on_cpu(outer)) gradient.mul_(outer);
     return {gradient, at::Tensor(), at::Tensor()};
@@ -395,29 +297,68 @@ struct SoftmaxFunction : torch::autograd::Function<SoftmaxFunction<M, R>> {
     return scalar.scalar_type() == at::kDouble && *scalar.data_ptr<double>() == 1.0;
   }
 
-  static at::TensorOptions compute_options(const at::Tensor& logits) {
-    return logits.scalar_type() == at::kDouble ? logits.options()
-                                               : logits.options().dtype(at::kFloat);
+  // [N] as a factor of [..., C].
+  static at::Tensor per_row(const at::Tensor& rows, const at::Tensor& logits) {
+    std::vector<std::int64_t> sizes = logits.sizes().vec();
+    sizes.back() = 1;
+    return rows.reshape(sizes);
+  }
+
+  static SoftmaxTensors tensors_of(const SoftmaxLoss<M, R>& loss, const SoftmaxArguments& arguments,
+                                   const at::Tensor& logits) {
+    const auto options = logits.options().dtype(compute_type(logits));
+    SoftmaxTensors tensors = make_tensors(loss, options, logits.size(-1));
+    if (arguments.seesaw_counts.defined()) {
+      tensors.seesaw_counts = arguments.seesaw_counts.to(options.dtype().toScalarType());
+    }
+    return tensors;
   }
 
   static at::Tensor call(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors* tensors,
                          const at::Tensor& logits, const at::Tensor& targets,
                          const SoftmaxArguments& arguments, bool by_row) {
     require_softmax_tensors(logits, targets, arguments);
-    equipoise::detail::require_softmax_loss("softmax_loss", loss,
-                                            static_cast<std::size_t>(logits.size(1)));
+    const auto classes = logits.size(arguments.class_dim);
+    equipoise::detail::require_softmax_loss(kSoftmaxLoss, loss, static_cast<std::size_t>(classes));
+    SoftmaxInputs in = make_inputs(logits, targets, arguments);
     auto state = c10::make_intrusive<State>();
     state->loss = loss;
-    state->arguments = arguments;
+    state->arguments = std::move(in.arguments);
     state->by_row = by_row;
-    const bool by_kernel = logits.device().is_cpu() && (logits.scalar_type() == at::kFloat ||
-                                                        logits.scalar_type() == at::kDouble);
     if (tensors != nullptr) {
       state->tensors = *tensors;
-    } else if (!by_kernel) {
-      state->tensors = make_tensors(loss, compute_options(logits));
+      if (arguments.seesaw_counts.defined()) {
+        state->tensors.seesaw_counts = arguments.seesaw_counts.to(compute_type(logits));
+      }
+    } else if (!fits_kernel(logits)) {
+      state->tensors = tensors_of(loss, arguments, in.logits);
     }
-    return SoftmaxFunction::apply(logits, targets, std::move(state));
+    if (!fits_kernel(logits)) require_rows_on_device(*state, in.targets);
+    const at::Tensor result = SoftmaxFunction::apply(in.logits, in.targets, std::move(state));
+    return by_row ? in_shape_of_rows(result, logits, arguments.class_dim) : result;
+  }
+
+  // What the kernel's entry checks otherwise.
+  static void require_rows_on_device(const State& state, const at::Tensor& targets) {
+    if (groups_of(state.tensors) > 0 && !state.arguments.groups.defined()) {
+      reject(kSoftmaxLoss, "groups.numel()", 0, "one group a row");
+    }
+    if (targets.dim() == 1) return;
+    const bool needs_index = state.tensors.margin.defined() || state.tensors.pair_shift.defined() ||
+                             state.tensors.seesaw_counts.defined();
+    if (needs_index) {
+      reject(kSoftmaxLoss, "targets.dtype()", std::string(targets.dtype().name()),
+             "an integer type: margins, pair shifts and Seesaw need index targets");
+    }
+  }
+
+  static at::Tensor in_shape_of_rows(const at::Tensor& rows, const at::Tensor& logits,
+                                     std::int64_t class_dim) {
+    return logits.dim() == 2 ? rows
+                             : rows.view(logits.detach()
+                                             .movedim(class_dim, -1)
+                                             .sizes()
+                                             .slice(0, static_cast<std::size_t>(logits.dim()) - 1));
   }
 };
 
@@ -425,14 +366,19 @@ struct SoftmaxFunction : torch::autograd::Function<SoftmaxFunction<M, R>> {
 
 /// The loss of a batch as a tensor [] that takes part in autograd; see equipoise::SoftmaxLoss.
 ///
-/// logits is N x C, of any strides; targets [N] of an integer type. Float and double on the CPU
-/// take the fused kernel, on LibTorch's threads; half types compute in float and give a float loss.
-/// On another device everything is tensor operations without synchronisation; this form uploads the
-/// constants of the loss on each call, SoftmaxLossModule keeps them there. Second derivatives are
-/// right.
+/// Logits are N x C, or have more dimensions: tokens as N x T x C by default, with
+/// SoftmaxArguments::class_dim = 1 in LibTorch's order N x C x T. Any strides will do. Targets are
+/// of an integer type, in the shape of the logits less the dimension of the classes; or they are
+/// probabilities, of a floating-point type and in the shape of the logits.
 ///
-/// Targets are checked on the CPU. Elsewhere a target that is neither a class nor ignored makes the
-/// loss NaN; check_targets() looks.
+/// Float and double on the CPU take the fused kernel, on LibTorch's threads, without a copy of the
+/// logits; half types compute in float and give a float loss. On another device everything is
+/// tensor operations without synchronisation; this form uploads the constants of the loss on each
+/// call, SoftmaxLossModule keeps them there. Second derivatives are right.
+///
+/// Targets are checked on the CPU. Elsewhere a target that is neither a class nor ignored, a
+/// negative or infinite probability, or a group that does not exist makes the loss NaN;
+/// check_targets() looks.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <Modulator M, Reduction R>
 at::Tensor softmax_loss(const at::Tensor& logits, const at::Tensor& targets,
@@ -440,7 +386,8 @@ at::Tensor softmax_loss(const at::Tensor& logits, const at::Tensor& targets,
   return detail::SoftmaxFunction<M, R>::call(loss, nullptr, logits, targets, arguments, false);
 }
 
-/// The same for each row, before the reduction: a tensor [N], 0 where ignored.
+/// The same for each row, before the reduction: a tensor in the shape of index targets, 0 where
+/// ignored.
 template <Modulator M, Reduction R>
 at::Tensor softmax_row_losses(const at::Tensor& logits, const at::Tensor& targets,
                               const SoftmaxLoss<M, R>& loss,
@@ -450,15 +397,30 @@ at::Tensor softmax_row_losses(const at::Tensor& logits, const at::Tensor& target
 
 /// What the reduction divides by, from targets and weights alone: [K] of double on their device.
 /// Sum it over micro-batches with + and over ranks, and pass it as SoftmaxArguments::denominators.
-/// Does not synchronise.
+/// Uploads the weights of the loss; does not synchronise.
 template <Modulator M, Reduction R>
 at::Tensor softmax_denominators(const SoftmaxLoss<M, R>& loss, const at::Tensor& targets,
                                 std::int64_t classes, const SoftmaxArguments& arguments = {}) {
+  SoftmaxArguments rows = arguments;
+  for (at::Tensor* each : {&rows.sample_weights, &rows.groups, &rows.mask}) {
+    *each = detail::flat(*each);
+  }
+  const at::Tensor flat_targets =
+      targets.is_floating_point() ? targets.movedim(arguments.class_dim, -1).reshape({-1, classes})
+                                  : detail::flat(targets);
   const auto options = targets.options().dtype(at::kDouble);
-  const detail::TargetTensors target =
-      detail::make_targets(loss, detail::make_tensors(loss, options), targets,
-                           arguments.sample_weights, classes, options);
-  return detail::make_buckets(loss.reduction, target, arguments.groups).denominators;
+  const detail::TargetTensors target = detail::make_targets(
+      loss, detail::make_tensors(loss, options, classes), flat_targets, rows, classes, at::kDouble);
+  return detail::make_buckets(loss.reduction, target, rows.groups).denominators;
+}
+
+/// Adds the classes of a batch's targets to the counts that Seesaw goes by, [C] of double on the
+/// device of the targets; targets that are no class are left out. Call it before the loss, and sum
+/// what each rank added over the ranks. Does not synchronise.
+inline void add_to_seesaw_counts(at::Tensor& counts, const at::Tensor& targets) {
+  const at::Tensor labels = detail::flat(targets).to(at::kLong);
+  const at::Tensor valid = labels.ge(0).bitwise_and(labels.lt(counts.size(0)));
+  counts.scatter_add_(0, labels.clamp(0, counts.size(0) - 1), valid.to(counts.scalar_type()));
 }
 
 /// Checks that every target is a class in [0, classes) or the ignore index. Reads the device, and

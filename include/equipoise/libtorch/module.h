@@ -3,98 +3,192 @@
 #define EQUIPOISE_LIBTORCH_MODULE_H_
 
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+#include <c10/util/Exception.h>
+#include <torch/arg.h>
 #include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
 
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
 #include <ostream>
 #include <utility>
+#include <vector>
 
 #include "equipoise/libtorch/loss.h"
 
 namespace equipoise::libtorch {
 
-/// The module behind SoftmaxLossModule. Its class weights and logit terms are buffers of double,
-/// `class_weights`, `scale`, `shift` and `margin` (undefined where the loss has none): they follow
-/// to(device), are saved and loaded with the module, and no call uploads them again. In evaluation
-/// mode (eval()) shift and margin are left out and the scale stays.
+/// Options of a SoftmaxLossModule: the loss, and what is about tensors alone.
+///
+///     SoftmaxLossOptions<Focal>(loss).class_dim(1).reduce(false)
+template <Modulator M = CrossEntropy, Reduction R = MeanByCount>
+struct SoftmaxLossOptions {
+  using Loss = SoftmaxLoss<M, R>;
+  SoftmaxLossOptions(Loss loss = {})  // NOLINT(google-explicit-constructor)
+      : loss_(std::move(loss)) {}
+
+  /// The loss.
+  TORCH_ARG(Loss, loss);
+  /// The dimension of the classes: -1, or 1 for LibTorch's order N x C x T.
+  TORCH_ARG(std::int64_t, class_dim) = -1;
+  /// Whether forward() gives one number; if not, it gives the losses of rows.
+  TORCH_ARG(bool, reduce) = true;
+};
+
+/// The module behind SoftmaxLossModule. The constants of its loss are buffers of double, undefined
+/// where the loss has none: they follow to(device), are saved and loaded with the module, and no
+/// call uploads them again. In evaluation mode (eval()) the loss is evaluation() of itself.
+///
+/// Margins are made for cosine logits, within [-1, 1] before their scale. Where the first batch of
+/// training on the CPU has others, a warning says so, once a module.
 template <Modulator M = CrossEntropy, Reduction R = MeanByCount>
 class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
  public:
   /// @throws std::invalid_argument for weights or terms that are negative, not finite, or of
   /// different numbers of classes.
-  explicit SoftmaxLossImpl(SoftmaxLoss<M, R> loss = {}) : loss_(std::move(loss)) {
-    const std::size_t classes =
-        std::max({loss_.class_weights.size(), loss_.logit_terms.scale.size(),
-                  loss_.logit_terms.shift.size(), loss_.logit_terms.margin.size()});
-    equipoise::detail::require_softmax_loss("SoftmaxLossModule", loss_, classes);
+  explicit SoftmaxLossImpl(SoftmaxLossOptions<M, R> options_ = {}) : options(std::move(options_)) {
+    equipoise::detail::require_softmax_loss("SoftmaxLossModule", options.loss(), classes());
     reset();
   }
 
   /// Makes the buffers anew from the loss that the module was built with.
   void reset() override {
     const SoftmaxTensors tensors =
-        detail::make_tensors(loss_, at::TensorOptions().dtype(at::kDouble));
+        detail::make_tensors(options.loss(), at::TensorOptions().dtype(at::kDouble),
+                             static_cast<std::int64_t>(classes()));
     class_weights = this->register_buffer("class_weights", tensors.class_weights);
     scale = this->register_buffer("scale", tensors.scale);
     shift = this->register_buffer("shift", tensors.shift);
     margin = this->register_buffer("margin", tensors.margin);
+    group_weights = this->register_buffer("group_weights", tensors.group_weights);
+    pair_shift = this->register_buffer("pair_shift", tensors.pair_shift);
+    seesaw_counts = this->register_buffer("seesaw_counts", tensors.seesaw_counts);
   }
 
-  /// softmax_loss() with the buffers' constants. Does not synchronise the device.
+  /// softmax_loss(), or softmax_row_losses() without reduction, with the buffers' constants. Takes
+  /// the class dimension from the options. Does not synchronise the device.
   /// @throws std::invalid_argument as softmax_loss().
   at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
-                     const SoftmaxArguments& arguments = {}) {
-    SoftmaxTensors tensors{class_weights, scale, shift, margin};
-    if (!this->is_training()) tensors.shift = tensors.margin = at::Tensor();
-    if (logits.device().is_cpu())
-      return softmax_loss(logits, targets, from_buffers(tensors), arguments);
-    const auto type = logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-    for (at::Tensor* tensor :
-         {&tensors.class_weights, &tensors.scale, &tensors.shift, &tensors.margin}) {
-      if (tensor->defined()) *tensor = tensor->to(type);
+                     SoftmaxArguments arguments = {}) {
+    arguments.class_dim = options.class_dim();
+    const bool by_row = !options.reduce();
+    SoftmaxTensors tensors{class_weights, scale,      shift,        margin,
+                           group_weights, pair_shift, seesaw_counts};
+    if (!this->is_training()) tensors = evaluation_tensors(tensors);
+    if (logits.device().is_cpu()) {
+      if (this->is_training()) warn_of_plain_logits(logits);
+      return detail::SoftmaxFunction<M, R>::call(from_tensors(tensors), nullptr, logits, targets,
+                                                 arguments, by_row);
+    }
+    for (at::Tensor* tensor : fields(tensors)) {
+      if (tensor->defined()) *tensor = tensor->to(detail::compute_type(logits));
     }
     return detail::SoftmaxFunction<M, R>::call(without_constants(), &tensors, logits, targets,
-                                               arguments, false);
+                                               arguments, by_row);
   }
 
   void pretty_print(std::ostream& stream) const override {
-    stream << "equipoise::libtorch::SoftmaxLoss(label_smoothing=" << loss_.label_smoothing
-           << ", ignore_index=" << loss_.ignore_index;
+    stream << "equipoise::libtorch::SoftmaxLoss(label_smoothing=" << options.loss().label_smoothing
+           << ", ignore_index=" << options.loss().ignore_index;
+    if (options.class_dim() != -1) stream << ", class_dim=" << options.class_dim();
+    if (!options.reduce()) stream << ", reduce=false";
     for (const auto& buffer : this->named_buffers(/*recurse=*/false)) {
-      if (buffer.value().defined()) {
-        stream << ", " << buffer.key() << "=[" << buffer.value().numel() << "]";
-      }
+      if (!buffer.value().defined()) continue;
+      stream << ", " << buffer.key() << "=" << buffer.value().sizes();
     }
     stream << ")";
   }
 
+  SoftmaxLossOptions<M, R> options;
   at::Tensor class_weights;  ///< [C] or undefined
-  at::Tensor scale;          ///< [C] or undefined
-  at::Tensor shift;          ///< [C] or undefined
-  at::Tensor margin;         ///< [C] or undefined
+  at::Tensor scale;          ///< [C], [G, C] or undefined
+  at::Tensor shift;          ///< [C], [G, C] or undefined
+  at::Tensor margin;         ///< [C], [G, C] or undefined
+  at::Tensor group_weights;  ///< [G] or undefined
+  at::Tensor pair_shift;     ///< [C, C] or undefined
+  at::Tensor seesaw_counts;  ///< [C] or undefined; see add_to_seesaw_counts()
 
  private:
+  static std::array<at::Tensor*, 7> fields(SoftmaxTensors& t) {
+    return {&t.class_weights, &t.scale,      &t.shift,        &t.margin,
+            &t.group_weights, &t.pair_shift, &t.seesaw_counts};
+  }
+
+  // The classes that the constants are for; 0 where there are none.
+  std::size_t classes() const {
+    const SoftmaxLoss<M, R>& loss = options.loss();
+    std::size_t result = std::max(loss.class_weights.size(), loss.seesaw.counts.size());
+    const auto count = [&](const LogitTerms& terms) {
+      result = std::max({result, terms.scale.size(), terms.shift.size(), terms.margin.size()});
+    };
+    count(loss.logit_terms);
+    for (const LogitTerms& terms : loss.group_logit_terms) count(terms);
+    const auto pairs = static_cast<double>(loss.pair_shift.values.size());
+    return std::max(result, static_cast<std::size_t>(std::sqrt(pairs) + 0.5));
+  }
+
+  // evaluation() on tensors.
+  static SoftmaxTensors evaluation_tensors(const SoftmaxTensors& training) {
+    SoftmaxTensors result;
+    result.class_weights = training.class_weights;
+    result.group_weights = training.group_weights;
+    if (training.scale.defined()) {
+      result.scale = training.scale.amax(-1, /*keepdim=*/true).expand_as(training.scale);
+    }
+    return result;
+  }
+
   // The loss without the constants, which the buffers hold.
   SoftmaxLoss<M, R> without_constants() const {
+    const SoftmaxLoss<M, R>& given = options.loss();
     SoftmaxLoss<M, R> loss;
-    loss.modulator = loss_.modulator;
-    loss.reduction = loss_.reduction;
-    loss.label_smoothing = loss_.label_smoothing;
-    loss.ignore_index = loss_.ignore_index;
-    loss.semantics = loss_.semantics;
-    loss.empty_batch = loss_.empty_batch;
+    loss.modulator = given.modulator;
+    loss.reduction = given.reduction;
+    loss.label_smoothing = given.label_smoothing;
+    loss.ignore_index = given.ignore_index;
+    loss.semantics = given.semantics;
+    loss.empty_batch = given.empty_batch;
+    loss.seesaw = given.seesaw;
+    loss.seesaw.counts.clear();
     return loss;
   }
 
-  SoftmaxLoss<M, R> from_buffers(const SoftmaxTensors& tensors) const {
+  // The terms of one group, or of all rows.
+  static LogitTerms terms_of(const SoftmaxTensors& tensors, std::int64_t group) {
+    const auto row = [&](const at::Tensor& terms) {
+      return detail::to_vector(terms.defined() && terms.dim() == 2 ? terms.select(0, group)
+                                                                   : terms);
+    };
+    return {row(tensors.scale), row(tensors.shift), row(tensors.margin)};
+  }
+
+  SoftmaxLoss<M, R> from_tensors(const SoftmaxTensors& tensors) const {
     SoftmaxLoss<M, R> loss = without_constants();
     loss.class_weights = detail::to_vector(tensors.class_weights);
-    loss.logit_terms = {detail::to_vector(tensors.scale), detail::to_vector(tensors.shift),
-                        detail::to_vector(tensors.margin)};
+    loss.group_weights = detail::to_vector(tensors.group_weights);
+    loss.pair_shift.values = detail::to_vector(tensors.pair_shift);
+    loss.seesaw.counts = detail::to_vector(tensors.seesaw_counts);
+    const bool grouped = !options.loss().group_logit_terms.empty();
+    if (!grouped) loss.logit_terms = terms_of(tensors, 0);
+    for (std::size_t g = 0; grouped && g < options.loss().group_logit_terms.size(); ++g) {
+      loss.group_logit_terms.push_back(terms_of(tensors, static_cast<std::int64_t>(g)));
+    }
     return loss;
   }
 
-  SoftmaxLoss<M, R> loss_;
+  void warn_of_plain_logits(const at::Tensor& logits) {
+    if (looked_at_logits_ || !margin.defined() || logits.numel() == 0) return;
+    looked_at_logits_ = true;
+    const double largest = logits.detach().abs().max().to(at::kDouble).template item<double>();
+    if (largest <= 1.001) return;
+    TORCH_WARN("SoftmaxLossModule: margins are made for cosine logits, within [-1, 1], and this ",
+               "batch has one of size ", largest,
+               ": use a NormedLinear head, or a loss without margins");
+  }
+
+  bool looked_at_logits_ = false;
 };
 
 /// A module that holds a SoftmaxLoss:

@@ -1,0 +1,300 @@
+// Softmax losses by tensor operations alone: any device, no synchronisation, twice differentiable.
+#ifndef EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_OPERATIONS_H_
+#define EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_OPERATIONS_H_
+
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "equipoise/libtorch/detail/tensors.h"
+#include "equipoise/libtorch/tensor_math.h"
+#include "equipoise/loss/softmax.h"
+
+namespace equipoise::libtorch {
+
+/// The constants of a loss as tensors on the device of the logits, so that a call uploads nothing.
+/// An undefined tensor stands for none.
+struct SoftmaxTensors {
+  at::Tensor class_weights;  ///< [C]
+  at::Tensor scale;          ///< [C], or [G, C] for terms by group
+  at::Tensor shift;          ///< [C] or [G, C]
+  at::Tensor margin;         ///< [C] or [G, C]
+  at::Tensor group_weights;  ///< [G]
+  at::Tensor pair_shift;     ///< [C, C]
+  at::Tensor seesaw_counts;  ///< [C]
+};
+
+/// What a loss call may take besides logits and targets, on the device of the logits and, but for
+/// the sums of a whole step, in the shape of class indices. An undefined tensor stands for none.
+struct SoftmaxArguments {
+  at::Tensor sample_weights{};  ///< finite and >= 0
+  at::Tensor groups{};          ///< of int64, for whatever goes by group
+  at::Tensor mask{};            ///< rows with a 0 are ignored; for targets that are probabilities
+  /// [K] of double: the denominators of everything that the optimiser step sees, summed over
+  /// micro-batches and ranks; undefined: those of this batch.
+  at::Tensor denominators{};
+  /// [K] of double: the shares of the buckets, for group DRO on a device; undefined: those of the
+  /// reduction.
+  at::Tensor shares{};
+  /// [C] of double: the samples seen so far, for Seesaw; undefined: those in the loss.
+  at::Tensor seesaw_counts{};
+  std::int64_t class_dim = -1;  ///< the dimension of the classes: 1 for LibTorch's N x C x ...
+};
+
+namespace detail {
+
+template <class M, class R>
+SoftmaxTensors make_tensors(const SoftmaxLoss<M, R>& loss, const at::TensorOptions& options,
+                            std::int64_t classes) {
+  const std::vector<LogitTerms> terms = equipoise::detail::composed_terms(loss);
+  const auto term_tensor = [&](double identity, const auto& field) {
+    const at::Tensor tensor =
+        constant_tensor(equipoise::detail::terms_of_groups<double>(
+                            terms, static_cast<std::size_t>(classes), identity, field),
+                        options);
+    const bool grouped = tensor.defined() && !loss.group_logit_terms.empty();
+    return grouped ? tensor.view({-1, classes}) : tensor;
+  };
+  SoftmaxTensors result;
+  result.class_weights = constant_tensor(loss.class_weights, options);
+  result.scale = term_tensor(
+      1.0, [](const LogitTerms& t) -> auto& { return t.scale; });
+  result.shift = term_tensor(
+      0.0, [](const LogitTerms& t) -> auto& { return t.shift; });
+  result.margin = term_tensor(
+      0.0, [](const LogitTerms& t) -> auto& { return t.margin; });
+  result.group_weights = constant_tensor(loss.group_weights, options);
+  result.pair_shift = constant_tensor(loss.pair_shift.values, options);
+  if (result.pair_shift.defined()) result.pair_shift = result.pair_shift.view({classes, classes});
+  result.seesaw_counts = constant_tensor(loss.seesaw.counts, options);
+  return result;
+}
+
+// Everything about the targets that tensor operations need, on the device.
+struct TargetTensors {
+  at::Tensor ignored;   // [N] bool
+  at::Tensor valid;     // [N] bool: not ignored
+  at::Tensor broken;    // [N] bool: not ignored and not a target
+  at::Tensor index;     // [N] int64, always a class
+  at::Tensor group;     // [N] int64, always a group; undefined where the loss has none
+  at::Tensor outer;     // [N]: sample weight times group weight, 0 where ignored
+  at::Tensor weight;    // [N]: the weight that the reduction sees, 0 where ignored
+  at::Tensor by_class;  // [N, C]: class weight times probability; undefined for indices
+};
+
+// How many groups the tensors tell apart; 0: none of them goes by group.
+inline std::int64_t groups_of(const SoftmaxTensors& tensors) {
+  if (tensors.group_weights.defined()) return tensors.group_weights.size(0);
+  for (const at::Tensor* terms : {&tensors.scale, &tensors.shift, &tensors.margin}) {
+    if (terms->defined() && terms->dim() == 2) return terms->size(0);
+  }
+  return 0;
+}
+
+template <class M, class R>
+TargetTensors make_targets(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors& tensors,
+                           const at::Tensor& targets, const SoftmaxArguments& arguments,
+                           std::int64_t classes, at::ScalarType type) {
+  TargetTensors result;
+  const bool by_index = targets.dim() == 1;
+  if (by_index) {
+    const at::Tensor labels = targets.to(at::kLong);
+    result.ignored = labels.eq(loss.ignore_index);
+    result.broken = labels.lt(0).bitwise_or(labels.ge(classes));
+    result.index = labels.clamp(0, std::max<std::int64_t>(classes - 1, 0));
+  } else {
+    const at::Tensor t = targets.to(type);
+    result.ignored =
+        arguments.mask.defined() ? arguments.mask.eq(0) : at::zeros_like(t.select(1, 0), at::kBool);
+    result.broken = t.ge(0).bitwise_and(t.lt(equipoise::detail::infinity())).all(1).bitwise_not();
+    result.index = t.argmax(1);
+    result.by_class = tensors.class_weights.defined() ? t * tensors.class_weights : t;
+  }
+  result.valid = result.ignored.bitwise_not();
+  result.outer = result.valid.to(type);
+  if (arguments.sample_weights.defined()) {
+    result.outer = result.outer * arguments.sample_weights.to(type);
+  }
+  if (const std::int64_t groups = groups_of(tensors); groups > 0) {
+    result.group = arguments.groups.to(at::kLong).clamp(0, groups - 1);
+    result.broken = result.broken.bitwise_or(arguments.groups.ne(result.group));
+    if (tensors.group_weights.defined()) {
+      result.outer = result.outer * tensors.group_weights.gather(0, result.group);
+    }
+  }
+  result.broken = result.broken.bitwise_and(result.valid);
+  result.weight = result.outer;
+  if (by_index && tensors.class_weights.defined()) {
+    result.weight = result.weight * tensors.class_weights.gather(0, result.index);
+  } else if (!by_index && loss.semantics == Semantics::kConsistent) {
+    result.weight = result.weight * result.by_class.sum(1);
+  }
+  return result;
+}
+
+inline BucketTensors make_buckets(const auto& reduction, const TargetTensors& targets,
+                                  const at::Tensor& groups) {
+  return make_buckets(reduction,
+                      ReductionRow<at::Tensor, at::Tensor>{
+                          targets.index, targets.weight,
+                          groups.defined() ? groups.to(at::kLong) : at::zeros_like(targets.index),
+                          at::ones_like(targets.weight)},
+                      targets.valid);
+}
+
+// Rows of a table [K, C], one for each index. (LibTorch 1.13 has no index_select on meta tensors.)
+inline at::Tensor table_rows(const at::Tensor& table, const at::Tensor& index) {
+  return table.gather(0, index.unsqueeze(1).expand({index.size(0), table.size(1)}));
+}
+
+// The terms of each row's group, [N, C], or of all rows, [C].
+inline at::Tensor rows_of_terms(const at::Tensor& terms, const at::Tensor& group) {
+  return terms.dim() == 2 ? table_rows(terms, group) : terms;
+}
+
+// log(M_yc K_yc), a constant of the gradient; see equipoise::Seesaw.
+inline at::Tensor seesaw_shift(const Seesaw& seesaw, const at::Tensor& counts, const at::Tensor& a,
+                               const at::Tensor& column) {
+  const at::Tensor log_counts = counts.clamp_min(1.0).log();
+  const at::Tensor rarer =
+      log_counts.unsqueeze(0) - log_counts.gather(0, column.squeeze(1)).unsqueeze(1);
+  const at::Tensor log_p = at::log_softmax(a.detach(), 1);
+  const at::Tensor surer =
+      log_p - log_p.gather(1, column).clamp_min(std::log(seesaw.least_probability));
+  return (rarer.clamp_max(0.0) * seesaw.mitigation + surer.clamp_min(0.0) * seesaw.compensation)
+      .scatter(1, column, 0.0);
+}
+
+// What the softmax is taken of.
+inline at::Tensor apply_terms(const Seesaw& seesaw, const SoftmaxTensors& tensors,
+                              const TargetTensors& target, const at::Tensor& z) {
+  const at::Tensor column = target.index.unsqueeze(1);
+  at::Tensor a = z;
+  if (tensors.scale.defined()) a = a * rows_of_terms(tensors.scale, target.group);
+  if (tensors.shift.defined()) a = a + rows_of_terms(tensors.shift, target.group);
+  if (tensors.margin.defined()) {
+    const at::Tensor margin = tensors.margin.dim() == 2
+                                  ? rows_of_terms(tensors.margin, target.group).gather(1, column)
+                                  : tensors.margin.gather(0, target.index).unsqueeze(1);
+    a = a.scatter_add(1, column, margin.neg());
+  }
+  if (tensors.pair_shift.defined()) a = a + table_rows(tensors.pair_shift, target.index);
+  if (tensors.seesaw_counts.defined()) {
+    a = a + seesaw_shift(seesaw, tensors.seesaw_counts, a, column);
+  }
+  return a;
+}
+
+struct LossAndGradient {
+  at::Tensor loss;      // [] or, by row, [N]
+  at::Tensor gradient;  // as the logits; undefined if not wanted
+};
+
+// The losses of rows [N] and, if wanted, their derivatives with respect to each log p_c, [N, C].
+struct RowsAndSlopes {
+  at::Tensor losses;
+  at::Tensor slopes;
+};
+
+// Indices without smoothing look at the target's probability alone.
+template <class M, class R>
+RowsAndSlopes rows_of_indices(const SoftmaxLoss<M, R>& loss, const TargetTensors& target,
+                              const at::Tensor& log_p, bool wants_slopes) {
+  const at::Tensor column = target.index.unsqueeze(1);
+  const at::Tensor own = log_p.gather(1, column).squeeze(1);
+  const ValueAndSlope<at::Tensor> result =
+      loss.modulator(TargetProbability<at::Tensor>{own, own.exp(), own.expm1().neg()});
+  RowsAndSlopes rows{target.weight * result.value, {}};
+  if (wants_slopes) {
+    rows.slopes =
+        at::zeros_like(log_p).scatter_add(1, column, (target.weight * result.slope).unsqueeze(1));
+  }
+  return rows;
+}
+
+// Any targets: each class through the modulator, with its weight in the target.
+template <class M, class R>
+RowsAndSlopes rows_of_distributions(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors& tensors,
+                                    const TargetTensors& target, const at::Tensor& log_p,
+                                    bool wants_slopes) {
+  const double hard = 1.0 - loss.label_smoothing;
+  const at::Tensor column = target.index.unsqueeze(1);
+  at::Tensor weights =
+      target.by_class.defined()
+          ? target.by_class * (target.outer * hard).unsqueeze(1)
+          : at::zeros_like(log_p).scatter_add(1, column, (target.weight * hard).unsqueeze(1));
+  if (loss.label_smoothing > 0) {
+    const bool as_torch = loss.semantics == Semantics::kTorch;
+    at::Tensor soft = (as_torch ? target.outer : target.weight)
+                          .mul(loss.label_smoothing / static_cast<double>(log_p.size(1)))
+                          .unsqueeze(1);
+    if (as_torch && tensors.class_weights.defined()) soft = soft * tensors.class_weights;
+    weights = weights + soft;
+  }
+  const ValueAndSlope<at::Tensor> result =
+      loss.modulator(TargetProbability<at::Tensor>{log_p, log_p.exp(), log_p.expm1().neg()});
+  // A class of weight zero adds nothing, whatever its (perhaps infinite) value.
+  const at::Tensor none = weights.eq(0);
+  RowsAndSlopes rows{(weights * result.value).masked_fill(none, 0.0).sum(1), {}};
+  if (wants_slopes) rows.slopes = (weights * result.slope).masked_fill(none, 0.0);
+  return rows;
+}
+
+// The loss by tensor operations: differentiable with respect to the logits in the value and,
+// because slopes are written in the same operations, in the gradient as well. Logits are [..., C],
+// targets [N] or [..., C], arguments [N].
+template <class M, class R>
+LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors& tensors,
+                                      const at::Tensor& logits, const at::Tensor& targets,
+                                      const SoftmaxArguments& arguments, bool by_row,
+                                      bool wants_gradient) {
+  const std::int64_t classes = logits.size(-1);
+  const at::ScalarType type = compute_type(logits);
+  const at::Tensor z = logits.to(type).reshape({-1, classes});
+  const at::Tensor rows_of_targets = targets.dim() == 1 ? targets : targets.reshape({-1, classes});
+  const TargetTensors target =
+      make_targets(loss, tensors, rows_of_targets, arguments, classes, type);
+
+  const at::Tensor a = apply_terms(loss.seesaw, tensors, target, z);
+  const at::Tensor log_p = at::log_softmax(a, 1);
+  const bool single = !target.by_class.defined() && loss.label_smoothing == 0;
+  const RowsAndSlopes rows =
+      single ? rows_of_indices(loss, target, log_p, wants_gradient)
+             : rows_of_distributions(loss, tensors, target, log_p, wants_gradient);
+  const at::Tensor row_losses = rows.losses.masked_fill(target.ignored, 0.0)
+                                    .masked_fill(target.broken, equipoise::detail::quiet_nan());
+
+  at::Tensor row_coefficients;
+  at::Tensor value = row_losses;
+  if (!by_row) {
+    BucketTensors buckets = make_buckets(loss.reduction, target, arguments.groups);
+    if (arguments.denominators.defined()) buckets.denominators = arguments.denominators;
+    const at::Tensor scales =
+        coefficient_tensor(loss.reduction, buckets.denominators, arguments.shares);
+    row_coefficients = buckets.bucket.defined() ? scales.gather(0, buckets.bucket) : scales;
+    value = (row_coefficients * row_losses.to(at::kDouble)).sum().to(type);
+    if (loss.empty_batch == EmptyBatch::kNaN && !equipoise::detail::kIsSum<R>) {
+      value = value.masked_fill(buckets.denominators.sum().le(0), equipoise::detail::quiet_nan());
+    }
+  }
+  if (!wants_gradient) return {value, {}};
+  at::Tensor gradient = rows.slopes - log_p.exp() * rows.slopes.sum(1, /*keepdim=*/true);
+  if (!by_row) gradient = gradient * row_coefficients.to(type).unsqueeze(1);
+  if (tensors.scale.defined()) gradient = gradient * rows_of_terms(tensors.scale, target.group);
+  gradient = gradient.masked_fill(target.ignored.unsqueeze(1), 0.0);
+  return {value, gradient.to(logits.scalar_type()).view(logits.sizes())};
+}
+
+}  // namespace detail
+
+}  // namespace equipoise::libtorch
+
+#endif  // EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_OPERATIONS_H_
