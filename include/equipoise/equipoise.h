@@ -3,9 +3,11 @@
 #define EQUIPOISE_EQUIPOISE_H_
 
 // IWYU pragma: begin_exports
+#include "equipoise/accumulation.h"
 #include "equipoise/calibrate.h"
 #include "equipoise/config.h"
 #include "equipoise/counts.h"
+#include "equipoise/group_dro.h"
 #include "equipoise/logit_terms.h"
 #include "equipoise/loss/modulator.h"
 #include "equipoise/loss/softmax.h"

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -54,6 +56,28 @@ TYPED_TEST(EigenLoss, EqualsTheViewInEveryOrder) {
       EXPECT_EQ(result.gradient(i, c), gradient[static_cast<std::size_t>(i * 5 + c)]);
     }
   }
+}
+
+TYPED_TEST(EigenLoss, TakesProbabilities) {
+  using Scalar = typename TypeParam::Scalar;
+  std::mt19937_64 random(2);
+  const Batch batch = make_batch(40, 5, random);
+  const SoftmaxLoss<Focal, MeanByWeight> loss;
+  Batch of_probabilities = batch;
+  of_probabilities.logits = batch.probabilities;
+  const auto probabilities = to_matrix<TypeParam>(of_probabilities);
+  const auto logits = to_matrix<TypeParam>(batch);
+  const auto result = value_and_gradient(
+      loss, logits, probability_targets(probabilities, batch.mask), batch.attributes());
+  EXPECT_NEAR(
+      result.value,
+      testing::reference_loss(loss, batch, batch.logits, testing::TargetKind::kProbabilities),
+      100 * static_cast<double>(std::numeric_limits<Scalar>::epsilon()));
+  EXPECT_EQ(value(loss, logits, probability_targets(probabilities, batch.mask), batch.attributes()),
+            result.value);
+  // A softmax does not notice what is added to all logits.
+  EXPECT_LE(std::fabs(static_cast<double>(result.gradient.row(3).sum())),
+            10 * static_cast<double>(std::numeric_limits<Scalar>::epsilon()));
 }
 
 TEST(EigenView, PointsIntoBlocksAndMaps) {

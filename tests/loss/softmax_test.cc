@@ -278,56 +278,6 @@ TEST(Evaluation, DropsWhatBendsTraining) {
   EXPECT_EQ(evaluated.group_weights, loss.group_weights);
 }
 
-TEST(SoftmaxLoss, PartsAddUpToTheWhole) {
-  std::mt19937_64 random(4);
-  for (int repeat = 0; repeat < 500; ++repeat) {
-    const std::size_t classes = 1 + random() % 40;
-    const Batch batch = make_batch(1 + random() % 60, classes, random);
-    for_all_losses(classes, [&](auto modulator, auto reduction) {
-      const auto loss = make_loss(static_cast<unsigned>(random() % kVariants), classes, random,
-                                  modulator, reduction);
-      const Result<double> whole = run<double>(loss, batch, detail::cpu());
-      // Micro-batches of random sizes: denominators first, merged; then each with the same scales.
-      std::vector<std::size_t> cuts = {0, batch.rows};
-      for (int k = 0; k < 3; ++k) cuts.push_back(random() % (batch.rows + 1));
-      std::sort(cuts.begin(), cuts.end());
-      const auto part = [&](std::size_t k, const auto& f) {
-        const std::size_t begin = cuts[k];
-        const std::size_t count = cuts[k + 1] - begin;
-        f(begin, std::span(batch.targets).subspan(begin, count),
-          RowAttributes{std::span(batch.sample_weights).subspan(begin, count),
-                        std::span(batch.groups).subspan(begin, count)});
-      };
-      Partial masses;
-      for (std::size_t k = 0; k + 1 < cuts.size(); ++k) {
-        part(k, [&](std::size_t, auto targets, const RowAttributes& rows) {
-          masses += denominators(loss, targets, classes, rows);
-        });
-      }
-      const std::vector<double> scales = coefficients(loss.reduction, masses);
-      Partial total;
-      std::vector<double> gradient(batch.logits.size());
-      for (std::size_t k = 0; k + 1 < cuts.size(); ++k) {
-        part(k, [&](std::size_t begin, auto targets, const RowAttributes& rows) {
-          total += evaluate(
-              loss,
-              MatrixView<const double>(batch.logits.data() + begin * classes, targets.size(),
-                                       classes),
-              targets, std::span<const double>(scales),
-              LossOutputs<double>{{gradient.data() + begin * classes, targets.size(), classes}, {}},
-              rows);
-        });
-      }
-      EXPECT_NEAR(finish(loss, total, scales), whole.value, 1e-13 * (1 + std::fabs(whole.value)));
-      for (std::size_t i = 0; i < gradient.size(); ++i) {
-        // A row's path through the kernel does not depend on its neighbours; only the denominators
-        // are summed in another order.
-        ASSERT_NEAR(gradient[i], whole.gradient[i], 1e-13 * (1e-3 + std::fabs(whole.gradient[i])));
-      }
-    });
-  }
-}
-
 // What the usual mean of the micro-batches' means does instead.
 TEST(SoftmaxLoss, MeanOfMeansIsFarFromTheWhole) {
   std::mt19937_64 random(5);

@@ -5,6 +5,8 @@
 #include <Eigen/Core>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 
 #include "equipoise/config.h"
 #include "equipoise/loss/softmax.h"
@@ -46,6 +48,14 @@ MatrixView<typename D::Scalar> mutable_view(D& matrix) {
   return detail::strided_view<MatrixView<typename D::Scalar>>(matrix);
 }
 
+/// The elements of a matrix of probabilities as targets of a softmax loss, in the logits' type;
+/// rows whose mask is 0 are ignored. No copy.
+template <detail::DirectlyAccessible D>
+ProbabilityTargets<typename D::Scalar> probability_targets(
+    const D& probabilities, std::span<const std::uint8_t> mask = {}) {
+  return {view(probabilities), mask};
+}
+
 /// The value of a loss and its gradient with respect to the logits, in the logits' own type and
 /// order.
 template <class Matrix>
@@ -55,9 +65,9 @@ struct ValueAndGradient {
 };
 
 /// The loss of a batch; see equipoise::softmax_loss(). logits is N x C, row- or column-major, of
-/// float or double; targets has N elements.
+/// float or double; targets has N class indices, or is probability_targets() of a matrix.
 /// @throws std::invalid_argument as equipoise::evaluate().
-template <Modulator M, Reduction R, detail::DirectlyAccessible D, LabelRange Targets>
+template <Modulator M, Reduction R, detail::DirectlyAccessible D, SoftmaxTargets Targets>
 EQUIPOISE_INLINE double value(const SoftmaxLoss<M, R>& loss, const D& logits,
                               const Targets& targets, const RowAttributes& rows = {}) {
   return equipoise::softmax_loss(loss, view(logits), targets, {}, rows);
@@ -65,7 +75,7 @@ EQUIPOISE_INLINE double value(const SoftmaxLoss<M, R>& loss, const D& logits,
 
 /// The loss of a batch and its gradient. Allocates the gradient and nothing else of its size.
 /// @throws std::invalid_argument as equipoise::evaluate().
-template <Modulator M, Reduction R, detail::DirectlyAccessible D, LabelRange Targets>
+template <Modulator M, Reduction R, detail::DirectlyAccessible D, SoftmaxTargets Targets>
 EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
     const SoftmaxLoss<M, R>& loss, const D& logits, const Targets& targets,
     const RowAttributes& rows = {}) {
