@@ -104,6 +104,52 @@ Work cross_entropy(std::int64_t rows, std::int64_t classes, double smoothing, do
           }};
 }
 
+// A modulator that the library does not have: (1 - p^s) / s.
+struct Tsallis {
+  double s = 0.7;
+  template <class T>
+  EQUIPOISE_INLINE ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
+    const T power = math::pow(t.p, s);
+    return {(1.0 - power) * (1.0 / s), -power};
+  }
+};
+
+// A modulator, forward and backward, against the same formula in LibTorch's operations; theirs maps
+// log p of the targets to the losses of rows.
+template <class M, class Theirs>
+Work modulated(const std::string& name, std::int64_t rows, std::int64_t classes, double bar,
+               const M& modulator, const Theirs& theirs) {
+  const std::string shape = std::to_string(rows) + "x" + std::to_string(classes);
+  return {name + " " + shape, "tensor operations", bar, [=] {
+            at::manual_seed(3);
+            const at::Tensor logits = (at::randn({rows, classes}) * 3).set_requires_grad(true);
+            const at::Tensor targets = at::randint(0, classes, {rows}, at::kLong);
+            SoftmaxLoss<M> loss;
+            loss.modulator = modulator;
+            return Work::Sides{
+                [=] {
+                  const at::Tensor log_p = at::log_softmax(logits, 1);
+                  const at::Tensor value =
+                      theirs(log_p.gather(1, targets.unsqueeze(1)).squeeze(1)).mean();
+                  keep(torch::autograd::grad({value}, {logits}));
+                },
+                [=] {
+                  const at::Tensor value = equipoise::libtorch::softmax_loss(logits, targets, loss);
+                  keep(torch::autograd::grad({value}, {logits}));
+                }};
+          }};
+}
+
+Work softmax_focal(std::int64_t rows, std::int64_t classes) {
+  return modulated("softmax focal", rows, classes, 3, Focal{2.0},
+                   [](const at::Tensor& log_p) { return -(1 - log_p.exp()).pow(2.0) * log_p; });
+}
+
+Work users_modulator(std::int64_t rows, std::int64_t classes) {
+  return modulated("a user's modulator", rows, classes, 2, Tsallis{0.7},
+                   [](const at::Tensor& log_p) { return (1 - log_p.exp().pow(0.7)) / 0.7; });
+}
+
 }  // namespace
 
 std::vector<Work> all_works() {
@@ -123,7 +169,11 @@ std::vector<Work> all_works() {
           cross_entropy(8192, 1000, 0, 2.2),
           cross_entropy(512, 32000, 0, 2.8),
           cross_entropy(4096, 32, 0.1, 3),
-          cross_entropy(8192, 1000, 0.1, 3)};
+          cross_entropy(8192, 1000, 0.1, 3),
+          softmax_focal(1024, 5),
+          softmax_focal(4096, 32),
+          softmax_focal(8192, 1000),
+          users_modulator(4096, 32)};
 }
 
 }  // namespace equipoise::benchmarks

@@ -172,6 +172,28 @@ TEST(SoftmaxLoss, EqualsLibTorchsRows) {
                torch::autograd::grad({theirs}, {logits}, {upstream})[0], 1e-14);
 }
 
+// A user's modulator, (1 - p^s) / s, and a user's reduction: the mean of even classes and that
+// of odd ones count the same.
+struct Tsallis {
+  double s = 0.7;
+  template <class T>
+  ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
+    const T power = math::pow(t.p, s);
+    return {(1.0 - power) * (1.0 / s), -power};
+  }
+};
+struct EvenAndOdd {
+  std::size_t buckets() const { return 2; }
+  template <class Row>
+  auto bucket(const Row& row) const {
+    return row.target % 2;
+  }
+  template <class Row>
+  auto mass(const Row& row) const {
+    return row.weight;
+  }
+};
+
 template <class F>
 void for_all_losses(std::size_t classes, const F& f) {
   const auto with_modulator = [&](auto modulator) {
@@ -180,10 +202,12 @@ void for_all_losses(std::size_t classes, const F& f) {
     f(modulator, Sum{});
     f(modulator, MeanPerClass{classes});
     f(modulator, MeanPerGroup{testing::kGroups});
+    f(modulator, EvenAndOdd{});
   };
   with_modulator(CrossEntropy{});
   with_modulator(Focal{2.0});
   with_modulator(poly1(Focal{1.0}, 0.5));
+  with_modulator(Tsallis{});
 }
 
 // The kernel, tensor operations, and autograd of the operations' value: three ways to one gradient,

@@ -79,64 +79,17 @@ struct RowState {
   alignas(64) T direct[kRows];  // what the gradient at the target gains besides
 };
 
-// Where the terms of a row's group begin.
+// a_c = scale_c z_c + shift_c - margin_c [c = y], written to `out`.
 template <class T>
-EQUIPOISE_INLINE std::size_t first_term(const SoftmaxRows<T>& in, std::size_t row) {
-  return in.group == nullptr ? 0 : in.group[row] * in.classes;
-}
-
-// log sum_c e^(a_c).
-template <class P, class T>
-EQUIPOISE_INLINE T log_sum_exp(const T* a, std::size_t classes) {
-  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
-  T maximum = a[0];
-  for (std::size_t c = 1; c < classes; ++c) maximum = a[c] > maximum ? a[c] : maximum;
-  P sums{T(0)};
-  for (std::size_t c = 0; c < classes; c += kLanes) {
-    alignas(64) T chunk[kLanes];
-    const std::size_t lanes = std::min(kLanes, classes - c);
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      chunk[i] = i < lanes ? a[c + i] - maximum : T(FloatFormat<T>::kLeastExp - 1);
-    }
-    sums += exp_nonpositive(P::load(chunk));
-  }
-  return maximum + log(P(sum(sums))).v[0];
-}
-
-// Adds log(M_yc K_yc) to every class but the target y; see equipoise::Seesaw.
-template <class P, class T>
-EQUIPOISE_INLINE void apply_seesaw(const SoftmaxRows<T>& in, std::size_t target, T* a) {
-  const T total = log_sum_exp<P>(a, in.classes);
-  const T log_p = a[target] - total > in.seesaw_log_least ? a[target] - total : in.seesaw_log_least;
-  const T own = a[target];
-  const T own_log_count = in.seesaw_log_counts[target];
-  for (std::size_t c = 0; c < in.classes; ++c) {
-    const T rarer = in.seesaw_log_counts[c] - own_log_count;
-    const T surer = a[c] - total - log_p;
-    a[c] += in.seesaw_mitigation * (rarer < 0 ? rarer : T(0)) +
-            in.seesaw_compensation * (surer > 0 ? surer : T(0));
-  }
-  a[target] = own;
-}
-
-// What the softmax is taken of, written to `out`.
-template <class P, class T>
-EQUIPOISE_INLINE void apply_terms(const SoftmaxRows<T>& in, std::size_t row, T* out) {
-  const T* const logits = in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
-  const std::size_t first = first_term(in, row);
-  const auto target = static_cast<std::size_t>(in.targets[row]);
+EQUIPOISE_INLINE void apply_terms(const SoftmaxRows<T>& in, const T* logits, std::int64_t target,
+                                  T* out, std::size_t first = 0) {
   for (std::size_t c = 0; c < in.classes; ++c) {
     T a = logits[c];
     if (in.scale != nullptr) a *= in.scale[first + c];
     if (in.shift != nullptr) a += in.shift[first + c];
     out[c] = a;
   }
-  if (in.margin != nullptr) out[target] -= in.margin[first + target];
-  if (in.pair_shift != nullptr) {
-    const T* const shift = in.pair_shift + target * in.classes;
-    for (std::size_t c = 0; c < in.classes; ++c) out[c] += shift[c];
-  }
-  if (in.seesaw_log_counts != nullptr) apply_seesaw<P>(in, target, out);
+  if (in.margin != nullptr) out[target] -= in.margin[first + static_cast<std::size_t>(target)];
 }
 
 template <class P, class T>
@@ -222,15 +175,9 @@ EQUIPOISE_INLINE TargetProbability<P> target_probability(const P& logit, const P
   return {logit - (log_sum + correction), exp_logit / sum, rest / sum};
 }
 
-// Whether there are terms that differ from row to row, beyond the margin.
-template <class T>
-EQUIPOISE_INLINE bool has_terms_of_row(const SoftmaxRows<T>& in) {
-  return in.group != nullptr || in.pair_shift != nullptr || in.seesaw_log_counts != nullptr;
-}
-
 template <class T>
 EQUIPOISE_INLINE bool has_terms(const SoftmaxRows<T>& in) {
-  return in.scale != nullptr || in.shift != nullptr || in.margin != nullptr || has_terms_of_row(in);
+  return in.scale != nullptr || in.shift != nullptr || in.margin != nullptr;
 }
 
 // Where the logits of a row are once the terms are applied.
@@ -245,7 +192,8 @@ template <class P, class T>
 EQUIPOISE_INLINE void find_maximum(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
                                    RowState<T>& state) {
   if (has_terms(in)) {
-    apply_terms<P>(in, row, in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride);
+    apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride, in.targets[row],
+                in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride);
   }
   state.maximum[slot] = row_maximum<P>(row_logits(in, row), in.classes);
 }
@@ -323,8 +271,7 @@ EQUIPOISE_INLINE void finish_row(const SoftmaxRows<T>& in, std::size_t row, std:
   if (whole < classes) tail.store(g + classes - kLanes);
   g[in.targets[row]] += state.direct[slot];
   if (in.scale != nullptr) {
-    const T* const scale = in.scale + first_term(in, row);
-    for (std::size_t c = 0; c < classes; ++c) g[c] *= scale[c];
+    for (std::size_t c = 0; c < classes; ++c) g[c] *= in.scale[c];
   }
 }
 
@@ -374,7 +321,6 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t classes = in.classes;
   const P zero{T(0)};
-  const bool by_row = has_terms_of_row(in);
   alignas(64) T a[kNarrowClasses][kLanes] = {};
   for (std::size_t begin = 0; begin < in.rows; begin += kLanes) {
     const std::size_t lanes = std::min(kLanes, in.rows - begin);
@@ -382,12 +328,7 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
     for (std::size_t i = 0; i < lanes; ++i) {
       const std::size_t row = begin + i;
       targets[i] = static_cast<T>(in.targets[row]);
-      const T* logits = in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
-      T changed[kNarrowClasses];
-      if (by_row && in.targets[row] >= 0) {
-        apply_terms<P>(in, row, changed);
-        logits = changed;
-      }
+      const T* const logits = in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
       for (std::size_t c = 0; c < classes; ++c) a[c][i] = logits[c];
     }
     for (std::size_t i = lanes; i < kLanes; ++i) targets[i] = -1;
@@ -395,11 +336,9 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
     P top = zero;
     for (std::size_t c = 0; c < classes; ++c) {
       P x = P::load(a[c]);
-      if (!by_row) {
-        if (in.scale != nullptr) x = x * P(in.scale[c]);
-        if (in.shift != nullptr) x = x + P(in.shift[c]);
-        if (in.margin != nullptr) x = x - where_equal(y, P(T(c)), P(in.margin[c]), zero);
-      }
+      if (in.scale != nullptr) x = x * P(in.scale[c]);
+      if (in.shift != nullptr) x = x + P(in.shift[c]);
+      if (in.margin != nullptr) x = x - where_equal(y, P(T(c)), P(in.margin[c]), zero);
       top = c == 0 ? x : larger(top, x);
       x.store(a[c]);
     }
@@ -441,16 +380,13 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
     for (std::size_t c = 0; c < classes; ++c) {
       P g = P::load(a[c]) * common + where_equal(y, P(T(c)), direct, zero);
       if (in.soft != nullptr) g = g - b * scaled * P(in.soft_weights[c]);
-      if (in.scale != nullptr && !by_row) g = g * P(in.scale[c]);
+      if (in.scale != nullptr) g = g * P(in.scale[c]);
       g.store(a[c]);
     }
     for (std::size_t i = 0; i < lanes; ++i) {
       T* const g = in.gradient + static_cast<std::ptrdiff_t>(begin + i) * in.gradient_stride;
       const bool ignored = in.targets[begin + i] < 0;
       for (std::size_t c = 0; c < classes; ++c) g[c] = ignored ? T(0) : a[c][i];
-      if (in.scale == nullptr || !by_row) continue;
-      const T* const scale = in.scale + first_term(in, begin + i);
-      for (std::size_t c = 0; c < classes; ++c) g[c] *= scale[c];
     }
   }
 }
@@ -483,7 +419,8 @@ EQUIPOISE_INLINE void softmax_dense(const SoftmaxRows<T>& in, const M& modulator
       if (in.wants_gradient) clear_row(in, row);
       continue;
     }
-    apply_terms<P>(in, row, e);
+    apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride, in.targets[row],
+                e);
     std::size_t top = 0;
     for (std::size_t c = 1; c < classes; ++c) top = e[c] > e[top] ? c : top;
     const T maximum = e[top];
@@ -536,13 +473,84 @@ EQUIPOISE_INLINE void softmax_dense(const SoftmaxRows<T>& in, const M& modulator
             }
           } else {
             const T own = weight[i] != 0 ? slope[i] : T(0);
-            const T scale = in.scale != nullptr ? in.scale[first_term(in, row) + c + i] : T(1);
+            const T scale = in.scale != nullptr ? in.scale[c + i] : T(1);
             e[c + i] = in.coefficient[row] * (own - p[i] * slopes) * scale;
           }
         }
       }
     }
     in.losses[row] = loss;
+  }
+}
+
+// log sum_c e^(a_c).
+template <class P, class T>
+EQUIPOISE_INLINE T log_sum_exp(const T* a, std::size_t classes) {
+  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  T maximum = a[0];
+  for (std::size_t c = 1; c < classes; ++c) maximum = a[c] > maximum ? a[c] : maximum;
+  P sums{T(0)};
+  for (std::size_t c = 0; c < classes; c += kLanes) {
+    alignas(64) T chunk[kLanes];
+    const std::size_t lanes = std::min(kLanes, classes - c);
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      chunk[i] = i < lanes ? a[c + i] - maximum : T(FloatFormat<T>::kLeastExp - 1);
+    }
+    sums += exp_nonpositive(P::load(chunk));
+  }
+  return maximum + log(P(sum(sums))).v[0];
+}
+
+// Adds log(M_yc K_yc) to every class but the target y; see equipoise::Seesaw.
+template <class P, class T>
+EQUIPOISE_INLINE void apply_seesaw(const SoftmaxRows<T>& in, std::size_t target, T* a) {
+  const T total = log_sum_exp<P>(a, in.classes);
+  const T own = a[target];
+  const T log_p = own - total > in.seesaw_log_least ? own - total : in.seesaw_log_least;
+  const T own_log_count = in.seesaw_log_counts[target];
+  for (std::size_t c = 0; c < in.classes; ++c) {
+    const T rarer = in.seesaw_log_counts[c] - own_log_count;
+    const T surer = a[c] - total - log_p;
+    a[c] += in.seesaw_mitigation * (rarer < 0 ? rarer : T(0)) +
+            in.seesaw_compensation * (surer > 0 ? surer : T(0));
+  }
+  a[target] = own;
+}
+
+// Where the terms of a row's group begin.
+template <class T>
+EQUIPOISE_INLINE std::size_t first_term(const SoftmaxRows<T>& in, std::size_t row) {
+  return in.group == nullptr ? 0 : in.group[row] * in.classes;
+}
+
+// Terms that differ from row to row: puts the logits after them where the gradient will be.
+template <std::size_t kBytes, class T>
+EQUIPOISE_INLINE void apply_terms_of_rows(const SoftmaxRows<T>& in) {
+  using P = Pack<T, kBytes / sizeof(T)>;
+  for (std::size_t row = 0; row < in.rows; ++row) {
+    if (in.targets[row] < 0) {
+      clear_row(in, row);
+      continue;
+    }
+    const auto target = static_cast<std::size_t>(in.targets[row]);
+    T* const a = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
+    apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride, in.targets[row],
+                a, first_term(in, row));
+    for (std::size_t c = 0; in.pair_shift != nullptr && c < in.classes; ++c) {
+      a[c] += in.pair_shift[target * in.classes + c];
+    }
+    if (in.seesaw_log_counts != nullptr) apply_seesaw<P>(in, target, a);
+  }
+}
+
+// What the chain rule asks of the scales that apply_terms_of_rows() applied.
+template <class T>
+EQUIPOISE_INLINE void scale_gradient_of_rows(const SoftmaxRows<T>& in) {
+  if (in.scale == nullptr || !in.wants_gradient) return;
+  for (std::size_t row = 0; row < in.rows; ++row) {
+    T* const g = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
+    const T* const scale = in.scale + first_term(in, row);
+    for (std::size_t c = 0; c < in.classes; ++c) g[c] *= scale[c];
   }
 }
 
@@ -573,11 +581,24 @@ EQUIPOISE_TARGET_AVX512 void softmax_avx512(const SoftmaxRows<T>& in, const M& m
   softmax_any<64>(in, modulator);
 }
 
+template <class T>
+void terms_of_rows_baseline(const SoftmaxRows<T>& in) {
+  apply_terms_of_rows<16>(in);
+}
+template <class T>
+EQUIPOISE_TARGET_AVX2 void terms_of_rows_avx2(const SoftmaxRows<T>& in) {
+  apply_terms_of_rows<32>(in);
+}
+template <class T>
+EQUIPOISE_TARGET_AVX512 void terms_of_rows_avx512(const SoftmaxRows<T>& in) {
+  apply_terms_of_rows<64>(in);
+}
+
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 
 template <class M, class T>
-EQUIPOISE_INLINE void softmax_kernel(const SoftmaxRows<T>& in, const M& modulator,
-                                     Cpu instructions) {
+EQUIPOISE_INLINE void softmax_shared_terms(const SoftmaxRows<T>& in, const M& modulator,
+                                           Cpu instructions) {
   switch (instructions) {
     case Cpu::kAvx512:
       return softmax_avx512(in, modulator);
@@ -586,6 +607,33 @@ EQUIPOISE_INLINE void softmax_kernel(const SoftmaxRows<T>& in, const M& modulato
     default:
       return softmax_baseline(in, modulator);
   }
+}
+
+template <class T>
+EQUIPOISE_INLINE void terms_of_rows(const SoftmaxRows<T>& in, Cpu instructions) {
+  switch (instructions) {
+    case Cpu::kAvx512:
+      return terms_of_rows_avx512(in);
+    case Cpu::kAvx2:
+      return terms_of_rows_avx2(in);
+    default:
+      return terms_of_rows_baseline(in);
+  }
+}
+
+template <class M, class T>
+EQUIPOISE_INLINE void softmax_kernel(SoftmaxRows<T> in, const M& modulator, Cpu instructions) {
+  const bool by_row =
+      in.group != nullptr || in.pair_shift != nullptr || in.seesaw_log_counts != nullptr;
+  const SoftmaxRows<T> given = in;
+  if (by_row) {
+    terms_of_rows(in, instructions);
+    in.logits = in.gradient;
+    in.logit_stride = in.gradient_stride;
+    in.scale = in.shift = in.margin = nullptr;
+  }
+  softmax_shared_terms(in, modulator, instructions);
+  if (by_row) scale_gradient_of_rows(given);
 }
 
 }  // namespace equipoise::detail

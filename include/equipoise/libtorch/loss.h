@@ -75,6 +75,7 @@ inline void require_softmax_tensors(const at::Tensor& logits, const at::Tensor& 
 
 // Rows in a row: [..., C] as [N, C], or as [B, T, C] where that would need a copy.
 inline at::Tensor as_rows(const at::Tensor& tensor, std::int64_t class_dim) {
+  if (tensor.dim() == 2 && class_dim != 0 && class_dim != -2) return tensor;
   const at::Tensor last = tensor.movedim(class_dim, -1);
   if (last.dim() == 2) return last;
   const at::Tensor cube = last.dim() == 3 ? last : last.reshape({-1, last.size(-2), last.size(-1)});
@@ -161,7 +162,11 @@ EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& loss
   const std::vector<double> scales = by_row ? std::vector<double>(loss.reduction.buckets(), 1.0)
                                             : kernel_coefficients(loss.reduction, own, arguments);
   LossAndGradient result;
-  if (wants_gradient) result.gradient = at::empty_like(logits);
+  // In the order of the logits, where that saves strides; empty_like() costs more than empty().
+  if (wants_gradient) {
+    result.gradient = logits.dim() == 2 ? at::empty(logits.sizes(), logits.options())
+                                        : at::empty_like(logits);
+  }
   std::span<T> row_losses;
   if (by_row) {
     result.loss = at::empty({static_cast<std::int64_t>(targets.size())}, logits.options());

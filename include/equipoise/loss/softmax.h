@@ -146,9 +146,8 @@ std::size_t declared_groups(const SoftmaxLoss<M, R>& loss) {
   return std::max(loss.group_weights.size(), loss.group_logit_terms.size());
 }
 
-template <class M, class R>
-double weight_of_class(const SoftmaxLoss<M, R>& loss, std::size_t c) {
-  return loss.class_weights.empty() ? 1.0 : loss.class_weights[c];
+inline double weight_of_class(const double* class_weights, std::size_t c) {
+  return class_weights == nullptr ? 1.0 : class_weights[c];
 }
 
 // Targets as the loss reads them: size(), is_ignored(i), require(where, i, classes), the class of a
@@ -165,9 +164,8 @@ struct IndexTargets {
     reject_element(where, "targets", i, labels[i], class_range(classes, ignore_index));
   }
   std::size_t class_of(std::size_t i) const { return static_cast<std::size_t>(labels[i]); }
-  template <class M, class R>
-  double class_weight(const SoftmaxLoss<M, R>& loss, std::size_t i) const {
-    return weight_of_class(loss, class_of(i));
+  double class_weight(const double* class_weights, Semantics, std::size_t i) const {
+    return weight_of_class(class_weights, class_of(i));
   }
 };
 
@@ -194,12 +192,11 @@ struct DistributionTargets {
     }
     return best;
   }
-  template <class M, class R>
-  double class_weight(const SoftmaxLoss<M, R>& loss, std::size_t i) const {
-    if (loss.semantics == Semantics::kTorch) return 1.0;
+  double class_weight(const double* class_weights, Semantics semantics, std::size_t i) const {
+    if (semantics == Semantics::kTorch) return 1.0;
     double sum = 0;
     for (std::size_t c = 0; c < probabilities.cols; ++c) {
-      sum += weight_of_class(loss, c) * static_cast<double>(probabilities(i, c));
+      sum += weight_of_class(class_weights, c) * static_cast<double>(probabilities(i, c));
     }
     return sum;
   }
@@ -231,25 +228,50 @@ DistributionTargets<T> read_targets(std::string_view where, const SoftmaxLoss<M,
   return {targets.probabilities, targets.mask};
 }
 
-// What multiplies a row besides its target's class weight.
-template <class M, class R>
-EQUIPOISE_INLINE double outer_weight(const SoftmaxLoss<M, R>& loss, const RowAttributes& rows,
-                                     std::size_t i) {
-  double weight = rows.sample_weights.empty() ? 1.0 : rows.sample_weights[i];
-  if (!loss.group_weights.empty()) {
-    weight *=
-        loss.group_weights[rows.groups.empty() ? 0 : static_cast<std::size_t>(rows.groups[i])];
-  }
-  return weight;
-}
+// Rows as their reduction sees them. It holds pointers, which stay in registers, where vectors
+// would be looked up anew for each row.
+template <class Y>
+class RowReader {
+ public:
+  template <class M, class R>
+  RowReader(const SoftmaxLoss<M, R>& loss, const Y& targets, const RowAttributes& rows)
+      : targets_(targets),
+        semantics_(loss.semantics),
+        class_weights_(pointer(loss.class_weights)),
+        group_weights_(pointer(loss.group_weights)),
+        sample_weights_(pointer(rows.sample_weights)),
+        groups_(pointer(rows.groups)) {}
 
-// A row as its reduction sees it; it is not ignored and its target is valid.
-template <class M, class R, class Y>
-EQUIPOISE_INLINE ReductionRow<> reduction_row(const SoftmaxLoss<M, R>& loss, const Y& targets,
-                                              const RowAttributes& rows, std::size_t i) {
-  return {targets.class_of(i), targets.class_weight(loss, i) * outer_weight(loss, rows, i),
-          rows.groups.empty() ? 0 : static_cast<std::size_t>(rows.groups[i]), 1.0};
-}
+  bool is_ignored(std::size_t i) const { return targets_.is_ignored(i); }
+
+  // What multiplies row i besides its target's class weight.
+  EQUIPOISE_INLINE double outer_weight(std::size_t i) const {
+    const double weight = sample_weights_ == nullptr ? 1.0 : sample_weights_[i];
+    return group_weights_ == nullptr ? weight : weight * group_weights_[group(i)];
+  }
+
+  // Row i, which is not ignored and whose target is valid.
+  EQUIPOISE_INLINE ReductionRow<> operator[](std::size_t i) const {
+    return {targets_.class_of(i),
+            targets_.class_weight(class_weights_, semantics_, i) * outer_weight(i), group(i), 1.0};
+  }
+
+ private:
+  template <class Values>
+  static auto pointer(const Values& values) {
+    return values.empty() ? nullptr : values.data();
+  }
+  EQUIPOISE_INLINE std::size_t group(std::size_t i) const {
+    return groups_ == nullptr ? 0 : static_cast<std::size_t>(groups_[i]);
+  }
+
+  Y targets_;
+  Semantics semantics_;
+  const double* class_weights_;
+  const double* group_weights_;
+  const double* sample_weights_;
+  const std::int64_t* groups_;
+};
 
 template <class M, class R>
 void require_rows(std::string_view where, const SoftmaxLoss<M, R>& loss, std::size_t size,
@@ -292,12 +314,13 @@ Partial checked_denominators(std::string_view where, const SoftmaxLoss<M, R>& lo
   require_softmax_loss(where, loss, classes);
   require_rows(where, loss, targets.size(), rows);
   const std::size_t buckets = loss.reduction.buckets();
+  const RowReader<Y> reader(loss, targets, rows);
   Partial partial{std::vector<Tally>(buckets)};
   for_each_tally(
       targets.size(), partial, [&](std::size_t i, const auto& tally_of) EQUIPOISE_INLINE_LAMBDA {
         if (targets.is_ignored(i)) return;
         targets.require(where, i, classes);
-        const ReductionRow<> row = reduction_row(loss, targets, rows, i);
+        const ReductionRow<> row = reader[i];
         const auto bucket = static_cast<std::size_t>(loss.reduction.bucket(row));
         if (bucket >= buckets) {
           reject_element(where, "bucket of row", i, bucket, "less than " + to_text(buckets));
@@ -468,23 +491,24 @@ EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
   T losses[kBlockRows + kMostLanes];
   std::uint32_t bucket[kBlockRows];
   std::uint32_t group[kBlockRows];
+  const RowReader<Y> reader(loss, targets, rows);
   for (std::size_t i = 0; i < count; ++i) {
-    if (targets.is_ignored(begin + i)) {
+    if (reader.is_ignored(begin + i)) {
       target[i] = -1;
-      group[i] = 0;
+      if (grouped) group[i] = 0;
       hard[i] = soft[i] = coefficient[i] = 0;
       continue;
     }
-    const ReductionRow<> row = reduction_row(loss, targets, rows, begin + i);
+    const ReductionRow<> row = reader[begin + i];
     target[i] = static_cast<std::int64_t>(row.target);
     bucket[i] = static_cast<std::uint32_t>(loss.reduction.bucket(row));
-    group[i] = static_cast<std::uint32_t>(row.group);
+    if (grouped) group[i] = static_cast<std::uint32_t>(row.group);
     // The kernel multiplies distributions by the class weights itself.
-    const double own = kByIndex ? row.weight : outer_weight(loss, rows, begin + i);
+    const double own = kByIndex ? row.weight : reader.outer_weight(begin + i);
     hard[i] = static_cast<T>((1 - loss.label_smoothing) * own);
     if (smooth) {
       soft[i] = static_cast<T>(per_class * (loss.semantics == Semantics::kTorch
-                                                ? outer_weight(loss, rows, begin + i)
+                                                ? reader.outer_weight(begin + i)
                                                 : row.weight));
     }
     coefficient[i] = static_cast<T>(coefficients[bucket[i]]);

@@ -55,12 +55,16 @@ std::span<const T> span_of(const at::Tensor& contiguous) {
   return {contiguous.data_ptr<T>(), static_cast<std::size_t>(contiguous.numel())};
 }
 
-// The tensor as a vector of this type, contiguous; undefined stays undefined.
-inline at::Tensor flat(const at::Tensor& tensor, at::ScalarType type) {
-  return tensor.defined() ? tensor.to(type).contiguous().view({-1}) : at::Tensor();
-}
+// The tensor as a vector; undefined stays undefined. An operation that changes nothing would still
+// cost what a small loss does.
 inline at::Tensor flat(const at::Tensor& tensor) {
-  return tensor.defined() ? tensor.reshape({-1}) : at::Tensor();
+  return !tensor.defined() || tensor.dim() == 1 ? tensor : tensor.reshape({-1});
+}
+// The same of this type, contiguous.
+inline at::Tensor flat(const at::Tensor& tensor, at::ScalarType type) {
+  if (!tensor.defined()) return tensor;
+  const at::Tensor cast = tensor.scalar_type() == type ? tensor : tensor.to(type);
+  return flat(cast.is_contiguous() ? cast : cast.contiguous());
 }
 
 // Whether the kernels take logits of this type and place.
