@@ -17,6 +17,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/errors.h"
@@ -462,6 +463,21 @@ TEST(SoftmaxLoss, TakesTokenLogits) {
                        softmax_denominators(loss, row_targets, classes, arguments), 1e-14);
         }
       }
+    }
+  }
+}
+
+TEST(SoftmaxLoss, EmptyShapes) {
+  for (const at::ScalarType type : {at::kDouble, at::kBFloat16}) {
+    for (const auto& [rows, classes] :
+         {std::pair<std::int64_t, std::int64_t>{0, 3}, {3, 0}, {0, 0}, {1, 1}}) {
+      const at::Tensor logits = at::randn({rows, classes}).to(type).set_requires_grad(true);
+      const at::Tensor targets = at::full({rows}, -100, at::kLong);
+      const at::Tensor loss = softmax_loss(logits, targets, equipoise::SoftmaxLoss<Focal>{});
+      EXPECT_EQ(loss.item<double>(), 0.0);
+      EXPECT_EQ(gradient_of(loss, logits).sizes(), logits.sizes());
+      EXPECT_EQ(softmax_row_losses(logits, targets, equipoise::SoftmaxLoss<>{}).sizes(),
+                targets.sizes());
     }
   }
 }

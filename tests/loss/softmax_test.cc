@@ -230,6 +230,35 @@ TEST(SoftmaxLoss, OneHotTargetsEqualIndices) {
   }
 }
 
+// A class's weight multiplies what its rows lose, smoothing included, and nothing else. With
+// LibTorch's smoothing it does not: every row takes part of it.
+TEST(SoftmaxLoss, ConsistentWeightsBelongToTheirRows) {
+  std::mt19937_64 random(11);
+  constexpr std::size_t kRows = 40;
+  const Batch batch = make_batch(kRows, 4, random);
+  SoftmaxLoss<Focal> loss;
+  loss.class_weights = {1, 1, 1, 1};
+  loss.label_smoothing = 0.125;
+  const auto row_losses = [&] {
+    std::vector<double> rows(kRows);
+    const std::vector<double> ones = {1.0};
+    evaluate(loss, MatrixView<const double>(batch.logits.data(), kRows, 4), batch.targets,
+             std::span<const double>(ones), LossOutputs<double>{{}, rows});
+    return rows;
+  };
+  const std::vector<double> before = row_losses();
+  loss.class_weights[2] = 4;
+  const std::vector<double> after = row_losses();
+  loss.semantics = Semantics::kTorch;
+  const std::vector<double> as_torch = row_losses();
+  std::size_t others_changed = 0;
+  for (std::size_t i = 0; i < kRows; ++i) {
+    EXPECT_EQ(after[i], before[i] * (batch.targets[i] == 2 ? 4 : 1));
+    others_changed += batch.targets[i] != 2 && as_torch[i] != before[i] ? 1 : 0;
+  }
+  EXPECT_GT(others_changed, kRows / 4);
+}
+
 // By hand: with equal logits p is 1/2 each, so K = 1, and M = (2 / 8)^(1/2) = 1/2 pushes the rare
 // class half as much: loss log(1 + 1/2). The other way round there is no shift.
 TEST(Seesaw, SparesTheRareClass) {
@@ -399,6 +428,33 @@ TEST(SoftmaxLossEdge, EmptyAndIgnoredBatches) {
   EXPECT_EQ(loss_of<float>({1, NAN, 3, INFINITY}, {-100, -100}, &gradient), 0.0);
   EXPECT_EQ(gradient, (std::vector<float>{0, 0, 0, 0}));
   EXPECT_TRUE(detail::is_nan(loss_of<float>({1, 2}, {-100}, nullptr, EmptyBatch::kNaN)));
+}
+
+// Without classes no target is valid, and ignored rows have nothing to be written.
+TEST(SoftmaxLossEdge, NoColumns) {
+  EXPECT_EQ(loss_of<double>({}, {-100, -100}), 0.0);
+  EXPECT_TRUE(detail::is_nan(loss_of<double>({}, {-100}, nullptr, EmptyBatch::kNaN)));
+  EXPECT_EQ(error_of([] {
+              loss_of<double>({}, {-100, 0});
+            }),
+            "softmax_loss(): targets[1] = 0, expected a class in [0, 0) or the ignore index -100");
+}
+
+TEST(SoftmaxLossEdge, OtherIgnoreIndices) {
+  const std::vector<double> logits = {1, 2, 3, 4};
+  for (const std::int64_t ignored :
+       {std::int64_t{-1}, std::int64_t{255}, std::numeric_limits<std::int64_t>::min()}) {
+    SoftmaxLoss<> loss;
+    loss.ignore_index = ignored;
+    std::vector<double> gradient(4, -7.0);
+    const double value = softmax_loss(loss, MatrixView<const double>(logits.data(), 2, 2),
+                                      std::vector<std::int64_t>{ignored, 0},
+                                      MatrixView<double>(gradient.data(), 2, 2));
+    EXPECT_NEAR(value, std::log1p(std::exp(1.0)), 4 * std::numeric_limits<double>::epsilon());
+    EXPECT_EQ(gradient[0], 0.0);
+    EXPECT_EQ(gradient[1], 0.0);
+    EXPECT_NE(gradient[2], 0.0);
+  }
 }
 
 TEST(SoftmaxLossEdge, ZeroTotalWeight) {

@@ -258,17 +258,18 @@ LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const Softm
                                       bool wants_gradient) {
   const std::int64_t classes = logits.size(-1);
   const at::ScalarType type = compute_type(logits);
-  const at::Tensor z = logits.to(type).reshape({-1, classes});
+  const at::Tensor z = logits.to(type).flatten(0, -2);
   const at::Tensor rows_of_targets = targets.dim() == 1 ? targets : targets.reshape({-1, classes});
   const TargetTensors target =
       make_targets(loss, tensors, rows_of_targets, arguments, classes, type);
 
-  const at::Tensor a = apply_terms(loss.seesaw, tensors, target, z);
+  const at::Tensor a = classes == 0 ? z : apply_terms(loss.seesaw, tensors, target, z);
   const at::Tensor log_p = at::log_softmax(a, 1);
   const bool single = !target.by_class.defined() && loss.label_smoothing == 0;
   const RowsAndSlopes rows =
-      single ? rows_of_indices(loss, target, log_p, wants_gradient)
-             : rows_of_distributions(loss, tensors, target, log_p, wants_gradient);
+      classes == 0 ? RowsAndSlopes{z.sum(1), z}
+      : single     ? rows_of_indices(loss, target, log_p, wants_gradient)
+                   : rows_of_distributions(loss, tensors, target, log_p, wants_gradient);
   const at::Tensor row_losses = rows.losses.masked_fill(target.ignored, 0.0)
                                     .masked_fill(target.broken, equipoise::detail::quiet_nan());
 
