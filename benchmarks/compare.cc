@@ -1,9 +1,9 @@
 // The library against LibTorch, both sides in one run:
 //
-//   bazel run -c opt //benchmarks:compare -- [--json=FILE] [--filter=REGEX] [--seconds=S]
+//   bazel run -c opt //benchmarks:compare -- [--json=FILE] [--filter=REGEX] [--seconds=S] [--threads=N]
 //
 // A work runs on either side in turn, so that both see the same machine; the table shows medians
-// and their ratio beside the bar that the project sets itself. One thread.
+// and their ratio beside the bar that the project sets itself for one thread, which is the default.
 #include <ATen/Parallel.h>
 #include <torch/version.h>
 
@@ -26,6 +26,7 @@
 ABSL_FLAG(std::string, json, "", "file to write the table to as JSON");
 ABSL_FLAG(std::string, filter, "", "regular expression: only works whose names contain a match");
 ABSL_FLAG(double, seconds, 1.0, "about how long each work is measured");
+ABSL_FLAG(int, threads, 1, "LibTorch's threads, on both sides; the bars are for one");
 
 namespace {
 
@@ -67,9 +68,14 @@ Result measure(const Work& work, double seconds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage("Compares the library with LibTorch, on one thread.");
+  absl::SetProgramUsageMessage("Compares the library with LibTorch.");
   absl::ParseCommandLine(argc, argv);
-  at::set_num_threads(1);
+  const int threads = absl::GetFlag(FLAGS_threads);
+  if (threads < 1) {
+    std::cerr << "--threads: " << threads << ", expected at least 1\n";
+    return 2;
+  }
+  at::set_num_threads(threads);
   std::regex filter;
   try {
     filter = std::regex(absl::GetFlag(FLAGS_filter));
@@ -77,7 +83,8 @@ int main(int argc, char** argv) {
     std::cerr << "--filter: " << error.what() << "\n";
     return 2;
   }
-  std::printf("LibTorch %s, one thread; medians\n\n", TORCH_VERSION);
+  std::printf("LibTorch %s, %d thread%s; medians\n\n", TORCH_VERSION, threads,
+              threads == 1 ? "" : "s");
   std::printf("%-44s %-24s %12s %12s %7s %5s\n", "work", "peer", "peer time", "ours", "ratio",
               "bar");
   nlohmann::json rows = nlohmann::json::array();
@@ -103,7 +110,7 @@ int main(int argc, char** argv) {
   const std::string file = absl::GetFlag(FLAGS_json);
   if (!file.empty()) {
     std::ofstream out(file);
-    out << nlohmann::json{{"libtorch", TORCH_VERSION}, {"threads", 1}, {"rows", rows}}.dump(2)
+    out << nlohmann::json{{"libtorch", TORCH_VERSION}, {"threads", threads}, {"rows", rows}}.dump(2)
         << "\n";
     if (!out) {
       std::cerr << file << ": cannot be written\n";

@@ -166,6 +166,7 @@ std::vector<Work> all_works() {
           cross_entropy(32, 2, 0, 1.4),
           cross_entropy(1024, 5, 0, 5),
           cross_entropy(4096, 32, 0, 2),
+          cross_entropy(4096, 100, 0, 2),
           cross_entropy(8192, 1000, 0, 2.2),
           cross_entropy(512, 32000, 0, 2.8),
           cross_entropy(4096, 32, 0.1, 3),
