@@ -1,12 +1,6 @@
-// LibTorch is built so, and with assertions RecordFunction would have one member more than there.
-#ifndef NDEBUG
-#define NDEBUG
-#endif
-
-#include "equipoise/libtorch/loss.h"
-
+#include "tests/support/recorded_operations.h"  // first: see there
+//
 #include <ATen/ATen.h>
-#include <ATen/record_function.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/cuda.h>
@@ -20,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "equipoise/libtorch/loss.h"
 #include "tests/support/errors.h"
 #include "tests/support/softmax_reference.h"
 
@@ -319,41 +314,6 @@ TEST(SoftmaxLoss, MicroBatchesWithSharedDenominatorsEqualTheWhole) {
   });
 }
 
-// The operations that are called while it lives, and whether one of them is given a tensor on the
-// host (that of a number, which has no dimension, is passed by value).
-class Operations {
- public:
-  Operations() {
-    names().clear();
-    host_tensor() = false;
-    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(&start).needsInputs(true));
-  }
-  ~Operations() { at::removeCallback(handle_); }
-  Operations(const Operations&) = delete;
-  Operations& operator=(const Operations&) = delete;
-
-  static std::set<std::string>& names() {
-    static std::set<std::string> instance;
-    return instance;
-  }
-  static bool& host_tensor() {
-    static bool instance = false;
-    return instance;
-  }
-
- private:
-  static std::unique_ptr<at::ObserverContext> start(const at::RecordFunction& function) {
-    names().insert(function.name());
-    for (const c10::IValue& input : function.inputs()) {
-      if (!input.isTensor() || !input.toTensor().defined()) continue;
-      host_tensor() |= input.toTensor().is_cpu() && input.toTensor().dim() > 0;
-    }
-    return nullptr;
-  }
-
-  at::CallbackHandle handle_;
-};
-
 // Meta tensors hold no data: reading one on the host throws. Uploads they do not notice, so what
 // the operations are given is looked at as well.
 TEST(SoftmaxLoss, NeitherReadsTheDeviceNorUploads) {
@@ -375,7 +335,7 @@ TEST(SoftmaxLoss, NeitherReadsTheDeviceNorUploads) {
     EXPECT_TRUE(gradient_of(value, logits, /*create_graph=*/true).is_meta());
   };
   const at::Tensor indices = at::empty({6}, meta.dtype(at::kLong));
-  const Operations operations;
+  const testing::RecordedOperations operations;
   // With terms for all rows, by group, and with those that distributions may have.
   for (const std::vector<std::int64_t>& terms : {std::vector<std::int64_t>{4}, {3, 4}}) {
     SoftmaxTensors tensors;
@@ -391,8 +351,8 @@ TEST(SoftmaxLoss, NeitherReadsTheDeviceNorUploads) {
     for_all_losses(
         4, [&](auto modulator, auto reduction) { call(modulator, reduction, &tensors, indices); });
   }
-  EXPECT_FALSE(Operations::host_tensor());
-  const std::set<std::string>& seen = Operations::names();
+  EXPECT_FALSE(testing::RecordedOperations::host_tensor());
+  const std::set<std::string>& seen = testing::RecordedOperations::names();
   EXPECT_TRUE(seen.count("aten::log_softmax") + seen.count("aten::_log_softmax") > 0);
   for (const char* name : {"aten::item", "aten::_local_scalar_dense", "aten::nonzero",
                            "aten::is_nonzero", "aten::equal", "aten::cpu"}) {
@@ -400,7 +360,7 @@ TEST(SoftmaxLoss, NeitherReadsTheDeviceNorUploads) {
   }
   EXPECT_THROW(logits.sum().item<float>(), std::exception) << "meta tensors can be read";
   call(CrossEntropy{}, MeanByCount{}, nullptr, indices);
-  EXPECT_TRUE(Operations::host_tensor()) << "uploads are not seen";
+  EXPECT_TRUE(testing::RecordedOperations::host_tensor()) << "uploads are not seen";
 }
 
 TEST(SoftmaxLoss, RunsOnMetaWithItsOwnConstants) {

@@ -38,7 +38,9 @@ struct Pack {
   }
 
   EQUIPOISE_INLINE static Pack load(const T* from) {
-    return Pack(Lanes(*reinterpret_cast<const typename Vector<T, kBytes>::InMemory*>(from)));
+    // Through a variable: clang aligns a temporary as its source is, which may be not at all.
+    const Lanes lanes = *reinterpret_cast<const typename Vector<T, kBytes>::InMemory*>(from);
+    return Pack(lanes);
   }
   EQUIPOISE_INLINE void store(T* to) const {
     *reinterpret_cast<typename Vector<T, kBytes>::InMemory*>(to) = v;

@@ -376,13 +376,18 @@ struct SoftmaxConstants {
   SoftmaxConstants(const SoftmaxLoss<M, R>& loss, std::size_t classes)
       : class_weights(loss.class_weights.begin(), loss.class_weights.end()),
         pair_shift(loss.pair_shift.values.begin(), loss.pair_shift.values.end()) {
-    const std::vector<LogitTerms> terms = composed_terms(loss);
-    scale = terms_of_groups<T>(
-        terms, classes, 1.0, [](const auto& t) -> auto& { return t.scale; });
-    shift = terms_of_groups<T>(
-        terms, classes, 0.0, [](const auto& t) -> auto& { return t.shift; });
-    margin = terms_of_groups<T>(
-        terms, classes, 0.0, [](const auto& t) -> auto& { return t.margin; });
+    const auto copy = [&](const auto& field, double identity) {
+      const std::vector<double>& shared = field(loss.logit_terms);
+      return loss.group_logit_terms.empty()
+                 ? std::vector<T>(shared.begin(), shared.end())
+                 : terms_of_groups<T>(composed_terms(loss), classes, identity, field);
+    };
+    scale = copy(
+        [](const LogitTerms& t) -> auto& { return t.scale; }, 1.0);
+    shift = copy(
+        [](const LogitTerms& t) -> auto& { return t.shift; }, 0.0);
+    margin = copy(
+        [](const LogitTerms& t) -> auto& { return t.margin; }, 0.0);
     for (const double count : loss.seesaw.counts) {
       seesaw_log_counts.push_back(static_cast<T>(std::log(std::max(count, 1.0))));
     }

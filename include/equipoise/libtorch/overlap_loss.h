@@ -1,0 +1,484 @@
+// Overlap losses on tensors: the two passes of the core on the CPU, tensor operations elsewhere.
+#ifndef EQUIPOISE_LIBTORCH_OVERLAP_LOSS_H_
+#define EQUIPOISE_LIBTORCH_OVERLAP_LOSS_H_
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/libtorch/detail/tensors.h"
+#include "equipoise/loss/overlap.h"
+
+namespace equipoise::libtorch {
+
+/// What a call may take besides logits and targets, on the device of the logits. An undefined
+/// tensor stands for none.
+struct OverlapArguments {
+  at::Tensor sample_weights{};  ///< finite and >= 0, one a row; with 0 and 1 a mask of tokens
+  at::Tensor mask{};            ///< rows with a 0 are ignored; for targets that are probabilities
+  /// [C] of double: stands for the loss's class weights, which other devices than the CPU need
+  /// uploaded on each call.
+  at::Tensor class_weights{};
+  /// [3, C] of double: overlap_sums() of everything that the optimiser step sees, added up over
+  /// micro-batches and ranks; undefined: those of this batch.
+  at::Tensor sums{};
+  std::int64_t class_dim = -1;  ///< the dimension of the classes: 1 for LibTorch's N x C x ...
+};
+
+namespace detail {
+
+struct OverlapOutcome {
+  at::Tensor value;     // []
+  at::Tensor gradient;  // as the logits; undefined if not wanted
+};
+
+// Shapes, types and devices: what is known without reading the device.
+inline void require_overlap_tensors(const char* where, const at::Tensor& logits,
+                                    const at::Tensor& targets, const OverlapArguments& arguments) {
+  if (logits.dim() < 2) reject(where, "logits.dim()", logits.dim(), "at least 2 (N x C)");
+  if (!logits.is_floating_point()) {
+    reject(where, "logits.dtype()", std::string(logits.dtype().name()), "a floating-point type");
+  }
+  const std::int64_t dims = logits.dim();
+  if (arguments.class_dim < -dims || arguments.class_dim >= dims) {
+    reject(where, "class_dim", arguments.class_dim, "a dimension of the logits");
+  }
+  const bool by_index = !targets.is_floating_point();
+  if (by_index) require_integral(where, "targets", targets);
+  if (targets.dim() != (by_index ? dims - 1 : dims)) {
+    reject(where, "targets.dim()", targets.dim(),
+           by_index ? std::to_string(dims - 1) + " (the logits' less that of the classes)"
+                    : std::to_string(dims) + " (probabilities, in the shape of the logits)");
+  }
+  const std::int64_t classes = logits.size(arguments.class_dim);
+  const std::int64_t rows = classes == 0 ? targets.numel() : logits.numel() / classes;
+  require_companion(where, "targets", targets, logits, by_index ? rows : logits.numel(),
+                    by_index ? "rows of logits" : "elements of logits");
+  require_companion(where, "sample_weights", arguments.sample_weights, logits, rows,
+                    "rows of logits");
+  require_companion(where, "mask", arguments.mask, logits, rows, "rows of logits");
+  require_companion(where, "class_weights", arguments.class_weights, logits, classes, "classes");
+  require_companion(where, "sums", arguments.sums, logits, 3 * classes, "3 x classes");
+  if (arguments.mask.defined() && by_index) {
+    reject(where, "mask.numel()", arguments.mask.numel(),
+           "no mask: index targets say with the ignore index which rows do not count");
+  }
+}
+
+// Logits [N, C], targets [N] or [N, C], arguments [N].
+struct OverlapInputs {
+  at::Tensor logits;
+  at::Tensor targets;
+  OverlapArguments arguments;
+};
+
+inline OverlapInputs make_overlap_inputs(const at::Tensor& logits, const at::Tensor& targets,
+                                         const OverlapArguments& arguments) {
+  const std::int64_t classes = logits.size(arguments.class_dim);
+  const std::int64_t rows = classes == 0 ? 0 : logits.numel() / classes;
+  const auto as_rows = [&](const at::Tensor& tensor) {
+    return tensor.movedim(arguments.class_dim, -1).reshape({rows, classes});
+  };
+  OverlapInputs result{as_rows(logits), {}, arguments};
+  result.targets = targets.is_floating_point() ? as_rows(targets) : flat(targets);
+  result.arguments.sample_weights = flat(arguments.sample_weights);
+  result.arguments.mask = flat(arguments.mask);
+  return result;
+}
+
+// Calls f(targets) with the targets in the form that the core reads; T is the type of the logits.
+template <class T, class F>
+EQUIPOISE_INLINE void with_kernel_targets(const OverlapInputs& in, const F& f) {
+  if (in.targets.dim() == 1) {
+    const at::Tensor labels = flat(in.targets, at::kLong);
+    return f(span_of<std::int64_t>(labels));
+  }
+  const at::Tensor t = in.targets.to(in.logits.scalar_type());
+  const at::Tensor mask =
+      in.arguments.mask.defined() ? flat(in.arguments.mask.ne(0), at::kByte) : at::Tensor();
+  f(ProbabilityTargets<T>{matrix_view<const T>(t), span_of<std::uint8_t>(mask)});
+}
+
+// [3, C] on the CPU as the core's sums, and back.
+inline OverlapSums to_overlap_sums(const at::Tensor& sums) {
+  const std::vector<double> values = to_vector(sums);
+  const std::size_t classes = values.size() / 3;
+  OverlapSums result{std::vector<OverlapTerms<double>>(classes)};
+  for (std::size_t c = 0; c < classes; ++c) {
+    result.classes[c] = {values[c], values[classes + c], values[2 * classes + c]};
+  }
+  return result;
+}
+inline at::Tensor to_tensor(const OverlapSums& sums) {
+  const auto classes = static_cast<std::int64_t>(sums.classes.size());
+  at::Tensor result = at::empty({3, classes}, at::kDouble);
+  double* const data = result.data_ptr<double>();
+  for (std::size_t c = 0; c < sums.classes.size(); ++c) {
+    data[c] = sums.classes[c].tp;
+    data[sums.classes.size() + c] = sums.classes[c].fp;
+    data[2 * sums.classes.size() + c] = sums.classes[c].fn;
+  }
+  return result;
+}
+
+// The core's two passes; T is float or double and that of the logits. With merged sums the first
+// one is left out.
+template <class T, class P, class F>
+EQUIPOISE_INLINE void overlap_by_kernel(const char* where, const OverlapLoss<P>& loss,
+                                        const OverlapInputs& in, const F& f) {
+  const at::Tensor weights = flat(in.arguments.sample_weights, at::kDouble);
+  const std::span<const double> sample_weights = span_of<double>(weights);
+  const MatrixView<const T> logits = matrix_view<const T>(in.logits);
+  with_kernel_targets<T>(in, [&](const auto& targets) EQUIPOISE_INLINE_LAMBDA {
+    const auto labels = equipoise::detail::read_overlap_targets(where, loss, targets, logits.cols);
+    equipoise::detail::require_overlap(where, loss, logits.rows, logits.cols, labels,
+                                       sample_weights);
+    f(logits, labels, sample_weights);
+  });
+}
+
+template <class T, class P>
+EQUIPOISE_INLINE OverlapSums sums_by_kernel(const char* where, const OverlapLoss<P>& loss,
+                                            const OverlapInputs& in) {
+  OverlapSums result;
+  overlap_by_kernel<T>(where, loss, in,
+                       [&](const auto& logits, const auto& labels, const auto& sample_weights)
+                           EQUIPOISE_INLINE_LAMBDA {
+                             result = equipoise::detail::checked_overlap_sums(
+                                 loss, logits, labels, sample_weights, AtParallelFor{},
+                                 equipoise::detail::cpu());
+                           });
+  return result;
+}
+
+template <class T, class P>
+EQUIPOISE_INLINE OverlapOutcome loss_by_kernel(const char* where, const OverlapLoss<P>& loss,
+                                               const OverlapInputs& in, bool wants_gradient) {
+  OverlapOutcome outcome;
+  overlap_by_kernel<T>(where, loss, in,
+                       [&](const auto& logits, const auto& labels, const auto& sample_weights)
+                           EQUIPOISE_INLINE_LAMBDA {
+                             const OverlapResult whole = equipoise::detail::finish_overlap(
+                                 loss, in.arguments.sums.defined()
+                                           ? to_overlap_sums(in.arguments.sums)
+                                           : equipoise::detail::checked_overlap_sums(
+                                                 loss, logits, labels, sample_weights,
+                                                 AtParallelFor{}, equipoise::detail::cpu()));
+                             outcome.value = at::empty({}, in.logits.options());
+                             *outcome.value.template data_ptr<T>() = static_cast<T>(whole.value);
+                             if (!wants_gradient) return;
+                             outcome.gradient = at::empty_like(in.logits);
+                             equipoise::detail::checked_overlap_gradient(
+                                 loss, std::span<const OverlapTerms<double>>(whole.slopes), logits,
+                                 labels, matrix_view<T>(outcome.gradient), sample_weights,
+                                 AtParallelFor{}, equipoise::detail::cpu());
+                           });
+  return outcome;
+}
+
+// The rows of a call by tensor operations: what counts, and the probabilities.
+struct OverlapTensors {
+  at::Tensor counts;                   // [N, 1] bool: neither ignored nor of weight zero
+  at::Tensor weights;                  // [N, 1]; NaN where the target is broken
+  OverlapElement<at::Tensor> element;  // [N, C] each
+};
+
+template <class P>
+OverlapTensors make_overlap_tensors(const OverlapLoss<P>& loss, const OverlapInputs& in) {
+  const at::ScalarType type = compute_type(in.logits);
+  const std::int64_t classes = in.logits.size(1);
+  at::Tensor ignored;
+  at::Tensor broken;
+  at::Tensor t;
+  if (in.targets.dim() == 1) {
+    const at::Tensor labels = in.targets.to(at::kLong);
+    ignored = labels.eq(loss.ignore_index);
+    broken = labels.lt(0).bitwise_or(labels.ge(classes));
+    const at::Tensor column = labels.clamp(0, std::max<std::int64_t>(classes - 1, 0)).unsqueeze(1);
+    t = at::zeros(in.logits.sizes(), in.logits.options().dtype(type)).scatter(1, column, 1.0);
+  } else {
+    t = in.targets.to(type);
+    ignored = in.arguments.mask.defined() ? in.arguments.mask.eq(0)
+                                          : at::zeros_like(t.select(1, 0), at::kBool);
+    broken = t.ge(0).bitwise_and(t.le(1)).all(1).bitwise_not();
+  }
+  OverlapTensors result;
+  result.weights = ignored.bitwise_not().to(type);
+  if (in.arguments.sample_weights.defined()) {
+    result.weights = in.arguments.sample_weights.to(type).masked_fill(ignored, 0.0);
+  }
+  broken = broken.bitwise_and(ignored.bitwise_not());
+  result.weights = result.weights.masked_fill(broken, equipoise::detail::quiet_nan()).unsqueeze(1);
+  result.counts = result.weights.ne(0);
+  const at::Tensor leave_out = result.counts.bitwise_not();
+  const at::Tensor z = in.logits.to(type).masked_fill(leave_out, 0.0);
+  result.element.t = t.masked_fill(leave_out, 0.0);
+  if (loss.activation == Activation::kSigmoid) {
+    result.element.p = z.sigmoid();
+    result.element.q = z.neg().sigmoid();
+  } else {
+    const at::Tensor log_p = at::log_softmax(z, 1);
+    result.element.p = log_p.exp();
+    result.element.q = log_p.expm1().neg();
+  }
+  return result;
+}
+
+// [3, C] of double: the sums of these rows.
+template <class P>
+at::Tensor sum_overlap(const OverlapLoss<P>& loss, const OverlapTensors& rows) {
+  const OverlapTerms<at::Tensor> terms =
+      equipoise::detail::element_terms(loss.policy, rows.element).value;
+  const auto sum = [&](const at::Tensor& term) {
+    return (rows.weights * term).sum(0, /*keepdim=*/false, at::kDouble);
+  };
+  return at::stack({sum(terms.tp), sum(terms.fp), sum(terms.fn)});
+}
+
+struct OverlapResultTensors {
+  at::Tensor value;   // [] of double
+  at::Tensor slopes;  // [3, C] of double
+};
+
+// finish() on the device.
+template <class P>
+OverlapResultTensors finish_overlap(const OverlapLoss<P>& loss, const at::Tensor& class_weights,
+                                    const at::Tensor& sums) {
+  const OverlapTerms<at::Tensor> of_class{sums.select(0, 0), sums.select(0, 1), sums.select(0, 2)};
+  const at::Tensor mass = (of_class.tp + of_class.fn).detach();
+  at::Tensor weights =
+      class_weights.defined() ? class_weights.to(at::kDouble) : at::ones_like(mass);
+  if (loss.absent_class == AbsentClass::kSkip) weights = weights.masked_fill(mass.eq(0), 0.0);
+  const at::Tensor none = weights.eq(0);
+  const at::Tensor total = weights.sum();
+  const at::Tensor nothing = total.eq(0).bitwise_or(sums.detach().eq(0).all());
+  const auto counted = [&](const at::Tensor& values) { return values.masked_fill(none, 0.0); };
+  OverlapResultTensors result;
+  OverlapTerms<at::Tensor> slope;
+  if constexpr (equipoise::detail::kPoolsClasses<P>) {
+    weights = counted(weights * loss.policy.share(mass));
+    const auto pooled = [&](const at::Tensor& each) { return counted(weights * each).sum(); };
+    const OverlapValue<at::Tensor> whole = loss.policy(
+        OverlapTerms<at::Tensor>{pooled(of_class.tp), pooled(of_class.fp), pooled(of_class.fn)});
+    result.value = whole.value;
+    slope = whole.slope;
+  } else {
+    weights = weights / total.masked_fill(nothing, 1.0);
+    const OverlapValue<at::Tensor> each = loss.policy(of_class);
+    result.value = counted(weights * each.value).sum();
+    slope = each.slope;
+  }
+  result.slopes = at::stack({counted(weights * slope.tp), counted(weights * slope.fp),
+                             counted(weights * slope.fn)})
+                      .masked_fill(nothing, 0.0);
+  result.value = result.value.masked_fill(
+      nothing, loss.empty_batch == EmptyBatch::kNaN ? equipoise::detail::quiet_nan() : 0.0);
+  return result;
+}
+
+// The gradient of these rows [N, C] from the slopes of the sums; see write_overlap_gradient().
+template <class P>
+at::Tensor gradient_of_overlap(const OverlapLoss<P>& loss, const OverlapTensors& rows,
+                               const at::Tensor& slopes) {
+  const at::Tensor& p = rows.element.p;
+  const OverlapTerms<at::Tensor> of_p =
+      equipoise::detail::element_terms(loss.policy, rows.element).slope;
+  const at::Tensor s = slopes.to(p.scalar_type());
+  at::Tensor g = (of_p.tp * s.select(0, 0) + of_p.fp * s.select(0, 1) + of_p.fn * s.select(0, 2)) *
+                 rows.weights;
+  if (loss.activation == Activation::kSigmoid) {
+    g = g * p * rows.element.q;
+  } else {
+    g = g - g.gather(1, p.detach().argmax(1, /*keepdim=*/true));
+    g = p * (g - (g * p).sum(1, /*keepdim=*/true));
+  }
+  return g.masked_fill(rows.counts.bitwise_not(), 0.0);
+}
+
+// The loss by tensor operations: differentiable with respect to the logits in the value and, since
+// the gradient is written in the same operations, in the gradient as well. Of merged sums the
+// logits of this part move their own share.
+template <class P>
+OverlapOutcome overlap_by_operations(const OverlapLoss<P>& loss, const at::Tensor& class_weights,
+                                     const OverlapInputs& in, bool wants_gradient) {
+  const OverlapTensors rows = make_overlap_tensors(loss, in);
+  at::Tensor sums;
+  if (!in.arguments.sums.defined()) {
+    sums = sum_overlap(loss, rows);
+  } else {
+    sums = in.arguments.sums.to(at::kDouble).view({3, -1});
+    if (at::GradMode::is_enabled()) {
+      const at::Tensor own = sum_overlap(loss, rows);
+      sums = sums + (own - own.detach());
+    }
+  }
+  const OverlapResultTensors whole = finish_overlap(loss, class_weights, sums);
+  OverlapOutcome outcome{whole.value.to(compute_type(in.logits)), {}};
+  if (wants_gradient) {
+    outcome.gradient =
+        in.logits.numel() == 0
+            ? at::zeros_like(in.logits)
+            : gradient_of_overlap(loss, rows, whole.slopes).to(in.logits.scalar_type());
+  }
+  return outcome;
+}
+
+// The loss with the class weights of the arguments, where these have any, for the CPU.
+template <class P>
+OverlapLoss<P> with_class_weights(OverlapLoss<P> loss, const OverlapArguments& arguments) {
+  if (arguments.class_weights.defined()) loss.class_weights = to_vector(arguments.class_weights);
+  return loss;
+}
+// The same as a tensor.
+template <class P>
+at::Tensor class_weight_tensor(const OverlapLoss<P>& loss, const OverlapInputs& in) {
+  if (in.arguments.class_weights.defined()) return in.arguments.class_weights;
+  return constant_tensor(loss.class_weights, in.logits.options().dtype(at::kDouble));
+}
+
+// The loss as a node of the graph. As SoftmaxFunction: the gradient is computed with the value and
+// handed out by the first backward pass; a second one, and one that builds a graph, compute it
+// anew.
+template <class P>
+struct OverlapFunction : torch::autograd::Function<OverlapFunction<P>> {
+  static constexpr const char* kWhere = "overlap_loss";
+
+  // What backward() needs and IValue has no type for.
+  struct State : torch::CustomClassHolder {
+    OverlapLoss<P> loss;
+    at::Tensor class_weights;  // defined where tensor operations need it
+    OverlapArguments arguments;
+    at::Tensor gradient;
+
+    OverlapOutcome evaluate(const at::Tensor& logits, const at::Tensor& targets,
+                            bool wants_gradient) const {
+      const OverlapInputs in{logits, targets, arguments};
+      if (fits_kernel(logits)) {
+        return logits.scalar_type() == at::kFloat
+                   ? loss_by_kernel<float>(kWhere, loss, in, wants_gradient)
+                   : loss_by_kernel<double>(kWhere, loss, in, wants_gradient);
+      }
+      return overlap_by_operations(loss, class_weights, in, wants_gradient);
+    }
+  };
+
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
+                            const at::Tensor& targets, c10::intrusive_ptr<State> state) {
+    OverlapOutcome outcome = state->evaluate(logits.detach(), targets, logits.requires_grad());
+    state->gradient = std::move(outcome.gradient);
+    context->save_for_backward({logits, targets});
+    context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
+    return outcome.value;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list upstream) {
+    const auto saved = context->get_saved_variables();
+    const auto capsule = context->saved_data["state"].toCapsule();
+    auto& state = static_cast<State&>(*capsule);
+    if (at::GradMode::is_enabled()) {
+      const OverlapInputs in{saved[0], saved[1], state.arguments};
+      const at::Tensor class_weights =
+          fits_kernel(saved[0]) ? class_weight_tensor(state.loss, in) : state.class_weights;
+      const at::Tensor gradient =
+          overlap_by_operations(state.loss, class_weights, in, /*wants_gradient=*/true).gradient;
+      return {gradient * upstream[0], at::Tensor(), at::Tensor()};
+    }
+    at::Tensor gradient = std::exchange(state.gradient, at::Tensor());
+    if (!gradient.defined()) {
+      gradient = state.evaluate(saved[0].detach(), saved[1], /*wants_gradient=*/true).gradient;
+    }
+    return {gradient.mul_(upstream[0]), at::Tensor(), at::Tensor()};
+  }
+
+  static at::Tensor call(const at::Tensor& logits, const at::Tensor& targets,
+                         const OverlapLoss<P>& loss, const OverlapArguments& arguments) {
+    require_overlap_tensors(kWhere, logits, targets, arguments);
+    equipoise::detail::require_overlap_loss(
+        kWhere, loss, static_cast<std::size_t>(logits.size(arguments.class_dim)));
+    OverlapInputs in = make_overlap_inputs(logits, targets, arguments);
+    auto state = c10::make_intrusive<State>();
+    if (fits_kernel(logits)) {
+      state->loss = with_class_weights(loss, arguments);
+    } else {
+      state->loss = loss;
+      state->class_weights = class_weight_tensor(loss, in);
+    }
+    state->arguments = std::move(in.arguments);
+    return OverlapFunction::apply(in.logits, in.targets, std::move(state));
+  }
+};
+
+}  // namespace detail
+
+/// The first pass: the sums TP, FP and FN of each class over these rows, [3, C] of double on the
+/// device of the logits, without a graph; see equipoise::overlap_sums(). Sums of parts add up with
+/// +, and over ranks by an all-reduce; pass the total to each part's overlap_loss() as
+/// OverlapArguments::sums. Takes what overlap_loss() takes. Does not synchronise the device.
+/// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
+template <OverlapPolicy P>
+at::Tensor overlap_sums(const at::Tensor& logits, const at::Tensor& targets,
+                        const OverlapLoss<P>& loss, const OverlapArguments& arguments = {}) {
+  constexpr const char* kWhere = "overlap_sums";
+  const at::NoGradGuard no_graph;
+  detail::require_overlap_tensors(kWhere, logits, targets, arguments);
+  equipoise::detail::require_overlap_loss(
+      kWhere, loss, static_cast<std::size_t>(logits.size(arguments.class_dim)));
+  const detail::OverlapInputs in = detail::make_overlap_inputs(logits.detach(), targets, arguments);
+  if (!detail::fits_kernel(logits)) {
+    return detail::sum_overlap(loss, detail::make_overlap_tensors(loss, in));
+  }
+  return detail::to_tensor(logits.scalar_type() == at::kFloat
+                               ? detail::sums_by_kernel<float>(kWhere, loss, in)
+                               : detail::sums_by_kernel<double>(kWhere, loss, in));
+}
+
+/// The loss of a set of rows as a tensor [] that takes part in autograd; see
+/// equipoise::OverlapLoss.
+///
+/// Without `sums` in the arguments the set is this call's rows. With the merged sums of a larger
+/// set that holds these rows (all micro-batches, all ranks), the value is the loss of the whole
+/// set, the same in each part: do not add the values up. The gradient is that of the whole's loss
+/// with respect to this part's logits, so that gradients which parts accumulate in the parameters
+/// add up to the whole's; under a reducer that averages over ranks multiply by their number. Each
+/// part's logits are needed twice, for the sums and for the gradient: run the model twice (the
+/// first time without a graph), or keep the graphs of all parts.
+///
+/// Logits are N x C, or have more dimensions with the classes in OverlapArguments::class_dim;
+/// targets of an integer type have the shape of the logits less that dimension, targets of a
+/// floating-point type, in [0, 1], their shape. Float and double on the CPU take the core's kernel
+/// on LibTorch's threads, without a temporary of the logits' size besides the gradient, except that
+/// logits whose classes come before their rows (N x C x T) are copied once. Half types compute in
+/// float and give a float loss. On another device everything is tensor operations without
+/// synchronisation; the class weights of the loss are uploaded on each call unless the arguments
+/// hold them. Second derivatives are right; with merged sums they are those within this part.
+///
+/// Targets and weights are checked on the CPU. Elsewhere a target that is neither a class nor
+/// ignored, or not in [0, 1], makes the loss NaN.
+/// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
+template <OverlapPolicy P>
+at::Tensor overlap_loss(const at::Tensor& logits, const at::Tensor& targets,
+                        const OverlapLoss<P>& loss, const OverlapArguments& arguments = {}) {
+  return detail::OverlapFunction<P>::call(logits, targets, loss, arguments);
+}
+
+}  // namespace equipoise::libtorch
+
+#endif  // EQUIPOISE_LIBTORCH_OVERLAP_LOSS_H_

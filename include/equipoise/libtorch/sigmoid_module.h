@@ -1,0 +1,134 @@
+// Sigmoid losses as modules: their constants are buffers, which move and are saved with the module.
+#ifndef EQUIPOISE_LIBTORCH_SIGMOID_MODULE_H_
+#define EQUIPOISE_LIBTORCH_SIGMOID_MODULE_H_
+
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+#include <torch/arg.h>
+#include <torch/nn/cloneable.h>
+#include <torch/nn/pimpl.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <ostream>
+#include <utility>
+
+#include "equipoise/libtorch/sigmoid_loss.h"
+
+namespace equipoise::libtorch {
+
+/// Options of a SigmoidLossModule: the loss, and what is about tensors alone.
+///
+///     SigmoidLossOptions<Asymmetric>(loss).reduce(false)
+template <SigmoidModulators S = BinaryCrossEntropy, Reduction R = MeanByCount>
+struct SigmoidLossOptions {
+  using Loss = SigmoidLoss<S, R>;
+  SigmoidLossOptions(Loss loss = {})  // NOLINT(google-explicit-constructor)
+      : loss_(std::move(loss)) {}
+
+  /// The loss.
+  TORCH_ARG(Loss, loss);
+  /// Whether forward() gives one number; if not, it gives the losses of elements.
+  TORCH_ARG(bool, reduce) = true;
+};
+
+/// The module behind SigmoidLossModule. The constants of its loss are buffers of double, undefined
+/// where the loss has none: they follow to(device), are saved and loaded with the module, and no
+/// call uploads them again. In evaluation mode (eval()) the loss is evaluation() of itself.
+template <SigmoidModulators S = BinaryCrossEntropy, Reduction R = MeanByCount>
+class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
+ public:
+  /// @throws std::invalid_argument for hyper-parameters out of range or of different numbers of
+  /// labels.
+  explicit SigmoidLossImpl(SigmoidLossOptions<S, R> options_ = {}) : options(std::move(options_)) {
+    equipoise::detail::require_sigmoid_loss("SigmoidLossModule", options.loss(), labels());
+    reset();
+  }
+
+  /// Makes the buffers anew from the loss that the module was built with.
+  void reset() override {
+    const SigmoidTensors tensors =
+        detail::make_tensors(options.loss(), at::TensorOptions().dtype(at::kDouble));
+    class_weights = this->register_buffer("class_weights", tensors.class_weights);
+    pos_weight = this->register_buffer("pos_weight", tensors.pos_weight);
+    shift = this->register_buffer("shift", tensors.shift);
+    rebalance_counts = this->register_buffer("rebalance_counts", tensors.rebalance_counts);
+  }
+
+  /// sigmoid_loss(), or sigmoid_element_losses() without reduction, with the buffers' constants.
+  /// Does not synchronise the device.
+  /// @throws std::invalid_argument as sigmoid_loss().
+  at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
+                     const SigmoidArguments& arguments = {}) {
+    using Function = detail::SigmoidFunction<S, R>;
+    SigmoidLoss<S, R> loss = without_constants();
+    SigmoidTensors tensors{class_weights, pos_weight, shift, rebalance_counts};
+    if (!this->is_training()) {
+      loss = evaluation(std::move(loss));
+      tensors.shift = at::Tensor();
+    }
+    if (logits.device().is_cpu()) {
+      loss.class_weights = detail::to_vector(tensors.class_weights);
+      loss.pos_weight = detail::to_vector(tensors.pos_weight);
+      loss.shift = detail::to_vector(tensors.shift);
+      loss.rebalance.counts = detail::to_vector(tensors.rebalance_counts);
+      return Function::call(loss, nullptr, logits, targets, arguments, !options.reduce());
+    }
+    for (at::Tensor* tensor :
+         {&tensors.class_weights, &tensors.pos_weight, &tensors.shift, &tensors.rebalance_counts}) {
+      if (tensor->defined()) *tensor = tensor->to(detail::compute_type(logits));
+    }
+    return Function::call(loss, &tensors, logits, targets, arguments, !options.reduce());
+  }
+
+  void pretty_print(std::ostream& stream) const override {
+    const SigmoidLoss<S, R>& loss = options.loss();
+    stream << "equipoise::libtorch::SigmoidLoss(positive_weight=" << loss.positive_weight
+           << ", negative_weight=" << loss.negative_weight
+           << ", negative_scale=" << loss.negative_scale;
+    if (!options.reduce()) stream << ", reduce=false";
+    for (const auto& buffer : this->named_buffers(/*recurse=*/false)) {
+      if (!buffer.value().defined()) continue;
+      stream << ", " << buffer.key() << "=" << buffer.value().sizes();
+    }
+    stream << ")";
+  }
+
+  SigmoidLossOptions<S, R> options;
+  at::Tensor class_weights;     ///< [L] or undefined
+  at::Tensor pos_weight;        ///< [L] or undefined
+  at::Tensor shift;             ///< [L] or undefined
+  at::Tensor rebalance_counts;  ///< [L] or undefined
+
+ private:
+  // The labels that the constants are for; 0 where there are none.
+  std::size_t labels() const {
+    const SigmoidLoss<S, R>& loss = options.loss();
+    return std::max({loss.class_weights.size(), loss.pos_weight.size(), loss.shift.size(),
+                     loss.rebalance.counts.size()});
+  }
+
+  // The loss without the constants, which the buffers hold.
+  SigmoidLoss<S, R> without_constants() const {
+    SigmoidLoss<S, R> loss = options.loss();
+    loss.class_weights.clear();
+    loss.pos_weight.clear();
+    loss.shift.clear();
+    loss.rebalance.counts.clear();
+    return loss;
+  }
+};
+
+/// A module that holds a SigmoidLoss:
+///
+///     equipoise::libtorch::SigmoidLossModule<equipoise::Asymmetric> criterion(loss);
+///     criterion->to(device);
+///     criterion->forward(logits, targets).backward();
+template <SigmoidModulators S = BinaryCrossEntropy, Reduction R = MeanByCount>
+class SigmoidLossModule : public torch::nn::ModuleHolder<SigmoidLossImpl<S, R>> {
+ public:
+  using torch::nn::ModuleHolder<SigmoidLossImpl<S, R>>::ModuleHolder;
+};
+
+}  // namespace equipoise::libtorch
+
+#endif  // EQUIPOISE_LIBTORCH_SIGMOID_MODULE_H_

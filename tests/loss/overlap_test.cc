@@ -1,0 +1,827 @@
+#include "equipoise/loss/overlap.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "equipoise/reduction.h"
+#include "tests/support/errors.h"
+
+namespace equipoise {
+namespace {
+
+using testing::error_of;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+#ifdef __FAST_MATH__
+constexpr bool kFastMath = true;
+#else
+constexpr bool kFastMath = false;
+#endif
+
+std::vector<detail::Cpu> cpus() {
+  std::vector<detail::Cpu> all;
+  for (const detail::Cpu cpu : {detail::Cpu::kBaseline, detail::Cpu::kAvx2, detail::Cpu::kAvx512}) {
+    if (cpu <= detail::widest_cpu()) all.push_back(cpu);
+  }
+  return all;
+}
+
+// A user's policy, without anything but its call operator: 1 - TP / (TP + FP + FN).
+struct Jaccard {
+  template <class T>
+  OverlapValue<T> operator()(const OverlapTerms<T>& sums) const {
+    const T all = math::max(sums.tp + sums.fp + sums.fn, 1e-30);
+    const T kept = sums.tp / all / all;
+    const T missed = (sums.fp + sums.fn) / all;
+    return {missed, {-missed / all, kept, kept}};
+  }
+};
+
+// ---- The losses as their papers write them: of the intersection I, the predicted mass P and the
+// target mass T of each class.
+
+struct Masses {
+  double intersection = 0;
+  double predicted = 0;
+  double target = 0;
+};
+
+template <class Policy>
+Masses element_masses(const Policy& policy, double p, double t) {
+  if constexpr (std::same_as<Policy, Dice>) {
+    if (policy.squared) return {p * t, p * p, t * t};
+  }
+  if constexpr (std::same_as<Policy, SelfAdjustingDice>) {
+    const double f = std::pow(1 - p, policy.alpha) * p;
+    return {f * t, f, t};
+  }
+  return {p * t, p, t};
+}
+
+double class_loss(const Dice& d, const Masses& m) {
+  return 1 - (2 * m.intersection + d.smoothing) / (m.predicted + m.target + d.smoothing);
+}
+double class_loss(const SelfAdjustingDice& d, const Masses& m) {
+  return class_loss(Dice{d.smoothing}, m);
+}
+double class_loss(const Tversky& t, const Masses& m) {
+  const double kept = m.intersection + t.smoothing;
+  return 1 -
+         kept / (kept + t.fp * (m.predicted - m.intersection) + t.fn * (m.target - m.intersection));
+}
+double class_loss(const FocalTversky& t, const Masses& m) {
+  return std::pow(class_loss(Tversky{t.fp, t.fn, t.smoothing}, m), t.power);
+}
+double class_loss(const Jaccard&, const Masses& m) {
+  return 1 - m.intersection / (m.predicted + m.target - m.intersection);
+}
+
+template <class Policy>
+double reference_value(const OverlapLoss<Policy>& loss, const std::vector<Masses>& masses) {
+  double total = 0;
+  double value = 0;
+  double intersection = 0;
+  double all = 0;
+  for (std::size_t c = 0; c < masses.size(); ++c) {
+    if (loss.absent_class == AbsentClass::kSkip && masses[c].target == 0) continue;
+    const double weight = loss.class_weights.empty() ? 1 : loss.class_weights[c];
+    if (weight == 0) continue;
+    total += weight;
+    if constexpr (std::same_as<Policy, GeneralisedDice>) {
+      const double v =
+          weight * std::pow(std::max(masses[c].target, loss.policy.least_mass), -loss.policy.power);
+      intersection += v * masses[c].intersection;
+      all += v * (masses[c].predicted + masses[c].target);
+    } else {
+      value += weight * class_loss(loss.policy, masses[c]);
+    }
+  }
+  if (total == 0) return 0;
+  if constexpr (std::same_as<Policy, GeneralisedDice>) {
+    return 1 - (2 * intersection + loss.policy.smoothing) / (all + loss.policy.smoothing);
+  }
+  return value / total;
+}
+
+// ---- Batches.
+
+enum class Kind { kIndices, kMatrix };
+
+struct Batch {
+  std::size_t rows;
+  std::size_t classes;
+  std::vector<double> logits;
+  std::vector<std::int64_t> targets;
+  std::vector<double> matrix;
+  std::vector<std::uint8_t> mask;
+  std::vector<double> weights;
+};
+
+// Values are exact in float. Weights are 0 at times, and the last class is absent at times.
+Batch make_batch(std::size_t rows, std::size_t classes, std::mt19937_64& random,
+                 double spread = 2.0) {
+  Batch batch{rows, classes, {}, {}, {}, {}, {}};
+  std::normal_distribution<double> normal(0.0, spread);
+  std::uniform_real_distribution<double> uniform(0.25, 1.0);
+  const std::size_t used = classes - (classes > 1 && random() % 2 == 0 ? 1 : 0);
+  for (std::size_t i = 0; i < rows; ++i) {
+    const bool ignored = random() % 7 == 0;
+    batch.targets.push_back(ignored ? kIgnoreIndex : static_cast<std::int64_t>(random() % used));
+    batch.mask.push_back(ignored ? 0 : 1);
+    batch.weights.push_back(random() % 9 == 0 ? 0.0 : std::round(64 * uniform(random)) / 32);
+    for (std::size_t c = 0; c < classes; ++c) {
+      batch.logits.push_back(static_cast<double>(static_cast<float>(normal(random))));
+      const double soft = random() % 4 == 0 ? std::round(64 * uniform(random)) / 64
+                                            : static_cast<double>(random() % 2);
+      batch.matrix.push_back(c < used ? soft : 0.0);
+    }
+  }
+  return batch;
+}
+
+std::vector<double> probabilities(std::span<const double> z, Activation activation) {
+  std::vector<double> p;
+  if (activation == Activation::kSigmoid) {
+    for (const double x : z) p.push_back(1 / (1 + std::exp(-x)));
+    return p;
+  }
+  const double top = *std::max_element(z.begin(), z.end());
+  double sum = 0;
+  for (const double x : z) sum += std::exp(x - top);
+  for (const double x : z) p.push_back(std::exp(x - top) / sum);
+  return p;
+}
+
+template <class Policy>
+double reference_loss(const OverlapLoss<Policy>& loss, const Batch& batch, Kind kind,
+                      const std::vector<double>& logits) {
+  std::vector<Masses> masses(batch.classes);
+  for (std::size_t i = 0; i < batch.rows; ++i) {
+    if (batch.mask[i] == 0) continue;
+    const std::vector<double> p =
+        probabilities(std::span(logits).subspan(i * batch.classes, batch.classes), loss.activation);
+    for (std::size_t c = 0; c < batch.classes; ++c) {
+      const double t = kind == Kind::kMatrix
+                           ? batch.matrix[i * batch.classes + c]
+                           : (static_cast<std::int64_t>(c) == batch.targets[i] ? 1.0 : 0.0);
+      const Masses own = element_masses(loss.policy, p[c], t);
+      masses[c].intersection += batch.weights[i] * own.intersection;
+      masses[c].predicted += batch.weights[i] * own.predicted;
+      masses[c].target += batch.weights[i] * own.target;
+    }
+  }
+  return reference_value(loss, masses);
+}
+
+template <class T>
+std::vector<T> cast(const std::vector<double>& values) {
+  return {values.begin(), values.end()};
+}
+
+// Calls f(targets) with the targets of the kind, of rows [begin, begin + count).
+template <class T, class F>
+void with_targets(const Batch& batch, Kind kind, std::size_t begin, std::size_t count, const F& f) {
+  if (kind == Kind::kIndices) return f(std::span(batch.targets).subspan(begin, count));
+  const std::vector<T> matrix = cast<T>(batch.matrix);
+  f(ProbabilityTargets<T>{{matrix.data() + begin * batch.classes, count, batch.classes},
+                          std::span(batch.mask).subspan(begin, count)});
+}
+
+template <class T>
+struct Result {
+  double value = 0;
+  std::vector<T> gradient;
+};
+
+// Both passes over the parts of a batch between the cuts.
+template <class T, class Policy, class ParallelFor = SerialFor>
+Result<T> run(const OverlapLoss<Policy>& loss, const Batch& batch, Kind kind,
+              const std::vector<std::size_t>& cuts, detail::Cpu cpu = detail::cpu(),
+              const ParallelFor& parallel_for = {}) {
+  const std::vector<T> logits = cast<T>(batch.logits);
+  Result<T> result{0, std::vector<T>(logits.size(), T(-7))};
+  const auto for_parts = [&](const auto& f) {
+    for (std::size_t k = 0; k + 1 < cuts.size(); ++k) {
+      const std::size_t begin = cuts[k];
+      const std::size_t count = cuts[k + 1] - begin;
+      with_targets<T>(batch, kind, begin, count, [&](const auto& targets) {
+        f(MatrixView<const T>(logits.data() + begin * batch.classes, count, batch.classes), targets,
+          std::span<const double>(batch.weights).subspan(begin, count), begin);
+      });
+    }
+  };
+  OverlapSums sums;
+  for_parts(
+      [&](MatrixView<const T> z, const auto& targets, std::span<const double> weights,
+          std::size_t) { sums += overlap_sums(loss, z, targets, weights, parallel_for, cpu); });
+  const OverlapResult whole = finish(loss, sums);
+  result.value = whole.value;
+  for_parts([&](MatrixView<const T> z, const auto& targets, std::span<const double> weights,
+                std::size_t begin) {
+    overlap_gradient(loss, whole, z, targets,
+                     MatrixView<T>(result.gradient.data() + begin * batch.classes, z.rows, z.cols),
+                     weights, parallel_for, cpu);
+  });
+  return result;
+}
+
+template <class T, class Policy>
+Result<T> run(const OverlapLoss<Policy>& loss, const Batch& batch, Kind kind,
+              detail::Cpu cpu = detail::cpu()) {
+  return run<T>(loss, batch, kind, {0, batch.rows}, cpu);
+}
+
+// Calls f(loss, kind) with every policy, activation, kind of targets and rule.
+template <class F>
+void for_all_losses(std::size_t classes, std::mt19937_64& random, const F& f) {
+  const auto with_policy = [&](const auto& policy) {
+    for (const Activation activation : {Activation::kSoftmax, Activation::kSigmoid}) {
+      for (const Kind kind : {Kind::kIndices, Kind::kMatrix}) {
+        for (const AbsentClass absent : {AbsentClass::kSkip, AbsentClass::kCount}) {
+          OverlapLoss<std::remove_cvref_t<decltype(policy)>> loss;
+          loss.policy = policy;
+          loss.activation = activation;
+          loss.absent_class = absent;
+          if (random() % 2 == 0) {
+            for (std::size_t c = 0; c < classes; ++c) {
+              loss.class_weights.push_back(static_cast<double>(random() % 5) / 2);
+            }
+          }
+          f(loss, kind);
+        }
+      }
+    }
+  };
+  with_policy(Dice{});
+  with_policy(Dice{0.25, true});
+  with_policy(Tversky{});
+  with_policy(FocalTversky{});
+  with_policy(FocalTversky{0.5, 0.25, 2.0, 0.5});
+  with_policy(GeneralisedDice{});
+  with_policy(GeneralisedDice{1.0, 0.5, 0.25});
+  with_policy(SelfAdjustingDice{});
+  with_policy(SelfAdjustingDice{0.3, 0.5});
+  with_policy(SelfAdjustingDice{0.0});
+  with_policy(Jaccard{});
+}
+
+// One vector and a bit, tails of every width.
+constexpr std::size_t kClasses[] = {1, 2, 3, 5, 9, 17, 33};
+
+TEST(OverlapLoss, EqualsItsDefinitionInDouble) {
+  std::mt19937_64 random(1);
+  for (const std::size_t classes : kClasses) {
+    for (int repeat = 0; repeat < 4; ++repeat) {
+      const Batch batch = make_batch(1 + random() % 40, classes, random);
+      for_all_losses(classes, random, [&](const auto& loss, Kind kind) {
+        const double expected = reference_loss(loss, batch, kind, batch.logits);
+        for (const detail::Cpu cpu : cpus()) {
+          // Sums of up to 40 terms, and 1 - x cancels in the reference; its power at worst takes
+          // the root of the error, where the loss itself is next to zero.
+          const double epsilon = 100 * std::numeric_limits<double>::epsilon();
+          EXPECT_NEAR(run<double>(loss, batch, kind, cpu).value, expected,
+                      expected < 1e-6 ? std::pow(epsilon, 0.75) : epsilon / 1e-2)
+              << classes << " classes";
+        }
+      });
+    }
+  }
+}
+
+TEST(OverlapLoss, GradientEqualsFiniteDifferences) {
+  std::mt19937_64 random(2);
+  for (const std::size_t classes : {1U, 2U, 5U, 17U}) {
+    for (int repeat = 0; repeat < 4; ++repeat) {
+      const Batch batch = make_batch(5, classes, random, 1.5);
+      for_all_losses(classes, random, [&](const auto& loss, Kind kind) {
+        const std::vector<double> gradient =
+            run<double>(loss, batch, kind, detail::widest_cpu()).gradient;
+        for (std::size_t i = random() % 3; i < batch.logits.size(); i += 3) {
+          // Central differences: error h^2 / 6 from the third derivative, epsilon / h from
+          // rounding.
+          constexpr double kStep = 1e-5;
+          std::vector<double> moved = batch.logits;
+          moved[i] += kStep;
+          const double above = reference_loss(loss, batch, kind, moved);
+          moved[i] -= 2 * kStep;
+          const double below = reference_loss(loss, batch, kind, moved);
+          EXPECT_NEAR(gradient[i], (above - below) / (2 * kStep), 2e-9)
+              << classes << " classes, element " << i;
+        }
+      });
+    }
+  }
+}
+
+TEST(OverlapLoss, FloatEqualsDoubleOnEveryInstructionSet) {
+  std::mt19937_64 random(3);
+  constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
+  for (const std::size_t classes : kClasses) {
+    const Batch batch = make_batch(1 + random() % 40, classes, random);
+    for_all_losses(classes, random, [&](const auto& loss, Kind kind) {
+      const Result<double> exact = run<double>(loss, batch, kind);
+      for (const detail::Cpu cpu : cpus()) {
+        const Result<float> result = run<float>(loss, batch, kind, cpu);
+        // A probability carries the rounding of its logit, of size 10 at most. The root of a loss
+        // next to zero (a single class) is less exact.
+        EXPECT_NEAR(result.value, exact.value,
+                    exact.value < 1e-6 ? std::pow(kEpsilon, 0.75) : 100 * kEpsilon);
+        for (std::size_t i = 0; i < exact.gradient.size(); ++i) {
+          ASSERT_NEAR(static_cast<double>(result.gradient[i]), exact.gradient[i], 100 * kEpsilon)
+              << classes << " classes, element " << i;
+        }
+      }
+    });
+  }
+}
+
+template <class T>
+void expect_parts_equal_the_whole(double tolerance) {
+  std::mt19937_64 random(4);
+  for (int repeat = 0; repeat < 60; ++repeat) {
+    const std::size_t classes = 1 + random() % 20;
+    const Batch batch = make_batch(1 + random() % 60, classes, random);
+    std::vector<std::size_t> cuts = {0, batch.rows};
+    for (int k = 0; k < 3; ++k) cuts.push_back(random() % (batch.rows + 1));
+    std::sort(cuts.begin(), cuts.end());
+    for_all_losses(classes, random, [&](const auto& loss, Kind kind) {
+      const Result<T> whole = run<T>(loss, batch, kind);
+      const Result<T> parts = run<T>(loss, batch, kind, cuts);
+      EXPECT_NEAR(parts.value, whole.value, tolerance * std::fabs(whole.value));
+      double largest = 0;
+      for (const T x : whole.gradient)
+        largest = std::max(largest, std::fabs(static_cast<double>(x)));
+      for (std::size_t i = 0; i < whole.gradient.size(); ++i) {
+        ASSERT_NEAR(parts.gradient[i], whole.gradient[i], tolerance * largest);
+      }
+    });
+  }
+}
+
+TEST(OverlapLoss, PartsAddUpToTheWholeInDouble) { expect_parts_equal_the_whole<double>(1e-12); }
+TEST(OverlapLoss, PartsAddUpToTheWholeInFloat) { expect_parts_equal_the_whole<float>(1e-5); }
+
+// What happens without merged sums.
+TEST(OverlapLoss, MeanOfTheLossesOfPartsIsNotThatOfTheWhole) {
+  std::mt19937_64 random(5);
+  const Batch batch = make_batch(64, 3, random);
+  const OverlapLoss<> loss;
+  double mean = 0;
+  for (std::size_t begin = 0; begin < 64; begin += 4) {
+    mean += overlap_loss(loss, MatrixView<const double>(batch.logits.data() + begin * 3, 4, 3),
+                         std::span(batch.targets).subspan(begin, 4)) /
+            16;
+  }
+  const double whole =
+      overlap_loss(loss, MatrixView<const double>(batch.logits.data(), 64, 3), batch.targets);
+  EXPECT_GT(std::fabs(mean - whole), 0.1 * whole);
+}
+
+TEST(OverlapLoss, DoesNotDependOnThreads) {
+  std::mt19937_64 random(6);
+  const Batch batch = make_batch(5000, 7, random);
+  const auto threads = [](std::size_t blocks, const auto& f) {
+    std::vector<std::thread> running;
+    for (std::size_t block = blocks; block-- > 0;) running.emplace_back([&f, block] { f(block); });
+    for (std::thread& thread : running) thread.join();
+  };
+  for (const Kind kind : {Kind::kIndices, Kind::kMatrix}) {
+    const OverlapLoss<Tversky> loss;
+    const Result<float> serial = run<float>(loss, batch, kind);
+    const Result<float> parallel =
+        run<float>(loss, batch, kind, {0, batch.rows}, detail::cpu(), threads);
+    EXPECT_EQ(parallel.value, serial.value);
+    EXPECT_EQ(parallel.gradient, serial.gradient);
+  }
+}
+
+TEST(OverlapLoss, ReadsAndWritesAnyStrides) {
+  std::mt19937_64 random(7);
+  for (const std::size_t classes : {2U, 17U}) {
+    const std::size_t rows = 50;
+    const Batch batch = make_batch(rows, classes, random);
+    for (const Kind kind : {Kind::kIndices, Kind::kMatrix}) {
+      const OverlapLoss<Tversky> loss;
+      const Result<double> dense = run<double>(loss, batch, kind);
+      const auto r = static_cast<std::ptrdiff_t>(rows);
+      const auto c = static_cast<std::ptrdiff_t>(classes);
+      const std::pair<std::ptrdiff_t, std::ptrdiff_t> layouts[] = {{1, r}, {3 * c, 3}, {2 * c, 1}};
+      for (const auto& [row_stride, col_stride] : layouts) {
+        std::vector<double> space(3 * rows * classes);
+        std::vector<double> target_space(space.size());
+        std::vector<double> out(space.size(), -7.0);
+        const MatrixView<double> logits(space.data(), rows, classes, row_stride, col_stride);
+        const MatrixView<double> matrix(target_space.data(), rows, classes, row_stride, col_stride);
+        const MatrixView<double> gradient(out.data(), rows, classes, row_stride, col_stride);
+        for (std::size_t i = 0; i < rows; ++i) {
+          for (std::size_t k = 0; k < classes; ++k) {
+            logits(i, k) = batch.logits[i * classes + k];
+            matrix(i, k) = batch.matrix[i * classes + k];
+          }
+        }
+        const MatrixView<const double> z = logits;
+        if (kind == Kind::kIndices) {
+          EXPECT_EQ(overlap_loss(loss, z, batch.targets, gradient, batch.weights), dense.value);
+        } else {
+          const ProbabilityTargets<double> targets{matrix, batch.mask};
+          EXPECT_EQ(overlap_loss(loss, z, targets, gradient, batch.weights), dense.value);
+        }
+        std::size_t untouched = 0;
+        for (const double x : out) untouched += x == -7.0 ? 1 : 0;
+        EXPECT_EQ(untouched, out.size() - rows * classes);
+        for (std::size_t i = 0; i < rows; ++i) {
+          for (std::size_t k = 0; k < classes; ++k) {
+            ASSERT_EQ(gradient(i, k), dense.gradient[i * classes + k]);
+          }
+        }
+      }
+    }
+  }
+}
+
+// ---- Values by hand: two rows, two classes, equal logits, so that p = 1/2 everywhere; both
+// targets are class 0. Class 0: TP = 1, FP = 0, FN = 1. Class 1: TP = 0, FP = 1, FN = 0.
+
+template <class Policy>
+double by_hand(const Policy& policy, AbsentClass absent = AbsentClass::kSkip) {
+  OverlapLoss<Policy> loss;
+  loss.policy = policy;
+  loss.absent_class = absent;
+  const std::vector<double> logits = {3, 3, -1, -1};
+  return overlap_loss(loss, MatrixView<const double>(logits.data(), 2, 2), std::vector<int>{0, 0});
+}
+
+TEST(OverlapLossByHand, Dice) {
+  EXPECT_DOUBLE_EQ(by_hand(Dice{0.0}), 1.0 / 3);        // 1 - 2 / 3
+  EXPECT_DOUBLE_EQ(by_hand(Dice{1.0}), 1.0 / 4);        // 1 - 3 / 4
+  EXPECT_DOUBLE_EQ(by_hand(Dice{0.0, true}), 1.0 / 5);  // 1 - 2 / (1/2 + 2)
+  EXPECT_DOUBLE_EQ(by_hand(Dice{1.0}, AbsentClass::kCount), (1.0 / 4 + 1.0 / 2) / 2);
+}
+
+TEST(OverlapLossByHand, Tversky) {
+  EXPECT_DOUBLE_EQ(by_hand(Tversky{0.25, 0.75, 0.0}), 0.75 / 1.75);
+  EXPECT_DOUBLE_EQ(by_hand(Tversky{0.25, 0.75, 1.0}, AbsentClass::kCount),
+                   (0.75 / 2.75 + 0.25 / 1.25) / 2);
+  EXPECT_DOUBLE_EQ(by_hand(FocalTversky{0.25, 0.75, 0.5, 0.0}), std::sqrt(0.75 / 1.75));
+  EXPECT_DOUBLE_EQ(by_hand(Tversky{0.5, 0.5, 0.5}), by_hand(Dice{1.0}));
+  EXPECT_DOUBLE_EQ(by_hand(FocalTversky{0.3, 0.7, 1.0, 1.0}), by_hand(Tversky{0.3, 0.7, 1.0}));
+}
+
+TEST(OverlapLossByHand, GeneralisedDice) {
+  EXPECT_DOUBLE_EQ(by_hand(GeneralisedDice{}), 1.0 / 3);  // one class alone is Dice
+  // v = (1/4, 1): 1 - 2/4 / (3/4 + 1).
+  EXPECT_DOUBLE_EQ(by_hand(GeneralisedDice{}, AbsentClass::kCount), 1 - 0.5 / 1.75);
+  // Micro-averaged: 1 - 2 / (3 + 1).
+  EXPECT_DOUBLE_EQ(by_hand(GeneralisedDice{0.0}, AbsentClass::kCount), 0.5);
+}
+
+TEST(OverlapLossByHand, SelfAdjustingDice) {
+  // f = 1/4: 1 - (2 * 1/2 + 1) / (1/2 + 2 + 1) over the set, 1 - (2/4 + 1) / (1/4 + 2) by example.
+  EXPECT_DOUBLE_EQ(by_hand(SelfAdjustingDice{}), 1 - 2 / 3.5);
+  const std::vector<double> logits = {3, 3, -1, -1};
+  EXPECT_DOUBLE_EQ(
+      softmax_loss(SoftmaxLoss<SelfAdjustingDice>{}, MatrixView<const double>(logits.data(), 2, 2),
+                   std::vector<int>{0, 1}),
+      1 - 1.5 / 2.25);
+}
+
+TEST(OverlapLossByHand, ClassWeightsAndExclusion) {
+  OverlapLoss<> loss;
+  loss.policy.smoothing = 0;
+  const std::vector<double> logits = {0, 0, 0, 0, 0, 0};
+  // p = 1/2; one row of class 0, two of class 1: Dice losses 1 - 1 / (3/2 + 1), 1 - 2 / (3/2 + 2).
+  const auto value = [&] {
+    return overlap_loss(loss, MatrixView<const double>(logits.data(), 3, 2),
+                        std::vector<int>{0, 1, 1});
+  };
+  EXPECT_DOUBLE_EQ(value(), (3.0 / 5 + 3.0 / 7) / 2);
+  loss.class_weights = {3, 1};
+  EXPECT_DOUBLE_EQ(value(), (9.0 / 5 + 3.0 / 7) / 4);
+  loss.class_weights = {0, 2};
+  EXPECT_DOUBLE_EQ(value(), 3.0 / 7);
+}
+
+// ---- The per-example form.
+
+TEST(SelfAdjustingDice, SlopesOfExamplesAreDerivatives) {
+  const auto expect = [](const auto& modulator) {
+    for (const double p : {1e-6, 0.1, 0.5, 0.9, 0.999}) {
+      const auto value_at = [&](double log_p) {
+        return modulator(TargetProbability<double>{log_p, std::exp(log_p), -std::expm1(log_p)})
+            .value;
+      };
+      // Derivatives grow by 1 / (1 - p) each: error of the central difference 1e-8 of the slope.
+      const double step = 1e-4 * (1 - p);
+      const double log_p = std::log(p);
+      const double slope = modulator(TargetProbability<double>{log_p, p, -std::expm1(log_p)}).slope;
+      EXPECT_NEAR(slope, (value_at(log_p + step) - value_at(log_p - step)) / (2 * step),
+                  1e-7 * (1 + std::fabs(slope)))
+          << p;
+    }
+    const ValueAndSlope<double> sure = modulator(TargetProbability<double>{0, 1, 0});
+    EXPECT_TRUE(detail::is_finite(sure.value) && detail::is_finite(sure.slope));
+    const ValueAndSlope<double> never = modulator(TargetProbability<double>{-kInfinity, 0, 1});
+    EXPECT_TRUE(detail::is_finite(never.value) && detail::is_finite(never.slope));
+  };
+  for (const double alpha : {0.0, 0.01, 0.5, 1.0, 2.0}) {
+    expect(SelfAdjustingDice{alpha, 1.0});
+    expect(SelfAdjustingDice{alpha, 0.25});
+    expect(SelfAdjustingDice{alpha, 0.25}.negative());
+  }
+}
+
+TEST(SelfAdjustingDice, ExamplesMergeLikeOtherRowLosses) {
+  std::mt19937_64 random(8);
+  const Batch batch = make_batch(40, 5, random);
+  SoftmaxLoss<SelfAdjustingDice, MeanByWeight> loss;
+  loss.modulator.alpha = 0.5;
+  const RowAttributes rows{batch.weights, {}};
+  std::vector<double> whole(batch.logits.size());
+  const double value = softmax_loss(loss, MatrixView<const double>(batch.logits.data(), 40, 5),
+                                    batch.targets, MatrixView<double>(whole.data(), 40, 5), rows);
+  double expected = 0;
+  double mass = 0;
+  for (std::size_t i = 0; i < 40; ++i) {
+    if (batch.mask[i] == 0) continue;
+    const double p =
+        probabilities(std::span(batch.logits).subspan(i * 5, 5),
+                      Activation::kSoftmax)[static_cast<std::size_t>(batch.targets[i])];
+    const double f = std::sqrt(1 - p) * p;
+    expected += batch.weights[i] * (1 - (2 * f + 1) / (f + 2));
+    mass += batch.weights[i];
+  }
+  EXPECT_NEAR(value, expected / mass, 1e-14);
+
+  const std::vector<double> scales =
+      coefficients(loss.reduction, denominators(loss, batch.targets, 5, rows));
+  Partial total;
+  for (std::size_t begin = 0; begin < 40; begin += 8) {
+    std::vector<double> part(40);
+    total += evaluate(loss, MatrixView<const double>(batch.logits.data() + begin * 5, 8, 5),
+                      std::span(batch.targets).subspan(begin, 8), std::span<const double>(scales),
+                      LossOutputs<double>{{part.data(), 8, 5}, {}},
+                      RowAttributes{std::span(batch.weights).subspan(begin, 8), {}});
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      EXPECT_NEAR(part[i], whole[begin * 5 + i], 1e-15);
+    }
+  }
+  EXPECT_NEAR(finish(loss, total, scales), value, 1e-14);
+}
+
+// ---- Edges.
+
+template <class T, class Policy>
+Result<T> call(const OverlapLoss<Policy>& loss, const std::vector<T>& logits,
+               const std::vector<int>& targets, std::size_t classes,
+               const std::vector<double>& weights = {}) {
+  Result<T> result{0, std::vector<T>(logits.size(), T(-7))};
+  result.value =
+      overlap_loss(loss, MatrixView<const T>(logits.data(), targets.size(), classes), targets,
+                   MatrixView<T>(result.gradient.data(), targets.size(), classes), weights);
+  return result;
+}
+
+TEST(OverlapLossEdge, EmptyAndIgnoredSets) {
+  OverlapLoss<> loss;
+  EXPECT_EQ(call<double>(loss, {}, {}, 3).value, 0.0);
+  EXPECT_EQ(call<float>(loss, {}, {}, 0).value, 0.0);
+  for (const AbsentClass absent : {AbsentClass::kSkip, AbsentClass::kCount}) {
+    loss.absent_class = absent;
+    loss.empty_batch = EmptyBatch::kZero;
+    const Result<double> ignored = call<double>(loss, {1, kNan, kInfinity, 2}, {-100, -100}, 2);
+    EXPECT_EQ(ignored.value, 0.0);
+    EXPECT_EQ(ignored.gradient, (std::vector<double>{0, 0, 0, 0}));
+    const Result<double> weightless = call<double>(loss, {kNan, 1}, {1}, 2, {0.0});
+    EXPECT_EQ(weightless.value, 0.0);
+    EXPECT_EQ(weightless.gradient, (std::vector<double>{0, 0}));
+    loss.empty_batch = EmptyBatch::kNaN;
+    EXPECT_TRUE(detail::is_nan(call<double>(loss, {}, {}, 3).value));
+    const Result<double> nan = call<double>(loss, {1, 2}, {-100}, 2);
+    EXPECT_TRUE(detail::is_nan(nan.value));
+    EXPECT_EQ(nan.gradient, (std::vector<double>{0, 0}));
+  }
+  loss.absent_class = AbsentClass::kSkip;
+  loss.class_weights = {0, 0};
+  EXPECT_TRUE(detail::is_nan(call<double>(loss, {1, 2}, {1}, 2).value)) << "no class counts";
+}
+
+TEST(OverlapLossEdge, ASingleClassHasNoLoss) {
+  OverlapLoss<FocalTversky> loss;
+  for (const double smoothing : {0.0, 1.0}) {
+    loss.policy.smoothing = smoothing;
+    const Result<double> result = call<double>(loss, {3, -1e4}, {0, 0}, 1);
+    EXPECT_EQ(result.value, 0.0);
+    EXPECT_EQ(result.gradient, (std::vector<double>{0, 0}));
+  }
+}
+
+TEST(OverlapLossEdge, AnAbsentClassIsSkippedOrCounts) {
+  OverlapLoss<> loss;
+  loss.policy.smoothing = 0;
+  // p = 1/2; class 0 of TP = 1/2, FN = 1/2, loss 1/3; class 1 of FP = 1/2, loss 1.
+  Result<double> result = call<double>(loss, {0, 0}, {0}, 2);
+  EXPECT_DOUBLE_EQ(result.value, 1.0 / 3);
+  EXPECT_LT(result.gradient[0], 0) << "the class that is there gains";
+  loss.absent_class = AbsentClass::kCount;
+  EXPECT_DOUBLE_EQ(call<double>(loss, {0, 0}, {0}, 2).value, 2.0 / 3);
+  OverlapLoss<GeneralisedDice> pooled;
+  pooled.absent_class = AbsentClass::kCount;
+  EXPECT_DOUBLE_EQ(call<double>(pooled, {0, 0}, {0}, 2).value, 0.5);
+}
+
+template <class T>
+void expect_defined_at_huge_logits() {
+  const auto expect = [](const auto& policy) {
+    OverlapLoss<std::remove_cvref_t<decltype(policy)>> loss;
+    loss.policy = policy;
+    for (const Activation activation : {Activation::kSoftmax, Activation::kSigmoid}) {
+      loss.activation = activation;
+      for (const T size : {T(1e4), T(-1e4), T(20), T(40)}) {
+        for (const int target : {0, 1}) {
+          const Result<T> result = call<T>(loss, {size, 0, 0, size}, {target, target}, 2);
+          EXPECT_TRUE(detail::is_finite(result.value));
+          for (const T x : result.gradient) EXPECT_TRUE(detail::is_finite(x));
+          const Result<T> sure = call<T>(loss, {size, -size, -size, size}, {0, 1}, 2);
+          if (size > 30 && !std::same_as<decltype(policy), const SelfAdjustingDice&>) {
+            EXPECT_NEAR(sure.value, 0.0, 1e-7);
+          }
+          for (const T x : sure.gradient) EXPECT_TRUE(detail::is_finite(x));
+        }
+      }
+    }
+  };
+  expect(Dice{});
+  expect(Dice{0.0, true});
+  expect(Tversky{0.3, 0.7, 0.0});
+  expect(FocalTversky{0.3, 0.7, 0.75, 0.0});
+  expect(GeneralisedDice{});
+  expect(SelfAdjustingDice{0.01, 0.0});
+}
+
+TEST(OverlapLossEdge, HugeLogits) {
+  expect_defined_at_huge_logits<double>();
+  expect_defined_at_huge_logits<float>();
+}
+
+// Near a perfect prediction 1 - p is far below epsilon, and yet loss and gradient have all digits:
+// Tversky loss q / (1 + q), its derivative in the logit -q + O(q^2), with q = e^-40 / (1 + e^-40).
+TEST(OverlapLossEdge, SmallComplementsKeepTheirBits) {
+  if (kFastMath) GTEST_SKIP() << "the compiler may take (1 + x) - 1 for x";
+  const double q = std::exp(-40.0);
+  OverlapLoss<Tversky> loss;
+  loss.policy = {1.0, 1.0, 0.0};
+  for (const Activation activation : {Activation::kSoftmax, Activation::kSigmoid}) {
+    loss.activation = activation;
+    loss.class_weights = {1, 0};
+    const Result<double> result = call<double>(loss, {40, 0}, {0}, 2);
+    EXPECT_NEAR(result.value / q, 1, 1e-14);
+    EXPECT_NEAR(result.gradient[0] / q, -1, 1e-14);
+  }
+  // (1 - p)^alpha p has slope -alpha q^alpha there, although its derivative in p is infinite.
+  OverlapLoss<SelfAdjustingDice> adjusting;
+  adjusting.policy = {0.5, 0.0};
+  adjusting.class_weights = {1, 0};
+  const Result<double> result = call<double>(adjusting, {40, 0}, {0}, 2);
+  // 1 - 2 f / (f + 1) with f = q^(1/2): derivative -2 / (1 + f)^2 f', f' = -f / 2.
+  const double f = std::sqrt(q);
+  EXPECT_NEAR(result.gradient[0] / f, 1 / std::pow(1 + f, 2), 1e-14);
+  EXPECT_NEAR(result.gradient[1] / f, -1 / std::pow(1 + f, 2), 1e-14);
+}
+
+TEST(OverlapLossEdge, InfiniteAndNaNLogits) {
+  if (kFastMath) GTEST_SKIP() << "not defined where the compiler assumes finite numbers";
+  OverlapLoss<> loss;
+  // A class that cannot be: the loss is that of the other two.
+  const Result<double> impossible = call<double>(loss, {0, 0, -kInfinity}, {0}, 3);
+  EXPECT_DOUBLE_EQ(impossible.value, 1 - 2.0 / 2.5);
+  EXPECT_EQ(impossible.gradient[2], 0.0);
+  for (const double broken : {kInfinity, kNan}) {
+    for (const AbsentClass absent : {AbsentClass::kSkip, AbsentClass::kCount}) {
+      loss.absent_class = absent;
+      const Result<double> result = call<double>(loss, {broken, 0, 0, 1}, {1, 0}, 2);
+      EXPECT_TRUE(detail::is_nan(result.value));
+      for (const double x : result.gradient) EXPECT_TRUE(detail::is_nan(x));
+    }
+  }
+  loss.activation = Activation::kSigmoid;
+  loss.absent_class = AbsentClass::kSkip;
+  EXPECT_EQ(call<double>(loss, {kInfinity, -kInfinity}, {0}, 2).value, 0.0);
+  EXPECT_TRUE(detail::is_nan(call<double>(loss, {kNan, 0}, {0}, 2).value));
+}
+
+TEST(OverlapSums, MergeAndTravelAsNumbers) {
+  OverlapSums a{{{1, 2, 3}, {4, 5, 6}}};
+  const OverlapSums b{{{10, 20, 30}, {40, 50, 60}}};
+  EXPECT_EQ(a + b, (OverlapSums{{{11, 22, 33}, {44, 55, 66}}}));
+  EXPECT_EQ(OverlapSums{} + b, b);
+  EXPECT_EQ(b + OverlapSums{}, b);
+  const std::span<double> buffer = a.all_reduce_buffer();
+  EXPECT_EQ(std::vector<double>(buffer.begin(), buffer.end()),
+            (std::vector<double>{1, 2, 3, 4, 5, 6}));
+  buffer[5] = 7;
+  EXPECT_EQ(a.classes[1].fn, 7);
+  EXPECT_TRUE(OverlapSums{}.all_reduce_buffer().empty());
+  EXPECT_EQ(
+      error_of([&] {
+        a += OverlapSums{{{1, 1, 1}}};
+      }),
+      "OverlapSums::operator+=(): other.classes.size() = 1, expected 2 (classes on the left)");
+}
+
+TEST(OverlapLossErrors, NameWhatIsWrong) {
+  const std::vector<double> logits(6, 0.0);
+  std::vector<double> gradient(6, -7.0);
+  OverlapLoss<> loss;
+  std::vector<int> targets = {0, 2};
+  std::vector<double> weights;
+  const auto message = [&] {
+    return error_of([&] {
+      overlap_loss(loss, MatrixView<const double>(logits.data(), 2, 3), targets,
+                   MatrixView<double>(gradient.data(), 2, 3), weights);
+    });
+  };
+  targets = {0, 3};
+  EXPECT_EQ(message(),
+            "overlap_loss(): targets[1] = 3, expected a class in [0, 3) or the ignore index -100");
+  targets = {0};
+  EXPECT_EQ(message(), "overlap_loss(): targets.size() = 1, expected 2 (rows of logits)");
+  targets = {0, 2};
+  weights = {1, -1};
+  EXPECT_EQ(message(), "overlap_loss(): sample_weights[1] = -1, expected a finite number >= 0");
+  weights = {1};
+  EXPECT_EQ(message(), "overlap_loss(): sample_weights.size() = 1, expected 2 (rows of logits)");
+  weights.clear();
+  loss.class_weights = {1, 2};
+  EXPECT_EQ(message(), "overlap_loss(): class_weights.size() = 2, expected 3 (classes)");
+  loss.class_weights = {1, 2, kNan};
+  EXPECT_EQ(message(), "overlap_loss(): class_weights[2] = nan, expected a finite number >= 0");
+  loss.class_weights.clear();
+  loss.policy.smoothing = -1;
+  EXPECT_EQ(message(), "overlap_loss(): dice.smoothing = -1, expected a finite number >= 0");
+  loss.policy.smoothing = 1;
+  EXPECT_EQ(gradient, std::vector<double>(6, -7.0)) << "something was written";
+  const MatrixView<const double> view(logits.data(), 2, 3);
+  EXPECT_EQ(error_of([&] {
+              overlap_loss(loss, view, targets, MatrixView<double>(gradient.data(), 3, 2));
+            }),
+            "overlap_loss(): gradient.rows = 3, expected 2 (rows of logits)");
+  EXPECT_EQ(error_of([&] {
+              overlap_gradient(loss, OverlapResult{0, {}}, view, targets,
+                               MatrixView<double>(gradient.data(), 2, 3));
+            }),
+            "overlap_gradient(): whole.slopes.size() = 0, expected 3 (classes)");
+  EXPECT_EQ(error_of([&] {
+              overlap_sums(loss, view, std::vector<int>{-1, 0});
+            }),
+            "overlap_sums(): targets[0] = -1, expected a class in [0, 3) or the ignore index -100");
+}
+
+TEST(OverlapLossErrors, NameTheMatrixAndTheHyperParameter) {
+  const std::vector<double> logits(4, 0.0);
+  const std::vector<double> matrix = {0.5, 0.5, -0.25, 1};
+  const std::vector<double> large = {0.5, 1.5, 0, 1};
+  const std::vector<std::uint8_t> mask = {1};
+  const MatrixView<const double> view(logits.data(), 2, 2);
+  const auto message = [&](const ProbabilityTargets<double>& targets) {
+    return error_of([&] { overlap_loss(OverlapLoss<>{}, view, targets); });
+  };
+  EXPECT_EQ(message({{matrix.data(), 2, 2}, {}}),
+            "overlap_loss(): targets.probabilities[1][0] = -0.25, expected a number in [0, 1]");
+  EXPECT_EQ(message({{large.data(), 2, 2}, {}}),
+            "overlap_loss(): targets.probabilities[0][1] = 1.5, expected a number in [0, 1]");
+  EXPECT_EQ(message({{matrix.data(), 2, 1}, {}}),
+            "overlap_loss(): targets.probabilities.cols = 1, expected 2 (classes)");
+  EXPECT_EQ(message({{matrix.data(), 2, 2}, mask}),
+            "overlap_loss(): targets.mask.size() = 1, expected 2 (rows of targets.probabilities)");
+  const auto refuse = [](const auto& policy) {
+    OverlapLoss<std::remove_cvref_t<decltype(policy)>> loss;
+    loss.policy = policy;
+    return error_of([&] { finish(loss, OverlapSums{}); });
+  };
+  EXPECT_EQ(refuse(Tversky{-1}), "finish(): tversky.fp = -1, expected a finite number >= 0");
+  EXPECT_EQ(refuse(Tversky{1, kNan}), "finish(): tversky.fn = nan, expected a finite number >= 0");
+  EXPECT_EQ(refuse(Tversky{1, 1, -2}),
+            "finish(): tversky.smoothing = -2, expected a finite number >= 0");
+  EXPECT_EQ(refuse(FocalTversky{1, 1, -2}),
+            "finish(): focal_tversky.power = -2, expected a finite number >= 0");
+  EXPECT_EQ(refuse(GeneralisedDice{2, 0, 0}),
+            "finish(): generalised_dice.least_mass = 0, expected a finite number > 0");
+  EXPECT_EQ(refuse(SelfAdjustingDice{kInfinity}),
+            "finish(): self_adjusting_dice.alpha = inf, expected a finite number >= 0");
+}
+
+}  // namespace
+}  // namespace equipoise
