@@ -1,9 +1,8 @@
-// What the losses on tensors share: constants and spans of tensors, checks, threads, and the part
-// of a reduction that runs on the device.
+// What the losses on tensors share: constants and spans of tensors, checks, and the part of a
+// reduction that runs on the device.
 #ifndef EQUIPOISE_LIBTORCH_DETAIL_TENSORS_H_
 #define EQUIPOISE_LIBTORCH_DETAIL_TENSORS_H_
 
-#include <ATen/Parallel.h>
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/tensor.h>
@@ -19,6 +18,7 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/libtorch/detail/parallel_for.h"
 #include "equipoise/libtorch/tensor_math.h"
 #include "equipoise/reduction.h"
 #include "equipoise/view.h"
@@ -97,19 +97,6 @@ inline void require_integral(const char* where, const char* name, const at::Tens
   reject(where, std::string(name) + ".dtype()", std::string(tensor.dtype().name()),
          "an integer type");
 }
-
-// LibTorch's threads for the blocks of the kernel.
-struct AtParallelFor {
-  template <class F>
-  EQUIPOISE_INLINE void operator()(std::size_t blocks, const F& f) const {
-    at::parallel_for(0, static_cast<std::int64_t>(blocks), 1,
-                     [&f](std::int64_t begin, std::int64_t end) {
-                       for (std::int64_t block = begin; block < end; ++block) {
-                         f(static_cast<std::size_t>(block));
-                       }
-                     });
-  }
-};
 
 // The buckets of a reduction on the device.
 struct BucketTensors {
