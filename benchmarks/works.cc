@@ -12,6 +12,7 @@
 
 #include "equipoise/equipoise.h"
 #include "equipoise/libtorch/loss.h"
+#include "equipoise/libtorch/sigmoid_loss.h"
 
 namespace equipoise::benchmarks {
 
@@ -150,6 +151,30 @@ Work users_modulator(std::int64_t rows, std::int64_t classes) {
                    [](const at::Tensor& log_p) { return (1 - log_p.exp().pow(0.7)) / 0.7; });
 }
 
+// The sigmoid focal loss as torchvision composes it, alpha .25 and gamma 2, averaged over elements.
+Work sigmoid_focal_loss(std::int64_t rows, std::int64_t labels, const std::string& name) {
+  return {
+      "sigmoid focal, " + name, "tensor operations", 3.5, [=] {
+        at::manual_seed(3);
+        const at::Tensor logits = (at::randn({rows, labels}) * 3).set_requires_grad(true);
+        const at::Tensor targets = at::rand({rows, labels}).lt(0.05).to(at::kFloat);
+        const auto loss = sigmoid_focal(0.25, 2.0, MeanByCount{});
+        return Work::Sides{
+            [=] {
+              const at::Tensor p = at::sigmoid(logits);
+              const at::Tensor ce = at::binary_cross_entropy_with_logits(logits, targets, {}, {},
+                                                                         at::Reduction::None);
+              const at::Tensor of_true = p * targets + (1 - p) * (1 - targets);
+              const at::Tensor alpha = 0.25 * targets + 0.75 * (1 - targets);
+              keep(torch::autograd::grad({(alpha * ce * (1 - of_true).pow(2)).mean()}, {logits}));
+            },
+            [=] {
+              const at::Tensor value = equipoise::libtorch::sigmoid_loss(logits, targets, loss);
+              keep(torch::autograd::grad({value}, {logits}));
+            }};
+      }};
+}
+
 }  // namespace
 
 std::vector<Work> all_works() {
@@ -174,7 +199,9 @@ std::vector<Work> all_works() {
           softmax_focal(1024, 5),
           softmax_focal(4096, 32),
           softmax_focal(8192, 1000),
-          users_modulator(4096, 32)};
+          users_modulator(4096, 32),
+          sigmoid_focal_loss(10'000, 10, "1e5 elements"),
+          sigmoid_focal_loss(1'000'000, 1, "1e6 elements, one label")};
 }
 
 }  // namespace equipoise::benchmarks
