@@ -17,26 +17,21 @@
 #include "equipoise/libtorch/loss.h"
 #include "tests/support/errors.h"
 #include "tests/support/softmax_reference.h"
+#include "tests/support/tensors.h"
+#include "tests/support/users_own.h"
 
 namespace equipoise::libtorch {
 namespace {
 
 using testing::Batch;
 using testing::error_of;
+using testing::EvenAndOdd;
+using testing::expect_close;
+using testing::gradient_of;
 using testing::make_batch;
 using testing::make_loss;
 using testing::TargetKind;
-
-at::Tensor gradient_of(const at::Tensor& loss, const at::Tensor& logits,
-                       bool create_graph = false) {
-  return torch::autograd::grad({loss}, {logits}, {}, /*retain_graph=*/true, create_graph)[0];
-}
-
-void expect_close(const at::Tensor& a, const at::Tensor& b, double tolerance) {
-  ASSERT_EQ(a.sizes(), b.sizes());
-  EXPECT_TRUE(at::allclose(a, b, tolerance, tolerance, /*equal_nan=*/true))
-      << (a - b).abs().max().item<double>();
-}
+using testing::Tsallis;
 
 struct Tensors {
   at::Tensor logits, targets;
@@ -167,28 +162,6 @@ TEST(SoftmaxLoss, EqualsLibTorchsRows) {
   expect_close(torch::autograd::grad({ours}, {logits}, {upstream})[0],
                torch::autograd::grad({theirs}, {logits}, {upstream})[0], 1e-14);
 }
-
-// A user's modulator, (1 - p^s) / s, and a user's reduction: the mean of even classes and that
-// of odd ones count the same.
-struct Tsallis {
-  double s = 0.7;
-  template <class T>
-  ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
-    const T power = math::pow(t.p, s);
-    return {(1.0 - power) * (1.0 / s), -power};
-  }
-};
-struct EvenAndOdd {
-  std::size_t buckets() const { return 2; }
-  template <class Row>
-  auto bucket(const Row& row) const {
-    return row.target % 2;
-  }
-  template <class Row>
-  auto mass(const Row& row) const {
-    return row.weight;
-  }
-};
 
 template <class F>
 void for_all_losses(std::size_t classes, const F& f) {

@@ -16,22 +16,14 @@
 
 #include "equipoise/libtorch/overlap_loss.h"
 #include "tests/support/errors.h"
+#include "tests/support/tensors.h"
 
 namespace equipoise::libtorch {
 namespace {
 
 using testing::error_of;
-
-at::Tensor gradient_of(const at::Tensor& loss, const at::Tensor& logits,
-                       bool create_graph = false) {
-  return torch::autograd::grad({loss}, {logits}, {}, /*retain_graph=*/true, create_graph)[0];
-}
-
-void expect_close(const at::Tensor& a, const at::Tensor& b, double tolerance) {
-  ASSERT_EQ(a.sizes(), b.sizes());
-  EXPECT_TRUE(at::allclose(a, b, tolerance, tolerance, /*equal_nan=*/true))
-      << (a - b).abs().max().item<double>();
-}
+using testing::expect_close;
+using testing::gradient_of;
 
 // A user's policy.
 struct Jaccard {

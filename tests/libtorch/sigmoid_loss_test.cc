@@ -18,25 +18,19 @@
 #include "equipoise/libtorch/sigmoid_loss.h"
 #include "tests/support/errors.h"
 #include "tests/support/sigmoid_reference.h"
+#include "tests/support/tensors.h"
+#include "tests/support/users_own.h"
 
 namespace equipoise::libtorch {
 namespace {
 
 using testing::ElementBatch;
 using testing::error_of;
+using testing::expect_close;
+using testing::gradient_of;
 using testing::make_element_batch;
 using testing::make_sigmoid_loss;
-
-at::Tensor gradient_of(const at::Tensor& loss, const at::Tensor& logits,
-                       bool create_graph = false) {
-  return torch::autograd::grad({loss}, {logits}, {}, /*retain_graph=*/true, create_graph)[0];
-}
-
-void expect_close(const at::Tensor& a, const at::Tensor& b, double tolerance) {
-  ASSERT_EQ(a.sizes(), b.sizes());
-  EXPECT_TRUE(at::allclose(a, b, tolerance, tolerance, /*equal_nan=*/true))
-      << (a - b).abs().max().item<double>();
-}
+using testing::Tsallis;
 
 struct Tensors {
   at::Tensor logits, targets;
@@ -59,15 +53,6 @@ Tensors to_tensors(const ElementBatch& batch, at::Device device = at::kCPU) {
   return result;
 }
 
-// A user's sides, of a user's modulator.
-struct Tsallis {
-  double s = 0.7;
-  template <class T>
-  ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
-    const T power = math::pow(t.p, s);
-    return {(1.0 - power) * (1.0 / s), -power};
-  }
-};
 struct TsallisOnNegatives {
   Polynomial<Focal> positive() const { return poly1(Focal{1.0}, 0.5); }
   Tsallis negative() const { return {}; }

@@ -15,11 +15,13 @@
 #include <vector>
 
 #include "equipoise/reduction.h"
+#include "tests/support/cpus.h"
 #include "tests/support/errors.h"
 
 namespace equipoise {
 namespace {
 
+using testing::cpus;
 using testing::error_of;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -30,14 +32,6 @@ constexpr bool kFastMath = true;
 #else
 constexpr bool kFastMath = false;
 #endif
-
-std::vector<detail::Cpu> cpus() {
-  std::vector<detail::Cpu> all;
-  for (const detail::Cpu cpu : {detail::Cpu::kBaseline, detail::Cpu::kAvx2, detail::Cpu::kAvx512}) {
-    if (cpu <= detail::widest_cpu()) all.push_back(cpu);
-  }
-  return all;
-}
 
 // A user's policy, without anything but its call operator: 1 - TP / (TP + FP + FN).
 struct Jaccard {

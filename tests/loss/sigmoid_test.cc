@@ -15,18 +15,22 @@
 #include <vector>
 
 #include "equipoise/weights.h"
+#include "tests/support/cpus.h"
 #include "tests/support/errors.h"
 #include "tests/support/sigmoid_reference.h"
+#include "tests/support/users_own.h"
 
 namespace equipoise {
 namespace {
 
+using testing::cpus;
 using testing::ElementBatch;
 using testing::error_of;
 using testing::kElementVariants;
 using testing::make_element_batch;
 using testing::make_sigmoid_loss;
 using testing::reference_loss;
+using testing::Tsallis;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
@@ -52,16 +56,6 @@ void expect_same(const std::vector<double>& a, const std::vector<double>& b) {
   ASSERT_EQ(a.size(), b.size());
   for (std::size_t i = 0; i < a.size(); ++i) expect_same(a[i], b[i]);
 }
-
-// A user's modulator: (1 - p^s) / s, without any attribute.
-struct Tsallis {
-  double s = 0.7;
-  template <class T>
-  ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
-    const T power = math::pow(t.p, s);
-    return {(1.0 - power) * (1.0 / s), -power};
-  }
-};
 
 // A user's sides: each another modulator.
 struct PolynomialOnPositives {
@@ -130,14 +124,6 @@ Result<T> run(const SigmoidLoss<S, R>& loss, const ElementBatch& batch, detail::
                batch.attributes(), SerialFor{}, cpu);
   result.value = finish(loss, partial, scales);
   return result;
-}
-
-std::vector<detail::Cpu> cpus() {
-  std::vector<detail::Cpu> all;
-  for (const detail::Cpu cpu : {detail::Cpu::kBaseline, detail::Cpu::kAvx2, detail::Cpu::kAvx512}) {
-    if (cpu <= detail::widest_cpu()) all.push_back(cpu);
-  }
-  return all;
 }
 
 // Binary, tails of every width, and more labels than a run has elements.

@@ -12,19 +12,23 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/cpus.h"
 #include "tests/support/errors.h"
 #include "tests/support/softmax_reference.h"
+#include "tests/support/users_own.h"
 
 namespace equipoise {
 namespace {
 
 using testing::Batch;
+using testing::cpus;
 using testing::error_of;
 using testing::kVariants;
 using testing::make_batch;
 using testing::make_loss;
 using testing::reference_loss;
 using testing::TargetKind;
+using testing::Tsallis;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -34,16 +38,6 @@ constexpr bool kFastMath = true;
 #else
 constexpr bool kFastMath = false;
 #endif
-
-// A user's modulator: (1 - p^s) / s, without any attribute.
-struct Tsallis {
-  double s = 0.7;
-  template <class T>
-  ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
-    const T power = math::pow(t.p, s);
-    return {(1.0 - power) * (1.0 / s), -power};
-  }
-};
 
 // Calls f with every modulator and reduction.
 template <class F>
@@ -109,14 +103,6 @@ void for_variants(const F& f) {
     f(variant & ~testing::kNeedIndices, TargetKind::kProbabilities);
   }
   for (unsigned bit = 1; bit < kVariants; bit *= 2) f(bit, TargetKind::kIndices);
-}
-
-std::vector<detail::Cpu> cpus() {
-  std::vector<detail::Cpu> all;
-  for (const detail::Cpu cpu : {detail::Cpu::kBaseline, detail::Cpu::kAvx2, detail::Cpu::kAvx512}) {
-    if (cpu <= detail::widest_cpu()) all.push_back(cpu);
-  }
-  return all;
 }
 
 // Narrow, one vector and a bit, tails of every width.

@@ -128,26 +128,6 @@ equipoise::detail::DistributionTargets<T> part_of(
           targets.mask.empty() ? targets.mask : targets.mask.subspan(begin, count)};
 }
 
-template <class R>
-std::vector<double> kernel_coefficients(const R& reduction, Partial whole,
-                                        const SoftmaxArguments& arguments) {
-  if (arguments.denominators.defined()) {
-    whole.buckets.clear();
-    for (const double denominator : to_vector(arguments.denominators)) {
-      whole.buckets.push_back({0, denominator, 0});
-    }
-  }
-  std::vector<double> result = coefficients(reduction, whole);
-  if (!arguments.shares.defined()) return result;
-  const std::vector<double> shares = to_vector(arguments.shares);
-  equipoise::detail::require_size(kSoftmaxLoss, "shares", shares.size(), result.size(),
-                                  "buckets of the reduction");
-  for (std::size_t k = 0; k < result.size(); ++k) {
-    result[k] = result[k] == 0 ? 0 : shares[k] / whole.buckets[k].denominator;
-  }
-  return result;
-}
-
 // The loss through the fused kernel; T is float or double and that of the logits, [N, C] or
 // [B, T, C].
 template <class T, class M, class R, class Y>
@@ -159,13 +139,14 @@ EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& loss
   const auto classes = static_cast<std::size_t>(logits.size(-1));
   const Partial own = equipoise::detail::checked_denominators(kSoftmaxLoss, loss, targets, classes,
                                                               rows.attributes);
-  const std::vector<double> scales = by_row ? std::vector<double>(loss.reduction.buckets(), 1.0)
-                                            : kernel_coefficients(loss.reduction, own, arguments);
+  const std::vector<double> scales =
+      by_row ? std::vector<double>(loss.reduction.buckets(), 1.0)
+             : kernel_coefficients(kSoftmaxLoss, loss.reduction, own, arguments);
   LossAndGradient result;
   // In the order of the logits, where that saves strides; empty_like() costs more than empty().
   if (wants_gradient) {
-    result.gradient = logits.dim() == 2 ? at::empty(logits.sizes(), logits.options())
-                                        : at::empty_like(logits);
+    result.gradient =
+        logits.dim() == 2 ? at::empty(logits.sizes(), logits.options()) : at::empty_like(logits);
   }
   std::span<T> row_losses;
   if (by_row) {

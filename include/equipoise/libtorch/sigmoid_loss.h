@@ -243,26 +243,6 @@ SigmoidResult sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const Sigmoid
   return result;
 }
 
-template <class R>
-std::vector<double> kernel_coefficients(const R& reduction, Partial whole,
-                                        const SigmoidArguments& arguments) {
-  if (arguments.denominators.defined()) {
-    whole.buckets.clear();
-    for (const double denominator : to_vector(arguments.denominators)) {
-      whole.buckets.push_back({0, denominator, 0});
-    }
-  }
-  std::vector<double> result = coefficients(reduction, whole);
-  if (!arguments.shares.defined()) return result;
-  const std::vector<double> shares = to_vector(arguments.shares);
-  equipoise::detail::require_size(kSigmoidLoss, "shares", shares.size(), result.size(),
-                                  "buckets of the reduction");
-  for (std::size_t k = 0; k < result.size(); ++k) {
-    result[k] = result[k] == 0 ? 0 : shares[k] / whole.buckets[k].denominator;
-  }
-  return result;
-}
-
 // The loss through the fused kernel; T is that of the logits, Y that of the targets, both [N, L].
 template <class T, class Y, class S, class R>
 EQUIPOISE_INLINE SigmoidResult sigmoid_by_kernel(const SigmoidLoss<S, R>& loss,
@@ -282,9 +262,9 @@ EQUIPOISE_INLINE SigmoidResult sigmoid_by_kernel(const SigmoidLoss<S, R>& loss,
                                                     matrix_view<const Y>(targets), attributes);
   const Partial own =
       equipoise::detail::checked_masses(kSigmoidLoss, loss.reduction, in, AtParallelFor{});
-  const std::vector<double> scales = by_element
-                                         ? std::vector<double>(loss.reduction.buckets(), 1.0)
-                                         : kernel_coefficients(loss.reduction, own, arguments);
+  const std::vector<double> scales =
+      by_element ? std::vector<double>(loss.reduction.buckets(), 1.0)
+                 : kernel_coefficients(kSigmoidLoss, loss.reduction, own, arguments);
   SigmoidResult result;
   ElementOutputs<T> outputs;
   if (wants_gradient) {

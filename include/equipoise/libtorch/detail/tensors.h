@@ -145,6 +145,29 @@ at::Tensor coefficient_tensor(const R& reduction, const at::Tensor& denominators
   }
 }
 
+// coefficients() for the kernels, with the denominators and shares that the arguments of a call may
+// have in place of the batch's and the reduction's own.
+template <class R, class Arguments>
+std::vector<double> kernel_coefficients(const char* where, const R& reduction, Partial whole,
+                                        const Arguments& arguments) {
+  if (arguments.denominators.defined()) {
+    whole.buckets.clear();
+    for (const double denominator : to_vector(arguments.denominators)) {
+      whole.buckets.push_back({0, denominator, 0});
+    }
+  }
+  std::vector<double> result = coefficients(reduction, whole);
+  if (!arguments.shares.defined()) return result;
+  const std::vector<double> shares = to_vector(arguments.shares);
+  equipoise::detail::require_size(where, "shares", shares.size(), result.size(),
+                                  "buckets of the reduction");
+  for (std::size_t k = 0; k < result.size(); ++k) {
+    const double denominator = whole.buckets[k].denominator;
+    result[k] = denominator > 0 ? shares[k] / denominator : 0;
+  }
+  return result;
+}
+
 }  // namespace equipoise::libtorch::detail
 
 #endif  // EQUIPOISE_LIBTORCH_DETAIL_TENSORS_H_

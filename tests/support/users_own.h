@@ -1,0 +1,37 @@
+// What a user of the library might write: a modulator and a reduction of their own.
+#ifndef EQUIPOISE_TESTS_SUPPORT_USERS_OWN_H_
+#define EQUIPOISE_TESTS_SUPPORT_USERS_OWN_H_
+
+#include <cstddef>
+
+#include "equipoise/loss/modulator.h"
+#include "equipoise/math.h"
+
+namespace equipoise::testing {
+
+/// (1 - p^s) / s, without any attribute.
+struct Tsallis {
+  double s = 0.7;
+  template <class T>
+  ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
+    const T power = math::pow(t.p, s);
+    return {(1.0 - power) * (1.0 / s), -power};
+  }
+};
+
+/// The mean of the even classes' mean and that of the odd ones.
+struct EvenAndOdd {
+  std::size_t buckets() const { return 2; }
+  template <class Row>
+  auto bucket(const Row& row) const {
+    return row.target % 2;
+  }
+  template <class Row>
+  auto mass(const Row& row) const {
+    return row.weight;
+  }
+};
+
+}  // namespace equipoise::testing
+
+#endif  // EQUIPOISE_TESTS_SUPPORT_USERS_OWN_H_
