@@ -302,8 +302,8 @@ TEST(SoftmaxLoss, NeitherReadsTheDeviceNorUploads) {
     loss.reduction = reduction;
     loss.label_smoothing = 0.1;
     if (tensors == nullptr) loss.class_weights.assign(4, 1.0);
-    using Function = detail::SoftmaxFunction<decltype(modulator), decltype(reduction)>;
-    const at::Tensor value = Function::call(loss, tensors, logits, targets, arguments, false);
+    using Problem = detail::SoftmaxProblem<decltype(modulator), decltype(reduction)>;
+    const at::Tensor value = Problem::call(loss, tensors, logits, targets, arguments, false);
     EXPECT_TRUE(gradient_of(value, logits).is_meta());
     EXPECT_TRUE(gradient_of(value, logits, /*create_graph=*/true).is_meta());
   };

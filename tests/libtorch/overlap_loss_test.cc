@@ -124,10 +124,10 @@ void expect_operations_equal_kernel(at::Device device) {
       const auto by_operations = detail::overlap_by_operations(
           loss, weights_of(loss, there.logits),
           detail::make_overlap_inputs(there.logits, there.targets, there.arguments), true);
-      expect_close(by_operations.value.detach().cpu(), by_kernel.detach(), 1e-13);
+      expect_close(by_operations.loss.detach().cpu(), by_kernel.detach(), 1e-13);
       const at::Tensor gradient = gradient_of(by_kernel, here.logits);
       expect_close(by_operations.gradient.detach().cpu(), gradient, 1e-13);
-      const at::Tensor by_autograd = gradient_of(by_operations.value, there.logits, true);
+      const at::Tensor by_autograd = gradient_of(by_operations.loss, there.logits, true);
       expect_close(by_autograd.detach().cpu(), gradient, 1e-12);
 
       const at::Tensor with_graph = gradient_of(by_kernel, here.logits, true);
@@ -205,7 +205,7 @@ void expect_parts_equal_the_whole(const Loss& loss, const Data& all, double tole
     const auto outcome = detail::overlap_by_operations(
         loss, weights_of(loss, all.logits),
         detail::make_overlap_inputs(some.logits, some.targets, some.arguments), false);
-    by_operations = by_operations + gradient_of(outcome.value, all.logits);
+    by_operations = by_operations + gradient_of(outcome.loss, all.logits);
   }
   expect_close(by_kernel / largest, expected / largest, tolerance);
   expect_close(by_operations / largest, expected / largest, tolerance);
@@ -333,7 +333,7 @@ TEST(OverlapLoss, ABrokenTargetOnADeviceMakesNaN) {
   const at::Tensor logits = at::randn({2, 3}, at::kDouble);
   const auto value = [&](const at::Tensor& targets) {
     return detail::overlap_by_operations(OverlapLoss<>{}, {}, {logits, targets, {}}, false)
-        .value.item<double>();
+        .loss.item<double>();
   };
   EXPECT_TRUE(std::isnan(value(at::tensor({0, 3}, at::kLong))));
   EXPECT_TRUE(std::isnan(value(at::full({2, 3}, 1.5, at::kDouble))));

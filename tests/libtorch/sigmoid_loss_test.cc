@@ -387,9 +387,9 @@ TEST(SigmoidLoss, NeitherReadsTheDeviceNorUploads) {
     loss.reduction = reduction;
     loss.negative_scale = 2;
     if (tensors == nullptr) loss.class_weights.assign(4, 1.0);
-    using Function = detail::SigmoidFunction<decltype(sides), decltype(reduction)>;
+    using Problem = detail::SigmoidProblem<decltype(sides), decltype(reduction)>;
     for (const bool by_element : {false, true}) {
-      at::Tensor value = Function::call(loss, tensors, logits, targets, arguments, by_element);
+      at::Tensor value = Problem::call(loss, tensors, logits, targets, arguments, by_element);
       if (by_element) value = value.sum();
       EXPECT_TRUE(gradient_of(value, logits).is_meta());
       // LibTorch 1.13 cannot differentiate clamp_min() on meta, which the other sides use.

@@ -5,7 +5,6 @@
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +15,7 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/libtorch/detail/loss_function.h"
 #include "equipoise/libtorch/detail/softmax_operations.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/loss/softmax.h"
@@ -224,63 +224,29 @@ LossAndGradient softmax_value_and_gradient(const SoftmaxLoss<M, R>& loss,
                                wants_gradient);
 }
 
-// The loss as a node of the graph. The gradient is computed with the value and handed out by the
-// first backward pass; a second one, and one that builds a graph, compute it anew.
+// A softmax loss for LossFunction. Logits are [N, C] or [B, T, C], as make_inputs() makes them.
 template <class M, class R>
-struct SoftmaxFunction : torch::autograd::Function<SoftmaxFunction<M, R>> {
-  // What backward() needs and IValue has no type for.
-  struct State : torch::CustomClassHolder {
-    SoftmaxLoss<M, R> loss;
-    SoftmaxTensors tensors;
-    SoftmaxArguments arguments;
-    bool by_row = false;
-    at::Tensor gradient;
+struct SoftmaxProblem {
+  SoftmaxLoss<M, R> loss;
+  SoftmaxTensors tensors;  // defined where tensor operations need them
+  SoftmaxArguments arguments;
+  bool by_row = false;
 
-    LossAndGradient evaluate(const at::Tensor& logits, const at::Tensor& targets,
-                             bool wants_gradient) const {
-      return softmax_value_and_gradient(loss, tensors, {logits, targets, arguments}, by_row,
-                                        wants_gradient);
-    }
-  };
-
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
-                            const at::Tensor& targets, c10::intrusive_ptr<State> state) {
-    const bool wants_gradient = logits.requires_grad();
-    LossAndGradient result = state->evaluate(logits.detach(), targets, wants_gradient);
-    state->gradient = std::move(result.gradient);
-    context->save_for_backward({logits, targets});
-    context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
-    return result.loss;
+  LossAndGradient evaluate(const at::Tensor& logits, const at::Tensor& targets,
+                           bool wants_gradient) const {
+    return softmax_value_and_gradient(loss, tensors, {logits, targets, arguments}, by_row,
+                                      wants_gradient);
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list upstream) {
-    const auto saved = context->get_saved_variables();
-    const auto capsule = context->saved_data["state"].toCapsule();
-    auto& state = static_cast<State&>(*capsule);
-    const at::Tensor outer = state.by_row ? per_row(upstream[0], saved[0]) : upstream[0];
-    if (at::GradMode::is_enabled()) {
-      const SoftmaxTensors tensors =
-          fits_kernel(saved[0]) ? tensors_of(state.loss, state.arguments, saved[0]) : state.tensors;
-      const at::Tensor gradient =
-          softmax_by_operations(state.loss, tensors, saved[0], saved[1], state.arguments,
-                                state.by_row, /*wants_gradient=*/true)
-              .gradient;
-      return {gradient * outer, at::Tensor(), at::Tensor()};
-    }
-    at::Tensor gradient = std::exchange(state.gradient, at::Tensor());
-    if (!gradient.defined()) {
-      gradient = state.evaluate(saved[0].detach(), saved[1], /*wants_gradient=*/true).gradient;
-    }
-    if (state.by_row || !is_one_on_cpu(outer)) gradient.mul_(outer);
-    return {gradient, at::Tensor(), at::Tensor()};
+  at::Tensor gradient_by_operations(const at::Tensor& logits, const at::Tensor& targets) const {
+    return softmax_by_operations(
+               loss, fits_kernel(logits) ? tensors_of(loss, arguments, logits) : tensors, logits,
+               targets, arguments, by_row, /*wants_gradient=*/true)
+        .gradient;
   }
 
-  // On the CPU a look at the upstream gradient costs nothing and usually saves a pass.
-  static bool is_one_on_cpu(const at::Tensor& scalar) {
-    if (!scalar.device().is_cpu()) return false;
-    if (scalar.scalar_type() == at::kFloat) return *scalar.data_ptr<float>() == 1.0F;
-    return scalar.scalar_type() == at::kDouble && *scalar.data_ptr<double>() == 1.0;
+  at::Tensor factor(const at::Tensor& upstream, const at::Tensor& logits) const {
+    return by_row ? per_row(upstream, logits) : upstream;
   }
 
   // [N] as a factor of [..., C].
@@ -307,31 +273,29 @@ struct SoftmaxFunction : torch::autograd::Function<SoftmaxFunction<M, R>> {
     const auto classes = logits.size(arguments.class_dim);
     equipoise::detail::require_softmax_loss(kSoftmaxLoss, loss, static_cast<std::size_t>(classes));
     SoftmaxInputs in = make_inputs(logits, targets, arguments);
-    auto state = c10::make_intrusive<State>();
-    state->loss = loss;
-    state->arguments = std::move(in.arguments);
-    state->by_row = by_row;
+    SoftmaxProblem problem{loss, {}, std::move(in.arguments), by_row};
     if (tensors != nullptr) {
-      state->tensors = *tensors;
+      problem.tensors = *tensors;
       if (arguments.seesaw_counts.defined()) {
-        state->tensors.seesaw_counts = arguments.seesaw_counts.to(compute_type(logits));
+        problem.tensors.seesaw_counts = arguments.seesaw_counts.to(compute_type(logits));
       }
     } else if (!fits_kernel(logits)) {
-      state->tensors = tensors_of(loss, arguments, in.logits);
+      problem.tensors = tensors_of(loss, arguments, in.logits);
     }
-    if (!fits_kernel(logits)) require_rows_on_device(*state, in.targets);
-    const at::Tensor result = SoftmaxFunction::apply(in.logits, in.targets, std::move(state));
+    if (!fits_kernel(logits)) problem.require_rows_on_device(in.targets);
+    const at::Tensor result =
+        LossFunction<SoftmaxProblem>::call(std::move(problem), in.logits, in.targets);
     return by_row ? in_shape_of_rows(result, logits, arguments.class_dim) : result;
   }
 
   // What the kernel's entry checks otherwise.
-  static void require_rows_on_device(const State& state, const at::Tensor& targets) {
-    if (groups_of(state.tensors) > 0 && !state.arguments.groups.defined()) {
+  void require_rows_on_device(const at::Tensor& targets) const {
+    if (groups_of(tensors) > 0 && !arguments.groups.defined()) {
       reject(kSoftmaxLoss, "groups.numel()", 0, "one group a row");
     }
     if (targets.dim() == 1) return;
-    const bool needs_index = state.tensors.margin.defined() || state.tensors.pair_shift.defined() ||
-                             state.tensors.seesaw_counts.defined();
+    const bool needs_index =
+        tensors.margin.defined() || tensors.pair_shift.defined() || tensors.seesaw_counts.defined();
     if (needs_index) {
       reject(kSoftmaxLoss, "targets.dtype()", std::string(targets.dtype().name()),
              "an integer type: margins, pair shifts and Seesaw need index targets");
@@ -369,7 +333,7 @@ struct SoftmaxFunction : torch::autograd::Function<SoftmaxFunction<M, R>> {
 template <Modulator M, Reduction R>
 at::Tensor softmax_loss(const at::Tensor& logits, const at::Tensor& targets,
                         const SoftmaxLoss<M, R>& loss, const SoftmaxArguments& arguments = {}) {
-  return detail::SoftmaxFunction<M, R>::call(loss, nullptr, logits, targets, arguments, false);
+  return detail::SoftmaxProblem<M, R>::call(loss, nullptr, logits, targets, arguments, false);
 }
 
 /// The same for each row, before the reduction: a tensor in the shape of index targets, 0 where
@@ -378,7 +342,7 @@ template <Modulator M, Reduction R>
 at::Tensor softmax_row_losses(const at::Tensor& logits, const at::Tensor& targets,
                               const SoftmaxLoss<M, R>& loss,
                               const SoftmaxArguments& arguments = {}) {
-  return detail::SoftmaxFunction<M, R>::call(loss, nullptr, logits, targets, arguments, true);
+  return detail::SoftmaxProblem<M, R>::call(loss, nullptr, logits, targets, arguments, true);
 }
 
 /// What the reduction divides by, from targets and weights alone: [K] of double on their device.

@@ -79,14 +79,14 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
     if (!this->is_training()) tensors = evaluation_tensors(tensors);
     if (logits.device().is_cpu()) {
       if (this->is_training()) warn_of_plain_logits(logits);
-      return detail::SoftmaxFunction<M, R>::call(from_tensors(tensors), nullptr, logits, targets,
-                                                 arguments, by_row);
+      return detail::SoftmaxProblem<M, R>::call(from_tensors(tensors), nullptr, logits, targets,
+                                                arguments, by_row);
     }
     for (at::Tensor* tensor : fields(tensors)) {
       if (tensor->defined()) *tensor = tensor->to(detail::compute_type(logits));
     }
-    return detail::SoftmaxFunction<M, R>::call(without_constants(), &tensors, logits, targets,
-                                               arguments, by_row);
+    return detail::SoftmaxProblem<M, R>::call(without_constants(), &tensors, logits, targets,
+                                              arguments, by_row);
   }
 
   void pretty_print(std::ostream& stream) const override {

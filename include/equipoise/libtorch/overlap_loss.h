@@ -11,7 +11,6 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -23,6 +22,7 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/libtorch/detail/loss_function.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/loss/overlap.h"
 
@@ -43,11 +43,6 @@ struct OverlapArguments {
 };
 
 namespace detail {
-
-struct OverlapOutcome {
-  at::Tensor value;     // []
-  at::Tensor gradient;  // as the logits; undefined if not wanted
-};
 
 // Shapes, types and devices: what is known without reading the device.
 inline void require_overlap_tensors(const char* where, const at::Tensor& logits,
@@ -169,9 +164,9 @@ EQUIPOISE_INLINE OverlapSums sums_by_kernel(const char* where, const OverlapLoss
 }
 
 template <class T, class P>
-EQUIPOISE_INLINE OverlapOutcome loss_by_kernel(const char* where, const OverlapLoss<P>& loss,
-                                               const OverlapInputs& in, bool wants_gradient) {
-  OverlapOutcome outcome;
+EQUIPOISE_INLINE LossAndGradient loss_by_kernel(const char* where, const OverlapLoss<P>& loss,
+                                                const OverlapInputs& in, bool wants_gradient) {
+  LossAndGradient outcome;
   overlap_by_kernel<T>(where, loss, in,
                        [&](const auto& logits, const auto& labels, const auto& sample_weights)
                            EQUIPOISE_INLINE_LAMBDA {
@@ -181,8 +176,8 @@ EQUIPOISE_INLINE OverlapOutcome loss_by_kernel(const char* where, const OverlapL
                                            : equipoise::detail::checked_overlap_sums(
                                                  loss, logits, labels, sample_weights,
                                                  AtParallelFor{}, equipoise::detail::cpu()));
-                             outcome.value = at::empty({}, in.logits.options());
-                             *outcome.value.template data_ptr<T>() = static_cast<T>(whole.value);
+                             outcome.loss = at::empty({}, in.logits.options());
+                             *outcome.loss.template data_ptr<T>() = static_cast<T>(whole.value);
                              if (!wants_gradient) return;
                              outcome.gradient = at::empty_like(in.logits);
                              equipoise::detail::checked_overlap_gradient(
@@ -316,8 +311,8 @@ at::Tensor gradient_of_overlap(const OverlapLoss<P>& loss, const OverlapTensors&
 // the gradient is written in the same operations, in the gradient as well. Of merged sums the
 // logits of this part move their own share.
 template <class P>
-OverlapOutcome overlap_by_operations(const OverlapLoss<P>& loss, const at::Tensor& class_weights,
-                                     const OverlapInputs& in, bool wants_gradient) {
+LossAndGradient overlap_by_operations(const OverlapLoss<P>& loss, const at::Tensor& class_weights,
+                                      const OverlapInputs& in, bool wants_gradient) {
   const OverlapTensors rows = make_overlap_tensors(loss, in);
   at::Tensor sums;
   if (!in.arguments.sums.defined()) {
@@ -330,7 +325,7 @@ OverlapOutcome overlap_by_operations(const OverlapLoss<P>& loss, const at::Tenso
     }
   }
   const OverlapResultTensors whole = finish_overlap(loss, class_weights, sums);
-  OverlapOutcome outcome{whole.value.to(compute_type(in.logits)), {}};
+  LossAndGradient outcome{whole.value.to(compute_type(in.logits)), {}};
   if (wants_gradient) {
     outcome.gradient =
         in.logits.numel() == 0
@@ -353,60 +348,35 @@ at::Tensor class_weight_tensor(const OverlapLoss<P>& loss, const OverlapInputs& 
   return constant_tensor(loss.class_weights, in.logits.options().dtype(at::kDouble));
 }
 
-// The loss as a node of the graph. As SoftmaxFunction: the gradient is computed with the value and
-// handed out by the first backward pass; a second one, and one that builds a graph, compute it
-// anew.
+// An overlap loss for LossFunction, with inputs as make_overlap_inputs() makes them.
 template <class P>
-struct OverlapFunction : torch::autograd::Function<OverlapFunction<P>> {
+struct OverlapProblem {
   static constexpr const char* kWhere = "overlap_loss";
 
-  // What backward() needs and IValue has no type for.
-  struct State : torch::CustomClassHolder {
-    OverlapLoss<P> loss;
-    at::Tensor class_weights;  // defined where tensor operations need it
-    OverlapArguments arguments;
-    at::Tensor gradient;
+  OverlapLoss<P> loss;
+  at::Tensor class_weights;  // defined where tensor operations need it
+  OverlapArguments arguments;
 
-    OverlapOutcome evaluate(const at::Tensor& logits, const at::Tensor& targets,
-                            bool wants_gradient) const {
-      const OverlapInputs in{logits, targets, arguments};
-      if (fits_kernel(logits)) {
-        return logits.scalar_type() == at::kFloat
-                   ? loss_by_kernel<float>(kWhere, loss, in, wants_gradient)
-                   : loss_by_kernel<double>(kWhere, loss, in, wants_gradient);
-      }
-      return overlap_by_operations(loss, class_weights, in, wants_gradient);
+  LossAndGradient evaluate(const at::Tensor& logits, const at::Tensor& targets,
+                           bool wants_gradient) const {
+    const OverlapInputs in{logits, targets, arguments};
+    if (fits_kernel(logits)) {
+      return logits.scalar_type() == at::kFloat
+                 ? loss_by_kernel<float>(kWhere, loss, in, wants_gradient)
+                 : loss_by_kernel<double>(kWhere, loss, in, wants_gradient);
     }
-  };
-
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
-                            const at::Tensor& targets, c10::intrusive_ptr<State> state) {
-    OverlapOutcome outcome = state->evaluate(logits.detach(), targets, logits.requires_grad());
-    state->gradient = std::move(outcome.gradient);
-    context->save_for_backward({logits, targets});
-    context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
-    return outcome.value;
+    return overlap_by_operations(loss, class_weights, in, wants_gradient);
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list upstream) {
-    const auto saved = context->get_saved_variables();
-    const auto capsule = context->saved_data["state"].toCapsule();
-    auto& state = static_cast<State&>(*capsule);
-    if (at::GradMode::is_enabled()) {
-      const OverlapInputs in{saved[0], saved[1], state.arguments};
-      const at::Tensor class_weights =
-          fits_kernel(saved[0]) ? class_weight_tensor(state.loss, in) : state.class_weights;
-      const at::Tensor gradient =
-          overlap_by_operations(state.loss, class_weights, in, /*wants_gradient=*/true).gradient;
-      return {gradient * upstream[0], at::Tensor(), at::Tensor()};
-    }
-    at::Tensor gradient = std::exchange(state.gradient, at::Tensor());
-    if (!gradient.defined()) {
-      gradient = state.evaluate(saved[0].detach(), saved[1], /*wants_gradient=*/true).gradient;
-    }
-    return {gradient.mul_(upstream[0]), at::Tensor(), at::Tensor()};
+  at::Tensor gradient_by_operations(const at::Tensor& logits, const at::Tensor& targets) const {
+    const OverlapInputs in{logits, targets, arguments};
+    return overlap_by_operations(
+               loss, fits_kernel(logits) ? class_weight_tensor(loss, in) : class_weights, in,
+               /*wants_gradient=*/true)
+        .gradient;
   }
+
+  at::Tensor factor(const at::Tensor& upstream, const at::Tensor&) const { return upstream; }
 
   static at::Tensor call(const at::Tensor& logits, const at::Tensor& targets,
                          const OverlapLoss<P>& loss, const OverlapArguments& arguments) {
@@ -414,15 +384,15 @@ struct OverlapFunction : torch::autograd::Function<OverlapFunction<P>> {
     equipoise::detail::require_overlap_loss(
         kWhere, loss, static_cast<std::size_t>(logits.size(arguments.class_dim)));
     OverlapInputs in = make_overlap_inputs(logits, targets, arguments);
-    auto state = c10::make_intrusive<State>();
+    OverlapProblem problem;
     if (fits_kernel(logits)) {
-      state->loss = with_class_weights(loss, arguments);
+      problem.loss = with_class_weights(loss, arguments);
     } else {
-      state->loss = loss;
-      state->class_weights = class_weight_tensor(loss, in);
+      problem.loss = loss;
+      problem.class_weights = class_weight_tensor(loss, in);
     }
-    state->arguments = std::move(in.arguments);
-    return OverlapFunction::apply(in.logits, in.targets, std::move(state));
+    problem.arguments = std::move(in.arguments);
+    return LossFunction<OverlapProblem>::call(std::move(problem), in.logits, in.targets);
   }
 };
 
@@ -476,7 +446,7 @@ at::Tensor overlap_sums(const at::Tensor& logits, const at::Tensor& targets,
 template <OverlapPolicy P>
 at::Tensor overlap_loss(const at::Tensor& logits, const at::Tensor& targets,
                         const OverlapLoss<P>& loss, const OverlapArguments& arguments = {}) {
-  return detail::OverlapFunction<P>::call(logits, targets, loss, arguments);
+  return detail::OverlapProblem<P>::call(logits, targets, loss, arguments);
 }
 
 }  // namespace equipoise::libtorch

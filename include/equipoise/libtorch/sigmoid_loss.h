@@ -9,7 +9,6 @@
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/softplus.h>
 #include <ATen/ops/zeros.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +19,7 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/libtorch/detail/loss_function.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/tensor_math.h"
 #include "equipoise/loss/sigmoid.h"
@@ -181,11 +181,6 @@ BucketTensors element_buckets(const R& reduction, const ElementTensors& elements
       shaped(valid));
 }
 
-struct SigmoidResult {
-  at::Tensor loss;      // [] or, by element, [N, L]
-  at::Tensor gradient;  // as the logits; undefined if not wanted
-};
-
 // log(1 / (1 + e^-z)) with right derivatives everywhere. Above the threshold softplus(x) is x,
 // which it is to rounding in double from 37 on. (LibTorch 1.13's log_sigmoid does not run on meta.)
 inline at::Tensor log_of_sigmoid(const at::Tensor& z) {
@@ -196,10 +191,10 @@ inline at::Tensor log_of_sigmoid(const at::Tensor& z) {
 // because slopes are written in the same operations, in the gradient as well. Logits, targets and
 // mask are [N, L].
 template <class S, class R>
-SigmoidResult sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const SigmoidTensors& tensors,
-                                    const at::Tensor& logits, const at::Tensor& targets,
-                                    const SigmoidArguments& arguments, bool by_element,
-                                    bool wants_gradient) {
+LossAndGradient sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const SigmoidTensors& tensors,
+                                      const at::Tensor& logits, const at::Tensor& targets,
+                                      const SigmoidArguments& arguments, bool by_element,
+                                      bool wants_gradient) {
   const at::ScalarType type = compute_type(logits);
   const ElementTensors elements = make_elements(loss, tensors, targets, arguments, type);
   at::Tensor z = logits.to(type);
@@ -219,7 +214,7 @@ SigmoidResult sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const Sigmoid
        (elements.negative * below.value).masked_fill(no_negative, 0.0) / loss.negative_scale)
           .masked_fill(elements.broken, equipoise::detail::quiet_nan());
 
-  SigmoidResult result{losses, {}};
+  LossAndGradient result{losses, {}};
   at::Tensor coefficient;
   if (!by_element) {
     BucketTensors buckets = element_buckets(loss.reduction, elements, arguments.groups);
@@ -245,11 +240,11 @@ SigmoidResult sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const Sigmoid
 
 // The loss through the fused kernel; T is that of the logits, Y that of the targets, both [N, L].
 template <class T, class Y, class S, class R>
-EQUIPOISE_INLINE SigmoidResult sigmoid_by_kernel(const SigmoidLoss<S, R>& loss,
-                                                 const at::Tensor& logits,
-                                                 const at::Tensor& targets,
-                                                 const SigmoidArguments& arguments, bool by_element,
-                                                 bool wants_gradient) {
+EQUIPOISE_INLINE LossAndGradient sigmoid_by_kernel(const SigmoidLoss<S, R>& loss,
+                                                   const at::Tensor& logits,
+                                                   const at::Tensor& targets,
+                                                   const SigmoidArguments& arguments,
+                                                   bool by_element, bool wants_gradient) {
   const at::Tensor weights = flat(arguments.sample_weights, at::kDouble);
   const at::Tensor groups = flat(arguments.groups, at::kLong);
   ElementAttributes attributes{span_of<double>(weights), span_of<std::int64_t>(groups), {}};
@@ -265,7 +260,7 @@ EQUIPOISE_INLINE SigmoidResult sigmoid_by_kernel(const SigmoidLoss<S, R>& loss,
   const std::vector<double> scales =
       by_element ? std::vector<double>(loss.reduction.buckets(), 1.0)
                  : kernel_coefficients(kSigmoidLoss, loss.reduction, own, arguments);
-  SigmoidResult result;
+  LossAndGradient result;
   ElementOutputs<T> outputs;
   if (wants_gradient) {
     result.gradient = at::empty_like(logits);
@@ -287,9 +282,9 @@ EQUIPOISE_INLINE SigmoidResult sigmoid_by_kernel(const SigmoidLoss<S, R>& loss,
 
 // The same for targets of any type: the usual ones are read as they are.
 template <class T, class S, class R>
-SigmoidResult sigmoid_by_kernel(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
-                                const at::Tensor& targets, const SigmoidArguments& arguments,
-                                bool by_element, bool wants_gradient) {
+LossAndGradient sigmoid_by_kernel(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
+                                  const at::Tensor& targets, const SigmoidArguments& arguments,
+                                  bool by_element, bool wants_gradient) {
   const auto call = [&]<class Y>(const at::Tensor& t) EQUIPOISE_INLINE_LAMBDA {
     return sigmoid_by_kernel<T, Y>(loss, logits, t, arguments, by_element, wants_gradient);
   };
@@ -311,70 +306,35 @@ SigmoidResult sigmoid_by_kernel(const SigmoidLoss<S, R>& loss, const at::Tensor&
   }
 }
 
-// The loss as a node of the graph. The gradient is computed with the value and handed out by the
-// first backward pass; a second one, and one that builds a graph, compute it anew.
+// A sigmoid loss for LossFunction. Logits are [N, L].
 template <class S, class R>
-struct SigmoidFunction : torch::autograd::Function<SigmoidFunction<S, R>> {
-  // What backward() needs and IValue has no type for.
-  struct State : torch::CustomClassHolder {
-    SigmoidLoss<S, R> loss;
-    SigmoidTensors tensors;
-    SigmoidArguments arguments;
-    bool by_element = false;
-    at::Tensor gradient;
+struct SigmoidProblem {
+  SigmoidLoss<S, R> loss;
+  SigmoidTensors tensors;  // defined where tensor operations need them
+  SigmoidArguments arguments;
+  bool by_element = false;
 
-    SigmoidResult evaluate(const at::Tensor& logits, const at::Tensor& targets,
+  LossAndGradient evaluate(const at::Tensor& logits, const at::Tensor& targets,
                            bool wants_gradient) const {
-      if (!fits_kernel(logits)) {
-        return sigmoid_by_operations(loss, tensors, logits, targets, arguments, by_element,
-                                     wants_gradient);
-      }
-      return logits.scalar_type() == at::kFloat
-                 ? sigmoid_by_kernel<float>(loss, logits, targets, arguments, by_element,
-                                            wants_gradient)
-                 : sigmoid_by_kernel<double>(loss, logits, targets, arguments, by_element,
-                                             wants_gradient);
+    if (!fits_kernel(logits)) {
+      return sigmoid_by_operations(loss, tensors, logits, targets, arguments, by_element,
+                                   wants_gradient);
     }
-  };
-
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
-                            const at::Tensor& targets, c10::intrusive_ptr<State> state) {
-    const bool wants_gradient = logits.requires_grad();
-    SigmoidResult result = state->evaluate(logits.detach(), targets, wants_gradient);
-    state->gradient = std::move(result.gradient);
-    context->save_for_backward({logits, targets});
-    context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
-    return result.loss;
+    return logits.scalar_type() == at::kFloat
+               ? sigmoid_by_kernel<float>(loss, logits, targets, arguments, by_element,
+                                          wants_gradient)
+               : sigmoid_by_kernel<double>(loss, logits, targets, arguments, by_element,
+                                           wants_gradient);
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list upstream) {
-    const auto saved = context->get_saved_variables();
-    const auto capsule = context->saved_data["state"].toCapsule();
-    auto& state = static_cast<State&>(*capsule);
-    if (at::GradMode::is_enabled()) {
-      const SigmoidTensors tensors =
-          fits_kernel(saved[0]) ? make_tensors(state.loss, saved[0].options()) : state.tensors;
-      const at::Tensor gradient =
-          sigmoid_by_operations(state.loss, tensors, saved[0], saved[1], state.arguments,
-                                state.by_element, /*wants_gradient=*/true)
-              .gradient;
-      return {gradient * upstream[0], at::Tensor(), at::Tensor()};
-    }
-    at::Tensor gradient = std::exchange(state.gradient, at::Tensor());
-    if (!gradient.defined()) {
-      gradient = state.evaluate(saved[0].detach(), saved[1], /*wants_gradient=*/true).gradient;
-    }
-    if (state.by_element || !is_one_on_cpu(upstream[0])) gradient.mul_(upstream[0]);
-    return {gradient, at::Tensor(), at::Tensor()};
+  at::Tensor gradient_by_operations(const at::Tensor& logits, const at::Tensor& targets) const {
+    return sigmoid_by_operations(
+               loss, fits_kernel(logits) ? make_tensors(loss, logits.options()) : tensors, logits,
+               targets, arguments, by_element, /*wants_gradient=*/true)
+        .gradient;
   }
 
-  // On the CPU a look at the upstream gradient costs nothing and usually saves a pass.
-  static bool is_one_on_cpu(const at::Tensor& scalar) {
-    if (!scalar.device().is_cpu()) return false;
-    if (scalar.scalar_type() == at::kFloat) return *scalar.data_ptr<float>() == 1.0F;
-    return scalar.scalar_type() == at::kDouble && *scalar.data_ptr<double>() == 1.0;
-  }
+  at::Tensor factor(const at::Tensor& upstream, const at::Tensor&) const { return upstream; }
 
   static at::Tensor call(const SigmoidLoss<S, R>& loss, const SigmoidTensors* tensors,
                          const at::Tensor& logits, const at::Tensor& targets,
@@ -383,16 +343,14 @@ struct SigmoidFunction : torch::autograd::Function<SigmoidFunction<S, R>> {
     const at::Tensor z = as_elements(logits);
     equipoise::detail::require_sigmoid_loss(kSigmoidLoss, loss,
                                             static_cast<std::size_t>(z.size(1)));
-    auto state = c10::make_intrusive<State>();
-    state->loss = loss;
-    state->arguments = as_elements(arguments);
-    state->by_element = by_element;
+    SigmoidProblem problem{loss, {}, as_elements(arguments), by_element};
     if (tensors != nullptr) {
-      state->tensors = *tensors;
+      problem.tensors = *tensors;
     } else if (!fits_kernel(logits)) {
-      state->tensors = make_tensors(loss, logits.options().dtype(compute_type(logits)));
+      problem.tensors = make_tensors(loss, logits.options().dtype(compute_type(logits)));
     }
-    const at::Tensor result = SigmoidFunction::apply(z, as_elements(targets), std::move(state));
+    const at::Tensor result =
+        LossFunction<SigmoidProblem>::call(std::move(problem), z, as_elements(targets));
     return by_element && logits.dim() != 2 ? result.view(logits.sizes()) : result;
   }
 };
@@ -417,7 +375,7 @@ struct SigmoidFunction : torch::autograd::Function<SigmoidFunction<S, R>> {
 template <SigmoidModulators S, Reduction R>
 at::Tensor sigmoid_loss(const at::Tensor& logits, const at::Tensor& targets,
                         const SigmoidLoss<S, R>& loss, const SigmoidArguments& arguments = {}) {
-  return detail::SigmoidFunction<S, R>::call(loss, nullptr, logits, targets, arguments, false);
+  return detail::SigmoidProblem<S, R>::call(loss, nullptr, logits, targets, arguments, false);
 }
 
 /// The same for each element, before the reduction: a tensor in the shape of the logits, 0 where
@@ -426,7 +384,7 @@ template <SigmoidModulators S, Reduction R>
 at::Tensor sigmoid_element_losses(const at::Tensor& logits, const at::Tensor& targets,
                                   const SigmoidLoss<S, R>& loss,
                                   const SigmoidArguments& arguments = {}) {
-  return detail::SigmoidFunction<S, R>::call(loss, nullptr, logits, targets, arguments, true);
+  return detail::SigmoidProblem<S, R>::call(loss, nullptr, logits, targets, arguments, true);
 }
 
 /// What the reduction divides by, from targets and weights alone: [K] of double on their device.

@@ -59,7 +59,7 @@ class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
   /// @throws std::invalid_argument as sigmoid_loss().
   at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
                      const SigmoidArguments& arguments = {}) {
-    using Function = detail::SigmoidFunction<S, R>;
+    using Problem = detail::SigmoidProblem<S, R>;
     SigmoidLoss<S, R> loss = without_constants();
     SigmoidTensors tensors{class_weights, pos_weight, shift, rebalance_counts};
     if (!this->is_training()) {
@@ -71,13 +71,13 @@ class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
       loss.pos_weight = detail::to_vector(tensors.pos_weight);
       loss.shift = detail::to_vector(tensors.shift);
       loss.rebalance.counts = detail::to_vector(tensors.rebalance_counts);
-      return Function::call(loss, nullptr, logits, targets, arguments, !options.reduce());
+      return Problem::call(loss, nullptr, logits, targets, arguments, !options.reduce());
     }
     for (at::Tensor* tensor :
          {&tensors.class_weights, &tensors.pos_weight, &tensors.shift, &tensors.rebalance_counts}) {
       if (tensor->defined()) *tensor = tensor->to(detail::compute_type(logits));
     }
-    return Function::call(loss, &tensors, logits, targets, arguments, !options.reduce());
+    return Problem::call(loss, &tensors, logits, targets, arguments, !options.reduce());
   }
 
   void pretty_print(std::ostream& stream) const override {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "equipoise/libtorch/detail/loss_function.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/tensor_math.h"
 #include "equipoise/loss/softmax.h"
@@ -192,11 +193,6 @@ inline at::Tensor apply_terms(const Seesaw& seesaw, const SoftmaxTensors& tensor
   }
   return a;
 }
-
-struct LossAndGradient {
-  at::Tensor loss;      // [] or, by row, [N]
-  at::Tensor gradient;  // as the logits; undefined if not wanted
-};
 
 // The losses of rows [N] and, if wanted, their derivatives with respect to each log p_c, [N, C].
 struct RowsAndSlopes {
