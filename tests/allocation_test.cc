@@ -13,6 +13,8 @@
 
 #include "equipoise/calibrate.h"
 #include "equipoise/counts.h"
+#include "equipoise/loss/overlap.h"
+#include "equipoise/loss/sigmoid.h"
 #include "equipoise/loss/softmax.h"
 #include "equipoise/metrics/bootstrap.h"
 #include "equipoise/metrics/confusion.h"
@@ -237,6 +239,29 @@ TEST(SoftmaxLoss, WritesItsGradientInPlace) {
     const Allocations seen = allocations_of_loss<double>({512, classes, true, false});
     EXPECT_LE(seen.count, 4U) << classes;
     EXPECT_LE(seen.bytes, 4 * sizeof(Tally)) << classes;
+  }
+}
+
+// The largest request of a sigmoid and of an overlap loss with gradient.
+template <class T>
+std::size_t largest_of_other_losses(std::size_t rows, std::size_t classes) {
+  const std::vector<T> logits(rows * classes, T(0));
+  std::vector<T> gradient(logits.size());
+  const std::vector<std::int64_t> targets = cyclic_labels(rows, classes);
+  const MatrixView<const T> in(logits.data(), rows, classes);
+  const MatrixView<T> out(gradient.data(), rows, classes);
+  return allocations_of([&] {
+           use(sigmoid_loss(SigmoidLoss<SigmoidFocal>{}, in, in, out));
+           use(overlap_loss(OverlapLoss<>{}, in, targets, out));
+         })
+      .largest;
+}
+
+TEST(OtherLosses, AllocateNothingOfTheSizeOfTheLogits) {
+  constexpr std::size_t kWorkSpace = std::size_t{1} << 16;
+  for (const std::size_t classes : {1U, 40U, 1000U}) {
+    EXPECT_LE(largest_of_other_losses<float>(4096, classes), kWorkSpace) << classes;
+    EXPECT_LE(largest_of_other_losses<double>(4096, classes), kWorkSpace) << classes;
   }
 }
 

@@ -11,17 +11,23 @@
 bool right_on_recent_processors();
 bool right_on_every_processor();
 
-#define EQUIPOISE_TEST_KERNELS(name)                                                          \
-  bool name() {                                                                               \
-    std::vector<int> labels(5000, 1);                                                         \
-    std::vector<float> logits(5000 * 20, 0.0F);                                               \
-    const equipoise::MatrixView<const float> view(logits.data(), 5000, 20);                   \
-    const double loss = equipoise::softmax_loss(equipoise::SoftmaxLoss<>{}, view, labels);    \
-    const double focal =                                                                      \
-        equipoise::softmax_loss(equipoise::SoftmaxLoss<equipoise::Focal>{}, view, labels);    \
-    const double log20 = std::log(20.0);                                                      \
-    return equipoise::count_labels(labels, 3)[1] == 5000 && std::fabs(loss - log20) < 1e-5 && \
-           std::fabs(focal - 0.95 * 0.95 * log20) < 1e-5;                                     \
+#define EQUIPOISE_TEST_KERNELS(name)                                                              \
+  bool name() {                                                                                   \
+    std::vector<int> labels(5000, 1);                                                             \
+    std::vector<float> logits(5000 * 20, 0.0F);                                                   \
+    const equipoise::MatrixView<const float> view(logits.data(), 5000, 20);                       \
+    const double loss = equipoise::softmax_loss(equipoise::SoftmaxLoss<>{}, view, labels);        \
+    const double focal =                                                                          \
+        equipoise::softmax_loss(equipoise::SoftmaxLoss<equipoise::Focal>{}, view, labels);        \
+    const double binary =                                                                         \
+        equipoise::sigmoid_loss(equipoise::SigmoidLoss<>{}, view,                                 \
+                                equipoise::MatrixView<const float>(logits.data(), 5000, 20));     \
+    const double dice = equipoise::overlap_loss(equipoise::OverlapLoss<>{}, view, labels);        \
+    const double log20 = std::log(20.0);                                                          \
+    /* One class is there, with 5000 targets and a twentieth of each prediction. */               \
+    return equipoise::count_labels(labels, 3)[1] == 5000 && std::fabs(loss - log20) < 1e-5 &&     \
+           std::fabs(focal - 0.95 * 0.95 * log20) < 1e-5 &&                                       \
+           std::fabs(binary - std::log(2.0)) < 1e-5 && std::fabs(dice - (1 - 0.1 / 1.05)) < 1e-3; \
   }
 
 #endif  // EQUIPOISE_TESTS_ISA_KERNELS_H_
