@@ -84,6 +84,17 @@ TEST(GroupDroErrors, NameWhatIsWrong) {
             "GroupDro::advance(): step_size = -1, expected a finite number >= 0");
   EXPECT_EQ(error_of([&] { (GroupDro{.groups = 2, .shares = {1}}).advance(two); }),
             "GroupDro::advance(): shares.size() = 1, expected 2 (groups)");
+  EXPECT_EQ(error_of([&] { coefficients(GroupDro{.groups = 2, .shares = {1}}, two); }),
+            "coefficients(): shares.size() = 1, expected 2 (groups)");
+  EXPECT_EQ(error_of([&] {
+              coefficients(GroupDro{.groups = 2, .shares = {1, -1}}, two);
+            }),
+            "coefficients(): shares[1] = -1, expected a finite number >= 0");
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(error_of([&] {
+              (GroupDro{.groups = 2, .adjustments = {0, nan}}).advance(two);
+            }),
+            "GroupDro::advance(): adjustments[1] = nan, expected a finite number");
   const Partial infinite{{{1, 1, 1}, {std::numeric_limits<double>::infinity(), 1, 1}}};
   EXPECT_EQ(error_of([&] { (GroupDro{.groups = 2}).advance(infinite); }),
             "GroupDro::advance(): loss of group[1] = inf, expected a finite number");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <string_view>
 #include <vector>
 
 #include "equipoise/config.h"
@@ -39,6 +40,11 @@ struct GroupDro {
     return shares.empty() ? 1.0 / static_cast<double>(groups) : shares[g];
   }
 
+  /// @throws std::invalid_argument for shares and adjustments of another number of groups, shares
+  /// that are negative or not finite, adjustments that are not finite, and a step size that is
+  /// negative or not finite.
+  void require(std::string_view where) const;
+
   /// q_g' proportional to q_g exp(step_size (L_g + adjustment_g)) for the groups with rows, which
   /// share out among them what they had together; the others keep theirs, and a share of zero stays
   /// zero. O(G).
@@ -49,16 +55,27 @@ struct GroupDro {
   friend bool operator==(const GroupDro&, const GroupDro&) = default;
 };
 
+inline void GroupDro::require(std::string_view where) const {
+  if (!shares.empty()) {
+    detail::require_size(where, "shares", shares.size(), groups, "groups");
+    detail::require_masses(where, "shares", shares);
+  }
+  if (!adjustments.empty()) {
+    detail::require_size(where, "adjustments", adjustments.size(), groups, "groups");
+  }
+  for (std::size_t g = 0; g < adjustments.size(); ++g) {
+    if (detail::is_finite(adjustments[g])) continue;
+    detail::reject_element(where, "adjustments", g, adjustments[g], "a finite number");
+  }
+  if (!detail::is_finite(step_size) || step_size < 0) {
+    detail::reject(where, "step_size", step_size, "a finite number >= 0");
+  }
+}
+
 inline GroupDro GroupDro::advance(const Partial& finished) const {
   constexpr const char* kWhere = "GroupDro::advance";
   detail::require_size(kWhere, "finished.buckets", finished.buckets.size(), groups, "groups");
-  if (!shares.empty()) detail::require_size(kWhere, "shares", shares.size(), groups, "groups");
-  if (!adjustments.empty()) {
-    detail::require_size(kWhere, "adjustments", adjustments.size(), groups, "groups");
-  }
-  if (!detail::is_finite(step_size) || step_size < 0) {
-    detail::reject(kWhere, "step_size", step_size, "a finite number >= 0");
-  }
+  require(kWhere);
   // Logarithms of the new shares up to a constant, then relative to the largest, so that nothing
   // overflows and not everything underflows.
   GroupDro next = *this;

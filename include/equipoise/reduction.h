@@ -16,10 +16,10 @@
 namespace equipoise {
 
 /// What a reduction sees of a row that is not ignored: its class, its weight (the product of all
-/// weights that the loss gives it), its group, and how far it is a positive. Softmax losses have one
-/// row an example and call it positive (1); sigmoid losses have one row for each example and label,
-/// whose class is the label and whose `positive` is its target in [0, 1]. Real is double, Index
-/// std::size_t; on LibTorch both are tensors that hold all rows.
+/// weights that the loss gives it), its group, and how far it is a positive. Softmax losses have
+/// one row an example and call it positive (1); sigmoid losses have one row for each example and
+/// label, whose class is the label and whose `positive` is its target in [0, 1]. Real is double,
+/// Index std::size_t; on LibTorch both are tensors that hold all rows.
 template <class Real = double, class Index = std::size_t>
 struct ReductionRow {
   Index target;
@@ -68,7 +68,8 @@ struct Partial {
 /// A reduction puts each row in one of buckets() buckets (`bucket(row)`), where it adds `mass(row)`
 /// to the denominator; the bucket's mean counts with `share(k)` in the result, by default 1 over
 /// the number of buckets that are not empty. Its functions are templates over the row, so that one
-/// struct serves numbers and tensors.
+/// struct serves numbers and tensors. Where it has `require(where)`, that is called first, so that
+/// it can refuse what it was given.
 template <class R>
 concept Reduction = std::copyable<R> && requires(const R& reduction, const ReductionRow<>& row) {
   { reduction.buckets() } -> std::convertible_to<std::size_t>;
@@ -186,6 +187,7 @@ inline constexpr bool kIsSum = requires {
 template <Reduction R>
 std::vector<double> coefficients(const R& reduction, const Partial& denominators) {
   const std::vector<Tally>& buckets = denominators.buckets;
+  if constexpr (requires { reduction.require("coefficients"); }) reduction.require("coefficients");
   detail::require_size("coefficients", "denominators.buckets", buckets.size(), reduction.buckets(),
                        "buckets of the reduction");
   double occupied = 0;

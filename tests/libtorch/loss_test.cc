@@ -421,6 +421,9 @@ TEST(SoftmaxLoss, SeesawCountsAreAnArgument) {
   at::Tensor counts = at::zeros({3}, at::kDouble);
   add_to_seesaw_counts(counts, targets);
   expect_close(counts, at::tensor({3.0, 0.0, 1.0}, at::kDouble), 0);
+  at::Tensor without_padding = at::zeros({3}, at::kDouble);
+  add_to_seesaw_counts(without_padding, targets, /*ignore_index=*/0);
+  expect_close(without_padding, at::tensor({0.0, 0.0, 1.0}, at::kDouble), 0);
   SoftmaxArguments arguments;
   arguments.seesaw_counts = counts;
   SoftmaxLoss<> loss;
@@ -481,6 +484,14 @@ TEST(SoftmaxLossErrors, NameWhatIsWrong) {
   EXPECT_EQ(call(logits, at::zeros({2})),
             "softmax_loss(): targets.dim() = 1, expected 2 (probabilities, in the shape of the "
             "logits)");
+  EXPECT_EQ(call(at::zeros({2, 4, 3}), at::zeros({4, 2}, at::kLong)),
+            "softmax_loss(): targets.sizes() = [4, 2], expected [2, 4]");
+  EXPECT_EQ(call(logits, at::zeros({3, 2})),
+            "softmax_loss(): targets.sizes() = [3, 2], expected [2, 3]");
+  SoftmaxArguments of_buckets;
+  of_buckets.denominators = at::ones({2}, at::kDouble);
+  EXPECT_EQ(call(logits, at::zeros({2}, at::kLong), of_buckets),
+            "softmax_loss(): denominators.numel() = 2, expected 1 (buckets of the reduction)");
   EXPECT_EQ(call(logits, at::full({2, 3}, -1.0)),
             "softmax_loss(): targets.probabilities[0][0] = -1, expected a finite number >= 0");
   SoftmaxArguments arguments;

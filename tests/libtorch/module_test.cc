@@ -62,8 +62,10 @@ TEST(SoftmaxLossModule, EvaluatesTheLossForEvaluation) {
   const Data data;
   SoftmaxLossModule<Focal, MeanByWeight> module(full_example());
   module->eval();
+  SoftmaxArguments with_counts = groups_of_rows();
+  with_counts.seesaw_counts = at::tensor({1.0, 50.0, 7.0}, at::kDouble);
   EXPECT_TRUE(at::equal(
-      module->forward(data.logits, data.targets, groups_of_rows()),
+      module->forward(data.logits, data.targets, with_counts),
       softmax_loss(data.logits, data.targets, evaluation(full_example()), groups_of_rows())));
 }
 

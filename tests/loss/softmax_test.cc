@@ -293,33 +293,6 @@ TEST(Evaluation, DropsWhatBendsTraining) {
   EXPECT_EQ(evaluated.group_weights, loss.group_weights);
 }
 
-// What the usual mean of the micro-batches' means does instead.
-TEST(SoftmaxLoss, MeanOfMeansIsFarFromTheWhole) {
-  std::mt19937_64 random(5);
-  const std::vector<double> prior = {0.9, 0.05, 0.03, 0.015, 0.005};
-  std::discrete_distribution<int> label(prior.begin(), prior.end());
-  Batch batch = make_batch(256 * 16, 5, random, 1.0);
-  batch.sample_weights.clear();
-  batch.groups.clear();
-  for (std::int64_t& y : batch.targets) y = label(random);
-  SoftmaxLoss<CrossEntropy, MeanByWeight> loss;
-  for (const double p : prior) loss.class_weights.push_back(1 / p);
-  const std::vector<double> whole = run<double>(loss, batch, detail::widest_cpu()).gradient;
-  double squared_error = 0;
-  double squared = 0;
-  for (std::size_t begin = 0; begin < batch.rows; begin += 16) {
-    std::vector<double> gradient(16 * 5);
-    softmax_loss(loss, MatrixView<const double>(batch.logits.data() + begin * 5, 16, 5),
-                 std::span(batch.targets).subspan(begin, 16),
-                 MatrixView<double>(gradient.data(), 16, 5));
-    for (std::size_t i = 0; i < gradient.size(); ++i) {
-      squared_error += std::pow(gradient[i] / 256 - whole[begin * 5 + i], 2);
-      squared += std::pow(whole[begin * 5 + i], 2);
-    }
-  }
-  EXPECT_GT(std::sqrt(squared_error / squared), 0.25);
-}
-
 TEST(SoftmaxLoss, ReadsAndWritesAnyStrides) {
   std::mt19937_64 random(6);
   for (const std::size_t classes : {2U, 5U, 17U, 40U, 9000U}) {
@@ -551,6 +524,23 @@ TEST(SoftmaxLossErrors, NameTheTarget) {
   const std::vector<double> weights = {1.0, std::numeric_limits<double>::quiet_NaN()};
   EXPECT_EQ(call({0, 1}, {weights, {}}),
             "softmax_loss(): sample_weights[1] = nan, expected a finite number >= 0");
+}
+
+TEST(SoftmaxLossErrors, NameTheModulatorsNumber) {
+  const std::vector<double> logits(2, 0.0);
+  const auto call = [&](auto modulator) {
+    SoftmaxLoss<decltype(modulator)> loss;
+    loss.modulator = modulator;
+    return error_of([&] {
+      softmax_loss(loss, MatrixView<const double>(logits.data(), 1, 2), std::vector<int>{0});
+    });
+  };
+  EXPECT_EQ(call(Focal{-1}), "softmax_loss(): gamma = -1, expected a finite number >= 0");
+  EXPECT_EQ(call(Polynomial<Focal>{{1}, kInfinity, 2}),
+            "softmax_loss(): epsilon = inf, expected a finite number");
+  EXPECT_EQ(call(Polynomial<Focal>{{1}, 1, 0.5}),
+            "softmax_loss(): power = 0.5, expected a finite number >= 1");
+  EXPECT_EQ(call(poly1(Focal{-2})), "softmax_loss(): gamma = -2, expected a finite number >= 0");
 }
 
 TEST(SoftmaxLossErrors, NameTheGroupTheShiftAndTheDistribution) {

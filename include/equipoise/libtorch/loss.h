@@ -59,6 +59,12 @@ inline void require_softmax_tensors(const at::Tensor& logits, const at::Tensor& 
   };
   require_companion(kSoftmaxLoss, "targets", targets, logits, by_index ? rows : logits.numel(),
                     by_index ? "rows of logits" : "elements of logits");
+  std::vector<std::int64_t> shape = logits.sizes().vec();
+  if (by_index) shape.erase(shape.begin() + (arguments.class_dim + dims) % dims);
+  if (targets.sizes() != at::IntArrayRef(shape)) {
+    reject(kSoftmaxLoss, "targets.sizes()", c10::str(targets.sizes()),
+           c10::str(at::IntArrayRef(shape)));
+  }
   require("sample_weights", arguments.sample_weights);
   require("groups", arguments.groups);
   require("mask", arguments.mask);
@@ -139,9 +145,8 @@ EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& loss
   const auto classes = static_cast<std::size_t>(logits.size(-1));
   const Partial own = equipoise::detail::checked_denominators(kSoftmaxLoss, loss, targets, classes,
                                                               rows.attributes);
-  const std::vector<double> scales =
-      by_row ? std::vector<double>(loss.reduction.buckets(), 1.0)
-             : kernel_coefficients(kSoftmaxLoss, loss.reduction, own, arguments);
+  const std::vector<double> scales = by_row ? std::vector<double>(loss.reduction.buckets(), 1.0)
+                                            : kernel_coefficients(loss.reduction, own, arguments);
   LossAndGradient result;
   // In the order of the logits, where that saves strides; empty_like() costs more than empty().
   if (wants_gradient) {
@@ -272,6 +277,7 @@ struct SoftmaxProblem {
     require_softmax_tensors(logits, targets, arguments);
     const auto classes = logits.size(arguments.class_dim);
     equipoise::detail::require_softmax_loss(kSoftmaxLoss, loss, static_cast<std::size_t>(classes));
+    require_buckets(kSoftmaxLoss, loss.reduction, arguments);
     SoftmaxInputs in = make_inputs(logits, targets, arguments);
     SoftmaxProblem problem{loss, {}, std::move(in.arguments), by_row};
     if (tensors != nullptr) {
@@ -326,9 +332,9 @@ struct SoftmaxProblem {
 /// tensor operations without synchronisation; this form uploads the constants of the loss on each
 /// call, SoftmaxLossModule keeps them there. Second derivatives are right.
 ///
-/// Targets are checked on the CPU. Elsewhere a target that is neither a class nor ignored, a
-/// negative or infinite probability, or a group that does not exist makes the loss NaN;
-/// check_targets() looks.
+/// Targets and weights of float and double losses on the CPU are checked. Elsewhere a target that
+/// is neither a class nor ignored, a negative or infinite probability, or a group that does not
+/// exist makes the loss NaN; check_targets() looks.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <Modulator M, Reduction R>
 at::Tensor softmax_loss(const at::Tensor& logits, const at::Tensor& targets,
@@ -365,11 +371,13 @@ at::Tensor softmax_denominators(const SoftmaxLoss<M, R>& loss, const at::Tensor&
 }
 
 /// Adds the classes of a batch's targets to the counts that Seesaw goes by, [C] of double on the
-/// device of the targets; targets that are no class are left out. Call it before the loss, and sum
-/// what each rank added over the ranks. Does not synchronise.
-inline void add_to_seesaw_counts(at::Tensor& counts, const at::Tensor& targets) {
+/// device of the targets; targets that are ignored or no class are left out. Call it before the
+/// loss, and sum what each rank added over the ranks. Does not synchronise.
+inline void add_to_seesaw_counts(at::Tensor& counts, const at::Tensor& targets,
+                                 std::int64_t ignore_index = kIgnoreIndex) {
   const at::Tensor labels = detail::flat(targets).to(at::kLong);
-  const at::Tensor valid = labels.ge(0).bitwise_and(labels.lt(counts.size(0)));
+  const at::Tensor valid =
+      labels.ge(0).bitwise_and(labels.lt(counts.size(0))).bitwise_and(labels.ne(ignore_index));
   counts.scatter_add_(0, labels.clamp(0, counts.size(0) - 1), valid.to(counts.scalar_type()));
 }
 

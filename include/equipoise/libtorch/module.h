@@ -76,7 +76,10 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
     const bool by_row = !options.reduce();
     SoftmaxTensors tensors{class_weights, scale,      shift,        margin,
                            group_weights, pair_shift, seesaw_counts};
-    if (!this->is_training()) tensors = evaluation_tensors(tensors);
+    if (!this->is_training()) {
+      tensors = evaluation_tensors(tensors);
+      arguments.seesaw_counts = at::Tensor();
+    }
     if (logits.device().is_cpu()) {
       if (this->is_training()) warn_of_plain_logits(logits);
       return detail::SoftmaxProblem<M, R>::call(from_tensors(tensors), nullptr, logits, targets,

@@ -257,9 +257,9 @@ EQUIPOISE_INLINE LossAndGradient sigmoid_by_kernel(const SigmoidLoss<S, R>& loss
                                                     matrix_view<const Y>(targets), attributes);
   const Partial own =
       equipoise::detail::checked_masses(kSigmoidLoss, loss.reduction, in, AtParallelFor{});
-  const std::vector<double> scales =
-      by_element ? std::vector<double>(loss.reduction.buckets(), 1.0)
-                 : kernel_coefficients(kSigmoidLoss, loss.reduction, own, arguments);
+  const std::vector<double> scales = by_element
+                                         ? std::vector<double>(loss.reduction.buckets(), 1.0)
+                                         : kernel_coefficients(loss.reduction, own, arguments);
   LossAndGradient result;
   ElementOutputs<T> outputs;
   if (wants_gradient) {
@@ -343,6 +343,7 @@ struct SigmoidProblem {
     const at::Tensor z = as_elements(logits);
     equipoise::detail::require_sigmoid_loss(kSigmoidLoss, loss,
                                             static_cast<std::size_t>(z.size(1)));
+    require_buckets(kSigmoidLoss, loss.reduction, arguments);
     SigmoidProblem problem{loss, {}, as_elements(arguments), by_element};
     if (tensors != nullptr) {
       problem.tensors = *tensors;
@@ -369,8 +370,8 @@ struct SigmoidProblem {
 /// synchronisation; this form uploads the constants of the loss on each call. Second derivatives
 /// are right.
 ///
-/// Targets are checked on the CPU. Elsewhere a target that is NaN or outside [0, 1] makes the loss
-/// NaN.
+/// Targets and weights of float and double losses on the CPU are checked. Elsewhere a target that
+/// is NaN or outside [0, 1] makes the loss NaN.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <SigmoidModulators S, Reduction R>
 at::Tensor sigmoid_loss(const at::Tensor& logits, const at::Tensor& targets,

@@ -3,8 +3,10 @@
 #define EQUIPOISE_LOSS_MODULATOR_H_
 
 #include <concepts>
+#include <string_view>
 
 #include "equipoise/config.h"
+#include "equipoise/detail/check.h"
 #include "equipoise/math.h"
 
 namespace equipoise {
@@ -43,7 +45,8 @@ concept ModulatorOn = math::Field<T> && requires(const M& modulator, TargetProba
 ///     };
 ///
 /// It uses arithmetic and equipoise::math alone, keeps constants in double, and returns slopes that
-/// are finite at p = 1. Without EQUIPOISE_INLINE it is right but slower.
+/// are finite at p = 1. Without EQUIPOISE_INLINE it is right but slower. Where it has
+/// `require(where)`, loss calls call it first, so that it can refuse hyper-parameters out of range.
 template <class M>
 concept Modulator = std::copyable<M> && ModulatorOn<M, double>;
 
@@ -69,6 +72,12 @@ struct Focal {
     const T ratio = t.log_p / math::max(t.q, 1e-30);
     return {-(factor * t.log_p), factor * (gamma * t.p * ratio - 1.0)};
   }
+
+  /// @throws std::invalid_argument for a gamma that is negative or not finite.
+  void require(std::string_view where) const {
+    if (detail::is_finite(gamma) && gamma >= 0) return;
+    detail::reject(where, "gamma", gamma, "a finite number >= 0");
+  }
   friend bool operator==(const Focal&, const Focal&) = default;
 };
 
@@ -90,6 +99,16 @@ struct Polynomial {
     const T less = math::pow(t.q, power - 1.0);
     return {of_base.value + epsilon * (less * t.q),
             of_base.slope - (epsilon * power) * (t.p * less)};
+  }
+
+  /// @throws std::invalid_argument for an epsilon that is not finite, a power that is below 1 or
+  /// not finite, and for what the base refuses.
+  void require(std::string_view where) const {
+    if constexpr (requires { base.require(where); }) base.require(where);
+    if (!detail::is_finite(epsilon)) detail::reject(where, "epsilon", epsilon, "a finite number");
+    if (!detail::is_finite(power) || power < 1) {
+      detail::reject(where, "power", power, "a finite number >= 1");
+    }
   }
   friend bool operator==(const Polynomial&, const Polynomial&) = default;
 };

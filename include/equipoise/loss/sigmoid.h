@@ -792,7 +792,7 @@ inline std::vector<double> initial_bias(std::span<const double> prior) {
 }
 
 /// Options of distribution_balanced(), with the values of Huang et al. 2021 for text (Reuters).
-/// Wu et al. 2020 have mu = 0.2 on COCO and 0.3 on VOC, and negative_scale = 2 on both.
+/// Wu et al. 2020 choose other values, for images.
 struct DistributionBalancedOptions {
   double alpha = 0.1;
   double beta = 10.0;

@@ -36,6 +36,9 @@ struct BothSides {
 
   M positive() const { return modulator; }
   M negative() const { return modulator; }
+  void require(std::string_view where) const {
+    if constexpr (requires { modulator.require(where); }) modulator.require(where);
+  }
   friend bool operator==(const BothSides&, const BothSides&) = default;
 };
 

@@ -122,6 +122,8 @@ namespace detail {
 template <class M, class R>
 void require_softmax_loss(std::string_view where, const SoftmaxLoss<M, R>& loss,
                           std::size_t classes) {
+  if constexpr (requires { loss.modulator.require(where); }) loss.modulator.require(where);
+  if constexpr (requires { loss.reduction.require(where); }) loss.reduction.require(where);
   if (!loss.class_weights.empty()) {
     require_size(where, "class_weights", loss.class_weights.size(), classes, "classes");
     require_masses(where, "class_weights", loss.class_weights);
@@ -580,7 +582,10 @@ EQUIPOISE_INLINE Partial evaluate_checked(const SoftmaxLoss<M, R>& loss,
                                           Partial total, std::span<const double> coefficients,
                                           const LossOutputs<T>& outputs, const RowAttributes& rows,
                                           const ParallelFor& parallel_for, Cpu instructions) {
-  if (logits.rows == 0 || logits.cols == 0) return total;
+  if (logits.rows == 0 || logits.cols == 0) {
+    std::fill(outputs.row_losses.begin(), outputs.row_losses.end(), T(0));
+    return total;
+  }
   const SoftmaxConstants<T> constants(loss, logits.cols);
   const std::size_t size = block_rows(logits.cols);
   const std::size_t blocks = (logits.rows + size - 1) / size;

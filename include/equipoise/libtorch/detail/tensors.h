@@ -98,6 +98,19 @@ inline void require_integral(const char* where, const char* name, const at::Tens
          "an integer type");
 }
 
+// Refuses denominators and shares of another number of buckets than the reduction has.
+template <class R, class Arguments>
+void require_buckets(const char* where, const R& reduction, const Arguments& arguments) {
+  const auto require = [&](const char* name, const at::Tensor& tensor) {
+    const std::size_t buckets = reduction.buckets();
+    if (!tensor.defined() || static_cast<std::size_t>(tensor.numel()) == buckets) return;
+    reject(where, std::string(name) + ".numel()", tensor.numel(),
+           std::to_string(buckets) + " (buckets of the reduction)");
+  };
+  require("denominators", arguments.denominators);
+  require("shares", arguments.shares);
+}
+
 // The buckets of a reduction on the device.
 struct BucketTensors {
   at::Tensor bucket;        // [N] int64; undefined for one bucket
@@ -148,7 +161,7 @@ at::Tensor coefficient_tensor(const R& reduction, const at::Tensor& denominators
 // coefficients() for the kernels, with the denominators and shares that the arguments of a call may
 // have in place of the batch's and the reduction's own.
 template <class R, class Arguments>
-std::vector<double> kernel_coefficients(const char* where, const R& reduction, Partial whole,
+std::vector<double> kernel_coefficients(const R& reduction, Partial whole,
                                         const Arguments& arguments) {
   if (arguments.denominators.defined()) {
     whole.buckets.clear();
@@ -159,8 +172,6 @@ std::vector<double> kernel_coefficients(const char* where, const R& reduction, P
   std::vector<double> result = coefficients(reduction, whole);
   if (!arguments.shares.defined()) return result;
   const std::vector<double> shares = to_vector(arguments.shares);
-  equipoise::detail::require_size(where, "shares", shares.size(), result.size(),
-                                  "buckets of the reduction");
   for (std::size_t k = 0; k < result.size(); ++k) {
     const double denominator = whole.buckets[k].denominator;
     result[k] = denominator > 0 ? shares[k] / denominator : 0;
