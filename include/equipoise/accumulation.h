@@ -2,9 +2,12 @@
 #ifndef EQUIPOISE_ACCUMULATION_H_
 #define EQUIPOISE_ACCUMULATION_H_
 
+#include <cmath>
 #include <concepts>
 #include <cstddef>
+#include <limits>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -53,8 +56,8 @@ class Accumulation {
   /// asked for.
   void expect(const Partial& denominators) {
     if (!coefficients_.empty()) {
-      detail::reject("Accumulation::expect", "parts", expected_rows(),
-                     "no more: the coefficients are in use");
+      detail::reject("Accumulation::expect", "rows", rows_in(denominators),
+                     "none: the coefficients are in use");
     }
     own_ += denominators;
     expected_ += denominators;
@@ -76,7 +79,7 @@ class Accumulation {
   void add(const Partial& part) { added_ += part; }
 
   /// Adds up what all ranks have added.
-  /// @throws std::invalid_argument where this rank did not add what it had expected.
+  /// @throws std::invalid_argument where this rank did not add the rows that it had expected.
   template <AllReduceSum F>
   void reduce_added(const F& all_reduce_sum) {
     require_complete();
@@ -100,12 +103,27 @@ class Accumulation {
     for (const Tally& tally : partial.buckets) rows += tally.valid;
     return rows;
   }
-  double expected_rows() const { return rows_in(own_); }
+
+  // Sums of the same masses in another order differ by their rounding.
+  static bool is_same_mass(const Tally& added, const Tally& expected) {
+    const double rounding = (expected.valid + 1) * std::numeric_limits<double>::epsilon();
+    return std::fabs(added.denominator - expected.denominator) <= rounding * expected.denominator;
+  }
 
   void require_complete() const {
-    if (rows_in(added_) == expected_rows()) return;
-    detail::reject("Accumulation", "rows added", rows_in(added_),
-                   detail::to_text(expected_rows()) + ", as expected");
+    constexpr std::string_view kWhere = "Accumulation";
+    for (std::size_t k = 0; k < own_.buckets.size(); ++k) {
+      const Tally& added = added_.buckets[k];
+      const Tally& expected = own_.buckets[k];
+      if (added.valid != expected.valid) {
+        detail::reject_element(kWhere, "rows added to bucket", k, added.valid,
+                               detail::to_text(expected.valid));
+      }
+      if (!is_same_mass(added, expected)) {
+        detail::reject_element(kWhere, "mass added to bucket", k, added.denominator,
+                               detail::to_text(expected.denominator));
+      }
+    }
   }
 
   R reduction_;

@@ -21,6 +21,7 @@ namespace equipoise {
 /// It is a value: advance() gives the reduction of the next step from the partial of a finished
 /// one. Take the partial over all micro-batches and ranks, and every rank gets the same shares.
 struct GroupDro {
+  static constexpr bool kNeedsGroups = true;
   std::size_t groups = 0;
   double step_size = 0.01;       ///< eta >= 0
   std::vector<double> shares{};  ///< q: G numbers >= 0; empty: 1/G each

@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -69,7 +70,8 @@ struct Partial {
 /// to the denominator; the bucket's mean counts with `share(k)` in the result, by default 1 over
 /// the number of buckets that are not empty. Its functions are templates over the row, so that one
 /// struct serves numbers and tensors. Where it has `require(where)`, that is called first, so that
-/// it can refuse what it was given.
+/// it can refuse what it was given; where it has `kNeedsGroups = true`, losses refuse rows without
+/// groups, and groups that are none of its buckets.
 template <class R>
 concept Reduction = std::copyable<R> && requires(const R& reduction, const ReductionRow<>& row) {
   { reduction.buckets() } -> std::convertible_to<std::size_t>;
@@ -159,6 +161,7 @@ struct MeanPerClass {
 
 /// The mean over groups of each group's weighted mean; groups without rows do not count.
 struct MeanPerGroup {
+  static constexpr bool kNeedsGroups = true;
   std::size_t groups = 0;
   std::size_t buckets() const { return groups; }
   template <class Row>
@@ -178,6 +181,25 @@ template <class R>
 inline constexpr bool kIsSum = requires {
   requires R::kIsSum;
 };
+
+template <class R>
+inline constexpr bool kNeedsGroups = requires {
+  requires R::kNeedsGroups;
+};
+
+// Refuses coefficients of another number of buckets, and what is no number in T, that of the
+// logits: it would turn every gradient into NaN.
+template <class T, class R>
+void require_coefficients(std::string_view where, const R& reduction,
+                          std::span<const double> coefficients) {
+  require_size(where, "coefficients", coefficients.size(), reduction.buckets(),
+               "buckets of the reduction");
+  for (std::size_t k = 0; k < coefficients.size(); ++k) {
+    if (is_finite(static_cast<T>(coefficients[k]))) continue;
+    reject_element(where, "coefficients", k, coefficients[k],
+                   "a number that is finite in the type of the logits");
+  }
+}
 
 }  // namespace detail
 

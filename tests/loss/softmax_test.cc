@@ -431,6 +431,39 @@ TEST(SoftmaxLossEdge, ZeroTotalWeight) {
   EXPECT_TRUE(detail::is_nan(call()));
 }
 
+// Zero times an infinite loss, too; a weight of zero says that the row does not matter.
+TEST(SoftmaxLossEdge, ARowOfWeightZeroAddsNothing) {
+  if (kFastMath) GTEST_SKIP() << "not defined where the compiler assumes finite numbers";
+  for (const std::size_t classes : {3U, 20U}) {
+    std::vector<double> logits(2 * classes, 0.5);
+    logits[classes] = -kInfinity;
+    const std::vector<int> targets = {1, 0};
+    SoftmaxLoss<Focal> loss;
+    loss.class_weights.assign(classes, 1.0);
+    loss.class_weights[0] = 0;
+    std::vector<double> gradient(2 * classes, -7);
+    const auto call = [&](const auto& y) {
+      return softmax_loss(loss, MatrixView<const double>(logits.data(), 2, classes), y,
+                          MatrixView<double>(gradient.data(), 2, classes));
+    };
+    const double by_index = call(targets);
+    // Half the loss of the first row: the second one counts as a row.
+    const double p = 1.0 / static_cast<double>(classes);
+    EXPECT_NEAR(by_index, -0.5 * (1 - p) * (1 - p) * std::log(p), 1e-15);
+    const std::vector<double> by_index_gradient = gradient;
+    EXPECT_EQ(
+        std::count(gradient.begin() + static_cast<std::ptrdiff_t>(classes), gradient.end(), 0.0),
+        classes);
+    std::vector<double> one_hot(2 * classes, 0.0);
+    one_hot[1] = one_hot[classes] = 1;
+    EXPECT_NEAR(call(ProbabilityTargets<double>{{one_hot.data(), 2, classes}, {}}), by_index,
+                1e-15);
+    for (std::size_t i = 0; i < gradient.size(); ++i) {
+      EXPECT_NEAR(gradient[i], by_index_gradient[i], 1e-15);
+    }
+  }
+}
+
 TEST(SoftmaxLossEdge, ASingleClassHasNoLoss) {
   std::vector<double> gradient;
   EXPECT_EQ(loss_of<double>({3, -1e4}, {0, 0}, &gradient), 0.0);
@@ -526,6 +559,27 @@ TEST(SoftmaxLossErrors, NameTheTarget) {
             "softmax_loss(): sample_weights[1] = nan, expected a finite number >= 0");
 }
 
+TEST(SoftmaxLossErrors, NameTheMissingGroupsAndTheCoefficient) {
+  const std::vector<float> logits(4, 0.0F);
+  const std::vector<int> targets = {0, 1};
+  const MatrixView<const float> z(logits.data(), 2, 2);
+  SoftmaxLoss<CrossEntropy, MeanPerGroup> grouped;
+  grouped.reduction.groups = 2;
+  EXPECT_EQ(error_of([&] { softmax_loss(grouped, z, targets); }),
+            "softmax_loss(): groups.size() = 0, expected 2 (targets)");
+  const std::vector<std::int64_t> groups = {-1, 1};
+  EXPECT_EQ(error_of([&] {
+              softmax_loss(grouped, z, targets, {}, {{}, groups});
+            }),
+            "softmax_loss(): groups[0] = -1, expected a group in [0, 2)");
+  // 1e50 is no float: the gradient would be infinity times zero.
+  SoftmaxLoss<CrossEntropy, MeanByWeight> tiny;
+  tiny.class_weights = {1e-50, 1e-50};
+  EXPECT_EQ(error_of([&] { softmax_loss(tiny, z, targets); }),
+            "softmax_loss(): coefficients[0] = 5e+49, expected a number that is finite in the "
+            "type of the logits");
+}
+
 TEST(SoftmaxLossErrors, NameTheModulatorsNumber) {
   const std::vector<double> logits(2, 0.0);
   const auto call = [&](auto modulator) {
@@ -571,6 +625,12 @@ TEST(SoftmaxLossErrors, NameTheGroupTheShiftAndTheDistribution) {
   EXPECT_EQ(call(targets), "softmax_loss(): groups.size() = 0, expected 2 (targets)");
   rows.groups = groups;
   EXPECT_EQ(call(targets), "softmax_loss(): groups[1] = 2, expected a group in [0, 2)");
+  const std::vector<int> second_ignored = {0, static_cast<int>(kIgnoreIndex)};
+  EXPECT_EQ(call(second_ignored), "nothing was thrown");
+  loss.group_logit_terms.resize(3);
+  EXPECT_EQ(call(targets),
+            "softmax_loss(): group_weights.size() = 2, expected 3 (groups of the loss)");
+  loss.group_logit_terms.clear();
   loss.group_weights.clear();
   loss.pair_shift.values = {0, 1, 2};
   EXPECT_EQ(call(targets),

@@ -348,16 +348,21 @@ void require_shape(std::string_view where, std::string_view name, const MatrixVi
   require("cols", view.cols, like.cols);
 }
 
-template <class Y>
-void require_elements(std::string_view where, const MatrixView<const Y>& targets,
-                      const ElementAttributes& attributes) {
+template <class R, class Y>
+void require_elements(std::string_view where, const R& reduction,
+                      const MatrixView<const Y>& targets, const ElementAttributes& attributes) {
   if (!attributes.sample_weights.empty()) {
     require_size(where, "sample_weights", attributes.sample_weights.size(), targets.rows,
                  "rows of targets");
     require_masses(where, "sample_weights", attributes.sample_weights);
   }
-  if (!attributes.groups.empty()) {
+  if (!attributes.groups.empty() || kNeedsGroups<R>) {
     require_size(where, "groups", attributes.groups.size(), targets.rows, "rows of targets");
+  }
+  for (std::size_t row = 0; kNeedsGroups<R> && row < targets.rows; ++row) {
+    if (is_class(attributes.groups[row], reduction.buckets())) continue;
+    reject_element(where, "groups", row, attributes.groups[row],
+                   "a group in [0, " + to_text(reduction.buckets()) + ")");
   }
   if (attributes.mask.data != nullptr) {
     require_shape(where, "mask", attributes.mask, targets, "targets");
@@ -658,7 +663,7 @@ SigmoidInputs<Y> checked_inputs(std::string_view where, const SigmoidLoss<S, R>&
                                 const MatrixView<const Y>& targets,
                                 const ElementAttributes& attributes) {
   require_sigmoid_loss(where, loss, targets.cols);
-  require_elements(where, targets, attributes);
+  require_elements(where, loss.reduction, targets, attributes);
   return {loss, targets, attributes};
 }
 
@@ -667,8 +672,7 @@ void require_outputs(std::string_view where, const SigmoidLoss<S, R>& loss,
                      const MatrixView<const T>& logits, const MatrixView<const Y>& targets,
                      std::span<const double> coefficients, const ElementOutputs<T>& outputs) {
   require_shape(where, "targets", targets, logits, "logits");
-  require_size(where, "coefficients", coefficients.size(), loss.reduction.buckets(),
-               "buckets of the reduction");
+  require_coefficients<T>(where, loss.reduction, coefficients);
   if (outputs.gradient.data != nullptr) {
     require_shape(where, "gradient", outputs.gradient, logits, "logits");
   }

@@ -46,8 +46,8 @@ enum class EmptyBatch { kZero, kNaN };
 ///
 /// with the modulator m, the label smoothing e, and weight_i the product of the weight of y, of the
 /// row's group and of the row itself; the reduction makes one number of the rows. Rows whose target
-/// is ignore_index have loss and gradient zero, whatever their logits. Fields left out are the
-/// plain cross-entropy, averaged.
+/// is ignore_index have loss and gradient zero, whatever their logits, and so have rows of weight
+/// zero, which count as rows nevertheless. Fields left out are the plain cross-entropy, averaged.
 ///
 /// Where a target is a distribution t over the classes, sum_c w_c t_c m(p_c) stands for
 /// w_y m(p_y), w being the class weights. As the reduction and the smoothing see it, the row's
@@ -91,7 +91,7 @@ struct ProbabilityTargets {
 /// What rows have besides logits and targets. An empty span stands for none.
 struct RowAttributes {
   std::span<const double> sample_weights{};  ///< N finite numbers >= 0; default 1
-  std::span<const std::int64_t> groups{};    ///< N group indices in [0, G); default 0
+  std::span<const std::int64_t> groups{};    ///< N indices in [0, G), of rows not ignored
 };
 
 /// What a loss call writes. A view or span without data is not written.
@@ -119,6 +119,16 @@ concept SoftmaxTargets = LabelRange<Targets> || requires(const Targets& targets)
 
 namespace detail {
 
+// What the loss asks of groups: how many there are, or 0 where it does not say.
+template <class M, class R>
+std::size_t declared_groups(const SoftmaxLoss<M, R>& loss) {
+  if constexpr (kNeedsGroups<R>) {
+    return loss.reduction.buckets();
+  } else {
+    return std::max(loss.group_weights.size(), loss.group_logit_terms.size());
+  }
+}
+
 template <class M, class R>
 void require_softmax_loss(std::string_view where, const SoftmaxLoss<M, R>& loss,
                           std::size_t classes) {
@@ -131,21 +141,16 @@ void require_softmax_loss(std::string_view where, const SoftmaxLoss<M, R>& loss,
   require_terms(where, loss.logit_terms, classes);
   for (const LogitTerms& terms : loss.group_logit_terms) require_terms(where, terms, classes);
   require_masses(where, "group_weights", loss.group_weights);
-  if (!loss.group_weights.empty() && !loss.group_logit_terms.empty()) {
-    require_size(where, "group_weights", loss.group_weights.size(), loss.group_logit_terms.size(),
-                 "groups of group_logit_terms");
-  }
+  const auto require_groups = [&](std::string_view name, std::size_t groups) {
+    if (groups > 0) require_size(where, name, groups, declared_groups(loss), "groups of the loss");
+  };
+  require_groups("group_weights", loss.group_weights.size());
+  require_groups("group_logit_terms", loss.group_logit_terms.size());
   require_pair_shift(where, loss.pair_shift, classes);
   require_seesaw(where, loss.seesaw, classes);
   if (!(loss.label_smoothing >= 0 && loss.label_smoothing <= 1)) {
     reject(where, "label_smoothing", loss.label_smoothing, "a number in [0, 1]");
   }
-}
-
-// What the loss asks of groups: how many there are, or 0 where it does not say.
-template <class M, class R>
-std::size_t declared_groups(const SoftmaxLoss<M, R>& loss) {
-  return std::max(loss.group_weights.size(), loss.group_logit_terms.size());
 }
 
 inline double weight_of_class(const double* class_weights, std::size_t c) {
@@ -275,22 +280,19 @@ class RowReader {
   const std::int64_t* groups_;
 };
 
-template <class M, class R>
-void require_rows(std::string_view where, const SoftmaxLoss<M, R>& loss, std::size_t size,
+template <class M, class R, class Y>
+void require_rows(std::string_view where, const SoftmaxLoss<M, R>& loss, const Y& targets,
                   const RowAttributes& rows) {
   if (!rows.sample_weights.empty()) {
-    require_size(where, "sample_weights", rows.sample_weights.size(), size, "targets");
+    require_size(where, "sample_weights", rows.sample_weights.size(), targets.size(), "targets");
     require_masses(where, "sample_weights", rows.sample_weights);
   }
   const std::size_t groups = declared_groups(loss);
-  if (!rows.groups.empty() || groups > 0) {
-    require_size(where, "groups", rows.groups.size(), size, "targets");
-    for (std::size_t i = 0; groups > 0 && i < size; ++i) {
-      if (rows.groups[i] < 0 || std::cmp_greater_equal(rows.groups[i], groups)) {
-        reject_element(where, "groups", i, rows.groups[i],
-                       "a group in [0, " + to_text(groups) + ")");
-      }
-    }
+  if (rows.groups.empty() && groups == 0) return;
+  require_size(where, "groups", rows.groups.size(), targets.size(), "targets");
+  for (std::size_t i = 0; groups > 0 && i < targets.size(); ++i) {
+    if (targets.is_ignored(i) || is_class(rows.groups[i], groups)) continue;
+    reject_element(where, "groups", i, rows.groups[i], "a group in [0, " + to_text(groups) + ")");
   }
 }
 
@@ -314,7 +316,7 @@ template <class M, class R, class Y>
 Partial checked_denominators(std::string_view where, const SoftmaxLoss<M, R>& loss,
                              const Y& targets, std::size_t classes, const RowAttributes& rows) {
   require_softmax_loss(where, loss, classes);
-  require_rows(where, loss, targets.size(), rows);
+  require_rows(where, loss, targets, rows);
   const std::size_t buckets = loss.reduction.buckets();
   const RowReader<Y> reader(loss, targets, rows);
   Partial partial{std::vector<Tally>(buckets)};
@@ -499,11 +501,14 @@ EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
   std::uint32_t bucket[kBlockRows];
   std::uint32_t group[kBlockRows];
   const RowReader<Y> reader(loss, targets, rows);
+  const auto leave_out = [&](std::size_t i) EQUIPOISE_INLINE_LAMBDA {
+    target[i] = -1;
+    if (grouped) group[i] = 0;
+    hard[i] = soft[i] = coefficient[i] = 0;
+  };
   for (std::size_t i = 0; i < count; ++i) {
     if (reader.is_ignored(begin + i)) {
-      target[i] = -1;
-      if (grouped) group[i] = 0;
-      hard[i] = soft[i] = coefficient[i] = 0;
+      leave_out(i);
       continue;
     }
     const ReductionRow<> row = reader[begin + i];
@@ -519,6 +524,8 @@ EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
                                                 : row.weight));
     }
     coefficient[i] = static_cast<T>(coefficients[bucket[i]]);
+    // Nothing times whatever the logits are, infinity included, is nothing.
+    if (hard[i] == 0 && !(smooth && soft[i] != 0)) leave_out(i);
   }
   for (std::size_t i = count; i < count + kMostLanes; ++i) hard[i] = soft[i] = coefficient[i] = 0;
   const auto data = [](const std::vector<T>& values) {
@@ -564,8 +571,7 @@ void require_outputs(std::string_view where, const SoftmaxLoss<M, R>& loss,
                      const MatrixView<const T>& logits, const Y& targets,
                      std::span<const double> coefficients, const LossOutputs<T>& outputs) {
   require_size(where, "targets", targets.size(), logits.rows, "rows of logits");
-  require_size(where, "coefficients", coefficients.size(), loss.reduction.buckets(),
-               "buckets of the reduction");
+  require_coefficients<T>(where, loss.reduction, coefficients);
   if (outputs.gradient.data != nullptr) {
     require_size(where, "gradient.rows", outputs.gradient.rows, logits.rows, "rows of logits");
     require_size(where, "gradient.cols", outputs.gradient.cols, logits.cols, "columns of logits");
