@@ -46,6 +46,11 @@ struct Pow {
   EQUIPOISE_INLINE T operator()(const T& x, double exponent) const {
     if (exponent == 2.0) return x * x;
     if (exponent == 1.0) return x;
+    if (exponent == 3.0) return x * x * x;
+    if (exponent == 4.0) {
+      const T square = x * x;
+      return square * square;
+    }
     return Operations<T>::pow(x, exponent);
   }
 };

@@ -492,10 +492,20 @@ TEST(SoftmaxLossEdge, InfiniteLogits) {
     EXPECT_NEAR(loss_of<double>(logits, {0}, &gradient), std::log(static_cast<double>(classes - 1)),
                 1e-15);
     EXPECT_EQ(gradient[2], 0.0);
-    EXPECT_EQ(loss_of<double>(logits, {2}), kInfinity);
+    EXPECT_EQ(loss_of<double>(logits, {2}, &gradient), kInfinity);
+    EXPECT_EQ(gradient[2], -1.0);
+    std::vector<double> focal_gradient(classes);
+    EXPECT_EQ(
+        softmax_loss(SoftmaxLoss<Focal>{}, MatrixView<const double>(logits.data(), 1, classes),
+                     std::vector<int>{2}, MatrixView<double>(focal_gradient.data(), 1, classes)),
+        kInfinity);
+    EXPECT_EQ(focal_gradient, gradient);  // (1 - p)^2 is 1
     logits[2] = kInfinity;
     EXPECT_TRUE(detail::is_nan(loss_of<double>(logits, {0})));
     logits[2] = std::numeric_limits<double>::quiet_NaN();
+    EXPECT_TRUE(detail::is_nan(loss_of<double>(logits, {0}, &gradient)));
+    EXPECT_TRUE(detail::is_nan(gradient[0]));
+    logits.assign(classes, -kInfinity);
     EXPECT_TRUE(detail::is_nan(loss_of<double>(logits, {0}, &gradient)));
     EXPECT_TRUE(detail::is_nan(gradient[0]));
   }

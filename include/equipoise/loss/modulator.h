@@ -68,8 +68,8 @@ struct Focal {
   EQUIPOISE_INLINE ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
     const T factor = math::pow(t.q, gamma);
     // Tends to -1 as q does to 0. With q^(gamma - 1) instead, gamma < 1 would give infinity times
-    // 0.
-    const T ratio = t.log_p / math::max(t.q, 1e-30);
+    // 0; and p log p tends to 0 as p does.
+    const T ratio = math::max(t.log_p, -1e30) / math::max(t.q, 1e-30);
     return {-(factor * t.log_p), factor * (gamma * t.p * ratio - 1.0)};
   }
 
