@@ -164,16 +164,19 @@ TEST(SigmoidLoss, OperationsEqualTheKernelOnCuda) {
 TEST(SigmoidLoss, SecondDerivativesEqualFiniteDifferences) {
   const at::Tensor start = at::tensor({-2.0, -0.5, 0.0, 0.25, 3.0}, at::kDouble);
   const at::Tensor targets = at::tensor({1, 0, 0, 1, 0}, at::kLong);
+  SigmoidArguments arguments;
+  arguments.groups = at::tensor({0, 1, 1, 0, 2}, at::kLong);
   for_all_losses(1, [&](auto sides, auto reduction) {
     SigmoidLoss<decltype(sides), decltype(reduction)> loss;
     loss.sides = sides;
     loss.reduction = reduction;
     const auto gradient_at = [&](const at::Tensor& z) {
       const at::Tensor logits = z.detach().set_requires_grad(true);
-      return gradient_of(sigmoid_loss(logits, targets, loss), logits);
+      return gradient_of(sigmoid_loss(logits, targets, loss, arguments), logits);
     };
     const at::Tensor logits = start.detach().set_requires_grad(true);
-    const at::Tensor first = gradient_of(sigmoid_loss(logits, targets, loss), logits, true);
+    const at::Tensor first =
+        gradient_of(sigmoid_loss(logits, targets, loss, arguments), logits, true);
     // Elements do not mix, so the sum's derivative is the diagonal.
     expect_close(gradient_of(first.sum(), logits),
                  (gradient_at(start + 1e-5) - gradient_at(start - 1e-5)) / 2e-5, 1e-8);
