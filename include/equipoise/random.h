@@ -85,6 +85,9 @@ struct Purpose {
   static constexpr std::uint32_t kDeckSeed = 0x45510005;
   static constexpr std::uint32_t kDeck = 0x45510006;
   static constexpr std::uint32_t kShuffle = 0x45510007;
+  static constexpr std::uint32_t kResampleOrder = 0x45510008;
+  static constexpr std::uint32_t kBatchClasses = 0x45510009;
+  static constexpr std::uint32_t kBatchOrder = 0x4551000a;
 };
 
 }  // namespace detail

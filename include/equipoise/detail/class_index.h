@@ -2,11 +2,14 @@
 #ifndef EQUIPOISE_DETAIL_CLASS_INDEX_H_
 #define EQUIPOISE_DETAIL_CLASS_INDEX_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "equipoise/config.h"
@@ -44,6 +47,64 @@ std::vector<Row> rows_by_class(std::span<const L> labels, std::span<const std::u
   }
   return rows;
 }
+
+// The rows of all classes, 4 bytes a row where that holds them.
+class ClassRows {
+ public:
+  // Labels have been checked; counts are theirs.
+  template <class L>
+  ClassRows(std::span<const L> labels, std::span<const std::uint64_t> counts)
+      : starts_(class_starts(counts)) {
+    if (labels.size() <= std::numeric_limits<std::uint32_t>::max()) {
+      rows_ = rows_by_class<std::uint32_t>(labels, starts_);
+    } else {
+      rows_ = rows_by_class<std::uint64_t>(labels, starts_);
+    }
+  }
+
+  std::size_t classes() const { return starts_.size() - 1; }
+  // Where in the table class c begins; that of class C is its end.
+  const std::vector<std::uint64_t>& starts() const { return starts_; }
+  std::uint64_t size(std::size_t c) const { return starts_[c + 1] - starts_[c]; }
+
+  // f(table), with the table as a vector of whichever type.
+  template <class F>
+  decltype(auto) visit(const F& f) const {
+    return std::visit(f, rows_);
+  }
+
+  // out[i] = the row at place(i), for at most kMost rows: while places are found, the memory of the
+  // rows is on its way.
+  template <std::size_t kMost, class Place>
+  void take(std::span<std::int64_t> out, const Place& place) const {
+    visit([&](const auto& rows) {
+      std::array<std::uint64_t, kMost> places;
+      for (std::size_t i = 0; i < out.size(); ++i) {
+        places[i] = place(i);
+        __builtin_prefetch(rows.data() + places[i]);
+      }
+      for (std::size_t i = 0; i < out.size(); ++i) {
+        out[i] = static_cast<std::int64_t>(rows[static_cast<std::size_t>(places[i])]);
+      }
+    });
+  }
+
+  std::size_t operator[](std::uint64_t place) const {
+    return visit([&](const auto& rows) {
+      return static_cast<std::size_t>(rows[static_cast<std::size_t>(place)]);
+    });
+  }
+
+  template <class Digest>
+  void add_to(Digest& digest) const {
+    digest.add_all(starts_);
+    visit([&](const auto& rows) { digest.add_all(rows); });
+  }
+
+ private:
+  std::vector<std::uint64_t> starts_;
+  std::variant<std::vector<std::uint32_t>, std::vector<std::uint64_t>> rows_;
+};
 
 }  // namespace equipoise::detail
 

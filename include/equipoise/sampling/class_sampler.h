@@ -3,21 +3,18 @@
 #define EQUIPOISE_SAMPLING_CLASS_SAMPLER_H_
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
-#include <utility>
-#include <variant>
 #include <vector>
 
 #include "equipoise/config.h"
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/detail/class_index.h"
+#include "equipoise/detail/decks.h"
 #include "equipoise/detail/philox_blocks.h"
 #include "equipoise/random.h"
 #include "equipoise/sampling/alias_table.h"
@@ -90,14 +87,8 @@ class ClassSampler {
 
   /// The row drawn at position t.
   std::size_t operator[](std::uint64_t t) const {
-    return std::visit(
-        [&](const auto& rows) {
-          const std::uint64_t place = options_.mode == SamplingMode::kIndependent
-                                          ? IndependentDraw(*this)(t)
-                                          : QuotaDraw<1>(*this)(t);
-          return static_cast<std::size_t>(rows[static_cast<std::size_t>(place)]);
-        },
-        rows_);
+    return rows_[options_.mode == SamplingMode::kIndependent ? IndependentDraw(*this)(t)
+                                                             : QuotaDraw<1>(*this)(t)];
   }
 
   /// out[i] = (*this)[t + i * stride] for all i: a batch, at several times the speed of single
@@ -109,9 +100,9 @@ class ClassSampler {
     detail::PhiloxBlocks blocks;
     for (std::size_t begin = 0; begin < out.size(); begin += kBlock, t += kBlock * stride) {
       detail::philox_blocks(random_, detail::Purpose::kClassDraw, t, stride, blocks);
-      take_rows(out.subspan(begin, std::min(kBlock, out.size() - begin)), [&](std::size_t i) {
-        return draw(t + i * stride, blocks.first[i], blocks.second[i]);
-      });
+      rows_.take<kBlock>(
+          out.subspan(begin, std::min(kBlock, out.size() - begin)),
+          [&](std::size_t i) { return draw(t + i * stride, blocks.first[i], blocks.second[i]); });
     }
   }
 
@@ -119,15 +110,15 @@ class ClassSampler {
   /// Draws in an epoch.
   std::uint64_t epoch_size() const { return options_.epoch_size; }
   /// The number of classes, C.
-  std::size_t classes() const { return starts_.size() - 1; }
+  std::size_t classes() const { return rows_.classes(); }
 
   /// A digest of all that decides the draws, less the seed: which rows are of which class,
   /// proportions and options. O(N).
   std::uint64_t fingerprint() const {
     detail::Fingerprint digest;
     digest.add(proportions_digest_).add(static_cast<std::uint64_t>(options_.mode));
-    digest.add(options_.epoch_size).add(options_.window).add_all(starts_);
-    std::visit([&](const auto& rows) { digest.add_all(rows); }, rows_);
+    digest.add(options_.epoch_size).add(options_.window);
+    rows_.add_to(digest);
     return digest.value();
   }
 
@@ -142,7 +133,7 @@ class ClassSampler {
     explicit IndependentDraw(const ClassSampler& sampler)
         : random_(sampler.random_),
           table_(sampler.table_->entries_.data()),
-          starts_(sampler.starts_.data()),
+          starts_(sampler.rows_.starts().data()),
           classes_(sampler.classes()) {}
 
     std::uint64_t operator()(std::uint64_t t) const {
@@ -174,55 +165,33 @@ class ClassSampler {
     std::uint64_t classes_;
   };
 
-  // The same by quota. Permutations are remembered: that of the current window, and those of the
-  // decks last dealt from, one in each of kDecks places.
+  // The same by quota.
   template <std::size_t kDecks>
   class QuotaDraw {
    public:
-    explicit QuotaDraw(const ClassSampler& sampler) : sampler_(sampler) {}
+    explicit QuotaDraw(const ClassSampler& sampler)
+        : sampler_(sampler),
+          windows_(sampler.random_, sampler.options_.window, detail::Purpose::kQuotaWindow),
+          decks_(sampler.random_) {}
 
     std::uint64_t operator()(std::uint64_t t) {
-      const QuotaSequence::Slot slot = (*sampler_.quota_)[slot_at(t)];
-      const std::uint64_t start = sampler_.starts_[slot.class_index];
-      const std::uint64_t size = sampler_.starts_[slot.class_index + 1] - start;
-      return start + deck(slot.class_index, slot.rank / size, size)(slot.rank % size);
+      const std::uint64_t window = sampler_.options_.window;
+      const QuotaSequence::Slot slot = (*sampler_.quota_)[t / window * window + windows_.place(t)];
+      const detail::ClassRows& rows = sampler_.rows_;
+      return rows.starts()[slot.class_index] +
+             decks_(slot.class_index, slot.rank, rows.size(slot.class_index));
     }
 
    private:
-    struct Deck {
-      std::size_t class_index;
-      std::uint64_t number;
-      Permutation order;
-    };
-
-    std::uint64_t slot_at(std::uint64_t t) {
-      const std::uint64_t size = sampler_.options_.window;
-      const std::uint64_t number = t / size;
-      if (!window_ || window_->first != number) {
-        window_.emplace(number,
-                        Permutation(size, sampler_.random_, number, detail::Purpose::kQuotaWindow));
-      }
-      return number * size + window_->second(t % size);
-    }
-
-    const Permutation& deck(std::size_t c, std::uint64_t number, std::uint64_t size) {
-      std::optional<Deck>& deck = decks_[(c * 7 + number) % kDecks];
-      if (!deck || deck->class_index != c || deck->number != number) {
-        const CounterRandom random{sampler_.random_.bits(c, detail::Purpose::kDeckSeed)};
-        deck.emplace(Deck{c, number, Permutation(size, random, number, detail::Purpose::kDeck)});
-      }
-      return deck->order;
-    }
-
     const ClassSampler& sampler_;
-    std::optional<std::pair<std::uint64_t, Permutation>> window_;
-    std::array<std::optional<Deck>, kDecks> decks_;
+    detail::ShuffledWindows windows_;
+    detail::Decks<kDecks> decks_;
   };
 
   template <class L>
   ClassSampler(std::span<const L> labels, std::span<const double> proportions, std::uint64_t seed,
                const ClassSamplerOptions& options, const std::vector<std::uint64_t>& counts)
-      : random_{seed}, options_(options), starts_(detail::class_starts(counts)) {
+      : random_{seed}, options_(options), rows_(labels, counts) {
     const std::vector<std::uint64_t> masses =
         detail::integer_masses(kWhere, "proportions", proportions, std::uint64_t{1} << 62);
     for (std::size_t c = 0; c < counts.size(); ++c) {
@@ -239,44 +208,20 @@ class ClassSampler {
     } else {
       quota_ = QuotaSequence(kWhere, "proportions", proportions, random_);
     }
-    if (labels.size() <= std::numeric_limits<std::uint32_t>::max()) {
-      rows_ = detail::rows_by_class<std::uint32_t>(labels, starts_);
-    } else {
-      rows_ = detail::rows_by_class<std::uint64_t>(labels, starts_);
-    }
   }
 
   void fill_by_quota(std::uint64_t t, std::span<std::int64_t> out, std::uint64_t stride) const {
     QuotaDraw<64> draw(*this);
     for (std::size_t begin = 0; begin < out.size(); begin += kBlock, t += kBlock * stride) {
-      take_rows(out.subspan(begin, std::min(kBlock, out.size() - begin)),
-                [&](std::size_t i) { return draw(t + i * stride); });
+      rows_.take<kBlock>(out.subspan(begin, std::min(kBlock, out.size() - begin)),
+                         [&](std::size_t i) { return draw(t + i * stride); });
     }
-  }
-
-  // out[i] = rows_[place(i)], for at most kBlock rows: while places are drawn, the memory of the
-  // rows is on its way.
-  template <class Place>
-  void take_rows(std::span<std::int64_t> out, const Place& place) const {
-    std::visit(
-        [&](const auto& rows) {
-          std::array<std::uint64_t, kBlock> places;
-          for (std::size_t i = 0; i < out.size(); ++i) {
-            places[i] = place(i);
-            __builtin_prefetch(rows.data() + places[i]);
-          }
-          for (std::size_t i = 0; i < out.size(); ++i) {
-            out[i] = static_cast<std::int64_t>(rows[static_cast<std::size_t>(places[i])]);
-          }
-        },
-        rows_);
   }
 
   CounterRandom random_;
   ClassSamplerOptions options_;
   std::uint64_t proportions_digest_ = 0;
-  std::vector<std::uint64_t> starts_;
-  std::variant<std::vector<std::uint32_t>, std::vector<std::uint64_t>> rows_;
+  detail::ClassRows rows_;
   std::optional<AliasTable> table_;     // kIndependent
   std::optional<QuotaSequence> quota_;  // kExactQuota
 };

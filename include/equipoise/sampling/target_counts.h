@@ -1,0 +1,194 @@
+// How many rows of each class over- and undersampling should leave.
+#ifndef EQUIPOISE_SAMPLING_TARGET_COUNTS_H_
+#define EQUIPOISE_SAMPLING_TARGET_COUNTS_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/counts.h"
+#include "equipoise/detail/check.h"
+
+namespace equipoise {
+
+/// Which classes are brought up to the size of the largest: imbalanced-learn's strategies for
+/// oversampling by their names. Classes without rows stay without.
+enum class Oversampling {
+  kNotMajority,  ///< all but the largest: imbalanced-learn's 'auto'
+  kMinority,     ///< the smallest alone
+  kNotMinority,  ///< all but the smallest
+  kAll,
+};
+
+/// Which classes are brought down to the size of the smallest: imbalanced-learn's strategies for
+/// undersampling by their names. Classes without rows stay without.
+enum class Undersampling {
+  kNotMinority,  ///< all but the smallest: imbalanced-learn's 'auto'
+  kMajority,     ///< the largest alone
+  kNotMajority,  ///< all but the largest
+  kAll,
+};
+
+/// A number of rows for one class.
+struct ClassTarget {
+  std::size_t class_index = 0;
+  std::uint64_t rows = 0;
+
+  friend constexpr bool operator==(const ClassTarget&, const ClassTarget&) = default;
+};
+
+namespace detail {
+
+// Counts as whole numbers of rows, with the first of the smallest present classes and the first of
+// the largest.
+struct RowCounts {
+  std::vector<std::uint64_t> rows{};
+  std::size_t minority = 0;
+  std::size_t majority = 0;
+  std::size_t present = 0;
+
+  RowCounts(std::string_view where, const ClassCounts& counts) {
+    constexpr double kMost = 9007199254740992.0;  // 2^53
+    for (std::size_t c = 0; c < counts.classes(); ++c) {
+      const auto whole = static_cast<std::uint64_t>(std::min(counts[c], kMost));
+      if (static_cast<double>(whole) != counts[c]) {
+        reject_element(where, "counts", c, counts[c], "a whole number of rows");
+      }
+      rows.push_back(whole);
+      if (whole == 0) continue;
+      if (present == 0 || whole < rows[minority]) minority = c;
+      if (present == 0 || whole > rows[majority]) majority = c;
+      ++present;
+    }
+    if (present == 0) reject(where, "counts.total()", 0, "a class with rows");
+  }
+
+  void require_binary(std::string_view where) const {
+    if (present == 2) return;
+    reject(where, "classes with rows", present, "2: a ratio is one of two classes");
+  }
+};
+
+// Takes named targets, which may not lie on the wrong side of the counts.
+inline std::vector<std::uint64_t> named_targets(std::string_view where, const ClassCounts& counts,
+                                                std::span<const ClassTarget> targets, bool is_up) {
+  RowCounts own(where, counts);
+  std::vector<std::uint64_t> result = own.rows;
+  std::vector<bool> is_named(result.size());
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const auto [c, rows] = targets[i];
+    if (c >= result.size() || is_named[c]) {
+      reject_element(where, "targets[].class_index", i, c,
+                     c >= result.size() ? class_range(result.size(), std::nullopt)
+                                        : "a class that is named once");
+    }
+    is_named[c] = true;
+    if (own.rows[c] == 0 ? rows != 0 : is_up ? rows < own.rows[c] : rows > own.rows[c]) {
+      reject_element(where, "targets[].rows", i, rows,
+                     own.rows[c] == 0 ? "0, for the class has no rows"
+                                      : (is_up ? "at least " : "at most ") + to_text(own.rows[c]) +
+                                            ", the rows of the class");
+    }
+    result[c] = rows;
+  }
+  return result;
+}
+
+inline void require_ratio(std::string_view where, double ratio) {
+  if (is_finite(ratio) && ratio > 0 && ratio <= 1) return;
+  reject(where, "ratio", ratio, "a number in (0, 1]");
+}
+
+}  // namespace detail
+
+/// The rows of each class after oversampling: max_k n_k for the classes of the strategy, n_c for
+/// the others. O(C).
+/// @throws std::invalid_argument for counts that are no whole numbers or all zero.
+inline std::vector<std::uint64_t> oversampling_targets(
+    const ClassCounts& counts, Oversampling strategy = Oversampling::kNotMajority) {
+  const detail::RowCounts own("oversampling_targets", counts);
+  std::vector<std::uint64_t> result = own.rows;
+  for (std::size_t c = 0; c < result.size(); ++c) {
+    if (result[c] == 0 || (strategy == Oversampling::kMinority && c != own.minority)) continue;
+    if (strategy == Oversampling::kNotMinority && c == own.minority) continue;
+    result[c] = own.rows[own.majority];
+  }
+  return result;
+}
+
+/// The same with given numbers of rows, at least n_c each; classes that are not named keep theirs.
+/// @throws std::invalid_argument also for a number below n_c, a class without rows, one that is
+/// named twice and one that does not exist.
+inline std::vector<std::uint64_t> oversampling_targets(const ClassCounts& counts,
+                                                       std::span<const ClassTarget> targets) {
+  return detail::named_targets("oversampling_targets", counts, targets, /*is_up=*/true);
+}
+
+/// Of two classes with rows, the smaller gets floor(ratio n_larger) rows.
+/// @throws std::invalid_argument also for another number of classes with rows, for a ratio outside
+/// (0, 1], and for one that would take rows away.
+inline std::vector<std::uint64_t> oversampling_targets(const ClassCounts& counts, double ratio) {
+  constexpr std::string_view kWhere = "oversampling_targets";
+  detail::require_ratio(kWhere, ratio);
+  detail::RowCounts own(kWhere, counts);
+  own.require_binary(kWhere);
+  const auto target =
+      static_cast<std::uint64_t>(ratio * static_cast<double>(own.rows[own.majority]));
+  if (target < own.rows[own.minority]) {
+    detail::reject(kWhere, "ratio", ratio,
+                   "one that leaves the " + detail::to_text(own.rows[own.minority]) +
+                       " rows of the smaller class");
+  }
+  own.rows[own.minority] = target;
+  return own.rows;
+}
+
+/// The rows of each class after undersampling: min n_k over the classes with rows for the classes
+/// of the strategy, n_c for the others. O(C).
+/// @throws std::invalid_argument for counts that are no whole numbers or all zero.
+inline std::vector<std::uint64_t> undersampling_targets(
+    const ClassCounts& counts, Undersampling strategy = Undersampling::kNotMinority) {
+  const detail::RowCounts own("undersampling_targets", counts);
+  std::vector<std::uint64_t> result = own.rows;
+  for (std::size_t c = 0; c < result.size(); ++c) {
+    if (result[c] == 0 || (strategy == Undersampling::kMajority && c != own.majority)) continue;
+    if (strategy == Undersampling::kNotMajority && c == own.majority) continue;
+    result[c] = own.rows[own.minority];
+  }
+  return result;
+}
+
+/// The same with given numbers of rows, at most n_c each; classes that are not named keep theirs.
+/// @throws std::invalid_argument also for a number above n_c, a class that is named twice and one
+/// that does not exist.
+inline std::vector<std::uint64_t> undersampling_targets(const ClassCounts& counts,
+                                                        std::span<const ClassTarget> targets) {
+  return detail::named_targets("undersampling_targets", counts, targets, /*is_up=*/false);
+}
+
+/// Of two classes with rows, the larger gets floor(n_smaller / ratio) rows.
+/// @throws std::invalid_argument also for another number of classes with rows, for a ratio outside
+/// (0, 1], and for one that would need more rows than there are.
+inline std::vector<std::uint64_t> undersampling_targets(const ClassCounts& counts, double ratio) {
+  constexpr std::string_view kWhere = "undersampling_targets";
+  detail::require_ratio(kWhere, ratio);
+  detail::RowCounts own(kWhere, counts);
+  own.require_binary(kWhere);
+  const double target = static_cast<double>(own.rows[own.minority]) / ratio;
+  if (!(target < static_cast<double>(own.rows[own.majority]) + 1)) {
+    detail::reject(kWhere, "ratio", ratio,
+                   "one for which the " + detail::to_text(own.rows[own.majority]) +
+                       " rows of the larger class suffice");
+  }
+  own.rows[own.majority] = static_cast<std::uint64_t>(target);
+  return own.rows;
+}
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_SAMPLING_TARGET_COUNTS_H_
