@@ -4,10 +4,12 @@
 
 // IWYU pragma: begin_exports
 #include "equipoise/equipoise.h"
+#include "equipoise/libtorch/accumulation.h"
 #include "equipoise/libtorch/heads.h"
 #include "equipoise/libtorch/loss.h"
 #include "equipoise/libtorch/module.h"
 #include "equipoise/libtorch/overlap_loss.h"
+#include "equipoise/libtorch/overlap_module.h"
 #include "equipoise/libtorch/sampler.h"
 #include "equipoise/libtorch/sigmoid_loss.h"
 #include "equipoise/libtorch/sigmoid_module.h"

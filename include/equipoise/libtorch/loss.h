@@ -33,50 +33,26 @@ struct SoftmaxInputs {
   SoftmaxArguments arguments;
 };
 
+// Whether something in the loss goes by group. The tensors, where a module holds them, stand for the
+// constants of the loss.
+template <class M, class R>
+bool needs_groups(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors* tensors) {
+  return equipoise::detail::kNeedsGroups<R> || equipoise::detail::declared_groups(loss) > 0 ||
+         (tensors != nullptr && groups_of(*tensors) > 0);
+}
+
 // Shapes, types and devices: what is known without reading the device.
-inline void require_softmax_tensors(const at::Tensor& logits, const at::Tensor& targets,
-                                    const SoftmaxArguments& arguments) {
-  if (logits.dim() < 2) reject(kSoftmaxLoss, "logits.dim()", logits.dim(), "at least 2 (N x C)");
-  if (!logits.is_floating_point()) {
-    reject(kSoftmaxLoss, "logits.dtype()", std::string(logits.dtype().name()),
-           "a floating-point type");
-  }
-  const std::int64_t dims = logits.dim();
-  if (arguments.class_dim < -dims || arguments.class_dim >= dims) {
-    reject(kSoftmaxLoss, "class_dim", arguments.class_dim, "a dimension of the logits");
-  }
+template <class M, class R>
+void require_softmax_tensors(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors* tensors,
+                             const at::Tensor& logits, const at::Tensor& targets,
+                             const SoftmaxArguments& arguments) {
+  require_classification(kSoftmaxLoss, logits, targets, arguments);
   const std::int64_t classes = logits.size(arguments.class_dim);
-  const std::int64_t rows = classes == 0 ? targets.numel() : logits.numel() / classes;
-  const bool by_index = !targets.is_floating_point();
-  if (by_index) require_integral(kSoftmaxLoss, "targets", targets);
-  if (targets.dim() != (by_index ? dims - 1 : dims)) {
-    reject(kSoftmaxLoss, "targets.dim()", targets.dim(),
-           by_index ? std::to_string(dims - 1) + " (the logits' less that of the classes)"
-                    : std::to_string(dims) + " (probabilities, in the shape of the logits)");
-  }
-  const auto require = [&](const char* name, const at::Tensor& tensor) {
-    require_companion(kSoftmaxLoss, name, tensor, logits, rows, "rows of logits");
-  };
-  require_companion(kSoftmaxLoss, "targets", targets, logits, by_index ? rows : logits.numel(),
-                    by_index ? "rows of logits" : "elements of logits");
-  std::vector<std::int64_t> shape = logits.sizes().vec();
-  if (by_index) shape.erase(shape.begin() + (arguments.class_dim + dims) % dims);
-  if (targets.sizes() != at::IntArrayRef(shape)) {
-    reject(kSoftmaxLoss, "targets.sizes()", c10::str(targets.sizes()),
-           c10::str(at::IntArrayRef(shape)));
-  }
-  require("sample_weights", arguments.sample_weights);
-  require("groups", arguments.groups);
-  require("mask", arguments.mask);
-  require_companion(kSoftmaxLoss, "denominators", arguments.denominators, logits, -1, "");
-  require_companion(kSoftmaxLoss, "shares", arguments.shares, logits, -1, "");
-  require_companion(kSoftmaxLoss, "seesaw_counts", arguments.seesaw_counts, logits, classes,
-                    "classes");
-  require_integral(kSoftmaxLoss, "groups", arguments.groups);
-  if (arguments.mask.defined() && by_index) {
-    reject(kSoftmaxLoss, "mask.numel()", arguments.mask.numel(),
-           "no mask: index targets say with the ignore index which rows do not count");
-  }
+  require_companion(kSoftmaxLoss, "seesaw_counts", arguments.seesaw_counts, {logits, "logits"},
+                    classes, "classes");
+  equipoise::detail::require_softmax_loss(kSoftmaxLoss, loss, static_cast<std::size_t>(classes));
+  if (needs_groups(loss, tensors)) require_groups(kSoftmaxLoss, arguments.groups);
+  require_buckets(kSoftmaxLoss, loss.reduction, {targets, "targets"}, arguments);
 }
 
 // Rows in a row: [..., C] as [N, C], or as [B, T, C] where that would need a copy.
@@ -89,16 +65,21 @@ inline at::Tensor as_rows(const at::Tensor& tensor, std::int64_t class_dim) {
   return in_a_row ? cube.flatten(0, 1) : cube;
 }
 
+inline SoftmaxArguments flat(const SoftmaxArguments& arguments) {
+  SoftmaxArguments result = arguments;
+  for (at::Tensor* each : {&result.sample_weights, &result.groups, &result.mask}) {
+    *each = flat(*each);
+  }
+  return result;
+}
+
 inline SoftmaxInputs make_inputs(const at::Tensor& logits, const at::Tensor& targets,
                                  const SoftmaxArguments& arguments) {
-  SoftmaxInputs result{as_rows(logits, arguments.class_dim), {}, arguments};
+  SoftmaxInputs result{as_rows(logits, arguments.class_dim), {}, {}};
   result.targets = targets.is_floating_point()
                        ? targets.movedim(arguments.class_dim, -1).reshape(result.logits.sizes())
                        : flat(targets);
-  for (at::Tensor* each :
-       {&result.arguments.sample_weights, &result.arguments.groups, &result.arguments.mask}) {
-    *each = flat(*each);
-  }
+  result.arguments = flat(arguments);
   return result;
 }
 
@@ -134,13 +115,53 @@ equipoise::detail::DistributionTargets<T> part_of(
           targets.mask.empty() ? targets.mask : targets.mask.subspan(begin, count)};
 }
 
+// Calls f(targets) with targets on the CPU, [N] or [..., C], as the core reads them; T is the type
+// for probabilities.
+template <class T, class M, class R, class F>
+EQUIPOISE_INLINE void with_kernel_targets(const char* where, const SoftmaxLoss<M, R>& loss,
+                                          const at::Tensor& targets,
+                                          const SoftmaxArguments& arguments, std::int64_t classes,
+                                          const F& f) {
+  const auto count = static_cast<std::size_t>(classes);
+  if (targets.dim() == 1) {
+    const at::Tensor labels = flat(targets, at::kLong);
+    return f(
+        equipoise::detail::read_targets(where, loss, span_of<std::int64_t>(labels), count));
+  }
+  const at::Tensor t =
+      targets.to(c10::CppTypeToScalarType<T>::value).reshape({-1, targets.size(-1)});
+  const at::Tensor mask =
+      arguments.mask.defined() ? flat(arguments.mask.ne(0), at::kByte) : at::Tensor();
+  const ProbabilityTargets<T> probabilities{matrix_view<const T>(t), span_of<std::uint8_t>(mask)};
+  f(equipoise::detail::read_targets(where, loss, probabilities, count));
+}
+
+// Checks everything on the CPU but the logits, whatever their type, and adds up the masses.
+template <class M, class R>
+Partial denominators_on_cpu(const char* where, const SoftmaxLoss<M, R>& loss,
+                            const at::Tensor& targets, const SoftmaxArguments& arguments,
+                            std::int64_t classes) {
+  const KernelRows rows(arguments);
+  Partial result;
+  const auto add_up = [&](const auto& read) {
+    result = equipoise::detail::checked_denominators(
+        where, loss, read, static_cast<std::size_t>(classes), rows.attributes);
+  };
+  if (targets.scalar_type() == at::kDouble) {
+    with_kernel_targets<double>(where, loss, targets, arguments, classes, add_up);
+  } else {
+    with_kernel_targets<float>(where, loss, targets, arguments, classes, add_up);
+  }
+  return result;
+}
+
 // The loss through the fused kernel; T is float or double and that of the logits, [N, C] or
 // [B, T, C].
 template <class T, class M, class R, class Y>
 EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& loss,
                                                    const at::Tensor& logits, const Y& targets,
                                                    const SoftmaxArguments& arguments, bool by_row,
-                                                   bool wants_gradient) {
+                                                   bool wants_gradient, bool wants_sums) {
   const KernelRows rows(arguments);
   const auto classes = static_cast<std::size_t>(logits.size(-1));
   const Partial own = equipoise::detail::checked_denominators(kSoftmaxLoss, loss, targets, classes,
@@ -185,13 +206,14 @@ EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& loss
     result.loss = at::empty({}, logits.options());
     *result.loss.data_ptr<T>() = static_cast<T>(finish(loss, partial, scales));
   }
+  if (wants_sums) result.sums = to_sums(partial);
   return result;
 }
 
 template <class T, class M, class R>
 EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& given,
                                                    const SoftmaxInputs& in, bool by_row,
-                                                   bool wants_gradient) {
+                                                   bool wants_gradient, bool wants_sums) {
   SoftmaxLoss<M, R> changed;
   const SoftmaxLoss<M, R>* loss = &given;
   if (in.arguments.seesaw_counts.defined()) {
@@ -199,34 +221,13 @@ EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& give
     changed.seesaw.counts = to_vector(in.arguments.seesaw_counts);
     loss = &changed;
   }
-  const auto classes = static_cast<std::size_t>(in.logits.size(-1));
-  if (in.targets.dim() == 1) {
-    const at::Tensor labels = flat(in.targets, at::kLong);
-    return softmax_by_kernel<T>(*loss, in.logits,
-                                equipoise::detail::read_targets(
-                                    kSoftmaxLoss, *loss, span_of<std::int64_t>(labels), classes),
-                                in.arguments, by_row, wants_gradient);
-  }
-  const at::Tensor t = in.targets.to(in.logits.scalar_type()).reshape({-1, in.logits.size(-1)});
-  const at::Tensor mask =
-      in.arguments.mask.defined() ? flat(in.arguments.mask.ne(0), at::kByte) : at::Tensor();
-  const ProbabilityTargets<T> targets{matrix_view<const T>(t), span_of<std::uint8_t>(mask)};
-  return softmax_by_kernel<T>(
-      *loss, in.logits, equipoise::detail::read_targets(kSoftmaxLoss, *loss, targets, classes),
-      in.arguments, by_row, wants_gradient);
-}
-
-template <class M, class R>
-LossAndGradient softmax_value_and_gradient(const SoftmaxLoss<M, R>& loss,
-                                           const SoftmaxTensors& tensors, const SoftmaxInputs& in,
-                                           bool by_row, bool wants_gradient) {
-  if (fits_kernel(in.logits)) {
-    return in.logits.scalar_type() == at::kFloat
-               ? softmax_by_kernel<float>(loss, in, by_row, wants_gradient)
-               : softmax_by_kernel<double>(loss, in, by_row, wants_gradient);
-  }
-  return softmax_by_operations(loss, tensors, in.logits, in.targets, in.arguments, by_row,
-                               wants_gradient);
+  LossAndGradient result;
+  with_kernel_targets<T>(kSoftmaxLoss, *loss, in.targets, in.arguments, in.logits.size(-1),
+                         [&](const auto& targets) EQUIPOISE_INLINE_LAMBDA {
+                           result = softmax_by_kernel<T>(*loss, in.logits, targets, in.arguments,
+                                                         by_row, wants_gradient, wants_sums);
+                         });
+  return result;
 }
 
 // A softmax loss for LossFunction. Logits are [N, C] or [B, T, C], as make_inputs() makes them.
@@ -236,11 +237,18 @@ struct SoftmaxProblem {
   SoftmaxTensors tensors;  // defined where tensor operations need them
   SoftmaxArguments arguments;
   bool by_row = false;
+  bool wants_sums = false;
 
   LossAndGradient evaluate(const at::Tensor& logits, const at::Tensor& targets,
                            bool wants_gradient) const {
-    return softmax_value_and_gradient(loss, tensors, {logits, targets, arguments}, by_row,
-                                      wants_gradient);
+    if (!fits_kernel(logits)) {
+      return softmax_by_operations(loss, tensors, logits, targets, arguments, by_row,
+                                   wants_gradient, wants_sums);
+    }
+    const SoftmaxInputs in{logits, targets, arguments};
+    return logits.scalar_type() == at::kFloat
+               ? softmax_by_kernel<float>(loss, in, by_row, wants_gradient, wants_sums)
+               : softmax_by_kernel<double>(loss, in, by_row, wants_gradient, wants_sums);
   }
 
   at::Tensor gradient_by_operations(const at::Tensor& logits, const at::Tensor& targets) const {
@@ -274,12 +282,16 @@ struct SoftmaxProblem {
   static at::Tensor call(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors* tensors,
                          const at::Tensor& logits, const at::Tensor& targets,
                          const SoftmaxArguments& arguments, bool by_row) {
-    require_softmax_tensors(logits, targets, arguments);
-    const auto classes = logits.size(arguments.class_dim);
-    equipoise::detail::require_softmax_loss(kSoftmaxLoss, loss, static_cast<std::size_t>(classes));
-    require_buckets(kSoftmaxLoss, loss.reduction, arguments);
+    return call_with_sums(loss, tensors, logits, targets, arguments, by_row, false).loss;
+  }
+
+  static LossAndSums call_with_sums(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors* tensors,
+                                    const at::Tensor& logits, const at::Tensor& targets,
+                                    const SoftmaxArguments& arguments, bool by_row,
+                                    bool wants_sums) {
+    require_softmax_tensors(loss, tensors, logits, targets, arguments);
     SoftmaxInputs in = make_inputs(logits, targets, arguments);
-    SoftmaxProblem problem{loss, {}, std::move(in.arguments), by_row};
+    SoftmaxProblem problem{loss, {}, std::move(in.arguments), by_row, wants_sums};
     if (tensors != nullptr) {
       problem.tensors = *tensors;
       if (arguments.seesaw_counts.defined()) {
@@ -288,23 +300,23 @@ struct SoftmaxProblem {
     } else if (!fits_kernel(logits)) {
       problem.tensors = tensors_of(loss, arguments, in.logits);
     }
-    if (!fits_kernel(logits)) problem.require_rows_on_device(in.targets);
-    const at::Tensor result =
+    if (!fits_kernel(logits)) problem.require_targets(in.targets, in.logits.size(-1));
+    LossAndSums result =
         LossFunction<SoftmaxProblem>::call(std::move(problem), in.logits, in.targets);
-    return by_row ? in_shape_of_rows(result, logits, arguments.class_dim) : result;
+    if (by_row) result.loss = in_shape_of_rows(result.loss, logits, arguments.class_dim);
+    return result;
   }
 
-  // What the kernel's entry checks otherwise.
-  void require_rows_on_device(const at::Tensor& targets) const {
-    if (groups_of(tensors) > 0 && !arguments.groups.defined()) {
-      reject(kSoftmaxLoss, "groups.numel()", 0, "one group a row");
-    }
-    if (targets.dim() == 1) return;
+  // What the kernel's entry checks otherwise; values on the CPU alone.
+  void require_targets(const at::Tensor& targets, std::int64_t classes) const {
     const bool needs_index =
         tensors.margin.defined() || tensors.pair_shift.defined() || tensors.seesaw_counts.defined();
-    if (needs_index) {
+    if (needs_index && targets.dim() > 1) {
       reject(kSoftmaxLoss, "targets.dtype()", std::string(targets.dtype().name()),
              "an integer type: margins, pair shifts and Seesaw need index targets");
+    }
+    if (targets.device().is_cpu()) {
+      denominators_on_cpu(kSoftmaxLoss, loss, targets, arguments, classes);
     }
   }
 
@@ -332,9 +344,19 @@ struct SoftmaxProblem {
 /// tensor operations without synchronisation; this form uploads the constants of the loss on each
 /// call, SoftmaxLossModule keeps them there. Second derivatives are right.
 ///
-/// Targets and weights of float and double losses on the CPU are checked. Elsewhere a target that
-/// is neither a class nor ignored, a negative or infinite probability, or a group that does not
-/// exist makes the loss NaN; check_targets() looks.
+/// Values:
+///  - Targets, weights and groups are checked on the CPU. Elsewhere a target that is neither a class
+///    nor ignored, a negative or infinite probability, or a group or class without a bucket in the
+///    reduction makes the loss NaN; check_targets() looks. An ignored row may have any group.
+///  - A row whose logits are all -infinity has no softmax and makes the loss NaN, as do NaN and
+///    +infinity. A target whose logit alone is -infinity has probability 0 and, with the modulators
+///    of this library that are logarithms there, the loss +infinity.
+///  - A batch without rows, or all of whose rows are ignored, has the value that
+///    SoftmaxLoss::empty_batch says, and a gradient of zeros; so has one without columns, of which
+///    every row has to be ignored.
+///
+/// No gradient flows to targets and sample weights: what requires one is refused while autograd
+/// records.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <Modulator M, Reduction R>
 at::Tensor softmax_loss(const at::Tensor& logits, const at::Tensor& targets,
@@ -353,21 +375,34 @@ at::Tensor softmax_row_losses(const at::Tensor& logits, const at::Tensor& target
 
 /// What the reduction divides by, from targets and weights alone: [K] of double on their device.
 /// Sum it over micro-batches with + and over ranks, and pass it as SoftmaxArguments::denominators.
-/// Uploads the weights of the loss; does not synchronise.
+/// On the CPU values are checked as by the loss. Elsewhere it uploads the weights of the loss and
+/// does not synchronise; what a broken target adds is left open, the loss itself is NaN.
+/// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <Modulator M, Reduction R>
 at::Tensor softmax_denominators(const SoftmaxLoss<M, R>& loss, const at::Tensor& targets,
                                 std::int64_t classes, const SoftmaxArguments& arguments = {}) {
-  SoftmaxArguments rows = arguments;
-  for (at::Tensor* each : {&rows.sample_weights, &rows.groups, &rows.mask}) {
-    *each = detail::flat(*each);
-  }
+  constexpr const char* kWhere = "softmax_denominators";
+  detail::require_classification(kWhere, targets, classes, arguments);
+  equipoise::detail::require_softmax_loss(kWhere, loss, static_cast<std::size_t>(classes));
+  if (detail::needs_groups(loss, nullptr)) detail::require_groups(kWhere, arguments.groups);
+  detail::require_buckets(kWhere, loss.reduction, {targets, "targets"}, arguments);
+  const at::NoGradGuard no_graph;
+  const SoftmaxArguments rows = detail::flat(arguments);
   const at::Tensor flat_targets =
       targets.is_floating_point() ? targets.movedim(arguments.class_dim, -1).reshape({-1, classes})
                                   : detail::flat(targets);
+  if (targets.device().is_cpu()) {
+    return detail::to_sums(
+               detail::denominators_on_cpu(kWhere, loss, flat_targets, rows, classes))
+        .select(0, 1);
+  }
   const auto options = targets.options().dtype(at::kDouble);
   const detail::TargetTensors target = detail::make_targets(
       loss, detail::make_tensors(loss, options, classes), flat_targets, rows, classes, at::kDouble);
-  return detail::make_buckets(loss.reduction, target, rows.groups).denominators;
+  const auto reduced = detail::reduction_row(target, rows.groups);
+  return detail::sum_by_bucket(detail::mass_of_rows(loss.reduction, reduced, target.valid),
+                               detail::bucket_rows(loss.reduction, reduced).index,
+                               loss.reduction.buckets());
 }
 
 /// Adds the classes of a batch's targets to the counts that Seesaw goes by, [C] of double on the

@@ -45,36 +45,16 @@ struct OverlapArguments {
 namespace detail {
 
 // Shapes, types and devices: what is known without reading the device.
-inline void require_overlap_tensors(const char* where, const at::Tensor& logits,
-                                    const at::Tensor& targets, const OverlapArguments& arguments) {
-  if (logits.dim() < 2) reject(where, "logits.dim()", logits.dim(), "at least 2 (N x C)");
-  if (!logits.is_floating_point()) {
-    reject(where, "logits.dtype()", std::string(logits.dtype().name()), "a floating-point type");
-  }
-  const std::int64_t dims = logits.dim();
-  if (arguments.class_dim < -dims || arguments.class_dim >= dims) {
-    reject(where, "class_dim", arguments.class_dim, "a dimension of the logits");
-  }
-  const bool by_index = !targets.is_floating_point();
-  if (by_index) require_integral(where, "targets", targets);
-  if (targets.dim() != (by_index ? dims - 1 : dims)) {
-    reject(where, "targets.dim()", targets.dim(),
-           by_index ? std::to_string(dims - 1) + " (the logits' less that of the classes)"
-                    : std::to_string(dims) + " (probabilities, in the shape of the logits)");
-  }
+template <class P>
+void require_overlap_tensors(const char* where, const OverlapLoss<P>& loss,
+                             const at::Tensor& logits, const at::Tensor& targets,
+                             const OverlapArguments& arguments) {
+  require_classification(where, logits, targets, arguments);
   const std::int64_t classes = logits.size(arguments.class_dim);
-  const std::int64_t rows = classes == 0 ? targets.numel() : logits.numel() / classes;
-  require_companion(where, "targets", targets, logits, by_index ? rows : logits.numel(),
-                    by_index ? "rows of logits" : "elements of logits");
-  require_companion(where, "sample_weights", arguments.sample_weights, logits, rows,
-                    "rows of logits");
-  require_companion(where, "mask", arguments.mask, logits, rows, "rows of logits");
-  require_companion(where, "class_weights", arguments.class_weights, logits, classes, "classes");
-  require_companion(where, "sums", arguments.sums, logits, 3 * classes, "3 x classes");
-  if (arguments.mask.defined() && by_index) {
-    reject(where, "mask.numel()", arguments.mask.numel(),
-           "no mask: index targets say with the ignore index which rows do not count");
-  }
+  const Leader leader{logits, "logits"};
+  require_companion(where, "class_weights", arguments.class_weights, leader, classes, "classes");
+  require_companion(where, "sums", arguments.sums, leader, 3 * classes, "3 x classes");
+  equipoise::detail::require_overlap_loss(where, loss, static_cast<std::size_t>(classes));
 }
 
 // Logits [N, C], targets [N] or [N, C], arguments [N].
@@ -105,7 +85,7 @@ EQUIPOISE_INLINE void with_kernel_targets(const OverlapInputs& in, const F& f) {
     const at::Tensor labels = flat(in.targets, at::kLong);
     return f(span_of<std::int64_t>(labels));
   }
-  const at::Tensor t = in.targets.to(in.logits.scalar_type());
+  const at::Tensor t = in.targets.to(c10::CppTypeToScalarType<T>::value);
   const at::Tensor mask =
       in.arguments.mask.defined() ? flat(in.arguments.mask.ne(0), at::kByte) : at::Tensor();
   f(ProbabilityTargets<T>{matrix_view<const T>(t), span_of<std::uint8_t>(mask)});
@@ -133,20 +113,48 @@ inline at::Tensor to_tensor(const OverlapSums& sums) {
   return result;
 }
 
+// The loss with the class weights of the arguments, where these have any, for the CPU.
+template <class P>
+OverlapLoss<P> with_class_weights(OverlapLoss<P> loss, const OverlapArguments& arguments) {
+  if (arguments.class_weights.defined()) loss.class_weights = to_vector(arguments.class_weights);
+  return loss;
+}
+
+// Calls f(labels, sample_weights) with targets and weights on the CPU as the core reads them,
+// checked; T is the type for probabilities.
+template <class T, class P, class F>
+EQUIPOISE_INLINE void with_checked_rows(const char* where, const OverlapLoss<P>& loss,
+                                        const OverlapInputs& in, const F& f) {
+  const at::Tensor weights = flat(in.arguments.sample_weights, at::kDouble);
+  const std::span<const double> sample_weights = span_of<double>(weights);
+  const auto rows = static_cast<std::size_t>(in.logits.size(0));
+  const auto classes = static_cast<std::size_t>(in.logits.size(1));
+  with_kernel_targets<T>(in, [&](const auto& targets) EQUIPOISE_INLINE_LAMBDA {
+    const auto labels = equipoise::detail::read_overlap_targets(where, loss, targets, classes);
+    equipoise::detail::require_overlap(where, loss, rows, classes, labels, sample_weights);
+    f(labels, sample_weights);
+  });
+}
+
+// Checks the values of a call on the CPU that tensor operations take, for the type of its logits.
+template <class P>
+void require_values_on_cpu(const char* where, const OverlapLoss<P>& loss,
+                           const OverlapInputs& in) {
+  if (!in.logits.device().is_cpu()) return;
+  with_checked_rows<float>(where, with_class_weights(loss, in.arguments), in,
+                           [](const auto&, const auto&) {});
+}
+
 // The core's two passes; T is float or double and that of the logits. With merged sums the first
 // one is left out.
 template <class T, class P, class F>
 EQUIPOISE_INLINE void overlap_by_kernel(const char* where, const OverlapLoss<P>& loss,
                                         const OverlapInputs& in, const F& f) {
-  const at::Tensor weights = flat(in.arguments.sample_weights, at::kDouble);
-  const std::span<const double> sample_weights = span_of<double>(weights);
   const MatrixView<const T> logits = matrix_view<const T>(in.logits);
-  with_kernel_targets<T>(in, [&](const auto& targets) EQUIPOISE_INLINE_LAMBDA {
-    const auto labels = equipoise::detail::read_overlap_targets(where, loss, targets, logits.cols);
-    equipoise::detail::require_overlap(where, loss, logits.rows, logits.cols, labels,
-                                       sample_weights);
-    f(logits, labels, sample_weights);
-  });
+  with_checked_rows<T>(
+      where, loss, in, [&](const auto& labels, const auto& sample_weights) EQUIPOISE_INLINE_LAMBDA {
+        f(logits, labels, sample_weights);
+      });
 }
 
 template <class T, class P>
@@ -335,13 +343,7 @@ LossAndGradient overlap_by_operations(const OverlapLoss<P>& loss, const at::Tens
   return outcome;
 }
 
-// The loss with the class weights of the arguments, where these have any, for the CPU.
-template <class P>
-OverlapLoss<P> with_class_weights(OverlapLoss<P> loss, const OverlapArguments& arguments) {
-  if (arguments.class_weights.defined()) loss.class_weights = to_vector(arguments.class_weights);
-  return loss;
-}
-// The same as a tensor.
+// The class weights as a tensor.
 template <class P>
 at::Tensor class_weight_tensor(const OverlapLoss<P>& loss, const OverlapInputs& in) {
   if (in.arguments.class_weights.defined()) return in.arguments.class_weights;
@@ -380,19 +382,18 @@ struct OverlapProblem {
 
   static at::Tensor call(const at::Tensor& logits, const at::Tensor& targets,
                          const OverlapLoss<P>& loss, const OverlapArguments& arguments) {
-    require_overlap_tensors(kWhere, logits, targets, arguments);
-    equipoise::detail::require_overlap_loss(
-        kWhere, loss, static_cast<std::size_t>(logits.size(arguments.class_dim)));
+    require_overlap_tensors(kWhere, loss, logits, targets, arguments);
     OverlapInputs in = make_overlap_inputs(logits, targets, arguments);
     OverlapProblem problem;
     if (fits_kernel(logits)) {
       problem.loss = with_class_weights(loss, arguments);
     } else {
+      require_values_on_cpu(kWhere, loss, in);
       problem.loss = loss;
       problem.class_weights = class_weight_tensor(loss, in);
     }
     problem.arguments = std::move(in.arguments);
-    return LossFunction<OverlapProblem>::call(std::move(problem), in.logits, in.targets);
+    return LossFunction<OverlapProblem>::call(std::move(problem), in.logits, in.targets).loss;
   }
 };
 
@@ -408,11 +409,10 @@ at::Tensor overlap_sums(const at::Tensor& logits, const at::Tensor& targets,
                         const OverlapLoss<P>& loss, const OverlapArguments& arguments = {}) {
   constexpr const char* kWhere = "overlap_sums";
   const at::NoGradGuard no_graph;
-  detail::require_overlap_tensors(kWhere, logits, targets, arguments);
-  equipoise::detail::require_overlap_loss(
-      kWhere, loss, static_cast<std::size_t>(logits.size(arguments.class_dim)));
+  detail::require_overlap_tensors(kWhere, loss, logits, targets, arguments);
   const detail::OverlapInputs in = detail::make_overlap_inputs(logits.detach(), targets, arguments);
   if (!detail::fits_kernel(logits)) {
+    detail::require_values_on_cpu(kWhere, loss, in);
     return detail::sum_overlap(loss, detail::make_overlap_tensors(loss, in));
   }
   return detail::to_tensor(logits.scalar_type() == at::kFloat
@@ -441,7 +441,10 @@ at::Tensor overlap_sums(const at::Tensor& logits, const at::Tensor& targets,
 /// hold them. Second derivatives are right; with merged sums they are those within this part.
 ///
 /// Targets and weights are checked on the CPU. Elsewhere a target that is neither a class nor
-/// ignored, or not in [0, 1], makes the loss NaN.
+/// ignored, or not in [0, 1], makes the loss NaN. No gradient flows to them: targets and sample
+/// weights that require one are refused while autograd records. Rows whose logits are all -infinity
+/// have no softmax and make the loss NaN. A set without rows or columns, or all of whose rows are
+/// ignored, has the value that OverlapLoss::empty_batch says, and a gradient of zeros.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <OverlapPolicy P>
 at::Tensor overlap_loss(const at::Tensor& logits, const at::Tensor& targets,

@@ -8,6 +8,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/softplus.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
 #include <cstddef>
@@ -53,42 +54,46 @@ namespace detail {
 
 inline constexpr const char* kSigmoidLoss = "sigmoid_loss";
 
-// Shapes, types and devices: what is known without reading the device.
-inline void require_sigmoid_tensors(const at::Tensor& logits, const at::Tensor& targets,
-                                    const SigmoidArguments& arguments) {
-  if (logits.dim() < 1) reject(kSigmoidLoss, "logits.dim()", logits.dim(), "at least 1 (N)");
-  if (!logits.is_floating_point()) {
-    reject(kSigmoidLoss, "logits.dtype()", std::string(logits.dtype().name()),
-           "a floating-point type");
+// Targets and what goes with them; the leader has the shape of the elements: it is the logits, or
+// the targets themselves.
+template <class S, class R>
+void require_elements(const char* where, const SigmoidLoss<S, R>& loss, const Leader& leader,
+                      const at::Tensor& targets, const SigmoidArguments& arguments) {
+  const at::Tensor& all = leader.tensor;
+  if (all.dim() < 1) {
+    reject(where, std::string(leader.name) + ".dim()", all.dim(), "at least 1 (N)");
   }
   if (!targets.is_floating_point() &&
       !c10::isIntegralType(targets.scalar_type(), /*includeBool=*/true)) {
-    reject(kSigmoidLoss, "targets.dtype()", std::string(targets.dtype().name()),
+    reject(where, "targets.dtype()", std::string(targets.dtype().name()),
            "bool, an integer or a floating-point type");
   }
   const auto require_shape = [&](const char* name, const at::Tensor& tensor) {
-    require_companion(kSigmoidLoss, name, tensor, logits, -1, "");
+    require_companion(where, name, tensor, leader, -1, "");
     if (!tensor.defined()) return;
-    if (tensor.dim() != logits.dim()) {
-      reject(kSigmoidLoss, std::string(name) + ".dim()", tensor.dim(),
-             std::to_string(logits.dim()) + ", that of the logits");
+    if (tensor.dim() != all.dim()) {
+      reject(where, std::string(name) + ".dim()", tensor.dim(),
+             std::to_string(all.dim()) + ", that of the " + leader.name);
     }
-    for (std::int64_t d = 0; d < logits.dim(); ++d) {
-      if (tensor.size(d) == logits.size(d)) continue;
-      reject(kSigmoidLoss, std::string(name) + ".size(" + std::to_string(d) + ")", tensor.size(d),
-             std::to_string(logits.size(d)) + ", that of the logits");
+    for (std::int64_t d = 0; d < all.dim(); ++d) {
+      if (tensor.size(d) == all.size(d)) continue;
+      reject(where, std::string(name) + ".size(" + std::to_string(d) + ")", tensor.size(d),
+             std::to_string(all.size(d)) + ", that of the " + leader.name);
     }
   };
   require_shape("targets", targets);
+  require_constant(where, "targets", targets);
   require_shape("mask", arguments.mask);
-  std::int64_t rows = logits.size(0);
-  for (std::int64_t d = 1; d + 1 < logits.dim(); ++d) rows *= logits.size(d);
-  require_companion(kSigmoidLoss, "sample_weights", arguments.sample_weights, logits, rows,
-                    "rows of logits");
-  require_companion(kSigmoidLoss, "groups", arguments.groups, logits, rows, "rows of logits");
-  require_companion(kSigmoidLoss, "denominators", arguments.denominators, logits, -1, "");
-  require_companion(kSigmoidLoss, "shares", arguments.shares, logits, -1, "");
-  require_integral(kSigmoidLoss, "groups", arguments.groups);
+  const std::vector<std::int64_t> rows =
+      all.dim() == 1 ? all.sizes().vec() : row_sizes(all, /*class_dim=*/-1);
+  require_per_row(where, "sample_weights", arguments.sample_weights, leader, rows);
+  require_constant(where, "sample_weights", arguments.sample_weights);
+  require_per_row(where, "groups", arguments.groups, leader, rows);
+  require_integral(where, "groups", arguments.groups);
+  if (equipoise::detail::kNeedsGroups<R>) require_groups(where, arguments.groups);
+  equipoise::detail::require_sigmoid_loss(
+      where, loss, all.dim() == 1 ? 1 : static_cast<std::size_t>(all.size(-1)));
+  require_buckets(where, loss.reduction, leader, arguments);
 }
 
 // [N] as [N, 1], and [..., L] as [N, L].
@@ -157,28 +162,30 @@ ElementTensors make_elements(const SigmoidLoss<S, R>& loss, const SigmoidTensors
   return result;
 }
 
-// The buckets of the reduction; the coefficients of elements are [N, L] or one for all.
+// Elements as a reduction sees them: one after the other where it has buckets, else [N, L].
+struct ReducedElements {
+  ReductionRow<at::Tensor, at::Tensor> row;
+  at::Tensor valid;
+};
+
 template <class R>
-BucketTensors element_buckets(const R& reduction, const ElementTensors& elements,
-                              const at::Tensor& groups) {
+ReducedElements reduce_elements(const R& reduction, const ElementTensors& elements,
+                                const at::Tensor& groups) {
   const std::int64_t rows = elements.target.size(0);
   const std::int64_t labels = elements.target.size(1);
   const auto options = elements.target.options();
   // Whatever is the same along a dimension is repeated without a copy, unless there are buckets.
   const auto shaped = [&](const at::Tensor& tensor) {
     const at::Tensor all = tensor.expand({rows, labels});
-    return reduction.buckets() == 1 ? all : all.reshape({-1});
+    return has_buckets(reduction) ? all.reshape({-1}) : all;
   };
   const at::Tensor group = groups.defined() ? groups.to(at::kLong).unsqueeze(1)
                                             : at::zeros({1, 1}, options.dtype(at::kLong));
   const at::Tensor valid =
       elements.valid.defined() ? elements.valid : at::ones_like(elements.target, at::kBool);
-  return make_buckets(
-      reduction,
-      ReductionRow<at::Tensor, at::Tensor>{shaped(at::arange(labels, options.dtype(at::kLong))),
-                                           shaped(elements.positive + elements.negative),
-                                           shaped(group), shaped(elements.target)},
-      shaped(valid));
+  return {{shaped(at::arange(labels, options.dtype(at::kLong))),
+           shaped(elements.positive + elements.negative), shaped(group), shaped(elements.target)},
+          shaped(valid)};
 }
 
 // log(1 / (1 + e^-z)) with right derivatives everywhere. Above the threshold softplus(x) is x,
@@ -194,7 +201,7 @@ template <class S, class R>
 LossAndGradient sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const SigmoidTensors& tensors,
                                       const at::Tensor& logits, const at::Tensor& targets,
                                       const SigmoidArguments& arguments, bool by_element,
-                                      bool wants_gradient) {
+                                      bool wants_gradient, bool wants_sums = false) {
   const at::ScalarType type = compute_type(logits);
   const ElementTensors elements = make_elements(loss, tensors, targets, arguments, type);
   at::Tensor z = logits.to(type);
@@ -209,24 +216,41 @@ LossAndGradient sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const Sigmo
   // A side of weight zero adds nothing, whatever its (perhaps infinite) value.
   const at::Tensor no_positive = elements.positive.eq(0);
   const at::Tensor no_negative = elements.negative.eq(0);
+  const ReducedElements reduced = reduce_elements(loss.reduction, elements, arguments.groups);
+  const RowBuckets buckets = bucket_rows(loss.reduction, reduced.row);
+  at::Tensor broken = elements.broken;
+  if (buckets.outside.defined()) {
+    broken = broken.bitwise_or(
+        buckets.outside.bitwise_and(reduced.valid).view(elements.target.sizes()));
+  }
   const at::Tensor losses =
       ((elements.positive * above.value).masked_fill(no_positive, 0.0) +
        (elements.negative * below.value).masked_fill(no_negative, 0.0) / loss.negative_scale)
-          .masked_fill(elements.broken, equipoise::detail::quiet_nan());
+          .masked_fill(broken, equipoise::detail::quiet_nan());
 
   LossAndGradient result{losses, {}};
+  const auto sum = [&](const at::Tensor& numbers) {
+    return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets());
+  };
+  at::Tensor denominators = arguments.denominators;
+  if (wants_sums || (!by_element && !denominators.defined())) {
+    const at::Tensor own = sum(mass_of_rows(loss.reduction, reduced.row, reduced.valid));
+    if (!denominators.defined()) denominators = own;
+    if (wants_sums) {
+      result.sums =
+          at::stack({sum(losses.detach().reshape(reduced.valid.sizes())), own, sum(reduced.valid)});
+    }
+  }
   at::Tensor coefficient;
   if (!by_element) {
-    BucketTensors buckets = element_buckets(loss.reduction, elements, arguments.groups);
-    if (arguments.denominators.defined()) buckets.denominators = arguments.denominators;
-    coefficient = coefficient_tensor(loss.reduction, buckets.denominators, arguments.shares);
-    if (buckets.bucket.defined()) {
-      coefficient = coefficient.gather(0, buckets.bucket).view(losses.sizes());
+    coefficient = coefficient_tensor(loss.reduction, denominators, arguments.shares);
+    if (buckets.index.defined()) {
+      coefficient = coefficient.gather(0, buckets.index).view(losses.sizes());
     }
     result.loss = (coefficient * losses.to(at::kDouble)).sum().to(type);
     if (loss.empty_batch == EmptyBatch::kNaN && !equipoise::detail::kIsSum<R>) {
       result.loss =
-          result.loss.masked_fill(buckets.denominators.sum().le(0), equipoise::detail::quiet_nan());
+          result.loss.masked_fill(denominators.sum().le(0), equipoise::detail::quiet_nan());
     }
   }
   if (!wants_gradient) return result;
@@ -238,13 +262,33 @@ LossAndGradient sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const Sigmo
   return result;
 }
 
-// The loss through the fused kernel; T is that of the logits, Y that of the targets, both [N, L].
-template <class T, class Y, class S, class R>
-EQUIPOISE_INLINE LossAndGradient sigmoid_by_kernel(const SigmoidLoss<S, R>& loss,
-                                                   const at::Tensor& logits,
-                                                   const at::Tensor& targets,
-                                                   const SigmoidArguments& arguments,
-                                                   bool by_element, bool wants_gradient) {
+// Calls f.operator()<Y>(targets) with targets of a type that the core reads; the usual ones as they
+// are.
+template <class F>
+EQUIPOISE_INLINE void with_readable_targets(const at::Tensor& targets, const F& f) {
+  switch (targets.scalar_type()) {
+    case at::kBool:
+      return f.template operator()<std::uint8_t>(targets.view(at::kByte));
+    case at::kByte:
+      return f.template operator()<std::uint8_t>(targets);
+    case at::kLong:
+      return f.template operator()<std::int64_t>(targets);
+    case at::kFloat:
+      return f.template operator()<float>(targets);
+    case at::kDouble:
+      return f.template operator()<double>(targets);
+    default:
+      return targets.is_floating_point()
+                 ? f.template operator()<float>(targets.to(at::kFloat))
+                 : f.template operator()<std::int64_t>(targets.to(at::kLong));
+  }
+}
+
+// Calls f(in, masses) with targets and arguments on the CPU, [N, L], as the core reads them, checked.
+template <class S, class R, class F>
+EQUIPOISE_INLINE void with_kernel_inputs(const char* where, const SigmoidLoss<S, R>& loss,
+                                         const at::Tensor& targets,
+                                         const SigmoidArguments& arguments, const F& f) {
   const at::Tensor weights = flat(arguments.sample_weights, at::kDouble);
   const at::Tensor groups = flat(arguments.groups, at::kLong);
   ElementAttributes attributes{span_of<double>(weights), span_of<std::int64_t>(groups), {}};
@@ -253,57 +297,56 @@ EQUIPOISE_INLINE LossAndGradient sigmoid_by_kernel(const SigmoidLoss<S, R>& loss
     if (mask.scalar_type() != at::kBool && mask.scalar_type() != at::kByte) mask = mask.ne(0);
     attributes.mask = matrix_view<const std::uint8_t>(mask.view(at::kByte));
   }
-  const auto in = equipoise::detail::checked_inputs(kSigmoidLoss, loss,
-                                                    matrix_view<const Y>(targets), attributes);
-  const Partial own =
-      equipoise::detail::checked_masses(kSigmoidLoss, loss.reduction, in, AtParallelFor{});
-  const std::vector<double> scales = by_element
-                                         ? std::vector<double>(loss.reduction.buckets(), 1.0)
-                                         : kernel_coefficients(loss.reduction, own, arguments);
+  with_readable_targets(targets, [&]<class Y>(const at::Tensor& t) EQUIPOISE_INLINE_LAMBDA {
+    const auto in =
+        equipoise::detail::checked_inputs(where, loss, matrix_view<const Y>(t), attributes);
+    f(in, equipoise::detail::checked_masses(where, loss.reduction, in, AtParallelFor{}));
+  });
+}
+
+// The loss through the fused kernel; T is that of the logits, [N, L].
+template <class T, class S, class R>
+EQUIPOISE_INLINE LossAndGradient sigmoid_by_kernel(const SigmoidLoss<S, R>& loss,
+                                                   const at::Tensor& logits,
+                                                   const at::Tensor& targets,
+                                                   const SigmoidArguments& arguments,
+                                                   bool by_element, bool wants_gradient,
+                                                   bool wants_sums) {
   LossAndGradient result;
-  ElementOutputs<T> outputs;
-  if (wants_gradient) {
-    result.gradient = at::empty_like(logits);
-    outputs.gradient = matrix_view<T>(result.gradient);
-  }
-  if (by_element) {
-    result.loss = at::empty_like(logits);
-    outputs.losses = matrix_view<T>(result.loss);
-  }
-  const Partial partial = equipoise::detail::evaluate_checked(
-      loss, in, matrix_view<const T>(logits), own, std::span<const double>(scales), outputs,
-      AtParallelFor{}, equipoise::detail::cpu());
-  if (!by_element) {
-    result.loss = at::empty({}, logits.options());
-    *result.loss.data_ptr<T>() = static_cast<T>(finish(loss, partial, scales));
-  }
+  const auto evaluate = [&](const auto& in, const Partial& own) EQUIPOISE_INLINE_LAMBDA {
+    const std::vector<double> scales =
+        by_element ? std::vector<double>(loss.reduction.buckets(), 1.0)
+                   : kernel_coefficients(loss.reduction, own, arguments);
+    ElementOutputs<T> outputs;
+    if (wants_gradient) {
+      result.gradient = at::empty_like(logits);
+      outputs.gradient = matrix_view<T>(result.gradient);
+    }
+    if (by_element) {
+      result.loss = at::empty_like(logits);
+      outputs.losses = matrix_view<T>(result.loss);
+    }
+    const Partial partial = equipoise::detail::evaluate_checked(
+        loss, in, matrix_view<const T>(logits), own, std::span<const double>(scales), outputs,
+        AtParallelFor{}, equipoise::detail::cpu());
+    if (!by_element) {
+      result.loss = at::empty({}, logits.options());
+      *result.loss.template data_ptr<T>() = static_cast<T>(finish(loss, partial, scales));
+    }
+    if (wants_sums) result.sums = to_sums(partial);
+  };
+  with_kernel_inputs(kSigmoidLoss, loss, targets, arguments, evaluate);
   return result;
 }
 
-// The same for targets of any type: the usual ones are read as they are.
-template <class T, class S, class R>
-LossAndGradient sigmoid_by_kernel(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
-                                  const at::Tensor& targets, const SigmoidArguments& arguments,
-                                  bool by_element, bool wants_gradient) {
-  const auto call = [&]<class Y>(const at::Tensor& t) EQUIPOISE_INLINE_LAMBDA {
-    return sigmoid_by_kernel<T, Y>(loss, logits, t, arguments, by_element, wants_gradient);
-  };
-  switch (targets.scalar_type()) {
-    case at::kBool:
-      return call.template operator()<std::uint8_t>(targets.view(at::kByte));
-    case at::kByte:
-      return call.template operator()<std::uint8_t>(targets);
-    case at::kLong:
-      return call.template operator()<std::int64_t>(targets);
-    case at::kFloat:
-      return call.template operator()<float>(targets);
-    case at::kDouble:
-      return call.template operator()<double>(targets);
-    default:
-      return targets.is_floating_point()
-                 ? call.template operator()<float>(targets.to(at::kFloat))
-                 : call.template operator()<std::int64_t>(targets.to(at::kLong));
-  }
+// Checks everything on the CPU but the logits, whatever their type, and adds up the masses.
+template <class S, class R>
+Partial denominators_on_cpu(const char* where, const SigmoidLoss<S, R>& loss,
+                            const at::Tensor& targets, const SigmoidArguments& arguments) {
+  Partial result;
+  with_kernel_inputs(where, loss, targets, arguments,
+                     [&](const auto&, const Partial& masses) { result = masses; });
+  return result;
 }
 
 // A sigmoid loss for LossFunction. Logits are [N, L].
@@ -313,18 +356,19 @@ struct SigmoidProblem {
   SigmoidTensors tensors;  // defined where tensor operations need them
   SigmoidArguments arguments;
   bool by_element = false;
+  bool wants_sums = false;
 
   LossAndGradient evaluate(const at::Tensor& logits, const at::Tensor& targets,
                            bool wants_gradient) const {
     if (!fits_kernel(logits)) {
       return sigmoid_by_operations(loss, tensors, logits, targets, arguments, by_element,
-                                   wants_gradient);
+                                   wants_gradient, wants_sums);
     }
     return logits.scalar_type() == at::kFloat
                ? sigmoid_by_kernel<float>(loss, logits, targets, arguments, by_element,
-                                          wants_gradient)
+                                          wants_gradient, wants_sums)
                : sigmoid_by_kernel<double>(loss, logits, targets, arguments, by_element,
-                                           wants_gradient);
+                                           wants_gradient, wants_sums);
   }
 
   at::Tensor gradient_by_operations(const at::Tensor& logits, const at::Tensor& targets) const {
@@ -339,20 +383,29 @@ struct SigmoidProblem {
   static at::Tensor call(const SigmoidLoss<S, R>& loss, const SigmoidTensors* tensors,
                          const at::Tensor& logits, const at::Tensor& targets,
                          const SigmoidArguments& arguments, bool by_element) {
-    require_sigmoid_tensors(logits, targets, arguments);
+    return call_with_sums(loss, tensors, logits, targets, arguments, by_element, false).loss;
+  }
+
+  static LossAndSums call_with_sums(const SigmoidLoss<S, R>& loss, const SigmoidTensors* tensors,
+                                    const at::Tensor& logits, const at::Tensor& targets,
+                                    const SigmoidArguments& arguments, bool by_element,
+                                    bool wants_sums) {
+    require_floating_point(kSigmoidLoss, "logits", logits);
+    require_elements(kSigmoidLoss, loss, {logits, "logits"}, targets, arguments);
     const at::Tensor z = as_elements(logits);
-    equipoise::detail::require_sigmoid_loss(kSigmoidLoss, loss,
-                                            static_cast<std::size_t>(z.size(1)));
-    require_buckets(kSigmoidLoss, loss.reduction, arguments);
-    SigmoidProblem problem{loss, {}, as_elements(arguments), by_element};
+    const at::Tensor t = as_elements(targets);
+    SigmoidProblem problem{loss, {}, as_elements(arguments), by_element, wants_sums};
     if (tensors != nullptr) {
       problem.tensors = *tensors;
     } else if (!fits_kernel(logits)) {
       problem.tensors = make_tensors(loss, logits.options().dtype(compute_type(logits)));
     }
-    const at::Tensor result =
-        LossFunction<SigmoidProblem>::call(std::move(problem), z, as_elements(targets));
-    return by_element && logits.dim() != 2 ? result.view(logits.sizes()) : result;
+    if (!fits_kernel(logits) && logits.device().is_cpu()) {
+      denominators_on_cpu(kSigmoidLoss, loss, t, problem.arguments);
+    }
+    LossAndSums result = LossFunction<SigmoidProblem>::call(std::move(problem), z, t);
+    if (by_element && logits.dim() != 2) result.loss = result.loss.view(logits.sizes());
+    return result;
   }
 };
 
@@ -370,8 +423,17 @@ struct SigmoidProblem {
 /// synchronisation; this form uploads the constants of the loss on each call. Second derivatives
 /// are right.
 ///
-/// Targets and weights of float and double losses on the CPU are checked. Elsewhere a target that
-/// is NaN or outside [0, 1] makes the loss NaN.
+/// Values:
+///  - Targets, weights and groups are checked on the CPU. Elsewhere a target that is NaN or outside
+///    [0, 1], or a group or label without a bucket in the reduction, makes the loss NaN, unless the
+///    element is masked.
+///  - An infinite logit is a probability of 0 or 1: the loss of the side that is right is 0, that of
+///    the other +infinity. A NaN logit makes the loss NaN.
+///  - A batch without rows or without columns, or all of whose elements are masked, has the value
+///    that SigmoidLoss::empty_batch says, and a gradient of zeros.
+///
+/// No gradient flows to sample weights either: what requires one, while autograd records, is
+/// refused.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <SigmoidModulators S, Reduction R>
 at::Tensor sigmoid_loss(const at::Tensor& logits, const at::Tensor& targets,
@@ -390,17 +452,29 @@ at::Tensor sigmoid_element_losses(const at::Tensor& logits, const at::Tensor& ta
 
 /// What the reduction divides by, from targets and weights alone: [K] of double on their device.
 /// Sum it over micro-batches with + and over ranks, and pass it as SigmoidArguments::denominators.
-/// Targets are in the shape of the logits. Uploads the weights of the loss; does not synchronise.
+/// Targets are in the shape of the logits. On the CPU values are checked as by the loss. Elsewhere
+/// it uploads the weights of the loss and does not synchronise; what a broken target adds is left
+/// open, the loss itself is NaN.
+/// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <SigmoidModulators S, Reduction R>
 at::Tensor sigmoid_denominators(const SigmoidLoss<S, R>& loss, const at::Tensor& targets,
                                 const SigmoidArguments& arguments = {}) {
-  const SigmoidArguments elements = detail::as_elements(arguments);
+  constexpr const char* kWhere = "sigmoid_denominators";
+  detail::require_elements(kWhere, loss, {targets, "targets"}, targets, arguments);
+  const at::NoGradGuard no_graph;
+  const SigmoidArguments flat_arguments = detail::as_elements(arguments);
   const at::Tensor t = detail::as_elements(targets);
+  if (targets.device().is_cpu()) {
+    return detail::to_sums(detail::denominators_on_cpu(kWhere, loss, t, flat_arguments))
+        .select(0, 1);
+  }
   const auto tensors = detail::make_tensors(loss, t.options().dtype(at::kDouble));
-  return detail::element_buckets(loss.reduction,
-                                 detail::make_elements(loss, tensors, t, elements, at::kDouble),
-                                 elements.groups)
-      .denominators;
+  const detail::ReducedElements reduced = detail::reduce_elements(
+      loss.reduction, detail::make_elements(loss, tensors, t, flat_arguments, at::kDouble),
+      flat_arguments.groups);
+  return detail::sum_by_bucket(
+      detail::mass_of_rows(loss.reduction, reduced.row, reduced.valid),
+      detail::bucket_rows(loss.reduction, reduced.row).index, loss.reduction.buckets());
 }
 
 }  // namespace equipoise::libtorch

@@ -13,6 +13,13 @@ namespace equipoise::libtorch::detail {
 struct LossAndGradient {
   at::Tensor loss;      // [], or one number a row or element
   at::Tensor gradient;  // as the logits; undefined if not wanted
+  at::Tensor sums{};    // [3, K] of double: numerators, denominators, rows; undefined if not wanted
+};
+
+// What a caller may keep of it.
+struct LossAndSums {
+  at::Tensor loss;  // with its graph
+  at::Tensor sums;
 };
 
 // A problem is a loss with everything that it needs besides logits and targets:
@@ -29,10 +36,13 @@ struct LossFunction : torch::autograd::Function<LossFunction<Problem>> {
     explicit State(Problem problem_) : problem(std::move(problem_)) {}
     Problem problem;
     at::Tensor gradient;
+    at::Tensor sums;
   };
 
-  static at::Tensor call(Problem problem, const at::Tensor& logits, const at::Tensor& targets) {
-    return LossFunction::apply(logits, targets, c10::make_intrusive<State>(std::move(problem)));
+  static LossAndSums call(Problem problem, const at::Tensor& logits, const at::Tensor& targets) {
+    const auto state = c10::make_intrusive<State>(std::move(problem));
+    const at::Tensor loss = LossFunction::apply(logits, targets, state);
+    return {loss, std::exchange(state->sums, at::Tensor())};
   }
 
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
@@ -40,6 +50,7 @@ struct LossFunction : torch::autograd::Function<LossFunction<Problem>> {
     const bool wants_gradient = logits.requires_grad();
     LossAndGradient result = state->problem.evaluate(logits.detach(), targets, wants_gradient);
     state->gradient = std::move(result.gradient);
+    state->sums = std::move(result.sums);
     context->save_for_backward({logits, targets});
     context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
     return result.loss;

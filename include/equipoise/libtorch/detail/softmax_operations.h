@@ -5,6 +5,7 @@
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/ones_like.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -141,14 +142,12 @@ TargetTensors make_targets(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors& 
   return result;
 }
 
-inline BucketTensors make_buckets(const auto& reduction, const TargetTensors& targets,
-                                  const at::Tensor& groups) {
-  return make_buckets(reduction,
-                      ReductionRow<at::Tensor, at::Tensor>{
-                          targets.index, targets.weight,
-                          groups.defined() ? groups.to(at::kLong) : at::zeros_like(targets.index),
-                          at::ones_like(targets.weight)},
-                      targets.valid);
+// The rows as a reduction sees them.
+inline ReductionRow<at::Tensor, at::Tensor> reduction_row(const TargetTensors& targets,
+                                                          const at::Tensor& groups) {
+  return {targets.index, targets.weight,
+          groups.defined() ? groups.to(at::kLong) : at::zeros_like(targets.index),
+          at::ones_like(targets.weight)};
 }
 
 // Rows of a table [K, C], one for each index. (LibTorch 1.13 has no index_select on meta tensors.)
@@ -244,6 +243,14 @@ RowsAndSlopes rows_of_distributions(const SoftmaxLoss<M, R>& loss, const Softmax
   return rows;
 }
 
+// The rows that add nothing whatever their logits are: those ignored, and those of weight zero.
+template <class M, class R>
+at::Tensor idle_rows(const SoftmaxLoss<M, R>& loss, const TargetTensors& target) {
+  const bool by_outer = target.by_class.defined() ||
+                        (loss.label_smoothing > 0 && loss.semantics == Semantics::kTorch);
+  return (by_outer ? target.outer : target.weight).eq(0).bitwise_or(target.ignored);
+}
+
 // The loss by tensor operations: differentiable with respect to the logits in the value and,
 // because slopes are written in the same operations, in the gradient as well. Logits are [..., C],
 // targets [N] or [..., C], arguments [N].
@@ -251,13 +258,19 @@ template <class M, class R>
 LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors& tensors,
                                       const at::Tensor& logits, const at::Tensor& targets,
                                       const SoftmaxArguments& arguments, bool by_row,
-                                      bool wants_gradient) {
+                                      bool wants_gradient, bool wants_sums = false) {
   const std::int64_t classes = logits.size(-1);
   const at::ScalarType type = compute_type(logits);
   const at::Tensor z = logits.to(type).flatten(0, -2);
   const at::Tensor rows_of_targets = targets.dim() == 1 ? targets : targets.reshape({-1, classes});
   const TargetTensors target =
       make_targets(loss, tensors, rows_of_targets, arguments, classes, type);
+  const ReductionRow<at::Tensor, at::Tensor> reduced = reduction_row(target, arguments.groups);
+  const RowBuckets buckets = bucket_rows(loss.reduction, reduced);
+  at::Tensor broken = target.broken;
+  if (buckets.outside.defined()) {
+    broken = broken.bitwise_or(buckets.outside.bitwise_and(target.valid));
+  }
 
   const at::Tensor a = classes == 0 ? z : apply_terms(loss.seesaw, tensors, target, z);
   const at::Tensor log_p = at::log_softmax(a, 1);
@@ -266,28 +279,37 @@ LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const Softm
       classes == 0 ? RowsAndSlopes{z.sum(1), z}
       : single     ? rows_of_indices(loss, target, log_p, wants_gradient)
                    : rows_of_distributions(loss, tensors, target, log_p, wants_gradient);
-  const at::Tensor row_losses = rows.losses.masked_fill(target.ignored, 0.0)
-                                    .masked_fill(target.broken, equipoise::detail::quiet_nan());
+  const at::Tensor idle = idle_rows(loss, target);
+  const at::Tensor row_losses =
+      rows.losses.masked_fill(idle, 0.0).masked_fill(broken, equipoise::detail::quiet_nan());
 
+  LossAndGradient result{row_losses, {}};
+  const auto sum = [&](const at::Tensor& numbers) {
+    return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets());
+  };
+  at::Tensor denominators = arguments.denominators;
+  if (wants_sums || (!by_row && !denominators.defined())) {
+    const at::Tensor own = sum(mass_of_rows(loss.reduction, reduced, target.valid));
+    if (!denominators.defined()) denominators = own;
+    if (wants_sums) result.sums = at::stack({sum(row_losses.detach()), own, sum(target.valid)});
+  }
   at::Tensor row_coefficients;
-  at::Tensor value = row_losses;
   if (!by_row) {
-    BucketTensors buckets = make_buckets(loss.reduction, target, arguments.groups);
-    if (arguments.denominators.defined()) buckets.denominators = arguments.denominators;
-    const at::Tensor scales =
-        coefficient_tensor(loss.reduction, buckets.denominators, arguments.shares);
-    row_coefficients = buckets.bucket.defined() ? scales.gather(0, buckets.bucket) : scales;
-    value = (row_coefficients * row_losses.to(at::kDouble)).sum().to(type);
+    const at::Tensor scales = coefficient_tensor(loss.reduction, denominators, arguments.shares);
+    row_coefficients = buckets.index.defined() ? scales.gather(0, buckets.index) : scales;
+    result.loss = (row_coefficients * row_losses.to(at::kDouble)).sum().to(type);
     if (loss.empty_batch == EmptyBatch::kNaN && !equipoise::detail::kIsSum<R>) {
-      value = value.masked_fill(buckets.denominators.sum().le(0), equipoise::detail::quiet_nan());
+      result.loss =
+          result.loss.masked_fill(denominators.sum().le(0), equipoise::detail::quiet_nan());
     }
   }
-  if (!wants_gradient) return {value, {}};
+  if (!wants_gradient) return result;
   at::Tensor gradient = rows.slopes - log_p.exp() * rows.slopes.sum(1, /*keepdim=*/true);
   if (!by_row) gradient = gradient * row_coefficients.to(type).unsqueeze(1);
   if (tensors.scale.defined()) gradient = gradient * rows_of_terms(tensors.scale, target.group);
-  gradient = gradient.masked_fill(target.ignored.unsqueeze(1), 0.0);
-  return {value, gradient.to(logits.scalar_type()).view(logits.sizes())};
+  gradient = gradient.masked_fill(idle.unsqueeze(1), 0.0);
+  result.gradient = gradient.to(logits.scalar_type()).view(logits.sizes());
+  return result;
 }
 
 }  // namespace detail

@@ -3,17 +3,23 @@
 #ifndef EQUIPOISE_LIBTORCH_DETAIL_TENSORS_H_
 #define EQUIPOISE_LIBTORCH_DETAIL_TENSORS_H_
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <c10/util/accumulate.h>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "equipoise/config.h"
@@ -78,18 +84,43 @@ inline at::ScalarType compute_type(const at::Tensor& logits) {
   return logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }
 
+// The tensor of a call that the others have to go with, and what it is called: the logits, or the
+// targets where there are no logits yet.
+struct Leader {
+  const at::Tensor& tensor;
+  const char* name;
+};
+
 // Refuses a tensor on another device, or of another number of elements than `size` if that is >= 0.
 inline void require_companion(const char* where, const char* name, const at::Tensor& tensor,
-                              const at::Tensor& logits, std::int64_t size, const char* of_what) {
+                              const Leader& leader, std::int64_t size, const char* of_what) {
   if (!tensor.defined()) return;
-  if (tensor.device() != logits.device()) {
+  if (tensor.device() != leader.tensor.device()) {
     reject(where, std::string(name) + ".device()", tensor.device().str(),
-           logits.device().str() + ", the device of the logits");
+           leader.tensor.device().str() + ", the device of the " + leader.name);
   }
   if (size >= 0 && tensor.numel() != size) {
     reject(where, std::string(name) + ".numel()", tensor.numel(),
            std::to_string(size) + " (" + of_what + ")");
   }
+}
+
+inline void require_sizes(const char* where, const char* name, const at::Tensor& tensor,
+                          at::IntArrayRef sizes) {
+  if (tensor.sizes() == sizes) return;
+  reject(where, std::string(name) + ".sizes()", c10::str(tensor.sizes()), c10::str(sizes));
+}
+
+// One number a row, in the shape of the rows or in one vector.
+inline void require_per_row(const char* where, const char* name, const at::Tensor& tensor,
+                            const Leader& leader, at::IntArrayRef rows) {
+  if (!tensor.defined()) return;
+  require_companion(where, name, tensor, leader, -1, "");
+  if (const std::int64_t size = c10::multiply_integers(rows); tensor.numel() != size) {
+    reject(where, std::string(name) + ".numel()", tensor.numel(),
+           std::to_string(size) + " (rows of " + leader.name + ")");
+  }
+  if (tensor.dim() != 1) require_sizes(where, name, tensor, rows);
 }
 
 inline void require_integral(const char* where, const char* name, const at::Tensor& tensor) {
@@ -98,41 +129,172 @@ inline void require_integral(const char* where, const char* name, const at::Tens
          "an integer type");
 }
 
-// Refuses denominators and shares of another number of buckets than the reduction has.
+inline void require_floating_point(const char* where, const char* name, const at::Tensor& tensor) {
+  if (tensor.is_floating_point()) return;
+  reject(where, std::string(name) + ".dtype()", std::string(tensor.dtype().name()),
+         "a floating-point type");
+}
+
+// Refuses what autograd would have to send a gradient to: losses have one for their logits alone.
+inline void require_constant(const char* where, const char* name, const at::Tensor& tensor) {
+  if (!tensor.defined() || !tensor.requires_grad() || !at::GradMode::is_enabled()) return;
+  reject(where, std::string(name) + ".requires_grad()", 1,
+         std::string("0: no gradient flows to ") + name);
+}
+
+inline void require_class_dim(const char* where, std::int64_t class_dim, const Leader& leader) {
+  const std::int64_t dims = leader.tensor.dim();
+  if (class_dim >= -dims && class_dim < dims) return;
+  reject(where, "class_dim", class_dim, std::string("a dimension of the ") + leader.name);
+}
+
+// The sizes without that of the classes: those of the rows.
+inline std::vector<std::int64_t> row_sizes(const at::Tensor& by_class, std::int64_t class_dim) {
+  std::vector<std::int64_t> result = by_class.sizes().vec();
+  result.erase(result.begin() + (class_dim + by_class.dim()) % by_class.dim());
+  return result;
+}
+
+// What rows have besides logits and targets; the latter are class indices or probabilities.
+template <class Arguments>
+void require_rows_of_classes(const char* where, const Leader& leader, at::IntArrayRef rows,
+                             bool by_index, const Arguments& arguments) {
+  require_per_row(where, "sample_weights", arguments.sample_weights, leader, rows);
+  require_constant(where, "sample_weights", arguments.sample_weights);
+  if constexpr (requires { arguments.groups; }) {
+    require_per_row(where, "groups", arguments.groups, leader, rows);
+    require_integral(where, "groups", arguments.groups);
+  }
+  require_per_row(where, "mask", arguments.mask, leader, rows);
+  if (arguments.mask.defined() && by_index) {
+    reject(where, "mask.numel()", arguments.mask.numel(),
+           "no mask: index targets say with the ignore index which rows do not count");
+  }
+}
+
+// Shapes, types and devices of a call whose rows have logits and a target over the same classes:
+// what is known without reading the device.
+template <class Arguments>
+void require_classification(const char* where, const at::Tensor& logits, const at::Tensor& targets,
+                            const Arguments& arguments) {
+  if (logits.dim() < 2) reject(where, "logits.dim()", logits.dim(), "at least 2 (N x C)");
+  require_floating_point(where, "logits", logits);
+  const Leader leader{logits, "logits"};
+  require_class_dim(where, arguments.class_dim, leader);
+  const std::int64_t dims = logits.dim();
+  const bool by_index = !targets.is_floating_point();
+  if (by_index) require_integral(where, "targets", targets);
+  if (targets.dim() != (by_index ? dims - 1 : dims)) {
+    reject(where, "targets.dim()", targets.dim(),
+           by_index ? std::to_string(dims - 1) + " (the logits' less that of the classes)"
+                    : std::to_string(dims) + " (probabilities, in the shape of the logits)");
+  }
+  const std::vector<std::int64_t> rows = row_sizes(logits, arguments.class_dim);
+  require_companion(where, "targets", targets, leader,
+                    by_index ? c10::multiply_integers(rows) : logits.numel(),
+                    by_index ? "rows of logits" : "elements of logits");
+  require_sizes(where, "targets", targets, by_index ? at::IntArrayRef(rows) : logits.sizes());
+  require_constant(where, "targets", targets);
+  require_rows_of_classes(where, leader, rows, by_index, arguments);
+}
+
+// The same where there are no logits.
+template <class Arguments>
+void require_classification(const char* where, const at::Tensor& targets, std::int64_t classes,
+                            const Arguments& arguments) {
+  const Leader leader{targets, "targets"};
+  if (classes < 0) reject(where, "classes", classes, "a number >= 0");
+  require_constant(where, "targets", targets);
+  if (!targets.is_floating_point()) {
+    require_integral(where, "targets", targets);
+    return require_rows_of_classes(where, leader, targets.sizes(), /*by_index=*/true, arguments);
+  }
+  if (targets.dim() < 2) reject(where, "targets.dim()", targets.dim(), "at least 2 (N x C)");
+  require_class_dim(where, arguments.class_dim, leader);
+  if (const std::int64_t size = targets.size(arguments.class_dim); size != classes) {
+    reject(where, "targets.size(class_dim)", size, std::to_string(classes) + " (classes)");
+  }
+  require_rows_of_classes(where, leader, row_sizes(targets, arguments.class_dim),
+                          /*by_index=*/false, arguments);
+}
+
+inline void require_groups(const char* where, const at::Tensor& groups) {
+  if (!groups.defined()) reject(where, "groups.numel()", 0, "one group a row");
+}
+
+// Refuses denominators and shares that are on another device, or of another number of buckets than
+// the reduction has, and rows without a bucket.
 template <class R, class Arguments>
-void require_buckets(const char* where, const R& reduction, const Arguments& arguments) {
+void require_buckets(const char* where, const R& reduction, const Leader& leader,
+                     const Arguments& arguments) {
+  const auto buckets = static_cast<std::int64_t>(reduction.buckets());
+  if (buckets == 0 && leader.tensor.numel() > 0) {
+    reject(where, "reduction.buckets()", buckets, "at least 1");
+  }
   const auto require = [&](const char* name, const at::Tensor& tensor) {
-    const std::size_t buckets = reduction.buckets();
-    if (!tensor.defined() || static_cast<std::size_t>(tensor.numel()) == buckets) return;
-    reject(where, std::string(name) + ".numel()", tensor.numel(),
-           std::to_string(buckets) + " (buckets of the reduction)");
+    require_companion(where, name, tensor, leader, buckets, "buckets of the reduction");
   };
   require("denominators", arguments.denominators);
   require("shares", arguments.shares);
 }
 
-// The buckets of a reduction on the device.
-struct BucketTensors {
-  at::Tensor bucket;        // [N] int64; undefined for one bucket
-  at::Tensor denominators;  // [K]
+// Whether the bucket depends on the row.
+template <class R>
+inline constexpr bool kBucketsOfRows =
+    !std::convertible_to<decltype(std::declval<const R&>().bucket(
+                             std::declval<const ReductionRow<at::Tensor, at::Tensor>&>())),
+                         std::size_t>;
+
+// Whether rows have a bucket of their own to be looked up.
+template <class R>
+bool has_buckets(const R& reduction) {
+  return kBucketsOfRows<R> || reduction.buckets() != 1;
+}
+
+// The buckets of rows on the device. Undefined tensors: all are in the only one.
+struct RowBuckets {
+  at::Tensor index;    // [N] int64, always a bucket
+  at::Tensor outside;  // [N] bool: the reduction put the row in none of its buckets
 };
 
-// The row holds tensors [N]; rows that are not valid add nothing.
 template <class R>
-BucketTensors make_buckets(const R& reduction, const ReductionRow<at::Tensor, at::Tensor>& row,
-                           const at::Tensor& valid) {
-  const at::Tensor mass =
-      at::Tensor(reduction.mass(row)).to(at::kDouble).mul(valid.to(at::kDouble));
-  BucketTensors result;
-  if (reduction.buckets() == 1) {
-    result.denominators = mass.sum().unsqueeze(0);
+RowBuckets bucket_rows(const R& reduction, const ReductionRow<at::Tensor, at::Tensor>& row) {
+  if (!has_buckets(reduction)) return {};
+  at::Tensor bucket;
+  if constexpr (kBucketsOfRows<R>) {
+    bucket = reduction.bucket(row);
   } else {
-    if constexpr (!std::convertible_to<decltype(reduction.bucket(row)), std::size_t>) {
-      result.bucket = reduction.bucket(row);
-    }
-    result.denominators =
-        at::zeros({static_cast<std::int64_t>(reduction.buckets())}, mass.options())
-            .scatter_add(0, result.bucket, mass);
+    bucket = at::full_like(row.target, static_cast<std::int64_t>(reduction.bucket(row)));
+  }
+  const auto last = static_cast<std::int64_t>(reduction.buckets()) - 1;
+  const at::Tensor index = bucket.clamp(0, std::max<std::int64_t>(last, 0));
+  return {index, bucket.ne(index)};
+}
+
+// The numbers of each bucket's rows, added up: [K] of double.
+inline at::Tensor sum_by_bucket(const at::Tensor& numbers, const at::Tensor& bucket,
+                                std::size_t buckets) {
+  if (!bucket.defined()) return numbers.sum(at::kDouble).unsqueeze(0);
+  return at::zeros({static_cast<std::int64_t>(buckets)}, numbers.options().dtype(at::kDouble))
+      .scatter_add(0, bucket, numbers.to(at::kDouble));
+}
+
+// What the rows add to the denominators, [N] of double; rows that are not valid add nothing.
+template <class R>
+at::Tensor mass_of_rows(const R& reduction, const ReductionRow<at::Tensor, at::Tensor>& row,
+                        const at::Tensor& valid) {
+  return at::Tensor(reduction.mass(row)).to(at::kDouble).mul(valid.to(at::kDouble));
+}
+
+// A partial as a tensor [3, K] of double on the CPU: numerators, denominators, rows.
+inline at::Tensor to_sums(const Partial& partial) {
+  const std::size_t buckets = partial.buckets.size();
+  at::Tensor result = at::empty({3, static_cast<std::int64_t>(buckets)}, at::kDouble);
+  double* const data = result.data_ptr<double>();
+  for (std::size_t k = 0; k < buckets; ++k) {
+    data[k] = partial.buckets[k].numerator;
+    data[buckets + k] = partial.buckets[k].denominator;
+    data[2 * buckets + k] = partial.buckets[k].valid;
   }
   return result;
 }

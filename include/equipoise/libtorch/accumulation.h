@@ -1,0 +1,204 @@
+// One optimiser step whose batch comes in parts, on tensors: what the parts add up to, without
+// waiting for the device.
+//
+// The denominators first, then each part's loss with them: the same as of the whole batch at once.
+//
+//     at::Tensor denominators;
+//     for (const Part& part : parts) {
+//       const at::Tensor own = softmax_denominators(loss, part.targets, classes, part.arguments);
+//       denominators = denominators.defined() ? denominators + own : own;
+//     }
+//     denominators = sum_over_ranks(denominators, all_reduce_sum);  // with several ranks
+//     TensorPartial step;
+//     for (Part& part : parts) {
+//       part.arguments.denominators = denominators;
+//       const LossAndPartial result =
+//           softmax_loss_and_partial(model->forward(part.inputs), part.targets, loss,
+//                                    part.arguments);
+//       result.loss.backward();  // over several ranks, *sum* the gradients
+//       step += result.partial;
+//     }
+//     loss.reduction = loss.reduction.advance(step.to_partial());  // group DRO's next shares
+#ifndef EQUIPOISE_LIBTORCH_ACCUMULATION_H_
+#define EQUIPOISE_LIBTORCH_ACCUMULATION_H_
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+#include <ATen/ops/stack.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "equipoise/accumulation.h"
+#include "equipoise/libtorch/detail/tensors.h"
+#include "equipoise/libtorch/loss.h"
+#include "equipoise/libtorch/sigmoid_loss.h"
+#include "equipoise/reduction.h"
+
+namespace equipoise::libtorch {
+
+/// What part of a batch contributes, as equipoise::Partial holds it, on the device of its logits:
+/// [K] of double each, one number a bucket of the reduction, without a graph. Partials of parts
+/// merge by += into that of the whole. Nothing but to_partial() synchronises.
+struct TensorPartial {
+  at::Tensor numerator{};    ///< sum of weight x loss
+  at::Tensor denominator{};  ///< sum of mass
+  at::Tensor valid{};        ///< number of rows that are not ignored
+
+  /// Adds another part; a partial that is still undefined takes the other. O(K).
+  /// @throws std::invalid_argument where the numbers of buckets differ.
+  TensorPartial& operator+=(const TensorPartial& other);
+  friend TensorPartial operator+(TensorPartial a, const TensorPartial& b) { return a += b; }
+
+  /// Everything that merges, [3, K] in the order of the members, in new memory: sum it over ranks
+  /// and take it apart with from_packed().
+  at::Tensor packed() const { return at::stack({numerator, denominator, valid}); }
+  /// The partial of numbers [3, K]; it shares their memory.
+  /// @throws std::invalid_argument for another shape.
+  static TensorPartial from_packed(const at::Tensor& packed);
+
+  /// The same as numbers, for GroupDro::advance(), value() and logs. Reads the device once, and so
+  /// waits for it.
+  Partial to_partial() const;
+};
+
+/// A loss that takes part in autograd, and what its batch contributes.
+struct LossAndPartial {
+  at::Tensor loss;  ///< []
+  TensorPartial partial;
+};
+
+inline TensorPartial& TensorPartial::operator+=(const TensorPartial& other) {
+  if (!other.numerator.defined()) return *this;
+  if (!numerator.defined()) return *this = other;
+  if (other.numerator.sizes() != numerator.sizes()) {
+    detail::reject("TensorPartial::operator+=", "other.numerator.numel()", other.numerator.numel(),
+                   std::to_string(numerator.numel()) + " (buckets on the left)");
+  }
+  numerator = numerator + other.numerator;
+  denominator = denominator + other.denominator;
+  valid = valid + other.valid;
+  return *this;
+}
+
+inline TensorPartial TensorPartial::from_packed(const at::Tensor& packed) {
+  if (packed.dim() != 2 || packed.size(0) != 3) {
+    detail::reject("TensorPartial::from_packed", "packed.sizes()", c10::str(packed.sizes()),
+                   "[3, K]");
+  }
+  return {packed.select(0, 0), packed.select(0, 1), packed.select(0, 2)};
+}
+
+inline Partial TensorPartial::to_partial() const {
+  if (!numerator.defined()) return {};
+  const std::vector<double> numbers = detail::to_vector(packed().cpu());
+  const std::size_t buckets = numbers.size() / 3;
+  Partial result{std::vector<Tally>(buckets)};
+  for (std::size_t k = 0; k < buckets; ++k) {
+    result.buckets[k] = {numbers[k], numbers[buckets + k], numbers[2 * buckets + k]};
+  }
+  return result;
+}
+
+/// softmax_loss(), and the partial of its batch from the same pass: the denominators are this
+/// batch's, whatever SoftmaxArguments::denominators the loss was divided by. Does not synchronise.
+/// @throws std::invalid_argument as softmax_loss().
+template <Modulator M, Reduction R>
+LossAndPartial softmax_loss_and_partial(const at::Tensor& logits, const at::Tensor& targets,
+                                        const SoftmaxLoss<M, R>& loss,
+                                        const SoftmaxArguments& arguments = {}) {
+  const detail::LossAndSums result = detail::SoftmaxProblem<M, R>::call_with_sums(
+      loss, nullptr, logits, targets, arguments, /*by_row=*/false, /*wants_sums=*/true);
+  return {result.loss, TensorPartial::from_packed(result.sums)};
+}
+
+/// The partial of a batch alone, without a graph or a gradient. Does not synchronise.
+/// @throws std::invalid_argument as softmax_loss().
+template <Modulator M, Reduction R>
+TensorPartial softmax_partial(const at::Tensor& logits, const at::Tensor& targets,
+                              const SoftmaxLoss<M, R>& loss,
+                              const SoftmaxArguments& arguments = {}) {
+  return softmax_loss_and_partial(logits.detach(), targets, loss, arguments).partial;
+}
+
+/// sigmoid_loss(), and the partial of its batch from the same pass: the denominators are this
+/// batch's, whatever SigmoidArguments::denominators the loss was divided by. Does not synchronise.
+/// @throws std::invalid_argument as sigmoid_loss().
+template <SigmoidModulators S, Reduction R>
+LossAndPartial sigmoid_loss_and_partial(const at::Tensor& logits, const at::Tensor& targets,
+                                        const SigmoidLoss<S, R>& loss,
+                                        const SigmoidArguments& arguments = {}) {
+  const detail::LossAndSums result = detail::SigmoidProblem<S, R>::call_with_sums(
+      loss, nullptr, logits, targets, arguments, /*by_element=*/false, /*wants_sums=*/true);
+  return {result.loss, TensorPartial::from_packed(result.sums)};
+}
+
+/// The partial of a batch alone, without a graph or a gradient. Does not synchronise.
+/// @throws std::invalid_argument as sigmoid_loss().
+template <SigmoidModulators S, Reduction R>
+TensorPartial sigmoid_partial(const at::Tensor& logits, const at::Tensor& targets,
+                              const SigmoidLoss<S, R>& loss,
+                              const SigmoidArguments& arguments = {}) {
+  return sigmoid_loss_and_partial(logits.detach(), targets, loss, arguments).partial;
+}
+
+/// The numbers (denominators [K], or TensorPartial::packed() [3, K]) summed over all ranks by an
+/// equipoise::AllReduceSum, which takes them on the host: a new tensor of double where `numbers`
+/// are. Called by all ranks. Reads the device, and so waits for it; a communication layer that sums
+/// tensors on their device, such as c10d with NCCL, does without.
+template <AllReduceSum F>
+at::Tensor sum_over_ranks(const at::Tensor& numbers, const F& all_reduce_sum) {
+  at::Tensor sums = numbers.detach().to(at::kCPU, at::kDouble).contiguous().clone();
+  all_reduce_sum(std::span<double>(sums.data_ptr<double>(), static_cast<std::size_t>(sums.numel())));
+  return sums.to(numbers.device());
+}
+
+/// Deferred scaling, where the denominators are not known before the backward passes: run each part
+/// with denominators of at::ones({1}, at::kDouble) on its device, add up the partials (over ranks
+/// as well), and multiply the summed gradients by this before clipping them: a tensor [] of double
+/// on the device of the partial; times step.numerator it is the loss of the step. For one bucket
+/// alone: the gradients of several are mixed by then. Does not synchronise.
+/// @throws std::invalid_argument for a reduction of several buckets, and a partial of several.
+template <Reduction R>
+at::Tensor deferred_scale(const R& reduction, const TensorPartial& whole) {
+  constexpr const char* kWhere = "deferred_scale";
+  if (reduction.buckets() != 1) {
+    detail::reject(kWhere, "reduction.buckets()", reduction.buckets(),
+                   "1: take the denominators before the backward pass");
+  }
+  const std::int64_t buckets = whole.denominator.defined() ? whole.denominator.numel() : 0;
+  if (buckets != 1) detail::reject(kWhere, "whole.denominator.numel()", buckets, "1");
+  return detail::coefficient_tensor(reduction, whole.denominator).select(0, 0);
+}
+
+/// Multiplies the gradients of the parameters by the scale, in place; a parameter without one is
+/// left out, one that occurs twice is scaled once. The scale is a number or a tensor [] on the
+/// host or on the gradients' device. Does not synchronise.
+/// @throws std::invalid_argument for a scale of more than one element, or on another device than a
+/// gradient; nothing is changed then.
+inline void scale_gradients(const std::vector<at::Tensor>& parameters, const at::Tensor& scale) {
+  constexpr const char* kWhere = "scale_gradients";
+  if (scale.dim() != 0) detail::reject(kWhere, "scale.dim()", scale.dim(), "0");
+  std::vector<at::Tensor> gradients;
+  std::set<const c10::TensorImpl*> seen;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const at::Tensor& gradient = parameters[i].grad();
+    if (!gradient.defined() || !seen.insert(gradient.unsafeGetTensorImpl()).second) continue;
+    if (!scale.device().is_cpu() && scale.device() != gradient.device()) {
+      detail::reject(kWhere, "scale.device()", scale.device().str(),
+                     gradient.device().str() + ", the device of the gradient of parameters[" +
+                         std::to_string(i) + "]");
+    }
+    gradients.push_back(gradient);
+  }
+  const at::NoGradGuard no_graph;
+  for (at::Tensor& gradient : gradients) gradient.mul_(scale);
+}
+
+}  // namespace equipoise::libtorch
+
+#endif  // EQUIPOISE_LIBTORCH_ACCUMULATION_H_

@@ -1,0 +1,110 @@
+// Overlap losses as modules: their class weights are a buffer, which moves and is saved with the
+// module.
+#ifndef EQUIPOISE_LIBTORCH_OVERLAP_MODULE_H_
+#define EQUIPOISE_LIBTORCH_OVERLAP_MODULE_H_
+
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+#include <torch/arg.h>
+#include <torch/nn/cloneable.h>
+#include <torch/nn/pimpl.h>
+
+#include <cstdint>
+#include <ostream>
+#include <utility>
+
+#include "equipoise/libtorch/overlap_loss.h"
+
+namespace equipoise::libtorch {
+
+/// Options of an OverlapLossModule: the loss, and what is about tensors alone.
+///
+///     OverlapLossOptions<Tversky>(loss).class_dim(1)
+template <OverlapPolicy P = Dice>
+struct OverlapLossOptions {
+  using Loss = OverlapLoss<P>;
+  OverlapLossOptions(Loss loss = {})  // NOLINT(google-explicit-constructor)
+      : loss_(std::move(loss)) {}
+
+  /// The loss.
+  TORCH_ARG(Loss, loss);
+  /// The dimension of the classes: -1, or 1 for LibTorch's order N x C x T.
+  TORCH_ARG(std::int64_t, class_dim) = -1;
+};
+
+/// The module behind OverlapLossModule. The class weights of its loss are a buffer of double,
+/// undefined where the loss has none: it follows to(device), is saved and loaded with the module,
+/// and no call uploads it again. In training and evaluation mode the loss is the same.
+template <OverlapPolicy P = Dice>
+class OverlapLossImpl : public torch::nn::Cloneable<OverlapLossImpl<P>> {
+ public:
+  /// @throws std::invalid_argument for class weights and hyper-parameters out of range.
+  explicit OverlapLossImpl(OverlapLossOptions<P> options_ = {}) : options(std::move(options_)) {
+    const OverlapLoss<P>& loss = options.loss();
+    equipoise::detail::require_overlap_loss("OverlapLossModule", loss, loss.class_weights.size());
+    reset();
+  }
+
+  /// Makes the buffer anew from the loss that the module was built with.
+  void reset() override {
+    class_weights = this->register_buffer(
+        "class_weights",
+        detail::constant_tensor(options.loss().class_weights, at::TensorOptions(at::kDouble)));
+  }
+
+  /// overlap_loss() with the buffer's class weights and the options' class dimension, whatever the
+  /// arguments say of them. Does not synchronise the device.
+  /// @throws std::invalid_argument as overlap_loss().
+  at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
+                     const OverlapArguments& arguments = {}) {
+    return overlap_loss(logits, targets, without_weights(), with_constants(arguments));
+  }
+
+  /// overlap_sums() of these rows, for OverlapArguments::sums. Does not synchronise the device.
+  /// @throws std::invalid_argument as overlap_sums().
+  at::Tensor sums(const at::Tensor& logits, const at::Tensor& targets,
+                  const OverlapArguments& arguments = {}) const {
+    return overlap_sums(logits, targets, without_weights(), with_constants(arguments));
+  }
+
+  void pretty_print(std::ostream& stream) const override {
+    const OverlapLoss<P>& loss = options.loss();
+    stream << "equipoise::libtorch::OverlapLoss(activation="
+           << (loss.activation == Activation::kSigmoid ? "sigmoid" : "softmax")
+           << ", absent_class=" << (loss.absent_class == AbsentClass::kSkip ? "skip" : "count")
+           << ", ignore_index=" << loss.ignore_index;
+    if (options.class_dim() != -1) stream << ", class_dim=" << options.class_dim();
+    if (class_weights.defined()) stream << ", class_weights=" << class_weights.sizes();
+    stream << ")";
+  }
+
+  OverlapLossOptions<P> options;
+  at::Tensor class_weights;  ///< [C] or undefined
+
+ private:
+  OverlapLoss<P> without_weights() const {
+    OverlapLoss<P> loss = options.loss();
+    loss.class_weights.clear();
+    return loss;
+  }
+
+  OverlapArguments with_constants(OverlapArguments arguments) const {
+    arguments.class_dim = options.class_dim();
+    arguments.class_weights = class_weights;
+    return arguments;
+  }
+};
+
+/// A module that holds an OverlapLoss:
+///
+///     equipoise::libtorch::OverlapLossModule<equipoise::Tversky> criterion(loss);
+///     criterion->to(device);
+///     criterion->forward(logits, targets).backward();
+template <OverlapPolicy P = Dice>
+class OverlapLossModule : public torch::nn::ModuleHolder<OverlapLossImpl<P>> {
+ public:
+  using torch::nn::ModuleHolder<OverlapLossImpl<P>>::ModuleHolder;
+};
+
+}  // namespace equipoise::libtorch
+
+#endif  // EQUIPOISE_LIBTORCH_OVERLAP_MODULE_H_
