@@ -6,16 +6,20 @@
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <initializer_list>
 #include <iostream>
 #include <memory>
 #include <numeric>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,9 +27,11 @@
 #include "demos/common/files.h"
 #include "demos/common/flags.h"
 #include "demos/common/input_error.h"
+#include "demos/common/local_workers.h"
 #include "demos/common/progress.h"
 #include "demos/sentiment/classifier.h"
 #include "demos/sentiment/corpus.h"
+#include "demos/sentiment/distributed.h"
 #include "demos/sentiment/experiment.h"
 #include "demos/sentiment/report.h"
 #include "demos/sentiment/saved_model.h"
@@ -53,6 +59,15 @@ ABSL_FLAG(std::string, report, "", "directory for results.csv, summary.md and pi
 ABSL_FLAG(std::string, save, "", "file for the model that did best on validation");
 ABSL_FLAG(std::string, load, "", "file with a saved model: nothing is trained");
 ABSL_FLAG(std::string, predict, "", "a text: its most probable classes");
+ABSL_FLAG(bool, distributed, false,
+          "one training (of --strategy, by default weights_0.5) by several processes on LibTorch: "
+          "starts --workers of them here, or is one of those that torchrun has started");
+ABSL_FLAG(int, workers, 2, "processes of --distributed; a divisor of 64, the rows of a batch");
+ABSL_FLAG(int, seed, 0, "seed of --distributed");
+ABSL_FLAG(int, timeout, 30, "seconds after which --distributed gives up a worker as lost");
+ABSL_FLAG(std::string, checkpoint, "", "file in which --distributed keeps how far it has come");
+ABSL_FLAG(int, checkpoint_steps, 200, "batches from one checkpoint to the next");
+ABSL_FLAG(bool, resume, false, "goes on from --checkpoint, with any number of workers");
 
 namespace equipoise::demos {
 namespace {
@@ -61,20 +76,48 @@ constexpr const char* kUsage =
     "Trains one text classifier in eleven ways on imbalanced classes and compares them.\n"
     "  bazel run -c opt //demos/sentiment -- --data=DIR --report=DIR\n"
     "  bazel run -c opt //demos/sentiment -- --strategy=none,weights_0.5 --save=FILE\n"
-    "  bazel run -c opt //demos/sentiment -- --load=FILE --predict=\"thanks a lot\"";
+    "  bazel run -c opt //demos/sentiment -- --load=FILE --predict=\"thanks a lot\"\n"
+    "  bazel run -c opt //demos/sentiment -- --distributed --checkpoint=FILE";
 
 Granularity granularity() {
   return absl::GetFlag(FLAGS_labels) == "fine" ? Granularity::kFine : Granularity::kPolarity;
 }
 
-// A loaded model is not trained: flags of training would be passed in vain.
+bool is_set(const char* name) {
+  const absl::CommandLineFlag* const flag = absl::FindCommandLineFlag(name);
+  return flag->CurrentValue() != flag->DefaultValue();
+}
+
+// Flags that would be passed in vain.
+void refuse_flags(std::initializer_list<const char*> names, const std::string& reason) {
+  for (const char* name : names) {
+    if (is_set(name)) throw InputError(absl::StrCat("--", name, ": ", reason));
+  }
+}
+
+// A loaded model is not trained.
 void check_flags_with_load() {
-  for (const char* name : {"strategy", "report", "save", "seeds", "epochs", "hidden", "rate"}) {
-    const absl::CommandLineFlag* const flag = absl::FindCommandLineFlag(name);
-    if (flag->CurrentValue() == flag->DefaultValue()) continue;
-    throw InputError(absl::StrCat("--", name,
-                                  ": not with --load, which takes --predict, --data, --labels, "
-                                  "--backend and --device"));
+  refuse_flags({"strategy", "report", "save", "seeds", "epochs", "hidden", "rate"},
+               "not with --load, which takes --predict, --data, --labels, --backend and --device");
+}
+
+void check_flags_with_distributed() {
+  refuse_flags({"backend", "device", "seeds", "report", "save", "load", "predict"},
+               "not with --distributed, which takes --strategy, --data, --labels, --epochs, "
+               "--hidden, --rate, --workers, --seed, --timeout, --checkpoint, --checkpoint_steps "
+               "and --resume");
+  require_between("workers", absl::GetFlag(FLAGS_workers), 1, 64);
+  require_between("seed", absl::GetFlag(FLAGS_seed), 0, 1000000);
+  require_between("timeout", absl::GetFlag(FLAGS_timeout), 1, 86400);
+  require_between("checkpoint_steps", absl::GetFlag(FLAGS_checkpoint_steps), 1, 1000000);
+  const std::size_t batch = TrainingOptions().batch_size;
+  if (const auto workers = static_cast<std::size_t>(absl::GetFlag(FLAGS_workers));
+      batch % workers != 0) {
+    throw InputError(absl::StrCat("--workers=", workers, ": expected a divisor of ", batch,
+                                  ", the rows of a batch"));
+  }
+  if (absl::GetFlag(FLAGS_resume) && absl::GetFlag(FLAGS_checkpoint).empty()) {
+    throw InputError("--resume: needs --checkpoint");
   }
 }
 
@@ -100,6 +143,12 @@ void check_flags() {
       throw InputError(save, 0, "expected a name for a file, this is a directory");
     }
   }
+  if (absl::GetFlag(FLAGS_distributed)) {
+    check_flags_with_distributed();
+    return;
+  }
+  refuse_flags({"workers", "seed", "timeout", "checkpoint", "checkpoint_steps", "resume"},
+               "needs --distributed");
   if (absl::GetFlag(FLAGS_backend) == "libtorch") return;
   if (absl::GetFlag(FLAGS_device) != "cpu") {
     throw InputError("--device=cuda: needs --backend=libtorch");
@@ -218,8 +267,36 @@ TrainedModel train(const Corpus& corpus) {
   return std::move(results.model);
 }
 
+void train_as_worker() {
+  DistributedOptions options;
+  const std::string names = absl::GetFlag(FLAGS_strategy);
+  const std::vector<Strategy> strategies = parse_strategies(names.empty() ? "weights_0.5" : names);
+  if (strategies.size() != 1 || strategies[0].posthoc) {
+    throw InputError(absl::StrCat("--strategy=", names,
+                                  ": --distributed takes one, and no post-hoc correction"));
+  }
+  options.strategy = strategies[0];
+  options.training = training_options();
+  options.seed = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_seed));
+  options.timeout = std::chrono::seconds(absl::GetFlag(FLAGS_timeout));
+  if (const std::string file = absl::GetFlag(FLAGS_checkpoint); !file.empty()) {
+    options.checkpoint = user_path(file);
+  }
+  options.checkpoint_steps = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_checkpoint_steps));
+  options.resumes = absl::GetFlag(FLAGS_resume);
+  const Task task = make_task(find_corpus());
+  try {
+    run_distributed_worker(task, options, std::cout);
+  } catch (const InputError&) {
+    throw;
+  } catch (const std::runtime_error& error) {
+    if (options.checkpoint.empty()) throw;
+    throw std::runtime_error(
+        absl::StrCat(error.what(), "\n  --resume goes on from ", options.checkpoint.string()));
+  }
+}
+
 void run() {
-  check_flags();
   if (!absl::GetFlag(FLAGS_load).empty()) check_flags_with_load();
   const std::string load = absl::GetFlag(FLAGS_load);
   const std::string text = absl::GetFlag(FLAGS_predict);
@@ -243,9 +320,15 @@ void run() {
 
 int main(int argc, char** argv) {
   try {
-    if (equipoise::demos::parse_flags({argv, static_cast<std::size_t>(argc)},
-                                      equipoise::demos::kUsage)) {
+    const std::span<char* const> arguments(argv, static_cast<std::size_t>(argc));
+    if (!equipoise::demos::parse_flags(arguments, equipoise::demos::kUsage)) return 0;
+    equipoise::demos::check_flags();
+    if (!absl::GetFlag(FLAGS_distributed)) {
       equipoise::demos::run();
+    } else if (equipoise::demos::is_worker()) {
+      equipoise::demos::train_as_worker();
+    } else {
+      return equipoise::demos::run_local_workers(absl::GetFlag(FLAGS_workers), arguments);
     }
     return 0;
   } catch (const equipoise::demos::InputError& error) {

@@ -209,6 +209,24 @@ TEST(StreamSamplerTest, AnotherNumberOfWorkersMayContinue) {
   EXPECT_EQ(seen, expected);
 }
 
+// Eight of ten positions are consumed when five workers take over: two of them have one more, and
+// the others an empty loop, before all of them begin the next epoch.
+TEST(StreamSamplerTest, AWorkerWithNothingLeftWaitsForTheEpochToEnd) {
+  StreamSampler<Counting> first(Counting{10}, Shard{}, Tail::kUneven);
+  first.next(8);
+  first.consume_batch();
+  const std::string archive = saved(first);
+  for (std::uint64_t rank = 0; rank < 5; ++rank) {
+    StreamSampler<Counting> sampler(Counting{10}, Shard{rank, 5}, Tail::kUneven);
+    restore(sampler, archive);
+    const auto loader = make_loader(sampler, 0);
+    EXPECT_EQ(loop(loader, sampler), rank < 2 ? Indices{8 + rank} : Indices{});
+    EXPECT_EQ(sampler.epoch(), 0u);
+    EXPECT_EQ(loop(loader, sampler), (Indices{10 + rank, 15 + rank}));
+    EXPECT_EQ(sampler.epoch(), 1u);
+  }
+}
+
 TEST(StreamSamplerTest, FastFillAndSingleDrawsAgree) {
   const WeightedSampler stream(std::vector<double>{1, 0, 2, 5}, 8, {.epoch_size = 100});
   StreamSampler<WeightedSampler> sampler(stream, Shard{1, 3});

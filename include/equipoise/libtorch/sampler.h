@@ -75,13 +75,18 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
                                 "none: the stream fixes the size of an epoch");
     }
     State& state = *state_;
-    if (state.left_after(state.issued) == 0) start_epoch(state.epoch + 1, state.next_epoch());
+    // A worker may be placed where the others have a few positions left and it has none.
+    const bool has_to_wait = state.is_placed && state.consumed < state.end;
+    if (state.left_after(state.issued) == 0 && !has_to_wait) {
+      start_epoch(state.epoch + 1, state.next_epoch());
+    }
     rewind();
   }
 
   /// The next indices of this shard, at most batch_size; none at the end of the epoch.
   OptionalBatch next(std::size_t batch_size) override {
     State& state = *state_;
+    state.is_placed = false;
     const auto size = static_cast<std::size_t>(
         std::min<std::uint64_t>(batch_size, state.left_after(state.issued)));
     if (size == 0) return {};
@@ -136,6 +141,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
     start_epoch(epoch, epoch * equipoise::detail::epoch_stride(state.stream.epoch_size(),
                                                                state.shard.world, state.tail));
     rewind();
+    state_->is_placed = true;
   }
 
   /// The current epoch, from 0.
@@ -192,6 +198,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
                                                                     state.shard.world, state.tail)
                                 : 0);
     rewind();
+    state.is_placed = true;
   }
 
  private:
@@ -209,6 +216,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
     std::uint64_t end = 0;                   // of what the workers together take of it
     std::uint64_t consumed = 0;              // everything before is used
     std::uint64_t issued = 0;                // everything before is handed out
+    bool is_placed = false;                  // by set_epoch() or load(), and not asked since
     std::deque<std::uint64_t> batch_ends{};  // of the batches between
 
     State(S stream_, const Shard& shard_, Tail tail_)
