@@ -1,7 +1,5 @@
 #include "tests/support/recorded_operations.h"  // first: see there
 //
-#include "equipoise/libtorch/accumulation.h"
-
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -16,6 +14,7 @@
 #include <vector>
 
 #include "equipoise/group_dro.h"
+#include "equipoise/libtorch/accumulation.h"
 #include "tests/support/errors.h"
 #include "tests/support/tensors.h"
 
@@ -259,8 +258,8 @@ TEST(TensorPartial, RunsWithoutReadingTheDeviceOrUploading) {
   EXPECT_EQ(step.packed().sizes(), (std::vector<std::int64_t>{3, 3}));
   EXPECT_TRUE(step.packed().is_meta());
   EXPECT_TRUE(gradient_of(result.loss, logits).is_meta());
-  const LossAndPartial binary = sigmoid_loss_and_partial(
-      logits, at::empty({6, 4}, meta.dtype(at::kBool)), SigmoidLoss<>{});
+  const LossAndPartial binary =
+      sigmoid_loss_and_partial(logits, at::empty({6, 4}, meta.dtype(at::kBool)), SigmoidLoss<>{});
   const at::Tensor scale = deferred_scale(MeanByCount{}, binary.partial);
   EXPECT_TRUE(scale.is_meta());
   weight.mutable_grad() = at::empty({6, 4}, meta);
@@ -274,7 +273,8 @@ TEST(TensorPartial, RunsWithoutReadingTheDeviceOrUploading) {
   }
 }
 
-// Micro-batches whose denominators nobody knew: their gradients, scaled at the end, are the whole's.
+// Micro-batches whose denominators nobody knew: their gradients, scaled at the end, are the
+// whole's.
 TEST(DeferredScale, MakesTheGradientsThatOfTheWhole) {
   at::manual_seed(1);
   const SoftmaxData all;
@@ -384,7 +384,9 @@ TEST(AccumulationErrors, NameWhatIsWrong) {
   EXPECT_EQ(error_of([&] { three += two; }),
             "TensorPartial::operator+=(): other.numerator.numel() = 2, expected 3 (buckets on the "
             "left)");
-  EXPECT_EQ(error_of([] { TensorPartial::from_packed(at::ones({2, 3})); }),
+  EXPECT_EQ(error_of([] {
+              TensorPartial::from_packed(at::ones({2, 3}));
+            }),
             "TensorPartial::from_packed(): packed.sizes() = [2, 3], expected [3, K]");
   EXPECT_EQ(error_of([&] { deferred_scale(MeanPerGroup{2}, two); }),
             "deferred_scale(): reduction.buckets() = 2, expected 1: take the denominators before "

@@ -463,6 +463,95 @@ TEST(SoftmaxLoss, ABrokenTargetOnADeviceMakesNaN) {
   EXPECT_TRUE(std::isnan(result.loss.item<double>()));
 }
 
+// A row that is ignored may be of any group; another one of a group without a bucket makes NaN.
+TEST(SoftmaxLoss, AGroupWithoutABucketOnADeviceMakesNaN) {
+  const at::Tensor logits = at::randn({3, 2}, at::kDouble);
+  const at::Tensor targets = at::tensor({0, -100, 1}, at::kLong);
+  const SoftmaxLoss<CrossEntropy, MeanPerGroup> loss{{}, {2}};
+  const auto value = [&](at::Tensor groups) {
+    SoftmaxArguments arguments;
+    arguments.groups = std::move(groups);
+    return detail::softmax_by_operations(loss, {}, logits, targets, arguments, false, false)
+        .loss.item<double>();
+  };
+  EXPECT_TRUE(std::isfinite(value(at::tensor({0, -1, 1}, at::kLong))));
+  EXPECT_TRUE(std::isnan(value(at::tensor({0, 0, 2}, at::kLong))));
+  EXPECT_TRUE(std::isnan(value(at::tensor({0, 0, -1}, at::kLong))));
+}
+
+// The table of docs/losses.md, on the kernel and by tensor operations.
+TEST(SoftmaxLoss, ValuesAtTheEdge) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const auto expect = [&](const auto& loss, const std::vector<double>& row, std::int64_t target,
+                          double expected, const at::Tensor& expected_gradient) {
+    const at::Tensor logits = at::tensor(row, at::kDouble).unsqueeze(0).set_requires_grad(true);
+    const at::Tensor targets = at::tensor({target}, at::kLong);
+    const auto tensors = detail::make_tensors(loss, logits.options(), logits.size(1));
+    const auto by_operations =
+        detail::softmax_by_operations(loss, tensors, logits, targets, {}, false, true);
+    const at::Tensor by_kernel = softmax_loss(logits, targets, loss);
+    const at::Tensor gradient = gradient_of(by_kernel, logits);
+    for (const at::Tensor& value : {by_kernel, by_operations.loss}) {
+      if (std::isnan(expected)) {
+        EXPECT_TRUE(std::isnan(value.item<double>()));
+      } else if (std::isinf(expected)) {
+        EXPECT_EQ(value.item<double>(), expected);
+      } else {
+        EXPECT_NEAR(value.item<double>(), expected, 1e-15);
+      }
+    }
+    if (!expected_gradient.defined()) return;
+    expect_close(gradient[0], expected_gradient, 1e-15);
+    expect_close(by_operations.gradient[0].detach(), expected_gradient, 1e-15);
+  };
+  const auto numbers = [](const std::vector<double>& values) {
+    return at::tensor(values, at::kDouble);
+  };
+  const SoftmaxLoss<> plain;
+  SoftmaxLoss<> weighted;
+  weighted.class_weights = {0, 1};
+  const at::Tensor none;
+  expect(plain, {-kInfinity, -kInfinity}, 0, std::nan(""), none);
+  expect(plain, {kInfinity, 0}, 1, std::nan(""), none);
+  expect(plain, {std::nan(""), 0}, 1, std::nan(""), none);
+  expect(plain, {0, 0, -kInfinity}, 0, std::log(2.0), numbers({-0.5, 0.5, 0}));
+  expect(plain, {-kInfinity, 0}, 0, kInfinity, numbers({-1, 1}));
+  expect(SoftmaxLoss<Focal>{}, {-kInfinity, 0}, 0, kInfinity, numbers({-1, 1}));
+  expect(weighted, {-kInfinity, 0}, 0, 0, numbers({0, 0}));
+  expect(weighted, {std::nan(""), 0}, 0, 0, numbers({0, 0}));
+  expect(plain, {1e4, -1e4}, 1, 2e4, numbers({1, -1}));
+  expect(plain, {3}, 0, 0, numbers({0}));
+}
+
+TEST(SoftmaxLossErrors, NoGradientFlowsToTargetsOrWeights) {
+  const at::Tensor logits = at::zeros({2, 2}, at::kDouble).set_requires_grad(true);
+  const at::Tensor probabilities = at::full({2, 2}, 0.5, at::kDouble).set_requires_grad(true);
+  EXPECT_EQ(
+      error_of([&] { softmax_loss(logits, probabilities, SoftmaxLoss<>{}); }),
+      "softmax_loss(): targets.requires_grad() = 1, expected 0: no gradient flows to targets");
+  SoftmaxArguments arguments;
+  arguments.sample_weights = at::ones({2}, at::kDouble).set_requires_grad(true);
+  EXPECT_EQ(error_of([&] {
+              softmax_loss(logits, at::zeros({2}, at::kLong), SoftmaxLoss<>{}, arguments);
+            }),
+            "softmax_loss(): sample_weights.requires_grad() = 1, expected 0: no gradient flows to "
+            "sample_weights");
+}
+
+TEST(SoftmaxLossErrors, DenominatorsAndHalfTypesOnTheCpuAreChecked) {
+  SoftmaxLoss<CrossEntropy, MeanPerGroup> loss{{}, {2}};
+  const at::Tensor targets = at::tensor({0, 3}, at::kLong);
+  EXPECT_EQ(error_of([&] { softmax_denominators(loss, targets, 3); }),
+            "softmax_denominators(): groups.numel() = 0, expected one group a row");
+  EXPECT_EQ(error_of([&] { softmax_denominators(SoftmaxLoss<>{}, targets, 3); }),
+            "softmax_denominators(): targets[1] = 3, expected a class in [0, 3) or the ignore "
+            "index -100");
+  EXPECT_EQ(error_of([&] {
+              softmax_loss(at::zeros({2, 3}, at::kBFloat16), targets, SoftmaxLoss<>{});
+            }),
+            "softmax_loss(): targets[1] = 3, expected a class in [0, 3) or the ignore index -100");
+}
+
 TEST(SoftmaxLossErrors, NameWhatIsWrong) {
   const at::Tensor logits = at::zeros({2, 3});
   const auto call = [](const at::Tensor& z, const at::Tensor& y,

@@ -380,6 +380,66 @@ TEST(OverlapLoss, NeitherReadsTheDeviceNorUploads) {
   EXPECT_TRUE(testing::RecordedOperations::host_tensor()) << "uploads are not seen";
 }
 
+// Tensors of the right size in another order, and half types, whose values tensor operations take.
+TEST(OverlapLossErrors, ShapesAndHalfTypesOnTheCpuAreChecked) {
+  const OverlapLoss<> loss;
+  EXPECT_EQ(error_of([&] {
+              overlap_loss(at::zeros({2, 3}), at::zeros({3, 2}), loss);
+            }),
+            "overlap_loss(): targets.sizes() = [3, 2], expected [2, 3]");
+  EXPECT_EQ(error_of([&] {
+              overlap_loss(at::zeros({2, 4, 3}), at::zeros({4, 2}, at::kLong), loss);
+            }),
+            "overlap_loss(): targets.sizes() = [4, 2], expected [2, 4]");
+  OverlapArguments arguments;
+  arguments.sample_weights = at::ones({4, 2});
+  EXPECT_EQ(error_of([&] {
+              overlap_loss(at::zeros({2, 4, 3}), at::zeros({2, 4}, at::kLong), loss, arguments);
+            }),
+            "overlap_loss(): sample_weights.sizes() = [4, 2], expected [2, 4]");
+  const at::Tensor labels = at::tensor({0, 5}, at::kLong);
+  for (const at::ScalarType type : {at::kHalf, at::kBFloat16}) {
+    const at::Tensor logits = at::zeros({2, 3}, type);
+    EXPECT_EQ(
+        error_of([&] { overlap_loss(logits, labels, loss); }),
+        "overlap_loss(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
+    EXPECT_EQ(
+        error_of([&] { overlap_sums(logits, labels, loss); }),
+        "overlap_sums(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
+    EXPECT_EQ(error_of([&] {
+                overlap_loss(logits, at::full({2, 3}, 2.0, type), loss);
+              }),
+              "overlap_loss(): targets.probabilities[0][0] = 2, expected a number in [0, 1]");
+  }
+}
+
+TEST(OverlapLossErrors, NoGradientFlowsToTargetsOrWeights) {
+  const at::Tensor logits = at::zeros({2, 3});
+  const at::Tensor probabilities = at::full({2, 3}, 0.5).set_requires_grad(true);
+  EXPECT_EQ(
+      error_of([&] { overlap_loss(logits, probabilities, OverlapLoss<>{}); }),
+      "overlap_loss(): targets.requires_grad() = 1, expected 0: no gradient flows to targets");
+  OverlapArguments arguments;
+  arguments.sample_weights = at::ones({2}).set_requires_grad(true);
+  EXPECT_EQ(error_of([&] {
+              overlap_loss(logits, at::zeros({2}, at::kLong), OverlapLoss<>{}, arguments);
+            }),
+            "overlap_loss(): sample_weights.requires_grad() = 1, expected 0: no gradient flows to "
+            "sample_weights");
+  const at::NoGradGuard no_graph;
+  EXPECT_NO_THROW(overlap_loss(logits, probabilities, OverlapLoss<>{}));
+}
+
+TEST(OverlapLoss, ARowOfMinusInfinityMakesNaN) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const at::Tensor logits = at::tensor({-infinity, -infinity, 0.0, 1.0}, at::kDouble).view({2, 2});
+  const at::Tensor targets = at::tensor({0, 1}, at::kLong);
+  EXPECT_TRUE(std::isnan(overlap_loss(logits, targets, OverlapLoss<>{}).item<double>()));
+  EXPECT_TRUE(
+      std::isnan(detail::overlap_by_operations(OverlapLoss<>{}, {}, {logits, targets, {}}, false)
+                     .loss.item<double>()));
+}
+
 TEST(OverlapLossErrors, NameWhatIsWrong) {
   const at::Tensor logits = at::zeros({2, 3});
   const at::Tensor labels = at::zeros({2}, at::kLong);

@@ -374,6 +374,22 @@ TEST(SigmoidLoss, ABrokenTargetOnADeviceMakesNaN) {
   EXPECT_TRUE(std::isnan(result.loss.item<double>()));
 }
 
+// Elements that are masked may be of any group; others of a group without a bucket make NaN.
+TEST(SigmoidLoss, AGroupWithoutABucketOnADeviceMakesNaN) {
+  const at::Tensor logits = at::randn({2, 2}, at::kDouble);
+  const at::Tensor targets = at::zeros({2, 2}, at::kLong);
+  SigmoidArguments arguments;
+  arguments.groups = at::tensor({0, 5}, at::kLong);
+  const SigmoidLoss<BinaryCrossEntropy, MeanPerGroup> loss{{}, {2}};
+  const auto value = [&] {
+    return detail::sigmoid_by_operations(loss, {}, logits, targets, arguments, false, false)
+        .loss.item<double>();
+  };
+  EXPECT_TRUE(std::isnan(value()));
+  arguments.mask = at::tensor({1, 1, 0, 0}, at::kByte).view({2, 2});
+  EXPECT_TRUE(std::isfinite(value()));
+}
+
 // Meta tensors hold no data: reading one on the host throws. Uploads they do not notice, so what
 // the operations are given is looked at as well.
 TEST(SigmoidLoss, NeitherReadsTheDeviceNorUploads) {

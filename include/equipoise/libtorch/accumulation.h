@@ -153,7 +153,8 @@ TensorPartial sigmoid_partial(const at::Tensor& logits, const at::Tensor& target
 template <AllReduceSum F>
 at::Tensor sum_over_ranks(const at::Tensor& numbers, const F& all_reduce_sum) {
   at::Tensor sums = numbers.detach().to(at::kCPU, at::kDouble).contiguous().clone();
-  all_reduce_sum(std::span<double>(sums.data_ptr<double>(), static_cast<std::size_t>(sums.numel())));
+  all_reduce_sum(
+      std::span<double>(sums.data_ptr<double>(), static_cast<std::size_t>(sums.numel())));
   return sums.to(numbers.device());
 }
 

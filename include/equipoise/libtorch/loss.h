@@ -33,8 +33,8 @@ struct SoftmaxInputs {
   SoftmaxArguments arguments;
 };
 
-// Whether something in the loss goes by group. The tensors, where a module holds them, stand for the
-// constants of the loss.
+// Whether something in the loss goes by group. The tensors, where a module holds them, stand for
+// the constants of the loss.
 template <class M, class R>
 bool needs_groups(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors* tensors) {
   return equipoise::detail::kNeedsGroups<R> || equipoise::detail::declared_groups(loss) > 0 ||
@@ -125,8 +125,7 @@ EQUIPOISE_INLINE void with_kernel_targets(const char* where, const SoftmaxLoss<M
   const auto count = static_cast<std::size_t>(classes);
   if (targets.dim() == 1) {
     const at::Tensor labels = flat(targets, at::kLong);
-    return f(
-        equipoise::detail::read_targets(where, loss, span_of<std::int64_t>(labels), count));
+    return f(equipoise::detail::read_targets(where, loss, span_of<std::int64_t>(labels), count));
   }
   const at::Tensor t =
       targets.to(c10::CppTypeToScalarType<T>::value).reshape({-1, targets.size(-1)});
@@ -345,7 +344,8 @@ struct SoftmaxProblem {
 /// call, SoftmaxLossModule keeps them there. Second derivatives are right.
 ///
 /// Values:
-///  - Targets, weights and groups are checked on the CPU. Elsewhere a target that is neither a class
+///  - Targets, weights and groups are checked on the CPU. Elsewhere a target that is neither a
+///  class
 ///    nor ignored, a negative or infinite probability, or a group or class without a bucket in the
 ///    reduction makes the loss NaN; check_targets() looks. An ignored row may have any group.
 ///  - A row whose logits are all -infinity has no softmax and makes the loss NaN, as do NaN and
@@ -392,8 +392,7 @@ at::Tensor softmax_denominators(const SoftmaxLoss<M, R>& loss, const at::Tensor&
       targets.is_floating_point() ? targets.movedim(arguments.class_dim, -1).reshape({-1, classes})
                                   : detail::flat(targets);
   if (targets.device().is_cpu()) {
-    return detail::to_sums(
-               detail::denominators_on_cpu(kWhere, loss, flat_targets, rows, classes))
+    return detail::to_sums(detail::denominators_on_cpu(kWhere, loss, flat_targets, rows, classes))
         .select(0, 1);
   }
   const auto options = targets.options().dtype(at::kDouble);

@@ -138,8 +138,7 @@ EQUIPOISE_INLINE void with_checked_rows(const char* where, const OverlapLoss<P>&
 
 // Checks the values of a call on the CPU that tensor operations take, for the type of its logits.
 template <class P>
-void require_values_on_cpu(const char* where, const OverlapLoss<P>& loss,
-                           const OverlapInputs& in) {
+void require_values_on_cpu(const char* where, const OverlapLoss<P>& loss, const OverlapInputs& in) {
   if (!in.logits.device().is_cpu()) return;
   with_checked_rows<float>(where, with_class_weights(loss, in.arguments), in,
                            [](const auto&, const auto&) {});
@@ -151,10 +150,9 @@ template <class T, class P, class F>
 EQUIPOISE_INLINE void overlap_by_kernel(const char* where, const OverlapLoss<P>& loss,
                                         const OverlapInputs& in, const F& f) {
   const MatrixView<const T> logits = matrix_view<const T>(in.logits);
-  with_checked_rows<T>(
-      where, loss, in, [&](const auto& labels, const auto& sample_weights) EQUIPOISE_INLINE_LAMBDA {
-        f(logits, labels, sample_weights);
-      });
+  with_checked_rows<T>(where, loss, in,
+                       [&](const auto& labels, const auto& sample_weights)
+                           EQUIPOISE_INLINE_LAMBDA { f(logits, labels, sample_weights); });
 }
 
 template <class T, class P>

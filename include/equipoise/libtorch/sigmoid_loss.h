@@ -220,8 +220,8 @@ LossAndGradient sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const Sigmo
   const RowBuckets buckets = bucket_rows(loss.reduction, reduced.row);
   at::Tensor broken = elements.broken;
   if (buckets.outside.defined()) {
-    broken = broken.bitwise_or(
-        buckets.outside.bitwise_and(reduced.valid).view(elements.target.sizes()));
+    broken =
+        broken.bitwise_or(buckets.outside.bitwise_and(reduced.valid).view(elements.target.sizes()));
   }
   const at::Tensor losses =
       ((elements.positive * above.value).masked_fill(no_positive, 0.0) +
@@ -284,7 +284,8 @@ EQUIPOISE_INLINE void with_readable_targets(const at::Tensor& targets, const F& 
   }
 }
 
-// Calls f(in, masses) with targets and arguments on the CPU, [N, L], as the core reads them, checked.
+// Calls f(in, masses) with targets and arguments on the CPU, [N, L], as the core reads them,
+// checked.
 template <class S, class R, class F>
 EQUIPOISE_INLINE void with_kernel_inputs(const char* where, const SigmoidLoss<S, R>& loss,
                                          const at::Tensor& targets,
@@ -306,17 +307,14 @@ EQUIPOISE_INLINE void with_kernel_inputs(const char* where, const SigmoidLoss<S,
 
 // The loss through the fused kernel; T is that of the logits, [N, L].
 template <class T, class S, class R>
-EQUIPOISE_INLINE LossAndGradient sigmoid_by_kernel(const SigmoidLoss<S, R>& loss,
-                                                   const at::Tensor& logits,
-                                                   const at::Tensor& targets,
-                                                   const SigmoidArguments& arguments,
-                                                   bool by_element, bool wants_gradient,
-                                                   bool wants_sums) {
+EQUIPOISE_INLINE LossAndGradient sigmoid_by_kernel(
+    const SigmoidLoss<S, R>& loss, const at::Tensor& logits, const at::Tensor& targets,
+    const SigmoidArguments& arguments, bool by_element, bool wants_gradient, bool wants_sums) {
   LossAndGradient result;
   const auto evaluate = [&](const auto& in, const Partial& own) EQUIPOISE_INLINE_LAMBDA {
-    const std::vector<double> scales =
-        by_element ? std::vector<double>(loss.reduction.buckets(), 1.0)
-                   : kernel_coefficients(loss.reduction, own, arguments);
+    const std::vector<double> scales = by_element
+                                           ? std::vector<double>(loss.reduction.buckets(), 1.0)
+                                           : kernel_coefficients(loss.reduction, own, arguments);
     ElementOutputs<T> outputs;
     if (wants_gradient) {
       result.gradient = at::empty_like(logits);
@@ -427,7 +425,8 @@ struct SigmoidProblem {
 ///  - Targets, weights and groups are checked on the CPU. Elsewhere a target that is NaN or outside
 ///    [0, 1], or a group or label without a bucket in the reduction, makes the loss NaN, unless the
 ///    element is masked.
-///  - An infinite logit is a probability of 0 or 1: the loss of the side that is right is 0, that of
+///  - An infinite logit is a probability of 0 or 1: the loss of the side that is right is 0, that
+///  of
 ///    the other +infinity. A NaN logit makes the loss NaN.
 ///  - A batch without rows or without columns, or all of whose elements are masked, has the value
 ///    that SigmoidLoss::empty_batch says, and a gradient of zeros.
@@ -472,9 +471,9 @@ at::Tensor sigmoid_denominators(const SigmoidLoss<S, R>& loss, const at::Tensor&
   const detail::ReducedElements reduced = detail::reduce_elements(
       loss.reduction, detail::make_elements(loss, tensors, t, flat_arguments, at::kDouble),
       flat_arguments.groups);
-  return detail::sum_by_bucket(
-      detail::mass_of_rows(loss.reduction, reduced.row, reduced.valid),
-      detail::bucket_rows(loss.reduction, reduced.row).index, loss.reduction.buckets());
+  return detail::sum_by_bucket(detail::mass_of_rows(loss.reduction, reduced.row, reduced.valid),
+                               detail::bucket_rows(loss.reduction, reduced.row).index,
+                               loss.reduction.buckets());
 }
 
 }  // namespace equipoise::libtorch
