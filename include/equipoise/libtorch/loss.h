@@ -344,9 +344,8 @@ struct SoftmaxProblem {
 /// call, SoftmaxLossModule keeps them there. Second derivatives are right.
 ///
 /// Values:
-///  - Targets, weights and groups are checked on the CPU. Elsewhere a target that is neither a
-///  class
-///    nor ignored, a negative or infinite probability, or a group or class without a bucket in the
+///  - Targets, weights and groups are checked on the CPU. Elsewhere a target that is no class and
+///    not ignored, a negative or infinite probability, or a group or class without a bucket in the
 ///    reduction makes the loss NaN; check_targets() looks. An ignored row may have any group.
 ///  - A row whose logits are all -infinity has no softmax and makes the loss NaN, as do NaN and
 ///    +infinity. A target whose logit alone is -infinity has probability 0 and, with the modulators

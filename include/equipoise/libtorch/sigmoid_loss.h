@@ -425,9 +425,8 @@ struct SigmoidProblem {
 ///  - Targets, weights and groups are checked on the CPU. Elsewhere a target that is NaN or outside
 ///    [0, 1], or a group or label without a bucket in the reduction, makes the loss NaN, unless the
 ///    element is masked.
-///  - An infinite logit is a probability of 0 or 1: the loss of the side that is right is 0, that
-///  of
-///    the other +infinity. A NaN logit makes the loss NaN.
+///  - An infinite logit is a probability of 0 or 1: the loss of the right side is 0, that of the
+///    other +infinity. A NaN logit makes the loss NaN.
 ///  - A batch without rows or without columns, or all of whose elements are masked, has the value
 ///    that SigmoidLoss::empty_batch says, and a gradient of zeros.
 ///
