@@ -15,70 +15,11 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/detail/integer_masses.h"
 #include "equipoise/random.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
-namespace detail {
-
-// A finite weight >= 0 by its bits: these are ordered as the weights are, and no compiler flag
-// changes what is read off them (denormal numbers count as zero where hardware flushes them).
-constexpr std::uint64_t weight_bits(double weight) {
-  return std::bit_cast<std::uint64_t>(weight) & 0x7fffffffffffffffu;
-}
-
-// The power of two that the last digit of the significand stands for.
-constexpr int weight_exponent(std::uint64_t bits) {
-  return std::max(static_cast<int>(bits >> 52), 1) - 1075;
-}
-
-// A weight as an integer multiple of 2^exponent, cut off below one.
-constexpr std::uint64_t to_fixed_point(std::uint64_t bits, int exponent) {
-  const std::uint64_t fraction = bits & 0xfffffffffffffu;
-  const std::uint64_t significand = bits >> 52 == 0 ? fraction : fraction | std::uint64_t{1} << 52;
-  const int shift = weight_exponent(bits) - exponent;
-  if (shift >= 0) return significand << shift;
-  return shift > -64 ? significand >> -shift : 0;
-}
-
-// Weights as integer masses that sum to `total`. Zero stays zero; each positive weight gets one
-// quantum, and the others are dealt in proportion, rounded so that every prefix sum is within one
-// quantum of exact. Weights are read to 63 - log2(n) binary digits below the largest.
-template <class W>
-std::vector<std::uint64_t> integer_masses(std::string_view where, std::string_view argument,
-                                          std::span<const W> weights, std::uint64_t total) {
-  require_masses(where, argument, weights);
-  std::uint64_t largest = 0;
-  std::uint64_t positive = 0;
-  for (const W weight : weights) {
-    const std::uint64_t bits = weight_bits(static_cast<double>(weight));
-    largest = std::max(largest, bits);
-    positive += bits != 0 ? 1 : 0;
-  }
-  if (positive == 0) reject(where, "sum of " + std::string(argument), 0, "a number > 0");
-  EQUIPOISE_DCHECK(total >= positive);
-  const int digits = 63 - static_cast<int>(std::bit_width(weights.size()));  // so sums fit
-  const int exponent = weight_exponent(largest) + 53 - digits;
-  std::uint64_t sum = 0;
-  for (const W weight : weights) {
-    sum += to_fixed_point(weight_bits(static_cast<double>(weight)), exponent);
-  }
-
-  std::vector<std::uint64_t> masses(weights.size());
-  std::uint64_t prefix = 0;
-  std::uint64_t dealt = 0;
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    const std::uint64_t bits = weight_bits(static_cast<double>(weights[i]));
-    if (bits == 0) continue;
-    prefix += to_fixed_point(bits, exponent);
-    const uint128 due = static_cast<uint128>(prefix) * (total - positive) / sum;
-    masses[i] = 1 + static_cast<std::uint64_t>(due) - dealt;
-    dealt = static_cast<std::uint64_t>(due);
-  }
-  return masses;
-}
-
-}  // namespace detail
 
 /// Walker's alias table (Walker 1977, Vose 1991): index i with probability w_i / sum(w).
 ///

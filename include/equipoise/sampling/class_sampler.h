@@ -15,6 +15,7 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/detail/class_index.h"
 #include "equipoise/detail/decks.h"
+#include "equipoise/detail/integer_masses.h"
 #include "equipoise/detail/philox_blocks.h"
 #include "equipoise/random.h"
 #include "equipoise/sampling/alias_table.h"

@@ -13,6 +13,7 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/detail/integer_masses.h"
 #include "equipoise/random.h"
 #include "equipoise/sampling/alias_table.h"
 
