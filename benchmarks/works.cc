@@ -60,6 +60,17 @@ Work class_sampler(std::size_t size, double bar, const std::string& name) {
           }};
 }
 
+Work without_replacement(std::size_t size, std::uint64_t draws, const std::string& name) {
+  return {"without replacement, " + name, "at::multinomial", 2.5, [=] {
+            std::vector<float> weights(size);
+            for (std::size_t i = 0; i < size; ++i) weights[i] = i % 20 == 0 ? 10.0F : 0.5F;
+            const at::Tensor tensor = at::tensor(weights);
+            return Work::Sides{
+                [=] { keep(at::multinomial(tensor, static_cast<std::int64_t>(draws), false)); },
+                [=] { keep(WithoutReplacement(weights, draws, 1)(0)); }};
+          }};
+}
+
 Work weighted_sampler(std::size_t size, const std::string& name) {
   return {"weighted sampler, set-up and draws, " + name, "at::multinomial", 4, [=] {
             std::mt19937_64 random(2);
@@ -188,6 +199,9 @@ std::vector<Work> all_works() {
           weighted_sampler(10'000, "1e4"),
           weighted_sampler(1'000'000, "1e6"),
           weighted_sampler(10'000'000, "1e7"),
+          without_replacement(1'000'000, 1'000, "1e3 of 1e6"),
+          without_replacement(1'000'000, 100'000, "1e5 of 1e6"),
+          without_replacement(10'000'000, 1'000'000, "1e6 of 1e7"),
           cross_entropy(32, 2, 0, 1.4),
           cross_entropy(1024, 5, 0, 5),
           cross_entropy(4096, 32, 0, 2),

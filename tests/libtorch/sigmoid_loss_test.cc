@@ -433,6 +433,26 @@ TEST(SigmoidLoss, NeitherReadsTheDeviceNorUploads) {
   EXPECT_TRUE(testing::RecordedOperations::host_tensor()) << "uploads are not seen";
 }
 
+TEST(SigmoidLossErrors, DenominatorsHalfTypesAndGradientsAreCheckedToo) {
+  const at::Tensor targets = at::tensor({0, 1, 0, 2}, at::kLong).view({2, 2});
+  EXPECT_EQ(error_of([&] { sigmoid_denominators(SigmoidLoss<>{}, targets); }),
+            "sigmoid_denominators(): targets[1][1] = 2, expected 0 or 1");
+  EXPECT_EQ(error_of([&] {
+              sigmoid_denominators(SigmoidLoss<BinaryCrossEntropy, MeanPerGroup>{{}, {2}}, targets);
+            }),
+            "sigmoid_denominators(): groups.numel() = 0, expected one group a row");
+  EXPECT_EQ(error_of([&] {
+              sigmoid_loss(at::zeros({2, 2}, at::kBFloat16), targets, SigmoidLoss<>{});
+            }),
+            "sigmoid_loss(): targets[1][1] = 2, expected 0 or 1");
+  const at::Tensor soft = at::full({2, 2}, 0.5).set_requires_grad(true);
+  EXPECT_EQ(
+      error_of([&] {
+        sigmoid_loss(at::zeros({2, 2}), soft, SigmoidLoss<>{});
+      }),
+      "sigmoid_loss(): targets.requires_grad() = 1, expected 0: no gradient flows to targets");
+}
+
 TEST(SigmoidLossErrors, NameWhatIsWrong) {
   const at::Tensor logits = at::zeros({2, 3});
   const auto call = [](const at::Tensor& z, const at::Tensor& y,

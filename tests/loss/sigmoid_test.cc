@@ -716,6 +716,12 @@ TEST(SigmoidLossErrors, NameTheBucketAndTheOutput) {
             "sigmoid_loss(): groups[1] = 2, expected a group in [0, 2)");
   EXPECT_EQ(error_of([&] { sigmoid_loss(loss, z, y); }),
             "sigmoid_loss(): groups.size() = 0, expected 2 (rows of targets)");
+  // A row that is masked whole may be of any group.
+  const std::vector<std::uint8_t> mask = {1, 1, 1, 0, 0, 0};
+  EXPECT_EQ(error_of([&] {
+              sigmoid_loss(loss, z, y, {}, {{}, groups, {mask.data(), 2, 3}});
+            }),
+            "nothing was thrown");
   std::vector<double> gradient(6);
   EXPECT_EQ(error_of([&] {
               sigmoid_loss(SigmoidLoss<>{}, z, y, MatrixView<double>(gradient.data(), 3, 2));

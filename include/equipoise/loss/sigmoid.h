@@ -82,7 +82,7 @@ SigmoidLoss<S, R> evaluation(SigmoidLoss<S, R> loss) {
 /// What elements have besides logits and targets. A span or view without data stands for none.
 struct ElementAttributes {
   std::span<const double> sample_weights{};  ///< N finite numbers >= 0; default 1
-  std::span<const std::int64_t> groups{};    ///< N group indices, for reductions; default 0
+  std::span<const std::int64_t> groups{};    ///< N group indices, for reductions by group
   MatrixView<const std::uint8_t> mask{};     ///< N x L; elements with a 0 are ignored
 };
 
@@ -349,8 +349,8 @@ void require_shape(std::string_view where, std::string_view name, const MatrixVi
 }
 
 template <class R, class Y>
-void require_elements(std::string_view where, const R& reduction,
-                      const MatrixView<const Y>& targets, const ElementAttributes& attributes) {
+void require_elements(std::string_view where, const MatrixView<const Y>& targets,
+                      const ElementAttributes& attributes) {
   if (!attributes.sample_weights.empty()) {
     require_size(where, "sample_weights", attributes.sample_weights.size(), targets.rows,
                  "rows of targets");
@@ -358,11 +358,6 @@ void require_elements(std::string_view where, const R& reduction,
   }
   if (!attributes.groups.empty() || kNeedsGroups<R>) {
     require_size(where, "groups", attributes.groups.size(), targets.rows, "rows of targets");
-  }
-  for (std::size_t row = 0; kNeedsGroups<R> && row < targets.rows; ++row) {
-    if (is_class(attributes.groups[row], reduction.buckets())) continue;
-    reject_element(where, "groups", row, attributes.groups[row],
-                   "a group in [0, " + to_text(reduction.buckets()) + ")");
   }
   if (attributes.mask.data != nullptr) {
     require_shape(where, "mask", attributes.mask, targets, "targets");
@@ -491,6 +486,11 @@ EQUIPOISE_INLINE Partial checked_masses(std::string_view where, const R& reducti
     }
     if (const std::size_t e = each.first_bad_bucket; e < in.elements()) {
       const std::size_t label = e % in.targets.cols;
+      if constexpr (kNeedsGroups<R>) {
+        const std::size_t row = e / in.targets.cols;
+        reject_element(where, "groups", row, in.attributes.groups[row],
+                       "a group in [0, " + to_text(total.buckets.size()) + ")");
+      }
       reject_element(
           where, name("bucket of element", e), label,
           static_cast<std::size_t>(reduction.bucket(in.reduction_row(e / in.targets.cols, label))),
@@ -663,7 +663,7 @@ SigmoidInputs<Y> checked_inputs(std::string_view where, const SigmoidLoss<S, R>&
                                 const MatrixView<const Y>& targets,
                                 const ElementAttributes& attributes) {
   require_sigmoid_loss(where, loss, targets.cols);
-  require_elements(where, loss.reduction, targets, attributes);
+  require_elements<R>(where, targets, attributes);
   return {loss, targets, attributes};
 }
 

@@ -148,8 +148,10 @@ class ClassResampler {
 /// targets).
 /// @throws std::invalid_argument as ClassResampler.
 template <LabelRange R>
-std::vector<std::int64_t> resample(const R& labels, std::span<const std::uint64_t> targets,
-                                   std::uint64_t seed, const ClassResamplerOptions& options = {}) {
+EQUIPOISE_INLINE std::vector<std::int64_t> resample(const R& labels,
+                                                    std::span<const std::uint64_t> targets,
+                                                    std::uint64_t seed,
+                                                    const ClassResamplerOptions& options = {}) {
   constexpr std::string_view kWhere = "resample";
   const auto values = as_span(labels);
   const std::vector<std::uint64_t> counts =
