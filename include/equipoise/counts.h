@@ -17,6 +17,7 @@
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/detail/histogram.h"
+#include "equipoise/detail/offsets.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
@@ -154,8 +155,10 @@ template <class L>
 
 inline void require_ignore_index_is_no_class(std::string_view where, std::size_t classes,
                                              std::optional<std::int64_t> ignore_index) {
-  if (ignore_index && is_class(*ignore_index, classes)) {
-    reject(where, "ignore_index", *ignore_index,
+  constexpr std::int64_t kNone = -1;  // is no class; spelt so, g++ 12 sees that nothing is unset
+  const std::int64_t value = ignore_index.value_or(kNone);
+  if (is_class(value, classes)) {
+    reject(where, "ignore_index", value,
            "a number that is no class in [0, " + to_text(classes) + ")");
   }
 }
@@ -236,18 +239,7 @@ ClassCounts count_sequences(const R& labels, const O& offsets, std::size_t class
   constexpr std::string_view kWhere = "count_sequences";
   const auto values = as_span(labels);
   const auto bounds = as_span(offsets);
-  if (bounds.empty()) detail::reject(kWhere, "offsets.size()", 0, "at least 1");
-  if (bounds[0] != 0) detail::reject_element(kWhere, "offsets", 0, bounds[0], "0");
-  for (std::size_t s = 1; s < bounds.size(); ++s) {
-    if (bounds[s] < bounds[s - 1]) {
-      detail::reject_element(kWhere, "offsets", s, bounds[s],
-                             "at least its predecessor " + detail::to_text(bounds[s - 1]));
-    }
-  }
-  if (static_cast<std::uint64_t>(bounds.back()) != values.size()) {
-    detail::reject_element(kWhere, "offsets", bounds.size() - 1, bounds.back(),
-                           detail::to_text(values.size()) + " (labels)");
-  }
+  detail::require_offsets(kWhere, bounds, values.size());
   detail::require_ignore_index_is_no_class(kWhere, classes, options.ignore_index);
 
   CountBuilder builder(classes);

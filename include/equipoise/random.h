@@ -99,6 +99,8 @@ struct Purpose {
   static constexpr std::uint32_t kArrival = 0x4551000c;
   static constexpr std::uint32_t kResampling = 0x4551000d;
   static constexpr std::uint32_t kEpochOrder = 0x4551000e;
+  static constexpr std::uint32_t kWindowPhase = 0x4551000f;
+  static constexpr std::uint32_t kReservoir = 0x45510010;
 };
 
 }  // namespace detail

@@ -13,8 +13,14 @@
 #include <string>
 #include <vector>
 
+#include "equipoise/sampling/balanced_batches.h"
+#include "equipoise/sampling/class_resampler.h"
 #include "equipoise/sampling/class_sampler.h"
+#include "equipoise/sampling/epoch_stream.h"
+#include "equipoise/sampling/resampling.h"
+#include "equipoise/sampling/scheduled_sampler.h"
 #include "equipoise/sampling/weighted_sampler.h"
+#include "equipoise/sampling/without_replacement.h"
 
 namespace equipoise::libtorch {
 namespace {
@@ -108,23 +114,28 @@ TEST(StreamSamplerTest, LoopsAreConsecutiveEpochs) {
   }
 }
 
-TEST(StreamSamplerTest, RestoredItGoesOnWhereItWasLeft) {
-  const StreamSampler<ClassSampler> reference(make_stream());
+// Left after each batch of the second epoch, a loader of make()'s stream is taken up by another.
+template <class Make>
+void expect_restored_to_go_on(const Make& make) {
+  using S = decltype(make());
+  const StreamSampler<S> reference(make());
   auto reference_loader = make_loader(reference, 0);
   Indices whole;
   for (int epoch = 0; epoch < 3; ++epoch) {
     const Indices seen = loop(reference_loader, reference);
     whole.insert(whole.end(), seen.begin(), seen.end());
   }
+  for (std::size_t i = 0; i < whole.size(); ++i) ASSERT_EQ(whole[i], make()[i]);
+  const auto batches_per_epoch = static_cast<std::size_t>((make().epoch_size() + 6) / 7);
   for (const std::size_t workers : {0u, 2u}) {
-    for (std::size_t stop = 1; stop <= 8; ++stop) {  // 8 batches are an epoch
-      const StreamSampler<ClassSampler> first(make_stream());
+    for (std::size_t stop = 1; stop <= batches_per_epoch; ++stop) {
+      const StreamSampler<S> first(make());
       auto loader = make_loader(first, workers);
       Indices seen = loop(loader, first);
       const Indices part = loop(loader, first, stop);  // the loader has fetched more
       seen.insert(seen.end(), part.begin(), part.end());
 
-      StreamSampler<ClassSampler> second(make_stream());
+      StreamSampler<S> second(make());
       restore(second, saved(first));
       auto second_loader = make_loader(second, workers);
       while (seen.size() < whole.size()) {
@@ -134,6 +145,53 @@ TEST(StreamSamplerTest, RestoredItGoesOnWhereItWasLeft) {
       EXPECT_EQ(seen, whole) << workers << " threads, " << stop << " batches";
     }
   }
+}
+
+std::vector<std::int64_t> some_labels() {
+  std::vector<std::int64_t> labels;
+  for (std::int64_t i = 0; i < 40; ++i) labels.push_back(i % 5 == 0 ? 1 : 0);
+  return labels;
+}
+
+TEST(StreamSamplerTest, RestoredItGoesOnWhereItWasLeft) {
+  expect_restored_to_go_on([] { return make_stream(); });
+}
+
+// Each of the other samplers serves a loader as well.
+TEST(StreamSamplerTest, RestoredItGoesOnWithAnyStream) {
+  const std::vector<double> weights = {1, 0, 2, 5, 3, 1, 1, 4};
+  const auto balanced_later = [](std::uint64_t t) {
+    return t < 30 ? std::vector<double>{4, 1} : std::vector<double>{1, 1};
+  };
+  expect_restored_to_go_on([&] { return WeightedSampler(weights, 1, {.epoch_size = 25}); });
+  expect_restored_to_go_on([] {
+    return ClassResampler(some_labels(), std::vector<std::uint64_t>{8, 12}, 2);
+  });
+  expect_restored_to_go_on([&] {
+    return ScheduledSampler(some_labels(), 2, balanced_later, 3, {.epoch_size = 30, .window = 8});
+  });
+  expect_restored_to_go_on([&] { return EpochStream(WithoutReplacement(weights, 5, 4)); });
+  expect_restored_to_go_on([&] { return EpochStream(SystematicResampling(weights, 17, 5)); });
+  expect_restored_to_go_on([&] { return EpochStream(ResidualResampling(weights, 17, 6)); });
+}
+
+// A batch of the loader that is as large as a batch of the sampler is one.
+TEST(StreamSamplerTest, BalancedBatchesStayWhole) {
+  const std::vector<std::int64_t> labels = some_labels();
+  const BalancedBatchSampler stream(labels, 2, 7, {.classes_per_batch = 2, .rows_per_class = 3});
+  const StreamSampler<BalancedBatchSampler> sampler(stream);
+  auto loader = torch::data::make_data_loader(
+      Rows{}, sampler,
+      torch::data::DataLoaderOptions().batch_size(static_cast<std::size_t>(stream.batch_size())));
+  std::size_t seen = 0;
+  for (const Indices& batch : batches(loader, sampler)) {
+    int of_class_one = 0;
+    for (const std::size_t row : batch) of_class_one += labels[row] == 1 ? 1 : 0;
+    EXPECT_EQ(of_class_one, 3);
+    EXPECT_EQ(batch.size(), 6u);
+    ++seen;
+  }
+  EXPECT_EQ(seen * 6, stream.epoch_size());
 }
 
 TEST(StreamSamplerTest, AnAbandonedLoopIsTakenUpAgain) {

@@ -15,6 +15,7 @@
 #include "equipoise/sampling/epoch_stream.h"
 #include "tests/support/errors.h"
 #include "tests/support/statistics.h"
+#include "tests/support/successive_sampling.h"
 
 namespace equipoise {
 namespace {
@@ -23,26 +24,11 @@ using testing::chi_squared_p_value;
 using ::testing::ElementsAre;
 using testing::error_of;
 using testing::kImplausible;
+using testing::ordered_sample_probabilities;
 
 static_assert(EpochRule<WithoutReplacement>);
 
 using Rows = std::vector<std::int64_t>;
-
-// The probability of every ordered sample of k rows, by the definition of successive sampling.
-void enumerate(const std::vector<double>& weights, std::size_t k, double left, double probability,
-               Rows& drawn, std::map<Rows, double>& result) {
-  if (drawn.size() == k) {
-    result[drawn] = probability;
-    return;
-  }
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    const auto row = static_cast<std::int64_t>(i);
-    if (weights[i] == 0 || std::count(drawn.begin(), drawn.end(), row) > 0) continue;
-    drawn.push_back(row);
-    enumerate(weights, k, left - weights[i], probability * weights[i] / left, drawn, result);
-    drawn.pop_back();
-  }
-}
 
 TEST(WithoutReplacement, OrderedSamplesHaveTheirProbabilities) {
   constexpr std::uint64_t kEpochs = 40000;
@@ -50,11 +36,7 @@ TEST(WithoutReplacement, OrderedSamplesHaveTheirProbabilities) {
       {1, 2, 3, 4}, {10, 1, 1, 0, 1}, {0.1, 0.1, 0.1}, {5, 4, 3, 2, 1}};
   for (const std::vector<double>& weights : cases) {
     for (const std::uint64_t k : {1u, 2u, 3u}) {
-      double total = 0;
-      for (const double weight : weights) total += weight;
-      std::map<Rows, double> probabilities;
-      Rows drawn;
-      enumerate(weights, k, total, 1, drawn, probabilities);
+      const std::map<Rows, double> probabilities = ordered_sample_probabilities(weights, k);
       const WithoutReplacement rule(weights, k, 17);
       std::map<Rows, std::uint64_t> seen;
       for (std::uint64_t epoch = 0; epoch < kEpochs; ++epoch) ++seen[rule(epoch)];

@@ -1,0 +1,191 @@
+// Weighted draws with less noise than independent ones: each row comes about as often as is due.
+#ifndef EQUIPOISE_SAMPLING_RESAMPLING_H_
+#define EQUIPOISE_SAMPLING_RESAMPLING_H_
+
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/detail/integer_masses.h"
+#include "equipoise/random.h"
+#include "equipoise/sampling/stream.h"
+#include "equipoise/sampling/weighted_sampler.h"
+#include "equipoise/view.h"
+
+namespace equipoise {
+
+namespace detail {
+
+// Weights as masses of a power of two, of which k draws are to be made: row i is due k m_i / T
+// times.
+class Dues {
+ public:
+  // k = 0 stands for the sum of the weights, rounded.
+  template <class W>
+  Dues(std::string_view where, std::span<const W> weights, std::uint64_t k) {
+    FixedPointSums sums = fixed_point_sums(where, "weights", weights);
+    ends_ = std::move(sums.ends);
+    draws_ = k;
+    if (k == 0) {
+      const double sum = std::round(static_cast<double>(total()) * sums.quantum);
+      if (!(sum >= 1 && sum < 0x1.0p62)) {
+        reject(where, "sum of weights", sum, "a number of draws, 1 to 2^62, where k is 0");
+      }
+      draws_ = static_cast<std::uint64_t>(sum);
+    } else if (k > std::uint64_t{1} << 62) {
+      reject(where, "k", k, "at most 2^62");
+    }
+  }
+
+  std::size_t size() const { return ends_.size(); }
+  std::uint64_t draws() const { return draws_; }
+  std::uint64_t total() const { return ends_.back(); }
+  // k times the mass of the rows before row i.
+  uint128 before(std::size_t i) const {
+    return i == 0 ? 0 : static_cast<uint128>(ends_[i - 1]) * draws_;
+  }
+  std::uint64_t digest() const { return Fingerprint().add(draws_).add_all(ends_).value(); }
+
+ private:
+  std::vector<std::uint64_t> ends_;
+  std::uint64_t draws_ = 0;
+};
+
+// Rows that are given one after another, in random order.
+class ShuffledRows {
+ public:
+  ShuffledRows(std::uint64_t size, const CounterRandom& random, std::uint64_t epoch)
+      : order_(size, random, epoch, Purpose::kEpochOrder), rows_(static_cast<std::size_t>(size)) {}
+
+  void add(std::size_t row, std::uint64_t copies) {
+    for (; copies > 0; --copies) {
+      rows_[static_cast<std::size_t>(order_(next_++))] = static_cast<std::int64_t>(row);
+    }
+  }
+  std::vector<std::int64_t> take() && { return std::move(rows_); }
+
+ private:
+  Permutation order_;
+  std::vector<std::int64_t> rows_;
+  std::uint64_t next_ = 0;
+};
+
+}  // namespace detail
+
+/// Systematic resampling (Carpenter, Clifford & Fearnhead 1999, "Improved particle filter for
+/// nonlinear problems"): of k draws row i gets floor or ceil of its due, k w_i / sum(w), and that
+/// on average: k points at equal distances, with one random offset, on the line of the weights. The
+/// rows come in random order.
+///
+/// With repeat factors as weights and k = 0 every row is repeated its factor's integer part, and
+/// once more with the probability of the rest: the stochastic rounding of LVIS's repeat factors,
+/// with epochs of equal length.
+///
+/// Draws are made in integers, so the rows are the same on every platform. Weights are read to
+/// 62 - log2(N) binary digits below the largest. Set-up O(N); an epoch O(N + k). 8 bytes a row, and
+/// 8 a draw.
+///
+/// It is an EpochRule: EpochStream(SystematicResampling(...)) draws anew every epoch.
+class SystematicResampling {
+ public:
+  /// k = 0 stands for sum(w), rounded to an integer.
+  /// @throws std::invalid_argument for a weight that is negative, NaN or infinite, for weights that
+  /// are empty or all zero, and for a k, given or not, outside [1, 2^62].
+  template <ContiguousRange W>
+  requires std::floating_point<ElementOf<W>> SystematicResampling(const W& weights, std::uint64_t k,
+                                                                  std::uint64_t seed)
+      : random_{seed}, dues_("SystematicResampling", as_span(weights), k) {}
+
+  /// The rows of an epoch.
+  std::vector<std::int64_t> operator()(std::uint64_t epoch) const {
+    const std::uint64_t total = dues_.total();
+    const std::uint64_t offset = random_.below(total, epoch, detail::Purpose::kResampling);
+    detail::ShuffledRows rows(epoch_size(), random_, epoch);
+    std::uint64_t drawn = 0;
+    for (std::size_t i = 0; i < dues_.size(); ++i) {
+      const auto end = static_cast<std::uint64_t>((dues_.before(i + 1) + offset) / total);
+      rows.add(i, end - drawn);
+      drawn = end;
+    }
+    return std::move(rows).take();
+  }
+
+  std::uint64_t seed() const { return random_.seed; }
+  /// k.
+  std::uint64_t epoch_size() const { return dues_.draws(); }
+  /// A digest of all that decides the draws, less the seed: weights and k. O(N).
+  std::uint64_t fingerprint() const { return dues_.digest(); }
+
+ private:
+  CounterRandom random_;
+  detail::Dues dues_;
+};
+
+/// Residual resampling (Liu & Chen 1998, "Sequential Monte Carlo methods for dynamic systems"): of
+/// k draws row i gets floor(k w_i / sum(w)) for certain; the draws that remain are independent, in
+/// proportion to what is still due. The rows come in random order.
+///
+/// Draws are made in integers, so the rows are the same on every platform. Weights are read to
+/// 62 - log2(N) binary digits below the largest. Set-up O(N); an epoch O(N + k). 24 bytes a row,
+/// and 8 a draw.
+///
+/// It is an EpochRule: EpochStream(ResidualResampling(...)) draws anew every epoch.
+class ResidualResampling {
+ public:
+  /// k = 0 stands for sum(w), rounded to an integer.
+  /// @throws std::invalid_argument as SystematicResampling, and for 2^32 weights or more.
+  template <ContiguousRange W>
+  requires std::floating_point<ElementOf<W>> ResidualResampling(const W& weights, std::uint64_t k,
+                                                                std::uint64_t seed)
+      : random_{seed}, dues_("ResidualResampling", as_span(weights), k) {
+    std::uint64_t left = epoch_size();
+    std::vector<double> residuals(dues_.size());
+    for (std::size_t i = 0; i < residuals.size(); ++i) {
+      const detail::uint128 due = dues_.before(i + 1) - dues_.before(i);
+      left -= static_cast<std::uint64_t>(due / dues_.total());
+      residuals[i] = static_cast<double>(static_cast<std::uint64_t>(due % dues_.total()));
+    }
+    if (left > 0) {
+      rest_.emplace(residuals, random_.bits(0, detail::Purpose::kResampling),
+                    WeightedSamplerOptions{.epoch_size = left});
+    }
+  }
+
+  /// The rows of an epoch.
+  EQUIPOISE_INLINE std::vector<std::int64_t> operator()(std::uint64_t epoch) const {
+    detail::ShuffledRows rows(epoch_size(), random_, epoch);
+    for (std::size_t i = 0; i < dues_.size(); ++i) {
+      const detail::uint128 due = dues_.before(i + 1) - dues_.before(i);
+      rows.add(i, static_cast<std::uint64_t>(due / dues_.total()));
+    }
+    if (rest_) {
+      std::vector<std::int64_t> drawn(static_cast<std::size_t>(rest_->epoch_size()));
+      rest_->fill(epoch * rest_->epoch_size(), drawn);
+      for (const std::int64_t row : drawn) rows.add(static_cast<std::size_t>(row), 1);
+    }
+    return std::move(rows).take();
+  }
+
+  std::uint64_t seed() const { return random_.seed; }
+  /// k.
+  std::uint64_t epoch_size() const { return dues_.draws(); }
+  /// A digest of all that decides the draws, less the seed: weights and k. O(N).
+  std::uint64_t fingerprint() const { return dues_.digest(); }
+
+ private:
+  CounterRandom random_;
+  detail::Dues dues_;
+  std::optional<WeightedSampler> rest_{};  // of what is due beyond the integers
+};
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_SAMPLING_RESAMPLING_H_
