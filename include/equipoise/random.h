@@ -88,6 +88,13 @@ struct Purpose {
   static constexpr std::uint32_t kResampleOrder = 0x45510008;
   static constexpr std::uint32_t kBatchClasses = 0x45510009;
   static constexpr std::uint32_t kBatchOrder = 0x4551000a;
+  static constexpr std::uint32_t kSuccessiveDraw = 0x4551000b;
+  static constexpr std::uint32_t kArrival = 0x4551000c;
+  static constexpr std::uint32_t kResampling = 0x4551000d;
+  static constexpr std::uint32_t kEpochOrder = 0x4551000e;
+  static constexpr std::uint32_t kWindowPhase = 0x4551000f;
+  static constexpr std::uint32_t kBootstrap = 0x45510010;
+  static constexpr std::uint32_t kReservoir = 0x45510011;
   static constexpr std::uint32_t kTableRounding = 0x45510030;
   static constexpr std::uint32_t kGroupOrder = 0x45510031;
   static constexpr std::uint32_t kGroupPart = 0x45510032;
@@ -95,12 +102,6 @@ struct Purpose {
   static constexpr std::uint32_t kRowPart = 0x45510034;
   static constexpr std::uint32_t kRepeatSeed = 0x45510035;
   static constexpr std::uint32_t kKeyPart = 0x45510036;
-  static constexpr std::uint32_t kSuccessiveDraw = 0x4551000b;
-  static constexpr std::uint32_t kArrival = 0x4551000c;
-  static constexpr std::uint32_t kResampling = 0x4551000d;
-  static constexpr std::uint32_t kEpochOrder = 0x4551000e;
-  static constexpr std::uint32_t kWindowPhase = 0x4551000f;
-  static constexpr std::uint32_t kReservoir = 0x45510010;
 };
 
 }  // namespace detail

@@ -59,8 +59,6 @@ concept LabelRuns = ContiguousRange<R> && LabelRange<ElementOf<R>>;
 
 namespace detail {
 
-inline constexpr std::uint32_t kBootstrapDraw = 0x45510010;  // a purpose of CounterRandom
-
 // Element h of sorted values, between two neighbours by linear interpolation. Counted from the top
 // the order is that of the negated values, so that quantiles of -x are exactly those of x, negated.
 inline double order_statistic(std::span<const double> sorted, double h, bool from_top) {
@@ -97,7 +95,7 @@ Interval bootstrap(std::string_view where, std::size_t rows, const F& statistic,
   for (std::size_t b = 0; b < options.resamples; ++b) {
     std::fill(multiplicity.begin(), multiplicity.end(), 0u);
     for (std::size_t i = 0; i < rows; ++i) {
-      ++multiplicity[static_cast<std::size_t>(random.below(rows, position++, kBootstrapDraw))];
+      ++multiplicity[static_cast<std::size_t>(random.below(rows, position++, Purpose::kBootstrap))];
     }
     values.push_back(static_cast<double>(statistic(std::span(multiplicity))));
     if (!is_finite(values[b])) {
