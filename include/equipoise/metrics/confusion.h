@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,6 +20,7 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/detail/cpu.h"
 #include "equipoise/detail/histogram.h"
+#include "equipoise/detail/text.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
@@ -357,28 +357,6 @@ class ConfusionMatrix {
   std::size_t classes_;
   std::vector<double> counts_;  // row t, column p
 };
-
-namespace detail {
-
-// Characters of UTF-8 text: bytes that continue none.
-inline std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
-    return (static_cast<unsigned char>(byte) & 0xc0) != 0x80;
-  }));
-}
-
-inline std::string right_aligned(std::string_view text, std::size_t width) {
-  const std::size_t used = characters(text);
-  return std::string(width > used ? width - used : 0, ' ') += text;
-}
-
-inline std::string with_digits(double value, int digits) {
-  std::string text(static_cast<std::size_t>(std::snprintf(nullptr, 0, "%.*f", digits, value)), ' ');
-  std::snprintf(text.data(), text.size() + 1, "%.*f", digits, value);
-  return text;
-}
-
-}  // namespace detail
 
 /// A table of precision, recall, F1 and support, a line a class, then accuracy and the averages:
 /// the layout of scikit-learn's classification_report. `names` has one name a class, in UTF-8;

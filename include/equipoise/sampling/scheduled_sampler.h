@@ -20,6 +20,7 @@
 #include "equipoise/detail/integer_masses.h"
 #include "equipoise/random.h"
 #include "equipoise/sampling/stream.h"
+#include "equipoise/schedule.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
@@ -27,9 +28,7 @@ namespace equipoise {
 /// A schedule of mixes: `schedule(t)` is the masses of the classes for a window of draws that
 /// begins at position t of the stream, a pure function, defined for every t.
 template <class M>
-concept MixSchedule = std::copy_constructible<M> && requires(const M& schedule, std::uint64_t t) {
-  { schedule(t) } -> std::convertible_to<std::vector<double>>;
-};
+concept MixSchedule = ScheduleOf<M, std::vector<double>>;
 
 struct ScheduledSamplerOptions {
   /// Draws in an epoch; 0 for as many as there are labels.

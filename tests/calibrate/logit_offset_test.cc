@@ -1,4 +1,4 @@
-#include "equipoise/calibrate.h"
+#include "equipoise/calibrate/logit_offset.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,226 @@
+// From probabilities to decisions: by costs, with the right to abstain, and by thresholds.
+#ifndef EQUIPOISE_CALIBRATE_DECISIONS_H_
+#define EQUIPOISE_CALIBRATE_DECISIONS_H_
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "equipoise/calibrate/prior_shift.h"
+#include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/view.h"
+
+namespace equipoise {
+
+/// What decide() says of a row on which it abstains.
+inline constexpr std::int64_t kAbstain = -1;
+
+/// The decision with the least expected cost for each row: argmin_k sum_c p(c | x) cost(c, k), the
+/// lowest k among equals (Elkan 2001, "The foundations of cost-sensitive learning"). With
+/// `abstain_cost`, kAbstain where even that decision is expected to cost more (Chow 1970). cost is
+/// C x K, class by decision: usually K = C with zeros on the diagonal. Probabilities must be
+/// calibrated; rows need not sum to one. O(N C K).
+/// @throws std::invalid_argument for sizes that differ, no decisions, costs that are not finite, an
+/// abstain cost that is NaN, and probabilities that are negative, not finite or all zero.
+template <class T, class U>
+requires std::floating_point<std::remove_const_t<T>> std::vector<std::int64_t> decide(
+    const MatrixView<T>& probabilities, const MatrixView<U>& cost,
+    std::optional<double> abstain_cost = std::nullopt) {
+  constexpr std::string_view kWhere = "decide";
+  detail::require_probabilities(kWhere, probabilities);
+  detail::require_size(kWhere, "cost.rows", cost.rows, probabilities.cols,
+                       "columns of probabilities");
+  if (cost.cols == 0) detail::reject(kWhere, "cost.cols", 0, "at least 1");
+  for (std::size_t c = 0; c < cost.rows; ++c) {
+    for (std::size_t k = 0; k < cost.cols; ++k) {
+      if (detail::is_finite(static_cast<double>(cost(c, k)))) continue;
+      detail::reject(kWhere, "cost(" + detail::to_text(c) + ", " + detail::to_text(k) + ")",
+                     cost(c, k), "a finite number");
+    }
+  }
+  if (abstain_cost && detail::is_nan(*abstain_cost)) {
+    detail::reject(kWhere, "abstain_cost", *abstain_cost, "a number");
+  }
+  std::vector<std::int64_t> decisions;
+  decisions.reserve(probabilities.rows);
+  for (std::size_t r = 0; r < probabilities.rows; ++r) {
+    double mass = 0;
+    for (std::size_t c = 0; c < cost.rows; ++c) mass += static_cast<double>(probabilities(r, c));
+    std::size_t best = 0;
+    double least = 0;
+    for (std::size_t k = 0; k < cost.cols; ++k) {
+      double expected = 0;
+      for (std::size_t c = 0; c < cost.rows; ++c) {
+        expected += static_cast<double>(probabilities(r, c)) * static_cast<double>(cost(c, k));
+      }
+      if (k == 0 || expected < least) {
+        best = k;
+        least = expected;
+      }
+    }
+    const bool abstains = abstain_cost && least > *abstain_cost * mass;
+    decisions.push_back(abstains ? kAbstain : static_cast<std::int64_t>(best));
+  }
+  return decisions;
+}
+
+/// What a threshold on scores makes of rows: positive where score >= threshold.
+struct BinaryCounts {
+  double true_positives = 0;
+  double false_positives = 0;
+  double false_negatives = 0;
+  double true_negatives = 0;
+
+  /// (1 + b^2) tp / ((1 + b^2) tp + b^2 fn + fp); 0 where that is 0 / 0.
+  double f_beta(double beta = 1) const {
+    const double square = beta * beta;
+    const double whole = (1 + square) * true_positives + square * false_negatives + false_positives;
+    return whole > 0 ? (1 + square) * true_positives / whole : 0;
+  }
+};
+
+/// A metric of one label's decisions, the larger the better.
+template <class F>
+concept BinaryMetric = requires(const F& metric, const BinaryCounts& counts) {
+  { metric(counts) } -> std::convertible_to<double>;
+};
+
+struct Threshold {
+  double threshold = 0;
+  double score = 0;
+};
+
+/// The threshold on the scores of one label that is best by a metric, for "score >= threshold", on
+/// validation rows: every one that changes a decision is tried, half-way between neighbouring
+/// scores; of equals the highest, up to infinity, which no row passes. O(N log N).
+///
+/// With few positives such a threshold fits noise: prefer one shared by all labels, or an interval
+/// over resamples, before trusting it.
+/// @throws std::invalid_argument for no rows, sizes that differ, scores that are not finite, and a
+/// metric that gives NaN.
+template <class T, class Y, BinaryMetric F>
+requires std::floating_point<T> && std::integral<Y> Threshold
+choose_threshold(std::span<const T> scores, std::span<const Y> positives, const F& metric) {
+  constexpr std::string_view kWhere = "choose_threshold";
+  if (scores.empty()) detail::reject(kWhere, "scores.size()", 0, "at least 1");
+  detail::require_size(kWhere, "positives", positives.size(), scores.size(), "scores");
+  BinaryCounts counts;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (!detail::is_finite(scores[i])) {
+      detail::reject_element(kWhere, "scores", i, scores[i], "a finite number");
+    }
+    if (positives[i] != 0 && positives[i] != 1) {
+      detail::reject_element(kWhere, "positives", i, positives[i], "0 or 1");
+    }
+    (positives[i] != 0 ? counts.false_negatives : counts.true_negatives) += 1;
+  }
+  std::vector<std::size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+  Threshold best{detail::infinity(), 0};
+  bool first = true;
+  const auto consider = [&](double threshold) {
+    const auto score = static_cast<double>(metric(static_cast<const BinaryCounts&>(counts)));
+    if (detail::is_nan(score)) {
+      detail::reject(kWhere, "metric at threshold " + detail::to_text(threshold), score,
+                     "a number");
+    }
+    if (first || score > best.score) best = {threshold, score};
+    first = false;
+  };
+  consider(detail::infinity());
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const bool positive = positives[order[i]] != 0;
+    (positive ? counts.true_positives : counts.false_positives) += 1;
+    (positive ? counts.false_negatives : counts.true_negatives) -= 1;
+    const auto score = static_cast<double>(scores[order[i]]);
+    if (i + 1 == order.size()) {
+      consider(score);
+      break;
+    }
+    const auto next = static_cast<double>(scores[order[i + 1]]);
+    // Half-way, but above the next score also where rounding would make them equal.
+    if (next < score)
+      consider(next + (score - next) / 2 > next ? next + (score - next) / 2 : score);
+  }
+  return best;
+}
+
+/// One threshold a label: choose_threshold() for each column of scores, N x L, against 0 / 1
+/// targets of the same shape; by default for the best F1, which makes the macro-F1 of several
+/// labels as large as thresholds can. O(L N log N).
+/// @throws std::invalid_argument as choose_threshold(), and for shapes that differ.
+template <class T, class Y, BinaryMetric F>
+std::vector<Threshold> choose_thresholds(const MatrixView<T>& scores, const MatrixView<Y>& targets,
+                                         const F& metric) {
+  constexpr std::string_view kWhere = "choose_thresholds";
+  detail::require_size(kWhere, "targets.rows", targets.rows, scores.rows, "rows of scores");
+  detail::require_size(kWhere, "targets.cols", targets.cols, scores.cols, "columns of scores");
+  std::vector<Threshold> result;
+  std::vector<std::remove_const_t<T>> column(scores.rows);
+  std::vector<std::remove_const_t<Y>> positives(scores.rows);
+  for (std::size_t l = 0; l < scores.cols; ++l) {
+    for (std::size_t r = 0; r < scores.rows; ++r) {
+      column[r] = scores(r, l);
+      positives[r] = targets(r, l);
+    }
+    using Score = std::remove_const_t<T>;
+    using Target = std::remove_const_t<Y>;
+    result.push_back(choose_threshold(std::span<const Score>(column),
+                                      std::span<const Target>(positives), metric));
+  }
+  return result;
+}
+template <class T, class Y>
+std::vector<Threshold> choose_thresholds(const MatrixView<T>& scores,
+                                         const MatrixView<Y>& targets) {
+  return choose_thresholds(scores, targets, [](const BinaryCounts& c) { return c.f_beta(); });
+}
+
+/// tau-normalisation of a classifier's rows, in place: w_c / |w_c|^tau (Kang et al. 2020,
+/// arXiv:1910.09217). 0 leaves them, 1 makes all of one length; rows of frequent classes tend to be
+/// long. Choose tau on validation. A row of zeros stays. O(C D).
+/// @throws std::invalid_argument for a tau outside [0, 1] and a weight that is not finite.
+template <class T>
+requires std::floating_point<T>
+void normalize_rows(const MatrixView<T>& weights, double tau) {
+  constexpr std::string_view kWhere = "normalize_rows";
+  if (!(tau >= 0 && tau <= 1)) detail::reject(kWhere, "tau", tau, "a number in [0, 1]");
+  for (std::size_t c = 0; c < weights.rows; ++c) {
+    for (std::size_t d = 0; d < weights.cols; ++d) {
+      if (detail::is_finite(weights(c, d))) continue;
+      detail::reject(kWhere, "weights(" + detail::to_text(c) + ", " + detail::to_text(d) + ")",
+                     weights(c, d), "a finite number");
+    }
+  }
+  for (std::size_t c = 0; c < weights.rows; ++c) {
+    double largest = 0;
+    for (std::size_t d = 0; d < weights.cols; ++d) {
+      largest = std::max(largest, std::fabs(static_cast<double>(weights(c, d))));
+    }
+    if (largest == 0) continue;
+    double squares = 0;
+    for (std::size_t d = 0; d < weights.cols; ++d) {
+      const double relative = static_cast<double>(weights(c, d)) / largest;
+      squares += relative * relative;
+    }
+    const double factor = std::pow(largest * std::sqrt(squares), -tau);
+    for (std::size_t d = 0; d < weights.cols; ++d) {
+      weights(c, d) = static_cast<T>(static_cast<double>(weights(c, d)) * factor);
+    }
+  }
+}
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_CALIBRATE_DECISIONS_H_

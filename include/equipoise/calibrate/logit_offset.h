@@ -1,0 +1,175 @@
+// After training: logit offsets between priors, and the strength of the correction chosen on
+// validation.
+#ifndef EQUIPOISE_CALIBRATE_LOGIT_OFFSET_H_
+#define EQUIPOISE_CALIBRATE_LOGIT_OFFSET_H_
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/metrics/confusion.h"
+#include "equipoise/view.h"
+
+namespace equipoise {
+
+namespace detail {
+
+inline void require_prior(std::string_view where, std::string_view name,
+                          std::span<const double> prior) {
+  for (std::size_t c = 0; c < prior.size(); ++c) {
+    if (!is_finite(prior[c]) || prior[c] <= 0) {
+      reject_element(where, name, c, prior[c], "a finite number > 0");
+    }
+  }
+}
+
+template <class T>
+void require_no_nan(std::string_view where, const MatrixView<T>& logits) {
+  for (std::size_t r = 0; r < logits.rows; ++r) {
+    for (std::size_t c = 0; c < logits.cols; ++c) {
+      if (is_nan(static_cast<double>(logits(r, c)))) {
+        reject(where, "logits(" + to_text(r) + ", " + to_text(c) + ")", logits(r, c), "a number");
+      }
+    }
+  }
+}
+
+// Logits to probabilities, in place.
+inline void softmax(std::span<double> row) {
+  double most = row[0];
+  for (const double value : row) most = std::max(most, value);
+  double total = 0;
+  for (double& value : row) total += value = std::exp(value - most);
+  for (double& value : row) value /= total;
+}
+
+// argmax_c logits(r, c) + strength offset_c, the lowest c among equals.
+template <class T>
+void argmax_rows(const MatrixView<T>& logits, std::span<const double> offset, double strength,
+                 std::vector<std::int64_t>& predictions) {
+  for (std::size_t r = 0; r < logits.rows; ++r) {
+    std::size_t best = 0;
+    double most = 0;
+    for (std::size_t c = 0; c < logits.cols; ++c) {
+      const double z =
+          static_cast<double>(logits(r, c)) + (offset.empty() ? 0.0 : strength * offset[c]);
+      if (c == 0 || z > most) {
+        best = c;
+        most = z;
+      }
+    }
+    predictions[r] = static_cast<std::int64_t>(best);
+  }
+}
+
+}  // namespace detail
+
+/// What to add to the logits of a model trained under one prior so that their softmax is the
+/// posterior under another: log(deployment_c / training_c) (Saerens et al. 2002, "Adjusting the
+/// outputs of a classifier to new a priori probabilities"). Priors need not sum to one; a factor
+/// shifts all logits alike. With training weights or a sampler, training_c is the prior that they
+/// make of it, q_c w_c. O(C).
+/// @throws std::invalid_argument for sizes that differ, and for a prior that is not finite and > 0.
+inline std::vector<double> logit_offset(std::span<const double> training_prior,
+                                        std::span<const double> deployment_prior) {
+  constexpr std::string_view kWhere = "logit_offset";
+  detail::require_size(kWhere, "deployment_prior", deployment_prior.size(), training_prior.size(),
+                       "classes of training_prior");
+  detail::require_prior(kWhere, "training_prior", training_prior);
+  detail::require_prior(kWhere, "deployment_prior", deployment_prior);
+  std::vector<double> offset(training_prior.size());
+  for (std::size_t c = 0; c < offset.size(); ++c) {
+    offset[c] = std::log(deployment_prior[c]) - std::log(training_prior[c]);
+  }
+  return offset;
+}
+
+/// argmax_c of logits + offset for each row; among equals the lowest class. An empty offset is
+/// zero. Sums are taken in double, for logits of type float too. O(N C).
+/// @throws std::invalid_argument for no classes, an offset of another size or with an element that
+/// is not finite, and for a NaN logit, naming its row and column.
+template <class T>
+requires std::floating_point<std::remove_const_t<T>> std::vector<std::int64_t> predict(
+    const MatrixView<T>& logits, std::span<const double> offset = {}) {
+  constexpr std::string_view kWhere = "predict";
+  if (logits.cols == 0) detail::reject(kWhere, "logits.cols", 0, "at least 1");
+  if (!offset.empty()) {
+    detail::require_size(kWhere, "offset", offset.size(), logits.cols, "columns of logits");
+    for (std::size_t c = 0; c < offset.size(); ++c) {
+      if (!detail::is_finite(offset[c])) {
+        detail::reject_element(kWhere, "offset", c, offset[c], "a finite number");
+      }
+    }
+  }
+  detail::require_no_nan(kWhere, logits);
+  std::vector<std::int64_t> predictions(logits.rows);
+  detail::argmax_rows(logits, offset, 1.0, predictions);
+  return predictions;
+}
+
+/// A strength of the post-hoc correction and what the metric says of it.
+struct PosthocTau {
+  double tau = 0;
+  double score = 0;
+};
+
+/// The tau for which argmax_c z_c - tau log prior_c does best by a metric (post-hoc logit
+/// adjustment, Menon et al. 2021, arXiv:2007.07314): no retraining, one number, and the baseline
+/// that every other strategy has to beat. Choose it on validation data, then predict with the
+/// offset -tau log prior.
+///
+/// `metric` maps a ConfusionMatrix to a number, the larger the better; of equal scores the smallest
+/// tau wins, whatever the order of `taus`. prior is that of training: the class shares, or q_c w_c;
+/// it need not sum to one. Rows whose target is the ignore index do not count, but their logits
+/// must be numbers too. O(taus x N C).
+/// @throws std::invalid_argument for no taus or one that is not finite, sizes that differ, a prior
+/// that is not > 0, a NaN logit, a target that is no class, and a score that is NaN.
+template <class T, LabelRange Targets, class F>
+requires std::floating_point<std::remove_const_t<T>> &&
+    std::is_invocable_r_v<double, const F&, const ConfusionMatrix&>
+        PosthocTau choose_tau(const MatrixView<T>& logits, const Targets& targets,
+                              std::span<const double> prior, std::span<const double> taus,
+                              const F& metric,
+                              std::optional<std::int64_t> ignore_index = std::nullopt) {
+  constexpr std::string_view kWhere = "choose_tau";
+  detail::require_size(kWhere, "targets", as_span(targets).size(), logits.rows, "rows of logits");
+  detail::require_size(kWhere, "prior", prior.size(), logits.cols, "columns of logits");
+  detail::require_prior(kWhere, "prior", prior);
+  if (taus.empty()) detail::reject(kWhere, "taus.size()", 0, "at least 1");
+  for (std::size_t i = 0; i < taus.size(); ++i) {
+    if (!detail::is_finite(taus[i])) {
+      detail::reject_element(kWhere, "taus", i, taus[i], "a finite number");
+    }
+  }
+  detail::require_no_nan(kWhere, logits);
+  std::vector<double> log_prior;
+  for (const double p : prior) log_prior.push_back(std::log(p));
+  std::vector<std::int64_t> predictions(logits.rows);
+  PosthocTau best;
+  for (std::size_t i = 0; i < taus.size(); ++i) {
+    detail::argmax_rows(logits, log_prior, -taus[i], predictions);
+    ConfusionMatrix matrix(logits.cols);
+    matrix.add(targets, predictions, ignore_index);
+    const double score = metric(static_cast<const ConfusionMatrix&>(matrix));
+    if (detail::is_nan(score)) {
+      detail::reject(kWhere, "score of tau " + detail::to_text(taus[i]), score, "a number");
+    }
+    const bool better = score > best.score || (score == best.score && taus[i] < best.tau);
+    if (i == 0 || better) best = {taus[i], score};
+  }
+  return best;
+}
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_CALIBRATE_LOGIT_OFFSET_H_

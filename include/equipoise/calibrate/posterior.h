@@ -1,0 +1,140 @@
+// Probabilities from a network that was trained with weights, logit terms, a modulator or label
+// smoothing.
+#ifndef EQUIPOISE_CALIBRATE_POSTERIOR_H_
+#define EQUIPOISE_CALIBRATE_POSTERIOR_H_
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "equipoise/calibrate/logit_offset.h"
+#include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/logit_terms.h"
+#include "equipoise/loss/modulator.h"
+#include "equipoise/loss/softmax.h"
+#include "equipoise/mix.h"
+#include "equipoise/view.h"
+
+namespace equipoise {
+
+namespace detail {
+
+// From the logits that a loss saw to the targets' mass at its optimum, in place: the gradient
+// vanishes where t_c is proportional to p_c / -slope(p_c). A slope of 0 at p_c = 1 leaves all mass
+// there.
+template <Modulator M>
+void invert_modulator(const M& modulator, std::span<double> row) {
+  const std::vector<double> logits(row.begin(), row.end());
+  softmax(row);
+  const double most = *std::max_element(logits.begin(), logits.end());
+  double total = 0;
+  for (const double z : logits) total += std::exp(z - most);
+  const double log_total = most + std::log(total);
+  std::vector<double> log_mass;
+  for (std::size_t c = 0; c < row.size(); ++c) {
+    double q = 0;  // 1 - p_c without cancellation
+    for (std::size_t k = 0; k < row.size(); ++k) q += k == c ? 0 : row[k];
+    const double log_p = logits[c] - log_total;
+    const double slope = modulator(TargetProbability<double>{log_p, row[c], q}).slope;
+    log_mass.push_back(log_p - std::log(std::max(-slope, std::numeric_limits<double>::min())));
+  }
+  std::copy(log_mass.begin(), log_mass.end(), row.begin());
+  softmax(row);
+}
+
+// From smoothed targets to those before, times the class weights of the loss, in place.
+inline void invert_smoothing(double smoothing, Semantics semantics, std::span<const double> weights,
+                             std::span<double> row) {
+  if (smoothing == 0) return;
+  const bool by_class = semantics == Semantics::kTorch && !weights.empty();
+  const auto weight = [&](std::size_t c) { return by_class ? weights[c] : 1.0; };
+  double total = 0;
+  for (std::size_t c = 0; c < row.size(); ++c) total += row[c] /= weight(c);
+  const double floor = smoothing / static_cast<double>(row.size());
+  double sum = 0;
+  for (std::size_t c = 0; c < row.size(); ++c) {
+    row[c] = std::max(row[c] / total - floor, 0.0) * weight(c);
+    sum += row[c];
+  }
+  for (double& value : row) value /= sum;
+}
+
+}  // namespace detail
+
+/// The posteriors p(c | x) of rows under a deployment prior, N x C numbers row by row, from the
+/// logits of a network that was trained with `loss` on classes drawn in proportions `drawn`.
+///
+/// A network that minimises a modulated loss does not give probabilities: its softmax v is where
+/// the gradient vanishes. In this order, exactly: the logit terms of training are applied; v_c / -
+/// slope(v_c), normalised, inverts the modulator (for the focal loss v / ((1 - v)^g - g (1 - v)^(g
+/// - 1) v ln v), Charoenphakdee et al. 2021, arXiv:2011.09172); label smoothing is taken off, in
+/// the sense of loss.semantics, where a mass below its floor becomes 0; what is left carries the
+/// prior q_c w_c, which is replaced by deployment_c. All that holds for a mean by count and at the
+/// optimum: like every nominal figure, calibrate it on validation rows before you rely on it.
+///
+/// O(N C^2), for 1 - v without cancellation.
+/// @throws std::invalid_argument for margins, terms by group, shifts by pair and Seesaw, which have
+/// no inverse; for a label smoothing outside [0, 1); for a class weight that is 0 or not finite;
+/// for sizes that differ; for priors that are not finite and > 0; and for a NaN logit.
+template <class T, Modulator M, class R>
+requires std::floating_point<std::remove_const_t<T>> std::vector<double> posterior(
+    const SoftmaxLoss<M, R>& loss, const MatrixView<T>& logits, std::span<const double> drawn,
+    std::span<const double> deployment_prior) {
+  constexpr std::string_view kWhere = "posterior";
+  const std::size_t classes = logits.cols;
+  if (classes == 0) detail::reject(kWhere, "logits.cols", 0, "at least 1");
+  const auto refuse = [&](std::string_view name, std::size_t size) {
+    if (size > 0) detail::reject(kWhere, name, size, "0: it has no inverse");
+  };
+  refuse("loss.logit_terms.margin.size()", loss.logit_terms.margin.size());
+  refuse("loss.group_logit_terms.size()", loss.group_logit_terms.size());
+  refuse("loss.pair_shift.values.size()", loss.pair_shift.values.size());
+  refuse("loss.seesaw.counts.size()", loss.seesaw.counts.size());
+  if (!(loss.label_smoothing >= 0 && loss.label_smoothing < 1)) {
+    detail::reject(kWhere, "loss.label_smoothing", loss.label_smoothing, "a number in [0, 1)");
+  }
+  if constexpr (requires { loss.modulator.require(kWhere); }) loss.modulator.require(kWhere);
+  detail::require_terms(kWhere, loss.logit_terms, classes);
+  if (!loss.class_weights.empty()) {
+    detail::require_size(kWhere, "loss.class_weights", loss.class_weights.size(), classes,
+                         "columns of logits");
+    detail::require_prior(kWhere, "loss.class_weights", loss.class_weights);
+  }
+  detail::require_size(kWhere, "drawn", drawn.size(), classes, "columns of logits");
+  detail::require_size(kWhere, "deployment_prior", deployment_prior.size(), classes,
+                       "columns of logits");
+  detail::require_prior(kWhere, "drawn", drawn);
+  detail::require_prior(kWhere, "deployment_prior", deployment_prior);
+  detail::require_no_nan(kWhere, logits);
+
+  std::vector<double> ratio;
+  for (std::size_t c = 0; c < classes; ++c) {
+    const double weight = loss.class_weights.empty() ? 1.0 : loss.class_weights[c];
+    ratio.push_back(deployment_prior[c] / drawn[c] / weight);
+  }
+  const LogitTerms& terms = loss.logit_terms;
+  std::vector<double> result(logits.rows * classes);
+  for (std::size_t r = 0; r < logits.rows; ++r) {
+    const std::span<double> row(&result[r * classes], classes);
+    for (std::size_t c = 0; c < classes; ++c) {
+      row[c] = static_cast<double>(logits(r, c)) * (terms.scale.empty() ? 1.0 : terms.scale[c]) +
+               (terms.shift.empty() ? 0.0 : terms.shift[c]);
+    }
+    detail::invert_modulator(loss.modulator, row);
+    detail::invert_smoothing(loss.label_smoothing, loss.semantics, loss.class_weights, row);
+    for (std::size_t c = 0; c < classes; ++c) row[c] *= ratio[c];
+    detail::normalize(row);
+  }
+  return result;
+}
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_CALIBRATE_POSTERIOR_H_

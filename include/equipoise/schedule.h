@@ -1,0 +1,144 @@
+// Schedules: weights, mixes and logit terms as pure functions of the step.
+#ifndef EQUIPOISE_SCHEDULE_H_
+#define EQUIPOISE_SCHEDULE_H_
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/logit_terms.h"
+
+namespace equipoise {
+
+/// A copyable function of the step, defined for every step, whose value depends on the step alone:
+/// a run that resumes at step t gets what an uninterrupted one would.
+///
+/// For a loss t counts optimiser steps; for a sampler it is the position in the stream, in draws:
+/// see PerBatch. `loss.class_weights = schedule(step)` before a loss call is all that the core and
+/// Eigen need; modules on LibTorch have set_class_weights() and set_logit_terms().
+template <class S, class Value>
+concept ScheduleOf = std::copy_constructible<S> && requires(const S& schedule, std::uint64_t t) {
+  { schedule(t) } -> std::convertible_to<Value>;
+};
+
+/// From 0 before step `begin` in a straight line to 1 from step `end` on. With begin == end it
+/// jumps: the deferred re-weighting (DRW) of Cao et al. 2019 (arXiv:1906.07413). Both 0: always 1.
+struct Ramp {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+
+  /// @throws std::invalid_argument for an end before the begin.
+  double operator()(std::uint64_t t) const {
+    require("Ramp");
+    if (t >= end) return 1;
+    if (t <= begin) return 0;
+    return static_cast<double>(t - begin) / static_cast<double>(end - begin);
+  }
+  void require(std::string_view where) const {
+    if (end >= begin) return;
+    detail::reject(where, "end", end, "at least begin = " + detail::to_text(begin));
+  }
+  friend bool operator==(const Ramp&, const Ramp&) = default;
+};
+
+/// values[i] from step starts[i] on, until starts[i + 1]. Value is a number, a vector or
+/// LogitTerms.
+template <std::copyable Value>
+class Piecewise {
+ public:
+  /// @throws std::invalid_argument for no values, sizes that differ, and starts that do not begin
+  /// with 0 and ascend.
+  Piecewise(std::vector<std::uint64_t> starts, std::vector<Value> values)
+      : starts_(std::move(starts)), values_(std::move(values)) {
+    constexpr std::string_view kWhere = "Piecewise";
+    detail::require_size(kWhere, "values", values_.size(), starts_.size(), "starts");
+    if (starts_.empty()) detail::reject(kWhere, "starts.size()", 0, "at least 1");
+    if (starts_[0] != 0) detail::reject_element(kWhere, "starts", 0, starts_[0], "0");
+    for (std::size_t i = 1; i < starts_.size(); ++i) {
+      if (starts_[i] > starts_[i - 1]) continue;
+      detail::reject_element(kWhere, "starts", i, starts_[i],
+                             "more than " + detail::to_text(starts_[i - 1]));
+    }
+  }
+
+  /// O(log of the number of values).
+  const Value& operator()(std::uint64_t t) const {
+    const auto after = std::upper_bound(starts_.begin(), starts_.end(), t);
+    return values_[static_cast<std::size_t>(after - starts_.begin()) - 1];
+  }
+  friend bool operator==(const Piecewise&, const Piecewise&) = default;
+
+ private:
+  std::vector<std::uint64_t> starts_;
+  std::vector<Value> values_;
+};
+
+/// (1 - share) from_c + share to_c. An empty vector stands for `identity` in every class. O(C).
+/// @throws std::invalid_argument for sizes that differ and a share outside [0, 1].
+inline std::vector<double> blend(std::span<const double> from, std::span<const double> to,
+                                 double share, double identity = 1.0) {
+  constexpr std::string_view kWhere = "blend";
+  if (!(share >= 0 && share <= 1)) detail::reject(kWhere, "share", share, "a number in [0, 1]");
+  if (!from.empty() && !to.empty()) {
+    detail::require_size(kWhere, "to", to.size(), from.size(), "elements of from");
+  }
+  std::vector<double> result(std::max(from.size(), to.size()));
+  for (std::size_t c = 0; c < result.size(); ++c) {
+    const double a = from.empty() ? identity : from[c];
+    const double b = to.empty() ? identity : to[c];
+    result[c] = share == 1 ? b : a + share * (b - a);
+  }
+  return result;
+}
+
+/// Logit terms between two others, term by term: a scale that is not there is 1, a shift or margin
+/// 0. O(C).
+/// @throws std::invalid_argument as for vectors.
+inline LogitTerms blend(const LogitTerms& from, const LogitTerms& to, double share) {
+  return {blend(from.scale, to.scale, share, 1.0), blend(from.shift, to.shift, share, 0.0),
+          blend(from.margin, to.margin, share, 0.0)};
+}
+
+/// From one vector (of weights or of proportions), or from one LogitTerms, to another, as `ramp`
+/// rises: weights that warm up from ones, a mix that goes from natural to balanced (Kang et al.
+/// 2020, arXiv:1910.09217), a logit adjustment that sets in late. An empty vector of weights stands
+/// for ones; proportions must both be given, and sum to the same.
+template <class Value, ScheduleOf<double> R = Ramp>
+struct Blend {
+  Value from;
+  Value to;
+  R ramp{};
+
+  Value operator()(std::uint64_t t) const { return blend(from, to, ramp(t)); }
+  friend bool operator==(const Blend&, const Blend&) = default;
+};
+
+/// A schedule of optimiser steps as one of draws: schedule(t / batch_size). batch_size counts the
+/// draws of all workers and micro-batches of a step.
+template <class S>
+class PerBatch {
+ public:
+  /// @throws std::invalid_argument for a batch size of 0.
+  PerBatch(S schedule, std::uint64_t batch_size)
+      : schedule_(std::move(schedule)), batch_size_(batch_size) {
+    if (batch_size == 0) detail::reject("PerBatch", "batch_size", 0, "at least 1");
+  }
+  auto operator()(std::uint64_t t) const { return schedule_(t / batch_size_); }
+
+ private:
+  S schedule_;
+  std::uint64_t batch_size_;
+};
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_SCHEDULE_H_

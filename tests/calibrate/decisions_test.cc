@@ -1,0 +1,186 @@
+#include "equipoise/calibrate/decisions.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "equipoise/random.h"
+#include "tests/support/errors.h"
+
+namespace equipoise {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::error_of;
+using ::testing::HasSubstr;
+
+using Numbers = std::vector<double>;
+
+TEST(Decide, TakesTheLeastExpectedCost) {
+  // Missing the second class costs nine times as much: its posterior need only exceed a tenth.
+  const Numbers p = {0.95, 0.05, 0.85, 0.15, 0.2, 0.8};
+  const Numbers cost = {0, 1, 9, 0};
+  const MatrixView<const double> rows(p.data(), 3, 2);
+  const MatrixView<const double> costs(cost.data(), 2, 2);
+  EXPECT_THAT(decide(rows, costs), ElementsAre(0, 1, 1));
+  // Expected costs are .45, .85 and .2.
+  EXPECT_THAT(decide(rows, costs, 0.5), ElementsAre(0, kAbstain, 1));
+  EXPECT_THAT(decide(rows, costs, 0.1), ElementsAre(kAbstain, kAbstain, kAbstain));
+}
+
+TEST(Decide, MayHaveMoreDecisionsThanClassesAndRowsThatDoNotSumToOne) {
+  const Numbers p = {60, 40};
+  const Numbers cost = {0, 1, 0.3, 1, 0, 0.3};
+  const MatrixView<const double> row(p.data(), 1, 2);
+  const MatrixView<const double> costs(cost.data(), 2, 3);
+  EXPECT_THAT(decide(row, costs), ElementsAre(2));
+  EXPECT_THAT(decide(row, costs, 0.29), ElementsAre(kAbstain));
+}
+
+TEST(Decide, RefusesBadInput) {
+  const Numbers p = {0.5, 0.5};
+  const Numbers cost = {0, std::nan(""), 1, 0};
+  const MatrixView<const double> row(p.data(), 1, 2);
+  EXPECT_EQ(error_of([&] { decide(row, MatrixView<const double>(cost.data(), 2, 2)); }),
+            "decide(): cost(0, 1) = nan, expected a finite number");
+  EXPECT_EQ(error_of([&] { decide(row, MatrixView<const double>(cost.data(), 1, 2)); }),
+            "decide(): cost.rows.size() = 1, expected 2 (columns of probabilities)");
+}
+
+double f1(const BinaryCounts& counts) { return counts.f_beta(); }
+
+// Every distinct score as a threshold, and none at all.
+Threshold best_by_trial(const Numbers& scores, const std::vector<int>& positives) {
+  Numbers thresholds = scores;
+  thresholds.push_back(std::numeric_limits<double>::infinity());
+  Threshold best{0, -1};
+  for (const double threshold : thresholds) {
+    BinaryCounts counts;
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      const bool taken = scores[i] >= threshold;
+      const bool positive = positives[i] != 0;
+      counts.true_positives += taken && positive;
+      counts.false_positives += taken && !positive;
+      counts.false_negatives += !taken && positive;
+      counts.true_negatives += !taken && !positive;
+    }
+    if (f1(counts) > best.score) best = {threshold, f1(counts)};
+  }
+  return best;
+}
+
+TEST(ChooseThreshold, IsAsGoodAsTheBestOfAll) {
+  const CounterRandom random{9};
+  std::uint64_t t = 0;
+  for (int round = 0; round < 500; ++round) {
+    Numbers scores;
+    std::vector<int> positives;
+    const std::uint64_t size = 1 + random.below(30, t++, 1);
+    for (std::uint64_t i = 0; i < size; ++i) {
+      scores.push_back(static_cast<double>(random.below(12, t++, 1)) / 4 - 1);
+      positives.push_back(random.below(4, t++, 1) == 0 ? 1 : 0);
+    }
+    const Threshold chosen =
+        choose_threshold(std::span<const double>(scores), std::span<const int>(positives), f1);
+    EXPECT_DOUBLE_EQ(chosen.score, best_by_trial(scores, positives).score) << round;
+    // The score is that of its own threshold.
+    BinaryCounts counts;
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      const bool taken = scores[i] >= chosen.threshold;
+      counts.true_positives += taken && positives[i] != 0;
+      counts.false_positives += taken && positives[i] == 0;
+      counts.false_negatives += !taken && positives[i] != 0;
+    }
+    EXPECT_DOUBLE_EQ(f1(counts), chosen.score) << round;
+  }
+}
+
+TEST(ChooseThreshold, StandsHalfWayAndTakesTheHighestOfEquals) {
+  const Numbers scores = {0.1, 0.9, 0.5, 0.2};
+  const std::vector<int> positives = {0, 1, 1, 0};
+  const Threshold chosen =
+      choose_threshold(std::span<const double>(scores), std::span<const int>(positives), f1);
+  EXPECT_DOUBLE_EQ(chosen.threshold, 0.35);
+  EXPECT_EQ(chosen.score, 1);
+  const std::vector<int> none = {0, 0, 0, 0};
+  EXPECT_EQ(
+      choose_threshold(std::span<const double>(scores), std::span<const int>(none), f1).threshold,
+      std::numeric_limits<double>::infinity());
+}
+
+TEST(ChooseThreshold, SeparatesScoresThatAreNeighbours) {
+  const float low = 1.0F;
+  const std::vector<float> scores = {low, std::nextafter(low, 2.0F)};
+  const std::vector<int> positives = {0, 1};
+  const Threshold chosen =
+      choose_threshold(std::span<const float>(scores), std::span<const int>(positives), f1);
+  EXPECT_GT(chosen.threshold, static_cast<double>(scores[0]));
+  EXPECT_LE(chosen.threshold, static_cast<double>(scores[1]));
+}
+
+TEST(ChooseThresholds, TakesEachLabelByItself) {
+  const Numbers scores = {0.1, 5, 0.9, 3, 0.5, 4};
+  const std::vector<int> targets = {0, 1, 1, 0, 1, 0};
+  const std::vector<Threshold> chosen = choose_thresholds(
+      MatrixView<const double>(scores.data(), 3, 2), MatrixView<const int>(targets.data(), 3, 2));
+  EXPECT_DOUBLE_EQ(chosen[0].threshold, 0.3);
+  EXPECT_DOUBLE_EQ(chosen[1].threshold, 4.5);
+  EXPECT_THAT(error_of([&] {
+                choose_thresholds(MatrixView<const double>(scores.data(), 3, 2),
+                                  MatrixView<const int>(targets.data(), 2, 3));
+              }),
+              HasSubstr("choose_thresholds(): targets.rows"));
+}
+
+TEST(ChooseThreshold, RefusesBadInput) {
+  const Numbers scores = {0.5, std::nan("")};
+  const std::vector<int> targets = {0, 2};
+  const auto choose = [&](std::size_t n, std::size_t m) {
+    choose_threshold(std::span<const double>(scores).first(n),
+                     std::span<const int>(targets).first(m), f1);
+  };
+  EXPECT_EQ(error_of([&] { choose(0, 0); }),
+            "choose_threshold(): scores.size() = 0, expected at least 1");
+  EXPECT_EQ(error_of([&] { choose(2, 2); }),
+            "choose_threshold(): scores[1] = nan, expected a finite number");
+  EXPECT_EQ(error_of([&] { choose(2, 1); }),
+            "choose_threshold(): positives.size() = 1, expected 2 (scores)");
+  const Numbers good = {0.5, 0.6};
+  EXPECT_EQ(error_of([&] {
+              choose_threshold(std::span<const double>(good), std::span<const int>(targets), f1);
+            }),
+            "choose_threshold(): positives[1] = 2, expected 0 or 1");
+}
+
+TEST(BinaryCounts, FBetaByHand) {
+  const BinaryCounts counts{.true_positives = 6, .false_positives = 2, .false_negatives = 4};
+  EXPECT_DOUBLE_EQ(counts.f_beta(), 12.0 / 18);
+  EXPECT_DOUBLE_EQ(counts.f_beta(2), 5 * 6.0 / (5 * 6 + 4 * 4 + 2));
+  EXPECT_EQ(BinaryCounts{}.f_beta(), 0);
+}
+
+TEST(NormalizeRows, DividesByAPowerOfTheLength) {
+  Numbers weights = {3, 4, 0, 0, 6e200, 8e200};
+  const MatrixView<double> view(weights.data(), 3, 2);
+  normalize_rows(view, 0.5);
+  EXPECT_DOUBLE_EQ(weights[0], 3 / std::sqrt(5.0));
+  EXPECT_EQ(weights[2], 0);
+  EXPECT_DOUBLE_EQ(weights[5], 8e200 / std::sqrt(1e201));
+  normalize_rows(view, 1);
+  EXPECT_DOUBLE_EQ(weights[0], 0.6);
+  EXPECT_DOUBLE_EQ(weights[5], 0.8);
+  const Numbers before = weights;
+  normalize_rows(view, 0);
+  EXPECT_EQ(weights, before);
+  EXPECT_EQ(error_of([&] { normalize_rows(view, 2); }),
+            "normalize_rows(): tau = 2, expected a number in [0, 1]");
+}
+
+}  // namespace
+}  // namespace equipoise

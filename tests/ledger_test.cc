@@ -1,0 +1,312 @@
+#include "equipoise/ledger.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "equipoise/logit_terms.h"
+#include "equipoise/mix.h"
+#include "equipoise/random.h"
+#include "equipoise/weights.h"
+#include "tests/support/errors.h"
+
+namespace equipoise {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::error_of;
+using ::testing::HasSubstr;
+
+using Numbers = std::vector<double>;
+constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+
+void expect_near(const Numbers& actual, const Numbers& expected, double bound = 16 * kEpsilon) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t i = 0; i < actual.size(); ++i) EXPECT_NEAR(actual[i], expected[i], bound) << i;
+}
+
+const Numbers kShares = {0.9, 0.05, 0.03, 0.015, 0.005};
+
+Numbers inverse(const Numbers& values) {
+  Numbers result;
+  for (const double value : values) result.push_back(1 / value);
+  return result;
+}
+
+Treatment treatment(const Numbers& counts) {
+  Treatment result;
+  result.counts = ClassCounts(counts);
+  return result;
+}
+
+// E[w_c / (w_c + S)] over all ways in which the other rows of a batch can fall.
+Numbers coefficients_by_enumeration(const Numbers& q, const Numbers& w, std::uint64_t batch_size) {
+  Numbers result(q.size(), 0.0);
+  std::size_t outcomes = 1;
+  for (std::uint64_t i = 1; i < batch_size; ++i) outcomes *= q.size();
+  for (std::size_t outcome = 0; outcome < outcomes; ++outcome) {
+    double probability = 1;
+    double sum = 0;
+    std::size_t rest = outcome;
+    for (std::uint64_t i = 1; i < batch_size; ++i, rest /= q.size()) {
+      probability *= q[rest % q.size()];
+      sum += w[rest % q.size()];
+    }
+    for (std::size_t c = 0; c < q.size(); ++c) {
+      if (w[c] > 0) result[c] += probability * w[c] / (w[c] + sum);
+    }
+  }
+  for (double& value : result) value *= static_cast<double>(batch_size);
+  return result;
+}
+
+TEST(MeanByWeightCoefficients, EqualTheExpectationOverAllBatches) {
+  const CounterRandom random{5};
+  std::uint64_t t = 0;
+  for (int round = 0; round < 200; ++round) {
+    const auto classes = static_cast<std::size_t>(2 + random.below(3, t++, 1));
+    const std::uint64_t batch_size = 1 + random.below(6, t++, 1);
+    Numbers q;
+    Numbers w;
+    for (std::size_t c = 0; c < classes; ++c) {
+      q.push_back(0.01 + random.uniform(t++, 1));
+      // Weights over nine orders of magnitude, some of them zero.
+      w.push_back(random.below(8, t++, 1) == 0 ? 0 : std::pow(10, 9 * random.uniform(t++, 1)));
+    }
+    w[0] = 1;
+    const double sum = std::accumulate(q.begin(), q.end(), 0.0);
+    for (double& share : q) share /= sum;
+    const Numbers expected = coefficients_by_enumeration(q, w, batch_size);
+    const Numbers actual = mean_by_weight_coefficients(q, w, batch_size);
+    for (std::size_t c = 0; c < classes; ++c) {
+      EXPECT_NEAR(actual[c], expected[c], 1e-12 * expected[c]) << round << ' ' << c;
+    }
+  }
+}
+
+TEST(MeanByWeightCoefficients, TendToTheWeightsAsBatchesGrow) {
+  const Numbers w = inverse(kShares);
+  const Numbers actual = mean_by_weight_coefficients(kShares, w, 100'000'000);
+  double mean = 0;
+  for (std::size_t c = 0; c < w.size(); ++c) mean += kShares[c] * w[c];
+  // The next term of the expansion is of the order of the relative variance over the batch size.
+  for (std::size_t c = 0; c < w.size(); ++c) EXPECT_NEAR(actual[c] * mean / w[c], 1, 1e-6);
+}
+
+TEST(Ledger, WithoutTreatmentTheLogitsCarryTheNaturalPrior) {
+  const Ledger result = ledger(treatment({90, 5, 5}));
+  expect_near(result.natural, {0.9, 0.05, 0.05});
+  expect_near(result.drawn, {0.9, 0.05, 0.05});
+  expect_near(result.effective, {0.9, 0.05, 0.05});
+  expect_near(result.importance, {1, 1, 1});
+  EXPECT_NEAR(result.strength.total(), 0, 16 * kEpsilon);
+  EXPECT_NEAR(result.effective_sample_size, 100, 1e-12);
+  EXPECT_NEAR(result.variance_inflation, 1, 1e-14);
+  expect_near(result.offset(), {0, 0, 0});
+  EXPECT_FALSE(result.corrects_twice());
+}
+
+TEST(Ledger, SamplerWeightsAndShiftsMultiply) {
+  Treatment t = treatment({80, 20});
+  t.mix = {1, 1};
+  t.weights = {1, 3};
+  t.logit_terms.shift = {std::log(2.0), 0};
+  const Ledger result = ledger(t);
+  // q w exp(-shift) = .5 / 2 : 1.5
+  expect_near(result.effective, {0.25 / 1.75, 1.5 / 1.75});
+  expect_near(result.weights, {0.5, 1.5});
+  expect_near(result.offset(Numbers{1, 1}), {std::log(1.75 / 0.25), std::log(1.75 / 1.5)}, 1e-14);
+  // Row weights q w / n: .25 / 80 and .75 / 20, so 1 / (.25^2 / 80 + .75^2 / 20).
+  EXPECT_NEAR(result.effective_sample_size, 1 / (0.0625 / 80 + 0.5625 / 20), 1e-12);
+  EXPECT_NEAR(result.variance_inflation, 100 * (0.0625 / 80 + 0.5625 / 20), 1e-12);
+}
+
+// Inverse weights by batch size, under a mean by weight: the fewer rows, the less they do.
+TEST(Ledger, MeanByWeightWeakensTheWeightsInSmallBatches) {
+  Treatment t = treatment(kShares);
+  t.weights = inverse(kShares);
+  t.mean = Mean::kByWeight;
+  t.batch_size = 1;
+  expect_near(ledger(t).effective, kShares, 1e-12);
+  t.batch_size = 8;
+  expect_near(ledger(t).effective, {0.53, 0.20, 0.15, 0.09, 0.04}, 0.006);
+  t.batch_size = 64;
+  expect_near(ledger(t).effective, {0.24, 0.22, 0.21, 0.19, 0.13}, 0.006);
+  t.batch_size = 1024;
+  expect_near(ledger(t).effective, {0.20, 0.20, 0.20, 0.20, 0.20}, 0.006);
+  t.mean = Mean::kByCount;
+  expect_near(ledger(t).effective, {0.2, 0.2, 0.2, 0.2, 0.2});
+}
+
+TEST(Ledger, MeanPerClassBalancesWhateverTheWeights) {
+  Treatment t = treatment(kShares);
+  t.weights = {1, 2, 3, 4, 5};
+  t.mean = Mean::kPerClass;
+  expect_near(ledger(t).effective, {0.2, 0.2, 0.2, 0.2, 0.2});
+}
+
+TEST(Ledger, StrengthsAreTheExponentsOfPowerPolicies) {
+  const ClassCounts counts{5000, 700, 90, 10};
+  for (const double tau : {0.0, 0.5, 1.0}) {
+    for (const double exponent : {0.0, 0.3, 1.0}) {
+      Treatment t;
+      t.counts = counts;
+      t.weights = class_weights(counts, Power{.exponent = tau});
+      t.mix = mix(counts, TemperatureMix{.exponent = exponent});
+      t.logit_terms = logit_terms(counts, LogitAdjustment{.tau = 0.25});
+      const Ledger result = ledger(t);
+      EXPECT_NEAR(result.strength.weights, tau, 1e-12);
+      EXPECT_NEAR(result.strength.sampler, 1 - exponent, 1e-12);
+      // Training with + tau log pi makes the raw logits those of a more balanced prior.
+      EXPECT_NEAR(result.strength.logit_terms, 0.25, 1e-12);
+      EXPECT_EQ(result.corrects_twice(), tau + (1 - exponent) + 0.25 > 1.05) << tau << exponent;
+    }
+  }
+}
+
+TEST(Ledger, ScaleInvariantInMixAndWeights) {
+  Treatment t = treatment({70, 20, 10});
+  t.mix = {3, 1, 2};
+  t.weights = {1, 2, 5};
+  const Ledger once = ledger(t);
+  for (double& value : t.mix) value *= 1e200;
+  for (double& value : t.weights) value *= 1e-200;
+  const Ledger scaled = ledger(t);
+  expect_near(scaled.effective, once.effective);
+  EXPECT_NEAR(scaled.effective_sample_size, once.effective_sample_size, 1e-12);
+}
+
+TEST(Ledger, EffectiveSampleSizeNeverExceedsTheRows) {
+  const CounterRandom random{11};
+  std::uint64_t t = 0;
+  for (int round = 0; round < 500; ++round) {
+    Numbers counts;
+    Treatment treated;
+    double rows = 0;
+    for (int c = 0; c < 4; ++c) {
+      counts.push_back(static_cast<double>(1 + random.below(1000, t++, 2)));
+      treated.mix.push_back(random.uniform(t++, 2) + 1e-3);
+      treated.weights.push_back(random.uniform(t++, 2) + 1e-3);
+      rows += counts.back();
+    }
+    treated.counts = ClassCounts(counts);
+    const Ledger result = ledger(treated);
+    EXPECT_LE(result.effective_sample_size, rows * (1 + 1e-12));
+    EXPECT_NEAR(result.effective_sample_size * result.variance_inflation, rows, 1e-9);
+  }
+}
+
+TEST(Ledger, RefusesOffsetsForMarginsAndUnequalScales) {
+  Treatment t = treatment({90, 10});
+  t.logit_terms = logit_terms(t.counts, LdamMargin{});
+  EXPECT_THAT(error_of([&] { return ledger(t).offset(); }), HasSubstr("margins (LDAM)"));
+  t.logit_terms = logit_terms(t.counts, VectorScaling{});
+  EXPECT_THAT(error_of([&] { return ledger(t).offset(); }),
+              HasSubstr("fit_bias_corrected_temperature()"));
+  t.logit_terms = logit_terms(t.counts, Scale{30});
+  EXPECT_NO_THROW(ledger(t).offset());
+}
+
+TEST(Ledger, RefusesToCorrectTwice) {
+  Treatment t = treatment({900, 100});
+  t.mix = {1, 1};
+  EXPECT_NO_THROW(require_single_correction(ledger(t)));
+  t.weights = {1, 9};
+  EXPECT_EQ(error_of([&] { require_single_correction(ledger(t)); }),
+            "require_single_correction(): sampler 1.00 + weights 1.00 + logit terms 0.00 = 2.00 of "
+            "the correction that balances the classes, expected at most 1; see split_correction()");
+}
+
+TEST(SplitCorrection, MakesTheTargetWhateverTheShare) {
+  const ClassCounts counts{800, 150, 50};
+  const Numbers target = {0.5, 0.2, 0.3};
+  for (const double share : {0.0, 0.3, 0.5, 1.0}) {
+    const SplitCorrection split = split_correction(counts, target, share);
+    Treatment t;
+    t.counts = counts;
+    t.mix = split.mix;
+    t.weights = split.weights;
+    const Ledger result = ledger(t);
+    expect_near(result.effective, target);
+    double mean = 0;
+    for (std::size_t c = 0; c < 3; ++c) mean += split.mix[c] * split.weights[c];
+    EXPECT_NEAR(mean, 1, 16 * kEpsilon);
+  }
+  expect_near(split_correction(counts, target, 0).mix, {0.8, 0.15, 0.05});
+  expect_near(split_correction(counts, target, 1).weights, {1, 1, 1});
+}
+
+TEST(ResidualWeights, MakeTheTargetOfWhatSamplerAndShiftsDo) {
+  const ClassCounts counts{800, 150, 50};
+  const Numbers target = {0.5, 0.2, 0.3};
+  Treatment t;
+  t.counts = counts;
+  t.mix = {5, 3, 2};
+  t.logit_terms.shift = {-0.3, -1.9, -700};
+  t.weights = residual_weights(t.mix, target, t.logit_terms);
+  expect_near(ledger(t).effective, target, 1e-12);
+}
+
+TEST(Ledger, ClassesWithoutRowsHaveNoShare) {
+  Treatment t = treatment({90, 0, 10});
+  const Ledger result = ledger(t);
+  expect_near(result.effective, {0.9, 0, 0.1});
+  EXPECT_EQ(result.importance[1], 0);
+  t.mix = {1, 1, 1};
+  EXPECT_EQ(error_of([&] { ledger(t); }),
+            "ledger(): mix[1] = 1, expected 0, for no row has this class");
+}
+
+TEST(Ledger, RefusesBadInput) {
+  EXPECT_EQ(error_of([] { ledger({}); }), "ledger(): sum of counts = 0, expected a positive one");
+  Treatment t = treatment({90, 10});
+  t.weights = {1, -1};
+  EXPECT_EQ(error_of([&] { ledger(t); }),
+            "ledger(): weights[1] = -1, expected a finite number >= 0");
+  t.weights = {1, 2, 3};
+  EXPECT_EQ(error_of([&] { ledger(t); }), "ledger(): weights.size() = 3, expected 2 (classes)");
+  t.weights = {1, 2};
+  t.mean = Mean::kByWeight;
+  EXPECT_EQ(error_of([&] { ledger(t); }), "ledger(): batch_size = 0, expected at least 1");
+  t.mean = Mean::kByCount;
+  t.logit_terms.shift = {0, std::nan("")};
+  EXPECT_EQ(error_of([&] { ledger(t); }),
+            "ledger(): logit_terms.shift[1] = nan, expected a finite number");
+  EXPECT_EQ(error_of([] {
+              split_correction(ClassCounts{1, 1}, Numbers{1, 1}, 2);
+            }),
+            "split_correction(): share = 2, expected a number in [0, 1]");
+  EXPECT_EQ(error_of([] {
+              residual_weights(Numbers{1, 0}, Numbers{1, 1});
+            }),
+            "residual_weights(): mix[1] = 0, expected a positive mass, for the target has one");
+}
+
+TEST(Ledger, ReportsATable) {
+  Treatment t = treatment({900, 100});
+  t.mix = {1, 1};
+  t.weights = {1, 9};
+  const std::vector<std::string> names = {"common", "r\u00e4re"};
+  EXPECT_EQ(report(ledger(t), names),
+            " class     natural       drawn      weight   effective  importance\n"
+            "common     0.90000     0.50000       0.200     0.10000       0.111\n"
+            "  r\u00e4re     0.10000     0.50000       1.800     0.90000       9.000\n"
+            "\n"
+            "correction (1 balances the classes): sampler 1.00 + weights 1.00 + logit terms 0.00 = "
+            "2.00\n"
+            "effective sample size 123, variance x 8.11\n"
+            "warning: the imbalance is corrected twice\n"
+            "All figures are nominal: they hold at the minimum of the expected loss.\n");
+  EXPECT_THAT(error_of([&] { return report(ledger(t), std::vector<std::string>(3)); }),
+              HasSubstr("report(): names.size() = 3, expected 2 (classes)"));
+}
+
+}  // namespace
+}  // namespace equipoise
