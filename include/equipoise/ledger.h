@@ -121,6 +121,8 @@ struct Ledger {
   double variance_inflation = 0;
   /// Why no logit offset undoes the treatment; empty where one does.
   std::string no_offset{};
+  /// Whether the treatment was a schedule, of which this is the last stage.
+  bool approximate = false;
 
   std::size_t classes() const { return natural.size(); }
 
@@ -391,6 +393,7 @@ inline std::string report(const Ledger& ledger, std::span<const std::string> nam
           ", variance x " + figure(ledger.variance_inflation) + "\n";
   if (ledger.corrects_twice()) text += "warning: the imbalance is corrected twice\n";
   if (!ledger.no_offset.empty()) text += "warning: " + ledger.no_offset + "\n";
+  if (ledger.approximate) text += "These are the figures of the schedule's last stage.\n";
   return text += "All figures are nominal: they hold at the minimum of the expected loss.\n";
 }
 

@@ -1,0 +1,442 @@
+// One value that says how a training treats its classes: sampler, loss and ledger are made from it,
+// so that they cannot disagree.
+#ifndef EQUIPOISE_PLAN_H_
+#define EQUIPOISE_PLAN_H_
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/counts.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/dry_run.h"
+#include "equipoise/ledger.h"
+#include "equipoise/logit_terms.h"
+#include "equipoise/loss/modulator.h"
+#include "equipoise/loss/softmax.h"
+#include "equipoise/reduction.h"
+#include "equipoise/sampling/class_sampler.h"
+#include "equipoise/sampling/scheduled_sampler.h"
+#include "equipoise/schedule.h"
+#include "equipoise/view.h"
+
+namespace equipoise {
+
+/// How a training treats its classes. Vectors have one element a class; an empty one stands for
+/// "nothing done": draw as the data are, weigh all alike, leave the logits.
+///
+/// Each part may set in by a ramp over optimiser steps: deferred re-weighting is a weights_ramp
+/// with begin == end. A plan holds no labels and no tensors, compares by value, and is read and
+/// written as text.
+struct Plan {
+  std::vector<double> counts{};   ///< n_c of the training data
+  std::vector<double> mix{};      ///< mass with which each class is drawn
+  std::vector<double> weights{};  ///< of the loss
+  LogitTerms logit_terms{};       ///< of the loss
+  double label_smoothing = 0;
+  Mean mean = Mean::kByCount;
+  SamplingMode sampling = SamplingMode::kExactQuota;
+  std::uint64_t batch_size = 0;  ///< rows an optimiser step, of all workers; 0: not said
+  Ramp mix_ramp{};
+  Ramp weights_ramp{};
+  Ramp logit_terms_ramp{};
+
+  std::size_t classes() const { return counts.size(); }
+  friend bool operator==(const Plan&, const Plan&) = default;
+
+  /// A digest of every field, for a checkpoint to compare; equal plans have equal ones on every
+  /// platform. Where they differ, require_same_plan() says in what. O(C).
+  std::uint64_t fingerprint() const;
+};
+
+/// The step after all ramps.
+inline constexpr std::uint64_t kLastStep = std::numeric_limits<std::uint64_t>::max();
+
+namespace detail {
+
+// Every field of a plan under its name, in the order of its text. `visit(name, field)` with field a
+// vector of numbers, a number, an enumeration or a ramp.
+template <class P, class F>
+void for_each_field(P& plan, const F& visit) {
+  visit("counts", plan.counts);
+  visit("mix", plan.mix);
+  visit("weights", plan.weights);
+  visit("logit_scale", plan.logit_terms.scale);
+  visit("logit_shift", plan.logit_terms.shift);
+  visit("logit_margin", plan.logit_terms.margin);
+  visit("label_smoothing", plan.label_smoothing);
+  visit("mean", plan.mean);
+  visit("sampling", plan.sampling);
+  visit("batch_size", plan.batch_size);
+  visit("mix_ramp", plan.mix_ramp);
+  visit("weights_ramp", plan.weights_ramp);
+  visit("logit_terms_ramp", plan.logit_terms_ramp);
+}
+
+inline constexpr std::string_view kMeanNames[] = {"by_count", "by_weight", "per_class"};
+inline constexpr std::string_view kSamplingNames[] = {"independent", "exact_quota"};
+constexpr std::span<const std::string_view> names_of(Mean) { return kMeanNames; }
+constexpr std::span<const std::string_view> names_of(SamplingMode) { return kSamplingNames; }
+
+template <class T>
+concept Enumeration = std::is_enum_v<T>;
+
+// The words that a field is written as.
+inline std::vector<std::string> words_of(const std::vector<double>& values) {
+  std::vector<std::string> words;
+  for (const double value : values) words.push_back(to_text(value));
+  return words;
+}
+inline std::vector<std::string> words_of(double value) { return {to_text(value)}; }
+inline std::vector<std::string> words_of(std::uint64_t value) { return {to_text(value)}; }
+inline std::vector<std::string> words_of(const Ramp& ramp) {
+  return {to_text(ramp.begin), to_text(ramp.end)};
+}
+template <Enumeration E>
+std::vector<std::string> words_of(E value) {
+  return {std::string(names_of(value)[static_cast<std::size_t>(value)])};
+}
+
+// Reads the words of one line of a plan.
+class PlanLine {
+ public:
+  PlanLine(std::size_t number, std::string_view name, std::vector<std::string_view> words)
+      : number_(number), name_(name), words_(std::move(words)) {}
+
+  void read(std::vector<double>& values) const {
+    values.assign(words_.size(), 0.0);
+    for (std::size_t i = 0; i < words_.size(); ++i) number(i, values[i]);
+  }
+  void read(double& value) const { single(value); }
+  void read(std::uint64_t& value) const { single(value); }
+  void read(Ramp& ramp) const {
+    require_words(2);
+    number(0, ramp.begin);
+    number(1, ramp.end);
+  }
+  template <Enumeration E>
+  void read(E& value) const {
+    require_words(1);
+    const std::span<const std::string_view> names = names_of(value);
+    const auto found = std::find(names.begin(), names.end(), words_[0]);
+    if (found == names.end()) {
+      std::string expected;
+      for (const std::string_view name : names) {
+        expected.append(expected.empty() ? "" : " or ").append(name);
+      }
+      reject("parse_plan", where(0), words_[0], expected);
+    }
+    value = static_cast<E>(found - names.begin());
+  }
+
+ private:
+  std::string where(std::size_t word) const {
+    return "line " + to_text(number_) + ", " + name_ + "[" + to_text(word) + "]";
+  }
+  void require_words(std::size_t count) const {
+    if (words_.size() == count) return;
+    reject("parse_plan", "line " + to_text(number_) + ", words of " + name_, words_.size(),
+           to_text(count));
+  }
+  template <class T>
+  void single(T& value) const {
+    require_words(1);
+    number(0, value);
+  }
+  template <class T>
+  void number(std::size_t i, T& value) const {
+    const std::string_view word = words_[i];
+    const std::from_chars_result end =
+        std::from_chars(word.data(), word.data() + word.size(), value);
+    if (end.ec == std::errc() && end.ptr == word.data() + word.size()) return;
+    reject("parse_plan", where(i), word,
+           std::is_integral_v<T> ? "an integer in [0, 2^64)" : "a number");
+  }
+
+  std::size_t number_;
+  std::string name_;
+  std::vector<std::string_view> words_;
+};
+
+inline std::vector<std::string_view> split_words(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r";
+  std::vector<std::string_view> words;
+  for (std::size_t begin = text.find_first_not_of(kBlanks); begin != std::string_view::npos;) {
+    const std::size_t end = std::min(text.find_first_of(kBlanks, begin), text.size());
+    words.push_back(text.substr(begin, end - begin));
+    begin = text.find_first_not_of(kBlanks, end);
+  }
+  return words;
+}
+
+inline void require_plan(std::string_view where, const Plan& plan) {
+  const std::size_t classes = plan.classes();
+  require_some_mass(where, "plan.counts", plan.counts);
+  const auto require = [&](std::string_view name, const std::vector<double>& values) {
+    if (values.empty()) return;
+    require_size(where, name, values.size(), classes, "classes");
+    require_some_mass(where, name, values);
+  };
+  require("plan.mix", plan.mix);
+  require("plan.weights", plan.weights);
+  require_terms(where, plan.logit_terms, classes);
+  for (std::size_t c = 0; c < plan.mix.size(); ++c) {
+    if (plan.counts[c] > 0 || plan.mix[c] == 0) continue;
+    reject_element(where, "plan.mix", c, plan.mix[c], "0, for no row has this class");
+  }
+  if (!(plan.label_smoothing >= 0 && plan.label_smoothing <= 1)) {
+    reject(where, "plan.label_smoothing", plan.label_smoothing, "a number in [0, 1]");
+  }
+  plan.mix_ramp.require(where);
+  plan.weights_ramp.require(where);
+  plan.logit_terms_ramp.require(where);
+}
+
+template <class R>
+constexpr std::optional<Mean> mean_of() {
+  if constexpr (std::is_same_v<R, MeanByCount> || std::is_same_v<R, Sum>) return Mean::kByCount;
+  if constexpr (std::is_same_v<R, MeanByWeight>) return Mean::kByWeight;
+  if constexpr (std::is_same_v<R, MeanPerClass>) return Mean::kPerClass;
+  return std::nullopt;
+}
+
+}  // namespace detail
+
+inline std::uint64_t Plan::fingerprint() const {
+  detail::Fingerprint digest;
+  detail::for_each_field(*this, [&](std::string_view, const auto& field) {
+    using Field = std::remove_cvref_t<decltype(field)>;
+    if constexpr (std::is_same_v<Field, std::vector<double>>) {
+      digest.add(field.size());
+      // + 0.0 makes one of the two zeros.
+      for (const double value : field) digest.add(std::bit_cast<std::uint64_t>(value + 0.0));
+    } else if constexpr (std::is_same_v<Field, double>) {
+      digest.add(std::bit_cast<std::uint64_t>(field + 0.0));
+    } else if constexpr (std::is_same_v<Field, Ramp>) {
+      digest.add(field.begin).add(field.end);
+    } else {
+      digest.add(static_cast<std::uint64_t>(field));
+    }
+  });
+  return digest.value();
+}
+
+/// A plan as text: a line a field, its name and its values with blanks between; fields that are
+/// empty are left out. parse_plan() reads it back to the last bit.
+inline std::string to_text(const Plan& plan) {
+  std::string text;
+  detail::for_each_field(plan, [&](std::string_view name, const auto& field) {
+    const std::vector<std::string> words = detail::words_of(field);
+    if (words.empty()) return;
+    text += name;
+    for (const std::string& word : words) text.append(" ").append(word);
+    text += '\n';
+  });
+  return text;
+}
+
+/// Reads a plan: lines of a field's name and its values, in any order; fields left out keep their
+/// defaults. What follows a # is a comment. O(size of the text).
+/// @throws std::invalid_argument, naming the line, for a field that is unknown or stands twice and
+/// for a value that cannot be read; and for a plan that is not valid: no counts, sizes that differ,
+/// masses that are negative, not finite or all zero, a class without rows that is to be drawn.
+inline Plan parse_plan(std::string_view text) {
+  constexpr std::string_view kWhere = "parse_plan";
+  Plan plan;
+  std::vector<std::string_view> seen;
+  std::size_t number = 0;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    ++number;
+    line = line.substr(0, line.find('#'));
+    std::vector<std::string_view> words = detail::split_words(line);
+    if (words.empty()) continue;
+    const std::string_view name = words[0];
+    words.erase(words.begin());
+    const std::string where = "line " + detail::to_text(number);
+    if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
+      detail::reject(kWhere, where, name, "each field once");
+    }
+    seen.push_back(name);
+    bool known = false;
+    detail::for_each_field(plan, [&](std::string_view field_name, auto& field) {
+      if (field_name != name) return;
+      known = true;
+      detail::PlanLine(number, name, words).read(field);
+    });
+    if (!known) detail::reject(kWhere, where, name, "the name of a field of a plan");
+  }
+  detail::require_plan(kWhere, plan);
+  return plan;
+}
+
+/// Refuses to go on with another plan than that of a checkpoint.
+/// @throws std::invalid_argument for plans that differ, naming the first field and element that
+/// does, with both values.
+inline void require_same_plan(const Plan& saved, const Plan& now) {
+  constexpr std::string_view kWhere = "require_same_plan";
+  std::vector<std::vector<std::string>> before;
+  detail::for_each_field(saved, [&](std::string_view, const auto& field) {
+    before.push_back(detail::words_of(field));
+  });
+  std::size_t i = 0;
+  detail::for_each_field(now, [&](std::string_view name, const auto& field) {
+    const std::vector<std::string>& old_words = before[i++];
+    const std::vector<std::string> words = detail::words_of(field);
+    detail::require_size(kWhere, name, words.size(), old_words.size(), "as saved");
+    for (std::size_t k = 0; k < words.size(); ++k) {
+      if (words[k] == old_words[k]) continue;
+      detail::reject_element(kWhere, name, k, words[k], old_words[k] + ", as saved");
+    }
+  });
+}
+
+/// The treatment of the classes at an optimiser step; by default the one after all ramps. O(C).
+/// @throws std::invalid_argument for a plan that is not valid; see parse_plan().
+inline Treatment treatment(const Plan& plan, std::uint64_t step = kLastStep) {
+  detail::require_plan("treatment", plan);
+  Treatment result;
+  result.counts = ClassCounts(plan.counts);
+  if (!plan.mix.empty()) {
+    std::vector<double> natural = plan.counts;
+    std::vector<double> drawn = plan.mix;
+    detail::normalize(natural);
+    detail::normalize(drawn);
+    result.mix = blend(natural, drawn, plan.mix_ramp(step));
+  }
+  result.weights = blend({}, plan.weights, plan.weights_ramp(step));
+  result.logit_terms = blend({}, plan.logit_terms, plan.logit_terms_ramp(step));
+  result.mean = plan.mean;
+  result.batch_size = plan.batch_size;
+  return result;
+}
+
+/// The ledger of the plan after all ramps. With a ramp it is approximate: how much of the last
+/// stage is realised depends on how long it lasts. @throws std::invalid_argument as treatment() and
+/// ledger() of a treatment.
+inline Ledger ledger(const Plan& plan) {
+  Ledger result = ledger(treatment(plan));
+  result.approximate =
+      plan.mix_ramp.end > 0 || plan.weights_ramp.end > 0 || plan.logit_terms_ramp.end > 0;
+  return result;
+}
+
+/// The dry run of the plan after all ramps, with its batch size and way of sampling.
+/// @throws std::invalid_argument as treatment() and dry_run() of a treatment.
+inline DryRun dry_run(const Plan& plan, DryRunOptions options = {}) {
+  options.mode = plan.sampling;
+  if (plan.batch_size > 0) options.batch_size = plan.batch_size;
+  return dry_run(treatment(plan), options);
+}
+
+namespace detail {
+
+template <LabelRange R>
+void require_counts_of(std::string_view where, const Plan& plan, const R& labels,
+                       std::optional<std::int64_t> ignore_index) {
+  const ClassCounts counted = count_labels(labels, plan.classes(), {ignore_index});
+  for (std::size_t c = 0; c < plan.classes(); ++c) {
+    // Counts of other units (tokens, sample weights) need only agree on which classes have rows.
+    if ((counted[c] > 0) == (plan.counts[c] > 0)) continue;
+    reject_element(where, "rows of class", c, counted[c],
+                   "as plan.counts says, " + to_text(plan.counts[c]));
+  }
+}
+
+}  // namespace detail
+
+/// The sampler of a plan without a ramp of the mix. O(N).
+/// @throws std::invalid_argument for a plan that is not valid or has such a ramp (see
+/// scheduled_sampler()), for labels of which some class has rows and the plan says none, or the
+/// reverse, and for labels that are no class.
+template <LabelRange R>
+ClassSampler class_sampler(const Plan& plan, const R& labels, std::uint64_t seed,
+                           std::optional<std::int64_t> ignore_index = std::nullopt) {
+  constexpr std::string_view kWhere = "class_sampler";
+  detail::require_plan(kWhere, plan);
+  if (plan.mix_ramp.end > 0) {
+    detail::reject(kWhere, "plan.mix_ramp.end", plan.mix_ramp.end, "0; see scheduled_sampler()");
+  }
+  detail::require_counts_of(kWhere, plan, labels, ignore_index);
+  ClassSamplerOptions options;
+  options.mode = plan.sampling;
+  options.ignore_index = ignore_index;
+  return ClassSampler(labels, plan.mix.empty() ? plan.counts : plan.mix, seed, options);
+}
+
+/// The mix of a plan as a function of the position in a stream, in draws.
+class PlanMix {
+ public:
+  /// @throws std::invalid_argument for a plan that is not valid or does not say its batch size.
+  explicit PlanMix(const Plan& plan) : ramp_(plan.mix_ramp), batch_size_(plan.batch_size) {
+    constexpr std::string_view kWhere = "PlanMix";
+    detail::require_plan(kWhere, plan);
+    if (batch_size_ == 0) detail::reject(kWhere, "plan.batch_size", 0, "at least 1");
+    natural_ = plan.counts;
+    drawn_ = plan.mix.empty() ? plan.counts : plan.mix;
+    detail::normalize(natural_);
+    detail::normalize(drawn_);
+  }
+  std::vector<double> operator()(std::uint64_t t) const {
+    return blend(natural_, drawn_, ramp_(t / batch_size_));
+  }
+
+ private:
+  std::vector<double> natural_;
+  std::vector<double> drawn_;
+  Ramp ramp_;
+  std::uint64_t batch_size_;
+};
+
+/// The sampler of a plan whose mix may have a ramp: it reads the mix once a batch. O(N).
+/// @throws std::invalid_argument as class_sampler(), ramps apart, and for a plan that does not say
+/// its batch size.
+template <LabelRange R>
+ScheduledSampler<PlanMix> scheduled_sampler(
+    const Plan& plan, const R& labels, std::uint64_t seed,
+    std::optional<std::int64_t> ignore_index = std::nullopt) {
+  PlanMix mix(plan);
+  detail::require_counts_of("scheduled_sampler", plan, labels, ignore_index);
+  ScheduledSamplerOptions options;
+  options.window = plan.batch_size;
+  options.ignore_index = ignore_index;
+  return ScheduledSampler<PlanMix>(labels, plan.classes(), std::move(mix), seed, options);
+}
+
+/// The loss of a plan at an optimiser step; by default the one after all ramps. The reduction is a
+/// type, so it is named where it is not MeanByCount: softmax_loss<MeanByWeight>(plan). O(C).
+/// @throws std::invalid_argument for a plan that is not valid, and for a reduction that is not the
+/// plan's mean.
+template <Reduction R = MeanByCount, Modulator M = CrossEntropy>
+SoftmaxLoss<M, R> softmax_loss(const Plan& plan, M modulator = {}, std::uint64_t step = kLastStep) {
+  constexpr std::string_view kWhere = "softmax_loss";
+  if (detail::mean_of<R>() != plan.mean) {
+    detail::reject(kWhere, "plan.mean", detail::words_of(plan.mean)[0],
+                   "the mean of the reduction that the loss was asked for with");
+  }
+  Treatment at_step = treatment(plan, step);
+  SoftmaxLoss<M, R> loss;
+  loss.modulator = std::move(modulator);
+  if constexpr (std::is_same_v<R, MeanPerClass>) loss.reduction.classes = plan.classes();
+  loss.class_weights = std::move(at_step.weights);
+  loss.logit_terms = std::move(at_step.logit_terms);
+  loss.label_smoothing = plan.label_smoothing;
+  return loss;
+}
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_PLAN_H_

@@ -1,0 +1,162 @@
+#include "equipoise/dry_run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "equipoise/sampling/class_sampler.h"
+#include "tests/support/errors.h"
+
+namespace equipoise {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::error_of;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+using Numbers = std::vector<double>;
+
+// What a sampler shows, averaged over seeds.
+struct Observed {
+  Numbers exposures = Numbers(3, 0.0);
+  Numbers distinct = Numbers(3, 0.0);
+  Numbers missing = Numbers(3, 0.0);
+};
+
+Observed observe(const std::vector<int>& labels, const Numbers& mix, const DryRunOptions& options,
+                 std::uint64_t seeds) {
+  Observed result;
+  const std::uint64_t draws = options.epochs * labels.size();
+  const std::uint64_t batches = draws / options.batch_size;
+  for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+    const ClassSampler sampler(labels, mix, seed, {.mode = options.mode});
+    std::vector<std::set<std::size_t>> rows(3);
+    std::vector<std::set<std::uint64_t>> in_batches(3);
+    for (std::uint64_t t = 0; t < draws; ++t) {
+      const std::size_t row = sampler[t];
+      const auto c = static_cast<std::size_t>(labels[row]);
+      result.exposures[c] += 1 / static_cast<double>(seeds);
+      rows[c].insert(row);
+      in_batches[c].insert(t / options.batch_size);
+    }
+    for (std::size_t c = 0; c < 3; ++c) {
+      result.distinct[c] += static_cast<double>(rows[c].size()) / static_cast<double>(seeds);
+      result.missing[c] +=
+          (1 - static_cast<double>(in_batches[c].size()) / static_cast<double>(batches)) /
+          static_cast<double>(seeds);
+    }
+  }
+  return result;
+}
+
+TEST(DryRun, ForecastsWhatSamplersShow) {
+  std::vector<int> labels(400, 0);
+  labels.insert(labels.end(), 80, 1);
+  labels.insert(labels.end(), 20, 2);
+  Treatment treatment;
+  treatment.counts = ClassCounts{400, 80, 20};
+  treatment.mix = {6, 3, 1};
+  for (const SamplingMode mode : {SamplingMode::kIndependent, SamplingMode::kExactQuota}) {
+    const DryRunOptions options{.batch_size = 10, .epochs = 2, .mode = mode};
+    const DryRun run = dry_run(treatment, options);
+    const Observed seen = observe(labels, treatment.mix, options, 200);
+    EXPECT_EQ(run.steps, 100u);
+    for (std::size_t c = 0; c < 3; ++c) {
+      // Means over 200 runs; the bounds are more than four standard errors of binomial counts.
+      EXPECT_NEAR(seen.exposures[c], run.classes[c].exposures, 5);
+      EXPECT_NEAR(seen.distinct[c], run.classes[c].distinct, 3);
+      EXPECT_NEAR(seen.missing[c], run.classes[c].missing, 0.015);
+      EXPECT_DOUBLE_EQ(run.classes[c].per_batch * 100, run.classes[c].exposures);
+    }
+    EXPECT_DOUBLE_EQ(run.classes[2].repeats, 2.5);
+  }
+}
+
+TEST(DryRun, ByHand) {
+  Treatment treatment;
+  treatment.counts = ClassCounts{8, 2};
+  const DryRun run = dry_run(treatment, {.batch_size = 5});
+  EXPECT_DOUBLE_EQ(run.classes[0].exposures, 8);
+  EXPECT_DOUBLE_EQ(run.classes[1].distinct, 2);
+  // Of the 252 sets of 5 slots out of 10, 56 take none of the 2.
+  EXPECT_NEAR(run.classes[1].missing, 56.0 / 252, 1e-13);
+  EXPECT_EQ(run.classes[0].missing, 0);
+  const DryRun independent =
+      dry_run(treatment, {.batch_size = 5, .epochs = 3, .mode = SamplingMode::kIndependent});
+  EXPECT_DOUBLE_EQ(independent.classes[1].missing, std::pow(0.8, 5));
+  EXPECT_NEAR(independent.classes[1].distinct, 2 * (1 - std::pow(0.9, 30)), 1e-13);
+}
+
+TEST(DryRun, OneRowThatTakesAllDraws) {
+  Treatment treatment;
+  treatment.counts = ClassCounts{1};
+  const DryRun run =
+      dry_run(treatment, {.batch_size = 4, .epoch_size = 8, .mode = SamplingMode::kIndependent});
+  EXPECT_EQ(run.classes[0].distinct, 1);
+  EXPECT_EQ(run.classes[0].missing, 0);
+}
+
+std::vector<Caution> cautions(const Treatment& treatment, const DryRunOptions& options) {
+  std::vector<Caution> result;
+  for (const Warning& warning : dry_run(treatment, options).warnings) {
+    result.push_back(warning.caution);
+  }
+  return result;
+}
+
+TEST(DryRun, WarnsOfWhatGoesWrong) {
+  const DryRunOptions options{.batch_size = 16};
+  Treatment treatment;
+  treatment.counts = ClassCounts{900, 100};
+  EXPECT_THAT(cautions(treatment, options), IsEmpty());
+  treatment.weights = {1, 200};
+  EXPECT_THAT(cautions(treatment, options), ElementsAre(Caution::kWeightRatio));
+  treatment.weights = {1, 0};
+  EXPECT_THAT(cautions(treatment, options), ElementsAre(Caution::kNeverSeen));
+  treatment.weights = {};
+  treatment.counts = ClassCounts{9990, 10, 0};
+  treatment.mix = {1, 1, 0};
+  EXPECT_THAT(cautions(treatment, options),
+              ElementsAre(Caution::kRepeats, Caution::kNoRows, Caution::kEffectiveRows));
+  treatment.counts = ClassCounts{900, 100};
+  treatment.mix = {1, 1};
+  treatment.weights = {1, 9};
+  EXPECT_THAT(cautions(treatment, options), ElementsAre(Caution::kCorrectedTwice));
+}
+
+TEST(DryRun, ReportsATable) {
+  Treatment treatment;
+  treatment.counts = ClassCounts{990, 10};
+  treatment.mix = {1, 1};
+  EXPECT_EQ(report(dry_run(treatment, {.batch_size = 50, .epochs = 2}),
+                   std::vector<std::string>{"no", "yes"}),
+            "class   exposures    distinct     repeats   per batch batch lacks\n"
+            "   no        1000         990        0.51       25.00      0.0000\n"
+            "  yes        1000          10       50.00       25.00      0.0000\n"
+            "\n"
+            "40 steps\n"
+            "warning: each row of class 1 comes 50.0 times an epoch: it will be learnt by heart\n"
+            "warning: the data are worth 40 rows of equal weight, of 1000\n");
+}
+
+TEST(DryRun, RefusesBadInput) {
+  Treatment treatment;
+  treatment.counts = ClassCounts{1, 1};
+  EXPECT_EQ(error_of([&] { dry_run(treatment, {}); }),
+            "dry_run(): options.batch_size = 0, expected at least 1");
+  EXPECT_EQ(error_of([&] { dry_run(treatment, {.batch_size = 1, .epochs = 0}); }),
+            "dry_run(): options.epochs = 0, expected at least 1");
+  EXPECT_THAT(
+      error_of([&] { report(dry_run(treatment, {.batch_size = 1}), std::vector<std::string>(1)); }),
+      HasSubstr("names.size() = 1"));
+}
+
+}  // namespace
+}  // namespace equipoise
