@@ -22,7 +22,10 @@ namespace {
 std::map<std::string, absl::CommandLineFlag*> program_flags() {
   std::map<std::string, absl::CommandLineFlag*> flags;
   for (const auto& [name, flag] : absl::GetAllFlags()) {
-    if (absl::StrContains(flag->Filename(), "demos/")) flags.emplace(name, flag);
+    const auto file = flag->Filename();
+    if (absl::StrContains(file, "demos/") || absl::StrContains(file, "tools/")) {
+      flags.emplace(name, flag);
+    }
   }
   return flags;
 }

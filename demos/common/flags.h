@@ -9,7 +9,7 @@
 
 namespace equipoise::demos {
 
-/// Sets the ABSL_FLAGs that are defined under the folder demos/ from "--name=value",
+/// Sets the ABSL_FLAGs that are defined under the folders demos/ and tools/ from "--name=value",
 /// "--name value", "--switch" and "--noswitch". Abseil's own parser would end the program with exit
 /// code 1 and without a word on what it accepts.
 /// @return false if --help was among the arguments; it is printed then.

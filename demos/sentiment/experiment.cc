@@ -85,8 +85,12 @@ std::pair<Run, TrainedModel> run_once(const Task& task, const Strategy& strategy
     offset = posthoc_offset(task.counts, *run.tau);
   }
   run.validation = score(task, task.validation, predict(fitted.validation.view(), offset));
-  run.test_predictions = predict(model->logits(task.test.features).view(), offset);
+  const Logits test = model->logits(task.test.features);
+  run.test_predictions = predict(test.view(), offset);
   run.test = score(task, task.test, run.test_predictions);
+  run.calibration =
+      score_calibration(make_objective(strategy, task.counts), task.counts, fitted.validation,
+                        task.validation.labels, test, task.test.labels, kTaus);
   run.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   progress.note(
       absl::StrFormat("%-20s seed %d: epoch %d of %d%s, macro-F1 on validation %.3f, %.1f s",

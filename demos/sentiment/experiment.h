@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "demos/common/progress.h"
+#include "demos/sentiment/calibration.h"
 #include "demos/sentiment/classifier.h"
 #include "demos/sentiment/corpus.h"
 #include "demos/sentiment/strategy.h"
@@ -56,6 +57,7 @@ struct Run {
   double seconds = 0;           ///< of training and scoring
   Scores validation{};
   Scores test{};
+  CalibrationScores calibration{};
   std::vector<std::int64_t> test_predictions{};
 };
 

@@ -256,6 +256,7 @@ TrainedModel train(const Corpus& corpus) {
                    absl::GetFlag(FLAGS_backend), ".");
   std::cout << header << std::endl;
   const Task task = make_task(corpus);
+  std::cout << '\n' << ledger_table(task, options.strategies) << std::endl;
   Progress progress(options.strategies.size() * options.seeds * options.training.epochs *
                         batches_per_epoch(task.train.labels.size(), options.training),
                     "batches");

@@ -71,6 +71,34 @@ std::string strategy_table(const Results& results) {
   return table.to_string();
 }
 
+std::string calibration_table(const Results& results) {
+  TextTable table({"strategy", "ECE raw", "nominal", "fitted", "class-wise raw", "nominal",
+                   "fitted", "NLL raw", "nominal", "fitted", "realised share [95 %]",
+                   "macro-F1 at the rule"});
+  for (const Outcome& outcome : results.outcomes) {
+    if (outcome.strategy.posthoc) continue;  // the same probabilities as without
+    std::vector<std::string> row = {outcome.strategy.name};
+    const auto add = [&](double ProbabilityScores::*value) {
+      for (const auto way :
+           {&CalibrationScores::raw, &CalibrationScores::nominal, &CalibrationScores::fitted}) {
+        row.push_back(
+            figure(mean(outcome, [&](const Run& run) { return run.calibration.*way.*value; })));
+      }
+    };
+    add(&ProbabilityScores::ece);
+    add(&ProbabilityScores::class_wise_ece);
+    add(&ProbabilityScores::nll);
+    const std::optional<Interval>& share = outcome.runs.front().calibration.realised_share;
+    row.push_back(
+        share ? absl::StrFormat("%.2f [%.2f, %.2f]", share->estimate, share->lower, share->upper)
+              : "");
+    row.push_back(
+        figure(mean(outcome, [](const Run& run) { return run.calibration.rule_macro_f1; })));
+    table.add_row(row);
+  }
+  return table.to_string();
+}
+
 // The outcomes that are compared class by class: none, and the best unless it is none.
 std::vector<const Outcome*> compared(const Results& results) {
   const Outcome& best = results.outcomes[results.best];
@@ -114,6 +142,23 @@ std::string class_table(const Task& task, const Results& results) {
 
 // The numbers of a table, not of its text: all digits that matter.
 std::string exact(double value) { return absl::StrFormat("%.9g", value); }
+
+void append_calibration(const std::string& prefix, const CalibrationScores& scores,
+                        std::string& csv) {
+  const auto add = [&](const char* way, const ProbabilityScores& of_way) {
+    absl::StrAppend(&csv, prefix, "ece_", way, ",,", exact(of_way.ece), "\n");
+    absl::StrAppend(&csv, prefix, "class_wise_ece_", way, ",,", exact(of_way.class_wise_ece), "\n");
+    absl::StrAppend(&csv, prefix, "nll_", way, ",,", exact(of_way.nll), "\n");
+  };
+  add("raw", scores.raw);
+  add("nominal", scores.nominal);
+  add("fitted", scores.fitted);
+  if (scores.realised_share) {
+    absl::StrAppend(&csv, prefix, "realised_share,,", exact(scores.realised_share->estimate), "\n");
+  }
+  absl::StrAppend(&csv, prefix, "rule_tau,,", exact(scores.rule_tau), "\n");
+  absl::StrAppend(&csv, prefix, "rule_macro_f1,,", exact(scores.rule_macro_f1), "\n");
+}
 
 void append_scores(const Task& task, const std::string& prefix, const Scores& scores,
                    double seconds, std::string& csv) {
@@ -179,6 +224,30 @@ BarChart recall_chart(const Results& results, const std::vector<std::size_t>& or
 
 }  // namespace
 
+std::string ledger_table(const Task& task, const std::vector<Strategy>& strategies) {
+  const std::vector<std::size_t> order = classes_by_size(task.counts);
+  const std::size_t largest = order.front();
+  const std::size_t smallest = order.back();
+  TextTable table({"strategy", "sampler", "weights", "logit terms", "total",
+                   absl::StrCat("prior of ", task.classes[largest]),
+                   absl::StrCat("prior of ", task.classes[smallest]), "effective rows", ""});
+  for (const Strategy& strategy : strategies) {
+    const Ledger entries = ledger_of(make_objective(strategy, task.counts), task.counts);
+    const auto strength = [](double value) { return absl::StrFormat("%.2f", value + 0.0); };
+    table.add_row({strategy.name, strength(entries.strength.sampler),
+                   strength(entries.strength.weights), strength(entries.strength.logit_terms),
+                   strength(entries.strength.total()),
+                   absl::StrFormat("%.4f", entries.effective[largest]),
+                   absl::StrFormat("%.4f", entries.effective[smallest]),
+                   absl::StrFormat("%.0f", entries.effective_sample_size),
+                   entries.corrects_twice() ? "corrects twice" : ""});
+  }
+  return absl::StrCat(
+      "Before training, by the ledger (nominal): how much each part corrects, 1 being balanced "
+      "classes;\nthe prior that the logits will carry; what the rows are worth.\n\n",
+      table.to_string());
+}
+
 std::string summary(const Task& task, const Results& results) {
   const Outcome& best = results.outcomes[results.best];
   const auto name_of = [&](std::string* out, std::size_t c) { *out += task.classes[c]; };
@@ -193,7 +262,12 @@ std::string summary(const Task& task, const Results& results) {
           ? absl::StrCat("Gain of ", best.strategy.name,
                          " over none_tau: ", gain_text(results.gain_over_posthoc), ".\n\n")
           : "",
-      "Each class on test:\n\n", class_table(task, results));
+      "Probabilities on test: as they are; with the treatment undone as the ledger has it "
+      "(nominal); with the\ntemperature and the share of the ledger's offset that fit validation "
+      "best, which the first seed's share says (fitted).\nThe rule: argmax of the fitted log p - "
+      "tau "
+      "log prior, tau chosen on validation.\n\n",
+      calibration_table(results), "\nEach class on test:\n\n", class_table(task, results));
 }
 
 std::string results_csv(const Task& task, const Results& results) {
@@ -203,6 +277,7 @@ std::string results_csv(const Task& task, const Results& results) {
       const std::string prefix = absl::StrCat(outcome.strategy.name, ",", run.seed, ",");
       append_scores(task, prefix + "validation,", run.validation, run.seconds, csv);
       append_scores(task, prefix + "test,", run.test, run.seconds, csv);
+      append_calibration(prefix + "test,", run.calibration, csv);
     }
   }
   return csv;

@@ -4,10 +4,15 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "demos/sentiment/experiment.h"
+#include "demos/sentiment/strategy.h"
 
 namespace equipoise::demos {
+
+/// What the strategies will do to the classes, before anything is trained.
+std::string ledger_table(const Task& task, const std::vector<Strategy>& strategies);
 
 /// The tables as Markdown: a row a strategy, figures on test averaged over seeds, the best strategy
 /// on validation marked; then the figures of each class under none and under the best.

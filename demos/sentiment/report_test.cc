@@ -15,6 +15,7 @@ namespace equipoise::demos {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 Task task() {
   Task task{{"common", "rare, odd"},
@@ -42,6 +43,11 @@ Results results() {
       {strategies[0], {make_run(data, 0, {0, 0, 0, 0}), make_run(data, 1, {0, 0, 0, 1})}},
       {strategies[1], {make_run(data, 0, {1, 0, 0, 1}), make_run(data, 1, {0, 0, 0, 1})}}};
   for (Run& run : results.outcomes[1].runs) run.tau = 0.75;
+  CalibrationScores& scores = results.outcomes[0].runs[1].calibration;
+  scores.raw.ece = 0.25;
+  scores.fitted.nll = 1.5;
+  scores.realised_share = Interval{0.8, 0.7, 0.9};
+  scores.rule_macro_f1 = 0.625;
   results.outcomes[1].gain = Interval{0.1, -0.05, 0.25};
   results.best = 1;
   return results;
@@ -59,6 +65,19 @@ TEST(Summary, AveragesOverSeedsAndMarksTheBest) {
   EXPECT_THAT(text, HasSubstr("| precision none | precision none_tau | recall none |"));
 }
 
+TEST(Summary, ShowsCalibrationOfWhatWasTrained) {
+  const std::string text = summary(task(), results());
+  EXPECT_THAT(text, HasSubstr("| none     |    .125 |    .000 |   .000 |"));
+  EXPECT_THAT(text, Not(HasSubstr("| none_tau |")));  // the probabilities of none
+}
+
+TEST(LedgerTable, SaysWhatWillHappenToThePrior) {
+  const std::vector<Strategy> strategies = parse_strategies("none,double");
+  const std::string text = ledger_table(task(), strategies);
+  EXPECT_THAT(text, HasSubstr("| none "));
+  EXPECT_THAT(text, HasSubstr("corrects twice |"));
+}
+
 TEST(Summary, ShowsOneColumnWhereNoneIsTheBest) {
   Results plain = results();
   plain.best = 0;
@@ -68,13 +87,17 @@ TEST(Summary, ShowsOneColumnWhereNoneIsTheBest) {
 TEST(ResultsCsv, HasEveryFigureOfEveryRun) {
   const std::string csv = results_csv(task(), results());
   EXPECT_THAT(csv, testing::StartsWith("strategy,seed,split,metric,label,value\n"));
-  // 2 strategies x 2 seeds x 2 splits x (6 totals + 2 classes x 3 figures), and the header.
-  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 2 * 2 * 2 * 12);
+  // 2 strategies x 2 seeds x (2 splits x (6 totals + 2 classes x 3 figures) + 11 figures of
+  // calibration), one realised share, and the header.
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 2 * 2 * (2 * 12 + 11) + 1);
   for (const char* line : {"none,0,test,accuracy,,0.75\n", "none,0,test,macro_f1,,0.428571429\n",
                            "none,1,test,balanced_accuracy,,1\n", "none_tau,0,test,rare_recall,,1\n",
                            "none_tau,0,test,rare_precision,,0.5\n", "none_tau,1,test,seconds,,2\n",
                            "none_tau,0,test,precision,\"rare, odd\",0.5\n",
-                           "none,0,test,recall,common,1\n", "none,0,validation,f1,common,1\n"}) {
+                           "none,0,test,recall,common,1\n", "none,0,validation,f1,common,1\n",
+                           "none,1,test,ece_raw,,0.25\n", "none,1,test,nll_fitted,,1.5\n",
+                           "none,1,test,realised_share,,0.8\n",
+                           "none,1,test,rule_macro_f1,,0.625\n"}) {
     EXPECT_THAT(csv, HasSubstr(line));
   }
 }

@@ -18,6 +18,7 @@
 #include "equipoise/loss/softmax.h"
 #include "equipoise/math.h"
 #include "equipoise/metrics/bootstrap.h"
+#include "equipoise/metrics/calibration.h"
 #include "equipoise/metrics/confusion.h"
 #include "equipoise/mix.h"
 #include "equipoise/pair_shift.h"

@@ -1,0 +1,213 @@
+// How far probabilities are from frequencies: expected calibration error, likelihood, Brier score.
+#ifndef EQUIPOISE_METRICS_CALIBRATION_H_
+#define EQUIPOISE_METRICS_CALIBRATION_H_
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/counts.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/view.h"
+
+namespace equipoise {
+
+/// What fell into one bin of a reliability diagram.
+struct ReliabilityBin {
+  double count = 0;       ///< predictions
+  double confidence = 0;  ///< their mean probability; 0 without predictions
+  double frequency = 0;   ///< the share of them that came true; 0 without predictions
+};
+
+/// Calibration of predicted distributions over C classes: sums over rows from which errors,
+/// likelihood and diagrams are read. Sums of parts merge by += into those of the whole.
+///
+/// Probabilities fall into bins (l, r] of equal width; 0 into the first one. Bins of equal mass
+/// would need all rows at once, and do not merge.
+class Calibration {
+ public:
+  /// @throws std::invalid_argument for bins outside [1, 2^20].
+  explicit Calibration(std::size_t classes = 0, std::size_t bins = 15)
+      : classes_(classes), bins_(bins) {
+    if (bins == 0 || bins > (std::size_t{1} << 20)) {
+      detail::reject("Calibration", "bins", bins, "a number in [1, 2^20]");
+    }
+    if (classes > 0) sums_.assign(kTotals + kFigures * bins * (classes + 1), 0.0);
+  }
+
+  std::size_t classes() const { return classes_; }
+  std::size_t bins() const { return bins_; }
+
+  /// Adds rows: N x C probabilities, N targets. Rows whose target is the ignore index are left out,
+  /// whatever their probabilities. O(N C).
+  /// @throws std::invalid_argument for sizes that differ, a target that is neither a class nor the
+  /// ignore index, a probability that is negative or not finite, and a row whose sum is further
+  /// than 1e-4 from 1; nothing is added then.
+  template <class T, LabelRange Targets>
+  requires std::floating_point<std::remove_const_t<T>>
+  void add(const MatrixView<T>& probabilities, const Targets& targets,
+           std::optional<std::int64_t> ignore_index = std::nullopt) {
+    const auto truth = as_span(targets);
+    require(probabilities, truth, ignore_index);
+    for (std::size_t r = 0; r < truth.size(); ++r) {
+      if (detail::is_ignored(truth[r], ignore_index)) continue;
+      add_row(probabilities, r, static_cast<std::size_t>(truth[r]));
+    }
+  }
+
+  /// Adds the sums of other rows; one without classes takes the other's number.
+  /// @throws std::invalid_argument where the numbers of classes or bins differ.
+  Calibration& operator+=(const Calibration& other) {
+    constexpr std::string_view kWhere = "Calibration::operator+=";
+    if (sums_.empty()) return *this = other;
+    if (other.sums_.empty()) return *this;
+    detail::require_size(kWhere, "other", other.classes_, classes_, "classes on the left");
+    detail::require_size(kWhere, "bins of other", other.bins_, bins_, "bins on the left");
+    for (std::size_t i = 0; i < sums_.size(); ++i) sums_[i] += other.sums_[i];
+    return *this;
+  }
+  friend bool operator==(const Calibration&, const Calibration&) = default;
+
+  /// Everything that merges, to be summed over ranks in place.
+  std::span<double> all_reduce_buffer() { return sums_; }
+
+  /// Rows.
+  double total() const { return sums_.empty() ? 0 : sums_[0]; }
+
+  /// The mean of -log p_y, in nats; infinite where some p_y is 0, and 0 without rows. O(1).
+  double nll() const { return mean(1); }
+
+  /// The mean of sum_c (p_c - [c = y])^2, in [0, 2] (Brier 1950, "Verification of forecasts
+  /// expressed in terms of probability"); 0 without rows. O(1).
+  double brier() const { return mean(2); }
+
+  /// The expected calibration error of the top label (Naeini et al. 2015; Guo et al. 2017,
+  /// arXiv:1706.04599): sum_b n_b / n |frequency_b - confidence_b| over the bins of the largest
+  /// probability. Where one class has most rows, that class decides it: see class_wise_ece().
+  /// O(bins).
+  double ece() const { return error_of(0); }
+
+  /// The largest |frequency_b - confidence_b| over bins with rows. O(bins).
+  double maximum_error() const {
+    double most = 0;
+    for (std::size_t b = 0; b < bins_; ++b) {
+      const ReliabilityBin bin = top_label_bin(b);
+      most = std::max(most, std::fabs(bin.frequency - bin.confidence));
+    }
+    return most;
+  }
+
+  /// The calibration error of one class's probabilities against "is it this class?". O(bins).
+  double ece(std::size_t c) const { return error_of(c + 1); }
+
+  /// Its mean over classes (Nixon et al. 2019, arXiv:1904.01685; Kull et al. 2019,
+  /// arXiv:1910.12656). O(C bins).
+  double class_wise_ece() const {
+    double sum = 0;
+    for (std::size_t c = 0; c < classes_; ++c) sum += ece(c);
+    return classes_ > 0 ? sum / static_cast<double>(classes_) : 0;
+  }
+
+  /// Bin b of the reliability diagram of the top label, and of class c.
+  ReliabilityBin top_label_bin(std::size_t b) const { return bin_of(0, b); }
+  ReliabilityBin bin(std::size_t c, std::size_t b) const { return bin_of(c + 1, b); }
+
+ private:
+  static constexpr std::size_t kTotals = 3;  // rows, sum of -log p_y, sum of squares
+  static constexpr std::size_t kFigures =
+      3;  // of a bin: count, sum of probabilities, how many true
+  static constexpr double kSumTolerance = 1e-4;
+
+  template <class T, class Y>
+  void require(const MatrixView<T>& probabilities, std::span<const Y> targets,
+               std::optional<std::int64_t> ignore_index) const {
+    constexpr std::string_view kWhere = "Calibration::add";
+    detail::require_size(kWhere, "probabilities.cols", probabilities.cols, classes_, "classes");
+    detail::require_size(kWhere, "targets", targets.size(), probabilities.rows,
+                         "rows of probabilities");
+    detail::require_ignore_index_is_no_class(kWhere, classes_, ignore_index);
+    for (std::size_t r = 0; r < targets.size(); ++r) {
+      if (detail::is_ignored(targets[r], ignore_index)) continue;
+      if (!detail::is_class(targets[r], classes_)) {
+        detail::reject_element(kWhere, "targets", r, targets[r],
+                               detail::class_range(classes_, ignore_index));
+      }
+      double sum = 0;
+      for (std::size_t c = 0; c < classes_; ++c) {
+        const auto p = static_cast<double>(probabilities(r, c));
+        if (!detail::is_finite(p) || p < 0) {
+          detail::reject(kWhere,
+                         "probabilities(" + detail::to_text(r) + ", " + detail::to_text(c) + ")", p,
+                         "a finite number >= 0");
+        }
+        sum += p;
+      }
+      if (!(std::fabs(sum - 1) <= kSumTolerance)) {
+        detail::reject(kWhere, "sum of row " + detail::to_text(r) + " of probabilities", sum, "1");
+      }
+    }
+  }
+
+  template <class T>
+  void add_row(const MatrixView<T>& probabilities, std::size_t r, std::size_t y) {
+    std::size_t top = 0;
+    double squares = 0;
+    for (std::size_t c = 0; c < classes_; ++c) {
+      const auto p = static_cast<double>(probabilities(r, c));
+      if (probabilities(r, c) > probabilities(r, top)) top = c;
+      const double error = p - (c == y ? 1 : 0);
+      squares += error * error;
+      add_prediction(c + 1, p, c == y);
+    }
+    const auto of_target = static_cast<double>(probabilities(r, y));
+    sums_[0] += 1;
+    sums_[1] += of_target > 0 ? -std::log(of_target) : detail::infinity();
+    sums_[2] += squares;
+    add_prediction(0, static_cast<double>(probabilities(r, top)), top == y);
+  }
+
+  // Diagram 0 is that of the top label, c + 1 that of class c.
+  std::size_t place(std::size_t diagram, std::size_t b) const {
+    return kTotals + kFigures * (diagram * bins_ + b);
+  }
+  void add_prediction(std::size_t diagram, double p, bool is_true) {
+    const double scaled = std::ceil(p * static_cast<double>(bins_)) - 1;
+    const auto b =
+        static_cast<std::size_t>(std::clamp(scaled, 0.0, static_cast<double>(bins_ - 1)));
+    double* const sums = &sums_[place(diagram, b)];
+    sums[0] += 1;
+    sums[1] += p;
+    sums[2] += is_true ? 1 : 0;
+  }
+  ReliabilityBin bin_of(std::size_t diagram, std::size_t b) const {
+    const double* const sums = &sums_[place(diagram, b)];
+    if (sums[0] == 0) return {};
+    return {sums[0], sums[1] / sums[0], sums[2] / sums[0]};
+  }
+  double error_of(std::size_t diagram) const {
+    if (!(total() > 0)) return 0;
+    double sum = 0;
+    for (std::size_t b = 0; b < bins_; ++b) {
+      const double* const sums = &sums_[place(diagram, b)];
+      sum += std::fabs(sums[2] - sums[1]);
+    }
+    return sum / total();
+  }
+  double mean(std::size_t i) const { return total() > 0 ? sums_[i] / sums_[0] : 0; }
+
+  std::size_t classes_;
+  std::size_t bins_;
+  std::vector<double> sums_;
+};
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_METRICS_CALIBRATION_H_

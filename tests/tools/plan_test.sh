@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# The tool as its user runs it.
+set -uo pipefail
+
+plan=$PWD/$1
+work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/plan.XXXXXX")
+cd "$work" || exit 1
+unset BUILD_WORKSPACE_DIRECTORY BUILD_WORKING_DIRECTORY
+
+failures=0
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+
+# expect CODE FILE PATTERN ARGUMENTS...: the exit code, and a line in the file (out or err).
+expect() {
+  local wanted=$1 file=$2 pattern=$3 code
+  shift 3
+  "$plan" "$@" > out 2> err
+  code=$?
+  [ "$code" -eq "$wanted" ] || fail "exit code $code, expected $wanted: $*: $(cat err)"
+  grep -qE -- "$pattern" "$file" || fail "no line '$pattern': $*: $(cat "$file")"
+}
+
+{
+  for i in $(seq 90); do printf 'text %s\tO\n' "$i"; done
+  printf '\n'
+  for i in $(seq 8); do printf 'text\tPER\n'; done
+  printf 'text\tLOC\ntext\tLOC\ntext\t-\n'
+} > train.tsv
+
+expect 0 out '^ +O +0\.90000 +0\.90000 +1\.000 +0\.90000 +1\.000$' --labels=train.tsv --ignore=-
+expect 0 out '^ +LOC +0\.02000 +0\.33333 ' --labels=train.tsv --ignore=- --mix=uniform
+expect 0 out '^ +PER +0\.08000 +0\.08000 +4\.167 +0\.33333 ' --labels=train.tsv --column=2 --ignore=- \
+  --weights=balanced --save=saved --picture=picture.png
+expect 0 out '^warning: the imbalance is corrected twice$' --labels=train.tsv --ignore=- --weights=balanced --mix=uniform
+[ -s picture.png ] || ! command -v gnuplot > /dev/null || fail "no picture"
+
+# The plan that was saved says the same.
+expect 0 out '^ +1 +0\.90000 ' --plan=saved
+expect 0 out '^ +PER +0\.08000 +0\.08000 +4\.167 +0\.33333 ' --plan=saved --labels=train.tsv --ignore=-
+expect 2 err '^saved:0: its counts are not those of train\.tsv$' --plan=saved --labels=train.tsv
+
+expect 0 out '^  --weights: ' --help
+expect 2 err '^--labels: a file with labels is needed' --batch=4
+expect 2 err '^train\.tsv:1: 2 columns, expected at least 3$' --labels=train.tsv --column=3
+expect 2 err '^--weights=power: expected none, balanced, power:NUMBER' --labels=train.tsv --weights=power
+expect 2 err '^EffectiveNumber\(\): beta = 2, expected a number in \[0, 1\]$' --labels=train.tsv --weights=effective:2
+expect 2 err '^--mean=x: ' --labels=train.tsv --mean=x
+expect 2 err '^missing\.tsv:0: ' --labels=missing.tsv
+printf 'counts 1 1\nmix 1\n' > broken
+expect 2 err '^broken:0: parse_plan\(\): plan\.mix\.size\(\) = 1, expected 2 \(classes\)$' --plan=broken
+printf 'a\n\xff\n' > latin
+expect 2 err '^latin:2: ' --labels=latin
+
+[ "$failures" -eq 0 ]

@@ -1,0 +1,261 @@
+// Says, before anything is trained, what a sampler, weights and logit terms will do to the classes
+// of a label file.
+#include "equipoise/plan.h"
+
+#include <absl/flags/flag.h>
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "demos/common/bar_chart.h"
+#include "demos/common/files.h"
+#include "demos/common/flags.h"
+#include "demos/common/input_error.h"
+#include "equipoise/dry_run.h"
+#include "equipoise/ledger.h"
+#include "equipoise/logit_terms.h"
+#include "equipoise/mix.h"
+#include "equipoise/weights.h"
+
+ABSL_FLAG(std::string, labels, "", "file with a label a line, or with lines of tabbed columns");
+ABSL_FLAG(int, column, 0, "column of the label, from 1; 0: the last one");
+ABSL_FLAG(std::string, ignore, "", "label whose lines are left out");
+ABSL_FLAG(std::string, mix, "natural",
+          "how classes are drawn: natural, uniform, temperature:EXPONENT, repeat:THRESHOLD or "
+          "progressive:SHARE");
+ABSL_FLAG(std::string, weights, "none",
+          "of the loss: none, balanced, power:EXPONENT, effective:BETA or log:K");
+ABSL_FLAG(double, max_weight, 0, "the most that a class weighs; 0: no bound");
+ABSL_FLAG(double, logit_adjustment, 0, "tau of the logit-adjusted loss; 0: none");
+ABSL_FLAG(std::string, mean, "by_count",
+          "what the loss divides by: by_count, by_weight or per_class");
+ABSL_FLAG(std::string, sampling, "exact_quota", "exact_quota or independent");
+ABSL_FLAG(int, batch, 64, "rows of a batch, of all workers");
+ABSL_FLAG(int, epochs, 1, "epochs of the run");
+ABSL_FLAG(std::string, plan, "", "file with a plan: it takes the place of the flags above");
+ABSL_FLAG(std::string, save, "", "file for the plan");
+ABSL_FLAG(std::string, picture, "", "PNG file for a picture of counts, mix and weights");
+
+namespace equipoise::demos {
+namespace {
+
+constexpr const char* kUsage =
+    "Says what a sampler, weights and logit terms will do to the classes of a label file.\n"
+    "  bazel run //tools:plan -- --labels=train.tsv --column=2 --weights=power:0.5\n"
+    "  bazel run //tools:plan -- --labels=FILE --mix=uniform --weights=balanced "
+    "--picture=plan.png\n"
+    "  bazel run //tools:plan -- --plan=FILE";
+
+struct Classes {
+  std::vector<std::string> names;
+  std::vector<double> counts;
+};
+
+// Numbers by size, else by name.
+bool comes_before(const std::string& a, const std::string& b) {
+  std::int64_t x = 0;
+  std::int64_t y = 0;
+  const bool are_numbers = absl::SimpleAtoi(a, &x) && absl::SimpleAtoi(b, &y);
+  return are_numbers ? x < y : a < b;
+}
+
+Classes count_file(const std::string& name, std::size_t column, const std::string& ignored) {
+  std::map<std::string, double> counts;
+  std::size_t number = 0;
+  for (const std::string& line : read_lines(user_path(name))) {
+    ++number;
+    if (line.find_first_not_of(" \t") == std::string::npos) continue;  // between sentences
+    const std::vector<std::string> cells = absl::StrSplit(line, '\t');
+    if (column > cells.size()) {
+      throw InputError(name, number,
+                       absl::StrCat(cells.size(), " columns, expected at least ", column));
+    }
+    const std::string& label = cells[column == 0 ? cells.size() - 1 : column - 1];
+    if (label.empty()) throw InputError(name, number, "the label is empty");
+    if (label != ignored) ++counts[label];
+  }
+  if (counts.empty()) throw InputError(name, 0, "has no labels");
+  std::vector<std::pair<std::string, double>> sorted(counts.begin(), counts.end());
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return comes_before(a.first, b.first); });
+  Classes classes;
+  for (auto& [label, count] : sorted) {
+    classes.names.push_back(label);
+    classes.counts.push_back(count);
+  }
+  return classes;
+}
+
+// "power:0.5" as a name and its number.
+struct Choice {
+  std::string name;
+  double number = 0;
+};
+
+Choice read_choice(std::string_view flag, const std::string& text,
+                   std::span<const std::string> plain, std::span<const std::string> with_number) {
+  const std::size_t colon = text.find(':');
+  Choice choice{text.substr(0, colon)};
+  const auto is_one_of = [&](std::span<const std::string> names) {
+    return std::find(names.begin(), names.end(), choice.name) != names.end();
+  };
+  if (colon == std::string::npos && is_one_of(plain)) return choice;
+  if (colon != std::string::npos && is_one_of(with_number) &&
+      absl::SimpleAtod(text.substr(colon + 1), &choice.number)) {
+    return choice;
+  }
+  std::string expected;
+  for (const std::string& name : plain) absl::StrAppend(&expected, name, ", ");
+  for (const std::string& name : with_number) absl::StrAppend(&expected, name, ":NUMBER, ");
+  expected.resize(expected.size() - 2);
+  throw InputError(absl::StrCat("--", std::string(flag), "=", text, ": expected ", expected));
+}
+
+std::vector<double> mix_of(const ClassCounts& counts) {
+  const std::vector<std::string> plain = {"natural", "uniform"};
+  const std::vector<std::string> with_number = {"temperature", "repeat", "progressive"};
+  const Choice choice = read_choice("mix", absl::GetFlag(FLAGS_mix), plain, with_number);
+  if (choice.name == "natural") return {};
+  if (choice.name == "uniform") return mix(counts, UniformMix{});
+  if (choice.name == "temperature") return mix(counts, TemperatureMix{choice.number});
+  if (choice.name == "repeat") return mix(counts, RepeatFactorMix{choice.number});
+  return mix(counts, ProgressiveMix{choice.number});
+}
+
+std::vector<double> weights_of(const ClassCounts& counts) {
+  const std::vector<std::string> plain = {"none", "balanced"};
+  const std::vector<std::string> with_number = {"power", "effective", "log"};
+  const Choice choice = read_choice("weights", absl::GetFlag(FLAGS_weights), plain, with_number);
+  WeightOptions options;
+  if (const double most = absl::GetFlag(FLAGS_max_weight); most != 0) options.max = most;
+  if (choice.name == "none") return {};
+  if (choice.name == "balanced") return class_weights(counts, Balanced{}, options);
+  if (choice.name == "power") return class_weights(counts, Power{choice.number}, options);
+  if (choice.name == "effective") {
+    return class_weights(counts, EffectiveNumber{choice.number}, options);
+  }
+  return class_weights(counts, Logarithmic{choice.number}, options);
+}
+
+Plan plan_of_flags(const std::vector<double>& class_counts) {
+  const ClassCounts counts(class_counts);
+  Plan plan;
+  plan.counts = class_counts;
+  plan.mix = mix_of(counts);
+  plan.weights = weights_of(counts);
+  if (const double tau = absl::GetFlag(FLAGS_logit_adjustment); tau != 0) {
+    plan.logit_terms = logit_terms(counts, LogitAdjustment{tau});
+  }
+  const std::vector<std::string> means = {"by_count", "by_weight", "per_class"};
+  const std::vector<std::string> modes = {"independent", "exact_quota"};
+  require_choice("mean", absl::GetFlag(FLAGS_mean), means);
+  require_choice("sampling", absl::GetFlag(FLAGS_sampling), modes);
+  plan.mean = static_cast<Mean>(std::find(means.begin(), means.end(), absl::GetFlag(FLAGS_mean)) -
+                                means.begin());
+  plan.sampling = static_cast<SamplingMode>(
+      std::find(modes.begin(), modes.end(), absl::GetFlag(FLAGS_sampling)) - modes.begin());
+  plan.batch_size = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_batch));
+  return plan;
+}
+
+void draw_plan(const Ledger& entries, const std::vector<std::string>& names,
+               const std::string& file) {
+  BarChart chart{"What the training sees", "share of rows and draws; weight (mean 1)"};
+  chart.logarithmic = true;
+  chart.series = {{"rows", {}}, {"draws", {}}, {"weight", {}}};
+  for (std::size_t c = 0; c < entries.classes(); ++c) {
+    // What is never seen has no place on a logarithmic axis.
+    if (!(entries.natural[c] > 0 && entries.drawn[c] > 0 && entries.weights[c] > 0)) continue;
+    chart.categories.push_back(names[c]);
+    chart.series[0].values.push_back(entries.natural[c]);
+    chart.series[1].values.push_back(entries.drawn[c]);
+    chart.series[2].values.push_back(entries.weights[c]);
+  }
+  if (draw(chart, user_path(file))) {
+    std::cout << "Picture: " << file << std::endl;
+  } else {
+    std::cout << "No picture: gnuplot is missing or failed" << std::endl;
+  }
+}
+
+void run() {
+  require_between("column", absl::GetFlag(FLAGS_column), 0, 1000);
+  require_between("batch", absl::GetFlag(FLAGS_batch), 1, 1 << 30);
+  require_between("epochs", absl::GetFlag(FLAGS_epochs), 1, 1000000);
+  const std::string file = absl::GetFlag(FLAGS_labels);
+  const std::string plan_file = absl::GetFlag(FLAGS_plan);
+  if (file.empty() && plan_file.empty()) {
+    throw InputError("--labels: a file with labels is needed, or --plan; see --help");
+  }
+  Classes classes;
+  if (!file.empty()) {
+    classes = count_file(file, static_cast<std::size_t>(absl::GetFlag(FLAGS_column)),
+                         absl::GetFlag(FLAGS_ignore));
+  }
+  Plan plan;
+  if (plan_file.empty()) {
+    plan = plan_of_flags(classes.counts);
+  } else {
+    try {
+      plan = parse_plan(read_file(user_path(plan_file)));
+    } catch (const std::invalid_argument& error) {
+      throw InputError(plan_file, 0, error.what());
+    }
+    if (!file.empty() && plan.counts != classes.counts) {
+      throw InputError(plan_file, 0, "its counts are not those of " + file);
+    }
+  }
+  if (classes.names.empty()) {
+    for (std::size_t c = 0; c < plan.classes(); ++c) classes.names.push_back(absl::StrCat(c));
+  }
+  const Ledger entries = ledger(plan);
+  DryRunOptions options;
+  options.batch_size = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_batch));
+  options.epochs = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_epochs));
+  std::cout << report(entries, classes.names) << "\n"
+            << report(dry_run(plan, options), classes.names);
+  if (const std::string save = absl::GetFlag(FLAGS_save); !save.empty()) {
+    write_file(user_path(save), to_text(plan));
+    std::cout << "Plan: " << save << std::endl;
+  }
+  if (const std::string picture = absl::GetFlag(FLAGS_picture); !picture.empty()) {
+    draw_plan(entries, classes.names, picture);
+  }
+}
+
+}  // namespace
+}  // namespace equipoise::demos
+
+int main(int argc, char** argv) {
+  using equipoise::demos::kInputErrorExitCode;
+  try {
+    const std::span<char* const> arguments(argv, static_cast<std::size_t>(argc));
+    if (!equipoise::demos::parse_flags(arguments, equipoise::demos::kUsage)) return 0;
+    equipoise::demos::run();
+    return 0;
+  } catch (const equipoise::demos::InputError& error) {
+    std::cerr << error.what() << std::endl;
+    return kInputErrorExitCode;
+  } catch (const std::invalid_argument& error) {  // a number that the toolkit refuses
+    std::cerr << error.what() << std::endl;
+    return kInputErrorExitCode;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << std::endl;
+    return 1;
+  }
+}
