@@ -4,6 +4,7 @@
 
 // IWYU pragma: begin_exports
 #include "equipoise/eigen/loss.h"
+#include "equipoise/eigen/metrics.h"
 #include "equipoise/eigen/overlap_loss.h"
 #include "equipoise/eigen/sigmoid_loss.h"
 #include "equipoise/equipoise.h"

@@ -54,9 +54,22 @@ struct MatrixView {
   }
 };
 
-/// Anything with data() and size(): std::vector, std::array, std::span, an Eigen vector.
+namespace detail {
+
+// A type that says of itself that its elements lie apart, as a row of a column-major Eigen matrix.
 template <class R>
-concept ContiguousRange = requires(const R& range) {
+concept Strided = requires {
+  R::InnerStrideAtCompileTime;
+  R::IsVectorAtCompileTime;
+}
+&&!(R::IsVectorAtCompileTime && R::InnerStrideAtCompileTime == 1);
+
+}  // namespace detail
+
+/// Anything whose size() elements lie one after the other from data() on: std::vector, std::array,
+/// std::span, an Eigen vector. Eigen's matrices, and vectors with a stride, are none: take a view.
+template <class R>
+concept ContiguousRange = !detail::Strided<R> && requires(const R& range) {
   { *range.data() } -> std::convertible_to<std::remove_cvref_t<decltype(*range.data())>>;
   static_cast<std::size_t>(range.size());
 };

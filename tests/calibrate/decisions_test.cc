@@ -50,7 +50,7 @@ TEST(Decide, RefusesBadInput) {
   EXPECT_EQ(error_of([&] { decide(row, MatrixView<const double>(cost.data(), 2, 2)); }),
             "decide(): cost(0, 1) = nan, expected a finite number");
   EXPECT_EQ(error_of([&] { decide(row, MatrixView<const double>(cost.data(), 1, 2)); }),
-            "decide(): cost.rows.size() = 1, expected 2 (columns of probabilities)");
+            "decide(): cost.rows = 1, expected 2 (columns of probabilities)");
 }
 
 double f1(const BinaryCounts& counts) { return counts.f_beta(); }
@@ -158,11 +158,25 @@ TEST(ChooseThreshold, RefusesBadInput) {
             "choose_threshold(): positives[1] = 2, expected 0 or 1");
 }
 
-TEST(BinaryCounts, FBetaByHand) {
-  const BinaryCounts counts{.true_positives = 6, .false_positives = 2, .false_negatives = 4};
-  EXPECT_DOUBLE_EQ(counts.f_beta(), 12.0 / 18);
-  EXPECT_DOUBLE_EQ(counts.f_beta(2), 5 * 6.0 / (5 * 6 + 4 * 4 + 2));
-  EXPECT_EQ(BinaryCounts{}.f_beta(), 0);
+TEST(PredictLabels, ComparesWithTheThresholdOfEachLabel) {
+  const std::vector<float> scores = {0.5F, 0.2F, 0.4F, 0.3F};
+  const MatrixView<const float> view(scores.data(), 2, 2);
+  const std::vector<double> values = {0.5, 0.25};
+  EXPECT_EQ(predict_labels(view, values), (std::vector<std::uint8_t>{1, 0, 0, 1}));
+  const std::vector<Threshold> thresholds = {{std::numeric_limits<double>::infinity(), 0},
+                                             {0.0, 0}};
+  EXPECT_EQ(predict_labels(view, thresholds), (std::vector<std::uint8_t>{0, 1, 0, 1}));
+  EXPECT_EQ(error_of([&] { predict_labels(view, std::vector<double>{0.5}); }),
+            "predict_labels(): thresholds.size() = 1, expected 2 (columns of scores)");
+  EXPECT_EQ(error_of([&] {
+              predict_labels(view, std::vector<double>{0.5, std::nan("")});
+            }),
+            "predict_labels(): thresholds[1] = nan, expected a number");
+  const std::vector<float> bad = {0.5F, std::nanf("")};
+  EXPECT_EQ(error_of([&] {
+              predict_labels(MatrixView<const float>(bad.data(), 1, 2), std::vector<double>{0, 0});
+            }),
+            "predict_labels(): scores(0, 1) = nan, expected a number");
 }
 
 TEST(NormalizeRows, DividesByAPowerOfTheLength) {

@@ -280,5 +280,42 @@ TEST(Report, AlignsNamesByCharactersNotBytes) {
             std::string::npos);
 }
 
+TEST(ConfusionMatrix, KappaByHand) {
+  // Cohen's own kind of table: 20 and 15 agreed, of 50; expected by chance (25 30 + 25 20) / 50.
+  ConfusionMatrix matrix(2);
+  std::vector<int> targets;
+  std::vector<int> predictions;
+  const auto add = [&](int target, int prediction, int times) {
+    targets.insert(targets.end(), static_cast<std::size_t>(times), target);
+    predictions.insert(predictions.end(), static_cast<std::size_t>(times), prediction);
+  };
+  add(0, 0, 20);
+  add(0, 1, 5);
+  add(1, 0, 10);
+  add(1, 1, 15);
+  matrix.add(targets, predictions);
+  EXPECT_NEAR(matrix.kappa(), (0.7 - 0.5) / (1 - 0.5), 1e-15);
+  // With two classes all disagreements are equally far apart.
+  EXPECT_NEAR(matrix.kappa(KappaWeights::kLinear), 0.4, 1e-15);
+  EXPECT_NEAR(matrix.kappa(KappaWeights::kQuadratic), 0.4, 1e-15);
+}
+
+TEST(ConfusionMatrix, KappaWeighsHowFarApartClassesAre) {
+  // Samples 0, 1, 2, 2; predictions 0, 2, 2, 0.
+  ConfusionMatrix matrix(3);
+  matrix.add(std::vector<int>{0, 1, 2, 2}, std::vector<int>{0, 2, 2, 0});
+  // Supports 1, 1, 2 and predictions 2, 0, 2: the distances |t - p|^k times both, over 4.
+  EXPECT_NEAR(matrix.kappa(), 1 - 2.0 / ((2.0 + 4 + 4) / 4), 1e-15);
+  EXPECT_NEAR(matrix.kappa(KappaWeights::kLinear), 1 - 3.0 / ((4.0 + 4 + 8) / 4), 1e-15);
+  EXPECT_NEAR(matrix.kappa(KappaWeights::kQuadratic), 1 - 5.0 / ((8.0 + 4 + 16) / 4), 1e-15);
+}
+
+TEST(ConfusionMatrix, KappaOfOneClassIsZero) {
+  ConfusionMatrix matrix(2);
+  EXPECT_EQ(matrix.kappa(), 0);
+  matrix.add(1, 1);
+  EXPECT_EQ(matrix.kappa(), 0);
+}
+
 }  // namespace
 }  // namespace equipoise

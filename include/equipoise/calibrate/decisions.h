@@ -17,6 +17,7 @@
 #include "equipoise/calibrate/prior_shift.h"
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/metrics/binary.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
@@ -37,8 +38,8 @@ requires std::floating_point<std::remove_const_t<T>> std::vector<std::int64_t> d
     std::optional<double> abstain_cost = std::nullopt) {
   constexpr std::string_view kWhere = "decide";
   detail::require_probabilities(kWhere, probabilities);
-  detail::require_size(kWhere, "cost.rows", cost.rows, probabilities.cols,
-                       "columns of probabilities");
+  detail::require_count(kWhere, "cost.rows", cost.rows, probabilities.cols,
+                        "columns of probabilities");
   if (cost.cols == 0) detail::reject(kWhere, "cost.cols", 0, "at least 1");
   for (std::size_t c = 0; c < cost.rows; ++c) {
     for (std::size_t k = 0; k < cost.cols; ++k) {
@@ -72,21 +73,6 @@ requires std::floating_point<std::remove_const_t<T>> std::vector<std::int64_t> d
   }
   return decisions;
 }
-
-/// What a threshold on scores makes of rows: positive where score >= threshold.
-struct BinaryCounts {
-  double true_positives = 0;
-  double false_positives = 0;
-  double false_negatives = 0;
-  double true_negatives = 0;
-
-  /// (1 + b^2) tp / ((1 + b^2) tp + b^2 fn + fp); 0 where that is 0 / 0.
-  double f_beta(double beta = 1) const {
-    const double square = beta * beta;
-    const double whole = (1 + square) * true_positives + square * false_negatives + false_positives;
-    return whole > 0 ? (1 + square) * true_positives / whole : 0;
-  }
-};
 
 /// A metric of one label's decisions, the larger the better.
 template <class F>
@@ -164,8 +150,8 @@ template <class T, class Y, BinaryMetric F>
 std::vector<Threshold> choose_thresholds(const MatrixView<T>& scores, const MatrixView<Y>& targets,
                                          const F& metric) {
   constexpr std::string_view kWhere = "choose_thresholds";
-  detail::require_size(kWhere, "targets.rows", targets.rows, scores.rows, "rows of scores");
-  detail::require_size(kWhere, "targets.cols", targets.cols, scores.cols, "columns of scores");
+  detail::require_count(kWhere, "targets.rows", targets.rows, scores.rows, "rows of scores");
+  detail::require_count(kWhere, "targets.cols", targets.cols, scores.cols, "columns of scores");
   std::vector<Threshold> result;
   std::vector<std::remove_const_t<T>> column(scores.rows);
   std::vector<std::remove_const_t<Y>> positives(scores.rows);
@@ -185,6 +171,41 @@ template <class T, class Y>
 std::vector<Threshold> choose_thresholds(const MatrixView<T>& scores,
                                          const MatrixView<Y>& targets) {
   return choose_thresholds(scores, targets, [](const BinaryCounts& c) { return c.f_beta(); });
+}
+
+/// The labels of rows, N x L numbers 0 or 1, row by row: 1 where score >= the label's threshold.
+/// O(N L).
+/// @throws std::invalid_argument for thresholds that are not one a column or NaN, and a NaN score.
+template <class T>
+requires std::floating_point<std::remove_const_t<T>> std::vector<std::uint8_t> predict_labels(
+    const MatrixView<T>& scores, std::span<const double> thresholds) {
+  constexpr std::string_view kWhere = "predict_labels";
+  detail::require_size(kWhere, "thresholds", thresholds.size(), scores.cols, "columns of scores");
+  for (std::size_t l = 0; l < thresholds.size(); ++l) {
+    if (!detail::is_nan(thresholds[l])) continue;
+    detail::reject_element(kWhere, "thresholds", l, thresholds[l], "a number");
+  }
+  std::vector<std::uint8_t> labels;
+  labels.reserve(scores.rows * scores.cols);
+  for (std::size_t r = 0; r < scores.rows; ++r) {
+    for (std::size_t l = 0; l < scores.cols; ++l) {
+      const auto score = static_cast<double>(scores(r, l));
+      if (detail::is_nan(score)) {
+        detail::reject(kWhere, "scores(" + detail::to_text(r) + ", " + detail::to_text(l) + ")",
+                       score, "a number");
+      }
+      labels.push_back(score >= thresholds[l] ? 1 : 0);
+    }
+  }
+  return labels;
+}
+/// The same at what choose_thresholds() gives.
+template <class T>
+requires std::floating_point<std::remove_const_t<T>> std::vector<std::uint8_t> predict_labels(
+    const MatrixView<T>& scores, std::span<const Threshold> thresholds) {
+  std::vector<double> values;
+  for (const Threshold& each : thresholds) values.push_back(each.threshold);
+  return predict_labels(scores, std::span<const double>(values));
 }
 
 /// tau-normalisation of a classifier's rows, in place: w_c / |w_c|^tau (Kang et al. 2020,

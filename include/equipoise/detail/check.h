@@ -61,11 +61,17 @@ template <class T>
   reject(where, std::string(argument) + "[" + std::to_string(index) + "]", value, expected);
 }
 
+// A number of something, such as matrix.rows.
+inline void require_count(std::string_view where, std::string_view argument, std::size_t count,
+                          std::size_t expected, std::string_view of_what) {
+  if (count == expected) return;
+  reject(where, argument, count, to_text(expected) + " (" + std::string(of_what) + ")");
+}
+
 inline void require_size(std::string_view where, std::string_view argument, std::size_t size,
                          std::size_t expected, std::string_view of_what) {
   if (size == expected) return;
-  reject(where, std::string(argument) + ".size()", size,
-         to_text(expected) + " (" + std::string(of_what) + ")");
+  require_count(where, std::string(argument) + ".size()", size, expected, of_what);
 }
 
 // Every element is finite and not negative.

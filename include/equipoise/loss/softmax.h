@@ -573,8 +573,8 @@ void require_outputs(std::string_view where, const SoftmaxLoss<M, R>& loss,
   require_size(where, "targets", targets.size(), logits.rows, "rows of logits");
   require_coefficients<T>(where, loss.reduction, coefficients);
   if (outputs.gradient.data != nullptr) {
-    require_size(where, "gradient.rows", outputs.gradient.rows, logits.rows, "rows of logits");
-    require_size(where, "gradient.cols", outputs.gradient.cols, logits.cols, "columns of logits");
+    require_count(where, "gradient.rows", outputs.gradient.rows, logits.rows, "rows of logits");
+    require_count(where, "gradient.cols", outputs.gradient.cols, logits.cols, "columns of logits");
   }
   if (!outputs.row_losses.empty()) {
     require_size(where, "row_losses", outputs.row_losses.size(), logits.rows, "rows of logits");

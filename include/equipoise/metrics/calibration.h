@@ -16,31 +16,22 @@
 #include "equipoise/config.h"
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/metrics/reliability.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
 
-/// What fell into one bin of a reliability diagram.
-struct ReliabilityBin {
-  double count = 0;       ///< predictions
-  double confidence = 0;  ///< their mean probability; 0 without predictions
-  double frequency = 0;   ///< the share of them that came true; 0 without predictions
-};
-
 /// Calibration of predicted distributions over C classes: sums over rows from which errors,
 /// likelihood and diagrams are read. Sums of parts merge by += into those of the whole.
 ///
-/// Probabilities fall into bins (l, r] of equal width; 0 into the first one. Bins of equal mass
-/// would need all rows at once, and do not merge.
+/// Probabilities fall into bins (l, r] of equal width; 0 into the first one.
 class Calibration {
  public:
   /// @throws std::invalid_argument for bins outside [1, 2^20].
   explicit Calibration(std::size_t classes = 0, std::size_t bins = 15)
       : classes_(classes), bins_(bins) {
-    if (bins == 0 || bins > (std::size_t{1} << 20)) {
-      detail::reject("Calibration", "bins", bins, "a number in [1, 2^20]");
-    }
-    if (classes > 0) sums_.assign(kTotals + kFigures * bins * (classes + 1), 0.0);
+    detail::require_bins("Calibration", bins);
+    if (classes > 0) sums_.assign(kTotals + grid().size(classes + 1), 0.0);
   }
 
   std::size_t classes() const { return classes_; }
@@ -122,15 +113,13 @@ class Calibration {
 
  private:
   static constexpr std::size_t kTotals = 3;  // rows, sum of -log p_y, sum of squares
-  static constexpr std::size_t kFigures =
-      3;  // of a bin: count, sum of probabilities, how many true
   static constexpr double kSumTolerance = 1e-4;
 
   template <class T, class Y>
   void require(const MatrixView<T>& probabilities, std::span<const Y> targets,
                std::optional<std::int64_t> ignore_index) const {
     constexpr std::string_view kWhere = "Calibration::add";
-    detail::require_size(kWhere, "probabilities.cols", probabilities.cols, classes_, "classes");
+    detail::require_count(kWhere, "probabilities.cols", probabilities.cols, classes_, "classes");
     detail::require_size(kWhere, "targets", targets.size(), probabilities.rows,
                          "rows of probabilities");
     detail::require_ignore_index_is_no_class(kWhere, classes_, ignore_index);
@@ -165,41 +154,24 @@ class Calibration {
       if (probabilities(r, c) > probabilities(r, top)) top = c;
       const double error = p - (c == y ? 1 : 0);
       squares += error * error;
-      add_prediction(c + 1, p, c == y);
+      grid().add(diagrams(), c + 1, p, c == y);
     }
     const auto of_target = static_cast<double>(probabilities(r, y));
     sums_[0] += 1;
     sums_[1] += of_target > 0 ? -std::log(of_target) : detail::infinity();
     sums_[2] += squares;
-    add_prediction(0, static_cast<double>(probabilities(r, top)), top == y);
+    grid().add(diagrams(), 0, static_cast<double>(probabilities(r, top)), top == y);
   }
 
   // Diagram 0 is that of the top label, c + 1 that of class c.
-  std::size_t place(std::size_t diagram, std::size_t b) const {
-    return kTotals + kFigures * (diagram * bins_ + b);
-  }
-  void add_prediction(std::size_t diagram, double p, bool is_true) {
-    const double scaled = std::ceil(p * static_cast<double>(bins_)) - 1;
-    const auto b =
-        static_cast<std::size_t>(std::clamp(scaled, 0.0, static_cast<double>(bins_ - 1)));
-    double* const sums = &sums_[place(diagram, b)];
-    sums[0] += 1;
-    sums[1] += p;
-    sums[2] += is_true ? 1 : 0;
-  }
+  detail::ReliabilityGrid grid() const { return {bins_}; }
+  std::span<double> diagrams() { return std::span(sums_).subspan(kTotals); }
+  std::span<const double> diagrams() const { return std::span(sums_).subspan(kTotals); }
   ReliabilityBin bin_of(std::size_t diagram, std::size_t b) const {
-    const double* const sums = &sums_[place(diagram, b)];
-    if (sums[0] == 0) return {};
-    return {sums[0], sums[1] / sums[0], sums[2] / sums[0]};
+    return grid().bin(diagrams(), diagram, b);
   }
   double error_of(std::size_t diagram) const {
-    if (!(total() > 0)) return 0;
-    double sum = 0;
-    for (std::size_t b = 0; b < bins_; ++b) {
-      const double* const sums = &sums_[place(diagram, b)];
-      sum += std::fabs(sums[2] - sums[1]);
-    }
-    return sum / total();
+    return total() > 0 ? grid().error(diagrams(), diagram) / total() : 0;
   }
   double mean(std::size_t i) const { return total() > 0 ? sums_[i] / sums_[0] : 0; }
 

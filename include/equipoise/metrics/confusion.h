@@ -21,22 +21,10 @@
 #include "equipoise/detail/cpu.h"
 #include "equipoise/detail/histogram.h"
 #include "equipoise/detail/text.h"
+#include "equipoise/metrics/absent.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
-
-/// What a class counts as in an average where its figure is 0 / 0: a class that is absent.
-///
-/// Precision is undefined for a class that was never predicted, recall for one without samples, F1
-/// for one with neither.
-enum class Absent {
-  kSkip,             ///< left out of the average
-  kSkipUnsupported,  ///< left out, and with it every class without samples, were it predicted or
-                     ///< not; what then is undefined is 0
-  kZero,             ///< 0, as in scikit-learn's default
-  kOne,              ///< 1
-  kNaN,              ///< NaN, which makes the average NaN
-};
 
 namespace detail {
 inline namespace EQUIPOISE_ISA_NAMESPACE {
@@ -110,6 +98,13 @@ bool count_pairs(std::span<const T> targets, std::span<const P> predictions, std
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 }  // namespace detail
+
+/// How much a disagreement counts in ConfusionMatrix::kappa().
+enum class KappaWeights {
+  kNone,       ///< all alike
+  kLinear,     ///< by |t - p|
+  kQuadratic,  ///< by (t - p)^2
+};
 
 /// How often a sample of class t was taken for class p: count(t, p).
 ///
@@ -212,19 +207,19 @@ class ConfusionMatrix {
 
   /// count(c, c) / predicted(c). O(C).
   double precision(std::size_t c, Absent absent = Absent::kZero) const {
-    return ratio(count(c, c), predicted(c), absent);
+    return detail::ratio(count(c, c), predicted(c), absent);
   }
   /// count(c, c) / support(c). O(C).
   double recall(std::size_t c, Absent absent = Absent::kZero) const {
-    return ratio(count(c, c), support(c), absent);
+    return detail::ratio(count(c, c), support(c), absent);
   }
   /// 2 count(c, c) / (support(c) + predicted(c)), the harmonic mean of the two. O(C).
   double f1(std::size_t c, Absent absent = Absent::kZero) const {
-    return ratio(2 * count(c, c), support(c) + predicted(c), absent);
+    return detail::ratio(2 * count(c, c), support(c) + predicted(c), absent);
   }
 
   /// correct() / total(), which is micro-averaged precision, recall and F1 as well. O(C^2).
-  double accuracy() const { return ratio(correct(), total(), Absent::kZero); }
+  double accuracy() const { return detail::ratio(correct(), total(), Absent::kZero); }
   double micro_f1() const { return accuracy(); }
 
   /// Means over classes. Macro-F1 is the mean of the F1s, not the F1 of the means. O(C^2).
@@ -292,6 +287,30 @@ class ConfusionMatrix {
     return scale > 0 ? (correct() * s - cross) / scale : 0;
   }
 
+  /// Cohen's kappa, the agreement beyond that of chance (Cohen 1960, "A coefficient of agreement
+  /// for nominal scales"): with p_k predictions and t_k samples of class k among s, 1 minus the
+  /// weighted disagreement over that expected from sum p_k t_k; 0 where that is 0 / 0. For classes
+  /// with an order, weights make a disagreement the worse the further apart (Cohen 1968). O(C^2).
+  double kappa(KappaWeights weights = KappaWeights::kNone) const {
+    const double s = total();
+    double observed = 0;
+    double expected = 0;
+    std::vector<double> predictions;
+    for (std::size_t k = 0; k < classes_; ++k) predictions.push_back(predicted(k));
+    for (std::size_t t = 0; t < classes_; ++t) {
+      const double samples = support(t);
+      for (std::size_t p = 0; p < classes_; ++p) {
+        const double apart = static_cast<double>(t > p ? t - p : p - t);
+        const double weight = weights == KappaWeights::kNone     ? (t == p ? 0 : 1)
+                              : weights == KappaWeights::kLinear ? apart
+                                                                 : apart * apart;
+        observed += weight * count(t, p);
+        expected += weight * samples * predictions[p];
+      }
+    }
+    return expected > 0 ? 1 - observed * s / expected : 0;
+  }
+
  private:
   static constexpr std::string_view kWhere = "ConfusionMatrix::add";
 
@@ -323,35 +342,18 @@ class ConfusionMatrix {
     }
   }
 
-  static double ratio(double part, double whole, Absent absent) {
-    if (whole > 0) return part / whole;
-    if (absent == Absent::kOne) return 1;
-    if (absent == Absent::kZero || absent == Absent::kSkipUnsupported) return 0;
-    return detail::quiet_nan();
-  }
-
   // The mean of a figure over the classes, NaN where it is undefined.
   template <class F>
   double mean(Absent absent, const F& figure) const {
-    double sum = 0;
-    double classes = 0;
-    for (std::size_t c = 0; c < classes_; ++c) {
-      if (absent == Absent::kSkipUnsupported && support(c) == 0) continue;
-      const double value = figure(c);
-      const bool defined = !detail::is_nan(value);
-      if (!defined && absent == Absent::kSkip) continue;
-      if (!defined && absent == Absent::kNaN) return value;
-      sum += defined ? value : (absent == Absent::kOne ? 1 : 0);
-      classes += 1;
-    }
-    return classes > 0 ? sum / classes : 0;
+    return detail::mean_figure(classes_, absent, figure,
+                               [&](std::size_t c) { return support(c) > 0; });
   }
 
   template <class F>
   double weighted(const F& figure) const {
     double sum = 0;
     for (std::size_t c = 0; c < classes_; ++c) sum += support(c) * figure(c);
-    return ratio(sum, total(), Absent::kZero);
+    return detail::ratio(sum, total(), Absent::kZero);
   }
 
   std::size_t classes_;

@@ -1,0 +1,75 @@
+// Right and wrong decisions on one label, and what is read off them.
+#ifndef EQUIPOISE_METRICS_BINARY_H_
+#define EQUIPOISE_METRICS_BINARY_H_
+
+#include <cmath>
+
+#include "equipoise/config.h"
+#include "equipoise/metrics/absent.h"
+
+namespace equipoise {
+
+/// Rows by whether a label is there and whether it was predicted. Counts of parts merge by +=.
+/// Every figure is O(1); an undefined one (0 / 0) is 0 unless the caller gives another Absent rule.
+struct BinaryCounts {
+  double true_positives = 0;
+  double false_positives = 0;
+  double false_negatives = 0;
+  double true_negatives = 0;
+
+  void add(bool target, bool prediction) {
+    (target ? (prediction ? true_positives : false_negatives)
+            : (prediction ? false_positives : true_negatives)) += 1;
+  }
+  BinaryCounts& operator+=(const BinaryCounts& other) {
+    true_positives += other.true_positives;
+    false_positives += other.false_positives;
+    false_negatives += other.false_negatives;
+    true_negatives += other.true_negatives;
+    return *this;
+  }
+  friend bool operator==(const BinaryCounts&, const BinaryCounts&) = default;
+
+  double total() const {
+    return true_positives + false_positives + false_negatives + true_negatives;
+  }
+  double support() const { return true_positives + false_negatives; }
+  double predicted() const { return true_positives + false_positives; }
+
+  double accuracy(Absent absent = Absent::kZero) const {
+    return detail::ratio(true_positives + true_negatives, total(), absent);
+  }
+  double precision(Absent absent = Absent::kZero) const {
+    return detail::ratio(true_positives, predicted(), absent);
+  }
+  double recall(Absent absent = Absent::kZero) const {
+    return detail::ratio(true_positives, support(), absent);
+  }
+  /// The recall of the rows without the label.
+  double specificity(Absent absent = Absent::kZero) const {
+    return detail::ratio(true_negatives, true_negatives + false_positives, absent);
+  }
+  /// (1 + b^2) tp / ((1 + b^2) tp + b^2 fn + fp): recall counts b times as much as precision (van
+  /// Rijsbergen 1979, "Information retrieval").
+  double f_beta(double beta = 1, Absent absent = Absent::kZero) const {
+    const double square = beta * beta;
+    const double whole = (1 + square) * true_positives + square * false_negatives + false_positives;
+    return detail::ratio((1 + square) * true_positives, whole, absent);
+  }
+  double f1(Absent absent = Absent::kZero) const { return f_beta(1, absent); }
+  /// tp / (tp + fp + fn).
+  double jaccard(Absent absent = Absent::kZero) const {
+    return detail::ratio(true_positives, support() + false_positives, absent);
+  }
+  /// The correlation of target and prediction (Matthews 1975); 0 where either is constant.
+  double mcc() const {
+    const double scale = std::sqrt(support() * predicted() * (true_negatives + false_positives) *
+                                   (true_negatives + false_negatives));
+    const double covariance = true_positives * true_negatives - false_positives * false_negatives;
+    return scale > 0 ? covariance / scale : 0;
+  }
+};
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_METRICS_BINARY_H_

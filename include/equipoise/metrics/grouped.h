@@ -1,0 +1,147 @@
+// A metric for each of several groups of rows: languages, domains, annotators.
+#ifndef EQUIPOISE_METRICS_GROUPED_H_
+#define EQUIPOISE_METRICS_GROUPED_H_
+
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/counts.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/metrics/absent.h"
+#include "equipoise/view.h"
+
+namespace equipoise {
+
+/// Sums of rows that merge into those of more rows.
+template <class M>
+concept MergeableMetric = std::copyable<M> && std::equality_comparable<M> &&
+    requires(M& sum, const M& other) {
+  sum += other;
+};
+
+/// A group and what a figure of it is.
+struct GroupFigure {
+  std::size_t group = 0;
+  double value = 0;
+
+  friend bool operator==(const GroupFigure&, const GroupFigure&) = default;
+};
+
+/// One metric a group. Figures of it say how each group fares, all groups alike (macro) and the
+/// worst of them, which a figure of all rows together hides where groups differ in size. A figure
+/// is a callable of a const Metric&, such as [](const ConfusionMatrix& m) { return m.macro_f1(); }.
+///
+/// A group has no rows if its metric is still the empty one; then no figure of it is defined.
+template <MergeableMetric Metric>
+class Grouped {
+ public:
+  /// Every group's metric is a copy of `empty`, which has no rows.
+  explicit Grouped(std::size_t groups = 0, const Metric& empty = Metric())
+      : empty_(empty), metrics_(groups, empty) {}
+
+  std::size_t groups() const { return metrics_.size(); }
+  /// Of group g, unchecked.
+  const Metric& group(std::size_t g) const { return metrics_[g]; }
+  Metric& group(std::size_t g) { return metrics_[g]; }
+
+  /// Adds rows: add_row(metric, r) for each row r, with the metric of its group. O(N + groups).
+  ///
+  ///   grouped.add_rows(languages, [&](ConfusionMatrix& m, std::size_t r) {
+  ///     m.add(targets[r], predictions[r]);
+  ///   });
+  /// @throws std::invalid_argument for a group outside [0, groups), and whatever add_row throws;
+  /// nothing is added then.
+  template <LabelRange G, std::invocable<Metric&, std::size_t> F>
+  void add_rows(const G& row_groups, const F& add_row) {
+    const auto group_of = as_span(row_groups);
+    for (std::size_t r = 0; r < group_of.size(); ++r) {
+      if (detail::is_class(group_of[r], groups())) continue;
+      detail::reject_element("Grouped::add_rows", "row_groups", r, group_of[r],
+                             "a group in [0, " + detail::to_text(groups()) + ")");
+    }
+    std::vector<Metric> added(groups(), empty_);
+    for (std::size_t r = 0; r < group_of.size(); ++r) {
+      add_row(added[static_cast<std::size_t>(group_of[r])], r);
+    }
+    for (std::size_t g = 0; g < groups(); ++g) metrics_[g] += added[g];
+  }
+
+  /// The metric of all rows.
+  Metric total() const {
+    Metric sum = empty_;
+    for (const Metric& metric : metrics_) sum += metric;
+    return sum;
+  }
+
+  /// Adds the metrics of other rows, group by group; one without groups takes the other's number.
+  /// @throws std::invalid_argument where the numbers of groups differ, and as Metric's +=.
+  Grouped& operator+=(const Grouped& other) {
+    if (metrics_.empty()) return *this = other;
+    if (other.metrics_.empty()) return *this;
+    detail::require_size("Grouped::operator+=", "other", other.groups(), groups(),
+                         "groups on the left");
+    for (std::size_t g = 0; g < groups(); ++g) metrics_[g] += other.metrics_[g];
+    return *this;
+  }
+  friend bool operator==(const Grouped&, const Grouped&) = default;
+
+  /// Takes over the rows of all ranks, each of which calls this: `all_reduce_sum` sums a
+  /// std::span<double> over ranks in place.
+  template <class Sum>
+  void gather(const Sum& all_reduce_sum, std::size_t rank, std::size_t world) {
+    for (Metric& metric : metrics_) {
+      if constexpr (requires { metric.all_reduce_buffer(); }) {
+        all_reduce_sum(metric.all_reduce_buffer());
+      } else {
+        metric.gather(all_reduce_sum, rank, world);
+      }
+    }
+  }
+
+  /// The figure of each group; NaN for groups without rows.
+  template <class F>
+  std::vector<double> figures(const F& figure) const {
+    std::vector<double> values;
+    for (const Metric& metric : metrics_) {
+      values.push_back(metric == empty_ ? detail::quiet_nan()
+                                        : static_cast<double>(figure(metric)));
+    }
+    return values;
+  }
+
+  /// The mean over groups; by default without those that have no rows or an undefined figure.
+  template <class F>
+  double macro(const F& figure, Absent absent = Absent::kSkip) const {
+    const std::vector<double> values = figures(figure);
+    return detail::mean_figure(
+        groups(), absent, [&](std::size_t g) { return values[g]; },
+        [&](std::size_t g) { return !(metrics_[g] == empty_); });
+  }
+
+  /// The group whose figure is lowest, the first among equals; nothing if no group has one.
+  template <class F>
+  std::optional<GroupFigure> worst(const F& figure) const {
+    const std::vector<double> values = figures(figure);
+    std::optional<GroupFigure> result;
+    for (std::size_t g = 0; g < groups(); ++g) {
+      if (detail::is_nan(values[g]) || (result && result->value <= values[g])) continue;
+      result = {g, values[g]};
+    }
+    return result;
+  }
+
+ private:
+  Metric empty_;
+  std::vector<Metric> metrics_;
+};
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_METRICS_GROUPED_H_

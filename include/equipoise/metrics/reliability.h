@@ -1,0 +1,67 @@
+// Bins of predicted probabilities, and how often what they predict comes true.
+#ifndef EQUIPOISE_METRICS_RELIABILITY_H_
+#define EQUIPOISE_METRICS_RELIABILITY_H_
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+
+namespace equipoise {
+
+/// What fell into one bin of a reliability diagram.
+struct ReliabilityBin {
+  double count = 0;       ///< predictions
+  double confidence = 0;  ///< their mean probability; 0 without predictions
+  double frequency = 0;   ///< the share of them that came true; 0 without predictions
+};
+
+namespace detail {
+
+inline void require_bins(std::string_view where, std::size_t bins) {
+  if (bins == 0 || bins > (std::size_t{1} << 20)) {
+    reject(where, "bins", bins, "a number in [1, 2^20]");
+  }
+}
+
+// Diagrams of bins (l, r] of equal width, 0 in the first one, as sums that merge. Bins of equal
+// mass would need all rows at once.
+struct ReliabilityGrid {
+  std::size_t bins;
+
+  static constexpr std::size_t kFigures = 3;  // count, sum of probabilities, how many came true
+  std::size_t size(std::size_t diagrams) const { return kFigures * bins * diagrams; }
+
+  void add(std::span<double> sums, std::size_t diagram, double p, bool is_true) const {
+    const double last = static_cast<double>(bins - 1);
+    const double scaled = std::ceil(p * static_cast<double>(bins)) - 1;
+    const auto b = static_cast<std::size_t>(std::clamp(scaled, 0.0, last));
+    double* const bin = &sums[kFigures * (diagram * bins + b)];
+    bin[0] += 1;
+    bin[1] += p;
+    bin[2] += is_true ? 1 : 0;
+  }
+  ReliabilityBin bin(std::span<const double> sums, std::size_t diagram, std::size_t b) const {
+    const double* const bin = &sums[kFigures * (diagram * bins + b)];
+    if (bin[0] == 0) return {};
+    return {bin[0], bin[1] / bin[0], bin[2] / bin[0]};
+  }
+  // The sum over bins of |came true - sum of probabilities|.
+  double error(std::span<const double> sums, std::size_t diagram) const {
+    double sum = 0;
+    for (std::size_t b = 0; b < bins; ++b) {
+      const double* const bin = &sums[kFigures * (diagram * bins + b)];
+      sum += std::fabs(bin[2] - bin[1]);
+    }
+    return sum;
+  }
+};
+
+}  // namespace detail
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_METRICS_RELIABILITY_H_

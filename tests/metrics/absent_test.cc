@@ -1,0 +1,45 @@
+#include "equipoise/metrics/absent.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+namespace equipoise::detail {
+namespace {
+
+// Three classes: .5, undefined but with samples, undefined and without.
+double mean(Absent absent) {
+  const std::vector<double> figures = {0.5, quiet_nan(), quiet_nan()};
+  return mean_figure(
+      3, absent, [&](std::size_t c) { return figures[c]; }, [](std::size_t c) { return c < 2; });
+}
+
+TEST(MeanFigure, FollowsEachRule) {
+  EXPECT_EQ(mean(Absent::kSkip), 0.5);
+  EXPECT_EQ(mean(Absent::kSkipUnsupported), 0.25);
+  EXPECT_EQ(mean(Absent::kZero), 0.5 / 3);
+  EXPECT_EQ(mean(Absent::kOne), 2.5 / 3);
+  EXPECT_TRUE(std::isnan(mean(Absent::kNaN)));
+}
+
+TEST(MeanFigure, OfNothingIsZero) {
+  const auto none = [](std::size_t) { return quiet_nan(); };
+  const auto no = [](std::size_t) { return false; };
+  EXPECT_EQ(mean_figure(0, Absent::kZero, none, no), 0);
+  EXPECT_EQ(mean_figure(4, Absent::kSkip, none, no), 0);
+  EXPECT_EQ(mean_figure(4, Absent::kSkipUnsupported, none, no), 0);
+}
+
+TEST(Ratio, IsUndefinedWhereTheWholeIsZero) {
+  EXPECT_EQ(ratio(1, 4, Absent::kNaN), 0.25);
+  EXPECT_EQ(ratio(0, 0, Absent::kZero), 0);
+  EXPECT_EQ(ratio(0, 0, Absent::kOne), 1);
+  EXPECT_EQ(ratio(0, 0, Absent::kSkipUnsupported), 0);
+  EXPECT_TRUE(std::isnan(ratio(0, 0, Absent::kSkip)));
+  EXPECT_TRUE(std::isnan(ratio(0, 0, Absent::kNaN)));
+}
+
+}  // namespace
+}  // namespace equipoise::detail
