@@ -3,7 +3,9 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <new>
 
@@ -36,6 +38,65 @@ std::string with_replacements(std::string_view text) {
   return valid;
 }
 
+utf8proc_category_t category_of(char32_t point) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(point));
+}
+
+// Whether the search for cased letters around a sigma skips a code point: Case_Ignorable.
+bool is_case_ignorable(char32_t point) {
+  switch (category_of(point)) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_SK:
+      return true;
+    default:
+      break;
+  }
+  // Punctuation that stands within words.
+  constexpr std::u32string_view kWithinWords =
+      U"'.:\u00b7\u0387\u055f\u05f4\u2018\u2019\u2024\u2027\ufe13\ufe52\ufe55\uff07\uff0e\uff1a";
+  return kWithinWords.find(point) != std::u32string_view::npos;
+}
+
+struct CodePointRange {
+  char32_t first;
+  char32_t last;
+};
+
+// Letters with case, and what has case without being such a letter: ordinal indicators, Roman
+// numerals, letters in circles and squares.
+bool is_cased(char32_t point) {
+  switch (category_of(point)) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+      return true;
+    default:
+      break;
+  }
+  constexpr CodePointRange kOthers[] = {{0xaa, 0xaa},      {0xba, 0xba},       {0x2160, 0x217f},
+                                        {0x24b6, 0x24e9},  {0x1f130, 0x1f149}, {0x1f150, 0x1f169},
+                                        {0x1f170, 0x1f189}};
+  return std::any_of(std::begin(kOthers), std::end(kOthers), [&](const CodePointRange& range) {
+    return range.first <= point && point <= range.last;
+  });
+}
+
+// Whether the first code point that is not skipped has case.
+template <class Iterator>
+bool cased_comes_first(Iterator begin, Iterator end) {
+  const Iterator first = std::find_if_not(begin, end, is_case_ignorable);
+  return first != end && is_cased(*first);
+}
+
+bool is_final(std::u32string_view points, std::size_t sigma) {
+  const auto at = points.begin() + static_cast<std::ptrdiff_t>(sigma);
+  return cased_comes_first(std::make_reverse_iterator(at), points.rend()) &&
+         !cased_comes_first(at + 1, points.end());
+}
+
 }  // namespace
 
 std::optional<std::size_t> first_invalid_utf8(std::string_view text) {
@@ -58,6 +119,63 @@ std::string fold_case(std::string_view text) {
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(folded, &std::free);
   if (size < 0) throw std::bad_alloc();  // the only error that valid UTF-8 leaves
   return {reinterpret_cast<const char*>(folded), static_cast<std::size_t>(size)};
+}
+
+std::u32string code_points(std::string_view text) {
+  std::u32string points;
+  points.reserve(text.size());
+  for (std::size_t i = 0; i < text.size();) {
+    const CodePoint point = code_point_at(text, i);
+    points += point.value < 0 ? U'\uFFFD' : static_cast<char32_t>(point.value);
+    i += point.size;
+  }
+  return points;
+}
+
+std::string to_utf8(std::u32string_view points) {
+  std::string text;
+  text.reserve(points.size());
+  for (const char32_t point : points) {
+    const auto value = static_cast<utf8proc_int32_t>(point);
+    utf8proc_uint8_t bytes[4];
+    const utf8proc_ssize_t size =
+        utf8proc_encode_char(utf8proc_codepoint_valid(value) ? value : 0xfffd, bytes);
+    text.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
+  }
+  return text;
+}
+
+std::u32string lower_case(std::u32string_view points) {
+  std::u32string lower;
+  lower.reserve(points.size());
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (points[i] == U'\u0130') {
+      lower += U"i\u0307";
+    } else if (points[i] == U'\u03a3') {
+      lower += is_final(points, i) ? U'\u03c2' : U'\u03c3';
+    } else {
+      const auto point = static_cast<utf8proc_int32_t>(points[i]);
+      lower += static_cast<char32_t>(utf8proc_tolower(point));
+    }
+  }
+  return lower;
+}
+
+bool is_punctuation(char32_t point) {
+  const utf8proc_category_t category = category_of(point);
+  return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
+}
+
+bool is_letter_or_number(char32_t point) {
+  const utf8proc_category_t category = category_of(point);
+  return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO) ||
+         (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO);
+}
+
+bool is_white_space(char32_t point) {
+  const utf8proc_category_t category = category_of(point);
+  return (category >= UTF8PROC_CATEGORY_ZS && category <= UTF8PROC_CATEGORY_ZP) ||
+         (point >= U'\t' && point <= U'\r') || (point >= 0x1c && point <= 0x1f) || point == 0x85;
 }
 
 Character character_at(std::string_view text, std::size_t offset) {

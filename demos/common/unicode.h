@@ -16,6 +16,29 @@ std::optional<std::size_t> first_invalid_utf8(std::string_view text);
 /// Bytes that are not UTF-8 become U+FFFD.
 std::string fold_case(std::string_view text);
 
+/// The code points of a text. Bytes that are not UTF-8 become U+FFFD, each by itself.
+std::u32string code_points(std::string_view text);
+
+/// Code points as UTF-8. What is none, surrogates among them, becomes U+FFFD.
+std::string to_utf8(std::u32string_view points);
+
+/// Lower case by the full mapping of Unicode, as Python's str.lower() has it: U+0130 becomes "i"
+/// and a dot above, and a capital sigma the final one where cased letters stand before it but none
+/// after it, marks and apostrophes skipped. Nothing else depends on what is around, nothing on the
+/// language, and nothing is composed. Where the two differ, so do their versions of Unicode.
+/// O(size).
+std::u32string lower_case(std::u32string_view points);
+
+/// Whether a code point is of category P: punctuation, without symbols such as + or $.
+bool is_punctuation(char32_t point);
+
+/// Whether a code point is of category L or N; marks are not.
+bool is_letter_or_number(char32_t point);
+
+/// Whether Python's str.split() parts words at a code point: category Z, tabs, line ends and the
+/// separators U+001C to U+001F.
+bool is_white_space(char32_t point);
+
 /// A code point's kind, from its Unicode category.
 enum class CharacterKind {
   kSpace,   ///< separators, tabs, line ends and other control characters

@@ -7,6 +7,7 @@
 #include "equipoise/libtorch/accumulation.h"
 #include "equipoise/libtorch/heads.h"
 #include "equipoise/libtorch/loss.h"
+#include "equipoise/libtorch/metrics.h"
 #include "equipoise/libtorch/module.h"
 #include "equipoise/libtorch/overlap_loss.h"
 #include "equipoise/libtorch/overlap_module.h"

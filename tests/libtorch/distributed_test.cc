@@ -29,6 +29,8 @@
 #include "equipoise/libtorch/accumulation.h"
 #include "equipoise/libtorch/loss.h"
 #include "equipoise/metrics/confusion.h"
+#include "equipoise/metrics/grouped.h"
+#include "equipoise/metrics/ranking.h"
 #include "equipoise/random.h"
 #include "equipoise/sampling/stream.h"
 #include "tests/support/errors.h"
@@ -253,6 +255,31 @@ TEST(CommunicatorTest, MergesCountsAndMetrics) {
       workers.all_reduce(partial);
       EXPECT_EQ(partial, (Partial{{{world * (world - 1) / 2.0, 2.0 * world, 3.0 * world},
                                    {0, 1.0 * world, 1.0 * world}}}));
+    });
+  }
+}
+
+TEST(CommunicatorTest, GathersScoresAndSumsMetricsByGroup) {
+  for (const int world : kWorlds) {
+    run_workers(world, [world](const Communicator& workers) {
+      LabelScores<float> scores(2);
+      LabelScores<float> all(2);
+      Grouped<ConfusionMatrix> grouped(2, ConfusionMatrix(2));
+      for (int rank = 0; rank < world; ++rank) {
+        for (int row = 0; row < rank + 2; ++row) {
+          const std::array<float, 2> values = {static_cast<float>(row % 3),
+                                               -static_cast<float>(rank)};
+          const std::array<int, 1> target = {(row + rank) % 2};
+          all.add(MatrixView<const float>(values.data(), 1, 2), target);
+          if (rank != workers.rank()) continue;
+          scores.add(MatrixView<const float>(values.data(), 1, 2), target);
+          grouped.group(static_cast<std::size_t>(row % 2)).add(target[0], 0);
+        }
+      }
+      workers.all_reduce(scores);
+      EXPECT_EQ(scores, all);
+      workers.all_reduce(grouped);
+      EXPECT_EQ(grouped.total().total(), world * (world + 3) / 2);
     });
   }
 }

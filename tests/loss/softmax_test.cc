@@ -136,17 +136,31 @@ TEST(SoftmaxLoss, GradientEqualsFiniteDifferences) {
         const auto loss = make_loss(variant, classes, random, modulator, reduction);
         const std::vector<double> gradient =
             run<double>(loss, batch, detail::widest_cpu(), kind).gradient;
+        const std::vector<double> scales = coefficients(
+            loss.reduction,
+            kind == TargetKind::kIndices
+                ? denominators(loss, batch.targets, batch.classes, batch.attributes())
+                : denominators(loss, batch.distributions(), batch.classes, batch.attributes()));
         for (std::size_t i = random() % 3; i < batch.logits.size(); i += 3) {
+          const std::size_t row = i / classes;
+          if (batch.mask[row] == 0) {
+            EXPECT_EQ(gradient[i], 0);
+            continue;
+          }
+          const auto bucket = static_cast<std::size_t>(
+              loss.reduction.bucket(testing::reference_row(loss, batch, row, kind)));
           // Central differences: error h^2 / 6 from the third derivative, epsilon / h from
-          // rounding.
+          // rounding. Only the loss of its row depends on a logit.
           constexpr double kStep = 1e-5;
           std::vector<double> moved = batch.logits;
-          moved[i] += kStep;
-          const double above = reference_loss(loss, batch, moved, kind, batch.logits);
-          moved[i] -= 2 * kStep;
-          const double below = reference_loss(loss, batch, moved, kind, batch.logits);
-          const double scale = 1 + std::fabs(above);
-          EXPECT_NEAR(gradient[i], (above - below) / (2 * kStep), 2e-8 * scale)
+          const auto loss_at = [&](double step) {
+            moved[i] = batch.logits[i] + step;
+            return scales[bucket] *
+                   testing::reference_row_loss(loss, batch, moved, row, kind, batch.logits);
+          };
+          const double above = loss_at(kStep);
+          const double below = loss_at(-kStep);
+          EXPECT_NEAR(gradient[i], (above - below) / (2 * kStep), 2e-8 * (1 + std::fabs(above)))
               << classes << " classes, variant " << variant << ", element " << i;
         }
       });

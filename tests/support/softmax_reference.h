@@ -120,13 +120,19 @@ double reference_row_loss(const SoftmaxLoss<M, R>& loss, const Batch& batch,
   for (std::size_t c = 0; c < classes; ++c) a[c] += reference_seesaw(loss.seesaw, p, y, c);
   double maximum = a[0];
   for (const double x : a) maximum = std::fmax(maximum, x);
-  double sum = 0;
-  for (const double x : a) sum += std::exp(x - maximum);
+  // before[c] and after[c]: the sums of exp(a - maximum) over the classes before and after c, so
+  // that what is left of 1 does not come from a difference.
+  std::vector<double> before(classes, 0.0);
+  std::vector<double> after(classes, 0.0);
+  for (std::size_t c = 1; c < classes; ++c) {
+    before[c] = before[c - 1] + std::exp(a[c - 1] - maximum);
+    after[classes - 1 - c] = after[classes - c] + std::exp(a[classes - c] - maximum);
+  }
+  const double sum = after[0] + std::exp(a[0] - maximum);
   const auto value_at = [&](std::size_t c) {
     const double log_p = a[c] - maximum - std::log(sum);
-    double others = 0;
-    for (std::size_t k = 0; k < classes; ++k) others += k == c ? 0 : std::exp(a[k] - maximum);
-    return loss.modulator(TargetProbability<double>{log_p, std::exp(log_p), others / sum}).value;
+    const double q = (before[c] + after[c]) / sum;
+    return loss.modulator(TargetProbability<double>{log_p, std::exp(log_p), q}).value;
   };
   const double outer =
       element(batch.sample_weights, i, 1) * element(loss.group_weights, group_of(batch, i), 1);

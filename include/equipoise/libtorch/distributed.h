@@ -300,6 +300,16 @@ class Communicator {
   }
   void all_reduce(Mergeable& x) const { (*this)(x.all_reduce_buffer()); }
 
+  /// The same for what does not sum up in place, such as LabelScores and Grouped: all workers take
+  /// over the rows of all.
+  template <class Gathered>
+  requires requires(Gathered& x, const Communicator& workers) {
+    x.gather(workers, std::size_t{}, std::size_t{});
+  }
+  void all_reduce(Gathered& x) const {
+    x.gather(*this, static_cast<std::size_t>(rank_), static_cast<std::size_t>(size_));
+  }
+
   /// Gives all workers the tensors of rank `root`, in place: parameters and buffers that have to be
   /// equal at the start. Any element type; bits are kept.
   /// @throws std::invalid_argument for a root outside [0, size()), and for a tensor that is

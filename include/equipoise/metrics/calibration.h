@@ -21,6 +21,13 @@
 
 namespace equipoise {
 
+namespace detail {
+
+// How far from 1 the probabilities of a row may sum up.
+inline constexpr double kProbabilitySumTolerance = 1e-4;
+
+}  // namespace detail
+
 /// Calibration of predicted distributions over C classes: sums over rows from which errors,
 /// likelihood and diagrams are read. Sums of parts merge by += into those of the whole.
 ///
@@ -67,7 +74,9 @@ class Calibration {
   }
   friend bool operator==(const Calibration&, const Calibration&) = default;
 
-  /// Everything that merges, to be summed over ranks in place.
+  /// Everything that merges, to be summed over ranks in place: the number of rows, the sums of
+  /// -log p_y and of squared errors; then for each diagram (of the top label, of each class) and
+  /// bin the count, the sum of the probabilities and how many came true.
   std::span<double> all_reduce_buffer() { return sums_; }
 
   /// Rows.
@@ -113,7 +122,6 @@ class Calibration {
 
  private:
   static constexpr std::size_t kTotals = 3;  // rows, sum of -log p_y, sum of squares
-  static constexpr double kSumTolerance = 1e-4;
 
   template <class T, class Y>
   void require(const MatrixView<T>& probabilities, std::span<const Y> targets,
@@ -139,7 +147,7 @@ class Calibration {
         }
         sum += p;
       }
-      if (!(std::fabs(sum - 1) <= kSumTolerance)) {
+      if (!(std::fabs(sum - 1) <= detail::kProbabilitySumTolerance)) {
         detail::reject(kWhere, "sum of row " + detail::to_text(r) + " of probabilities", sum, "1");
       }
     }

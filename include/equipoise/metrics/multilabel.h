@@ -70,7 +70,9 @@ class MultiLabelCounts {
   }
   friend bool operator==(const MultiLabelCounts&, const MultiLabelCounts&) = default;
 
-  /// Everything that merges, to be summed over ranks in place.
+  /// Everything that merges, to be summed over ranks in place: numbers of rows and of rows all
+  /// right, sums of their F1 and Jaccard indices, rows without any label; then for each label how
+  /// often target and prediction were 00, 01, 10 and 11.
   std::span<double> all_reduce_buffer() { return sums_; }
 
   /// Rows.

@@ -74,7 +74,9 @@ class MultiLabelCalibration {
   }
   friend bool operator==(const MultiLabelCalibration&, const MultiLabelCalibration&) = default;
 
-  /// Everything that merges, to be summed over ranks in place.
+  /// Everything that merges, to be summed over ranks in place: for each label the number of
+  /// decisions, the sums of -log p and of squared errors; then for each label and bin the count,
+  /// the sum of the probabilities and how many came true.
   std::span<double> all_reduce_buffer() { return sums_; }
 
   /// Decisions on one label: rows that do not ignore it.
