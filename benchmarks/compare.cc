@@ -1,6 +1,7 @@
 // The library against LibTorch, both sides in one run:
 //
-//   bazel run -c opt //benchmarks:compare -- [--json=FILE] [--filter=REGEX] [--seconds=S] [--threads=N]
+//   bazel run -c opt //benchmarks:compare -- [--json=FILE] [--filter=REGEX] [--seconds=S]
+//   [--threads=N]
 //
 // A work runs on either side in turn, so that both see the same machine; the table shows medians
 // and their ratio beside the bar that the project sets itself for one thread, which is the default.

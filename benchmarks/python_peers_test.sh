@@ -7,7 +7,7 @@ set -euo pipefail
 program=$1
 labels="${TEST_TMPDIR:-/tmp}/labels"
 head -c 8000 /dev/zero > "$labels"
-for work in "oversample" "undersample" "stratified split"; do
+for work in "oversample" "undersample" "stratified split" "precision, recall, F1" "ROC AUC" "average precision"; do
   lines=$("$program" --labels="$labels" --classes=1 --work="$work" --repeats=3 | grep -c '^[0-9.]*$')
   if [ "$lines" != 3 ]; then
     echo "$work: $lines times, expected 3"

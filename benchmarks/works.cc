@@ -43,6 +43,25 @@ Work counting(std::size_t size, std::size_t classes, const std::string& name) {
           }};
 }
 
+// Predictions that miss one row in five.
+Work confusion_matrix(std::size_t size, std::size_t classes, const std::string& name) {
+  return {"confusion matrix " + name, "at::bincount", 2.5, [=] {
+            const auto count = static_cast<std::int64_t>(classes);
+            const at::Tensor targets = at::tensor(skewed_labels(size, classes));
+            const at::Tensor predictions = targets.clone();
+            predictions.slice(0, 0, predictions.numel(), 5).fill_(0);
+            const std::span<const std::int64_t> t(targets.data_ptr<std::int64_t>(), size);
+            const std::span<const std::int64_t> p(predictions.data_ptr<std::int64_t>(), size);
+            return Work::Sides{
+                [=] { keep(at::bincount(targets * count + predictions, {}, count * count)); },
+                [=] {
+                  ConfusionMatrix matrix(classes);
+                  matrix.add(t, p);
+                  keep(matrix);
+                }};
+          }};
+}
+
 Work class_sampler(std::size_t size, double bar, const std::string& name) {
   return {"class sampler, set-up and draws, " + name, "at::multinomial", bar, [=] {
             constexpr std::size_t kClasses = 10;
@@ -193,6 +212,9 @@ std::vector<Work> all_works() {
           counting(1'000'000, 10, "1e6, 10 classes"),
           counting(1'000'000, 1000, "1e6, 1000 classes"),
           counting(100'000'000, 10, "1e8, 10 classes"),
+          confusion_matrix(1'000'000, 2, "1e6, 2 classes"),
+          confusion_matrix(1'000'000, 10, "1e6, 10 classes"),
+          confusion_matrix(1'000'000, 100, "1e6, 100 classes"),
           class_sampler(10'000, 7, "1e4"),
           class_sampler(1'000'000, 12, "1e6"),
           class_sampler(10'000'000, 12, "1e7"),

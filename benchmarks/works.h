@@ -21,7 +21,7 @@ struct Work {
   std::function<Sides()> prepare;
 };
 
-/// Counting, class sampler, weighted sampler and weighted cross-entropy.
+/// Counting, confusion matrices, samplers and losses.
 std::vector<Work> all_works();
 
 }  // namespace equipoise::benchmarks

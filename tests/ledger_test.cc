@@ -206,7 +206,7 @@ TEST(Ledger, EffectiveSampleSizeNeverExceedsTheRows) {
 TEST(Ledger, RefusesOffsetsForMarginsAndUnequalScales) {
   Treatment t = treatment({90, 10});
   t.logit_terms = logit_terms(t.counts, LdamMargin{});
-  EXPECT_THAT(error_of([&] { return ledger(t).offset(); }), HasSubstr("margins (LDAM)"));
+  EXPECT_THAT(error_of([&] { return ledger(t).offset(); }), HasSubstr("a margin (LDAM) has no logit offset"));
   t.logit_terms = logit_terms(t.counts, VectorScaling{});
   EXPECT_THAT(error_of([&] { return ledger(t).offset(); }),
               HasSubstr("fit_bias_corrected_temperature()"));

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -49,6 +50,7 @@ ABSL_FLAG(int, batch, 64, "rows of a batch, of all workers");
 ABSL_FLAG(int, epochs, 1, "epochs of the run");
 ABSL_FLAG(std::string, plan, "", "file with a plan: it takes the place of the flags above");
 ABSL_FLAG(std::string, save, "", "file for the plan");
+ABSL_FLAG(std::string, json, "", "file for ledger, dry run and warnings as JSON");
 ABSL_FLAG(std::string, picture, "", "PNG file for a picture of counts, mix and weights");
 
 namespace equipoise::demos {
@@ -173,6 +175,52 @@ Plan plan_of_flags(const std::vector<double>& class_counts) {
   return plan;
 }
 
+nlohmann::json to_json(const Ledger& entries, const DryRun& forecast,
+                       const std::vector<std::string>& names) {
+  nlohmann::json classes = nlohmann::json::array();
+  for (std::size_t c = 0; c < names.size(); ++c) {
+    const ClassForecast& of_class = forecast.classes[c];
+    classes.push_back({{"name", names[c]},
+                       {"natural", entries.natural[c]},
+                       {"drawn", entries.drawn[c]},
+                       {"weight", entries.weights[c]},
+                       {"effective", entries.effective[c]},
+                       {"importance", entries.importance[c]},
+                       {"exposures", of_class.exposures},
+                       {"distinct", of_class.distinct},
+                       {"repeats", of_class.repeats},
+                       {"per_batch", of_class.per_batch},
+                       {"missing", of_class.missing}});
+  }
+  nlohmann::json warnings = nlohmann::json::array();
+  for (const Warning& warning : forecast.warnings) {
+    nlohmann::json about = {
+        {"text", warning.text}, {"value", warning.value}, {"bound", warning.bound}};
+    if (warning.class_index < names.size()) about["class"] = names[warning.class_index];
+    warnings.push_back(std::move(about));
+  }
+  nlohmann::json result = {{"classes", std::move(classes)},
+                           {"strength",
+                            {{"sampler", entries.strength.sampler},
+                             {"weights", entries.strength.weights},
+                             {"logit_terms", entries.strength.logit_terms}}},
+                           {"effective_sample_size", entries.effective_sample_size},
+                           {"variance_inflation", entries.variance_inflation},
+                           {"approximate", entries.approximate},
+                           {"steps", forecast.steps},
+                           {"warnings", std::move(warnings)}};
+  const auto never = [](double share) { return share == 0; };
+  if (!entries.no_offset.empty()) {
+    result["no_offset"] = entries.no_offset;
+  } else if (std::any_of(entries.natural.begin(), entries.natural.end(), never) ||
+             std::any_of(entries.effective.begin(), entries.effective.end(), never)) {
+    result["no_offset"] = "a class without rows, or that is never seen, has no offset";
+  } else {
+    result["offset"] = entries.offset();
+  }
+  return result;
+}
+
 void draw_plan(const Ledger& entries, const std::vector<std::string>& names,
                const std::string& file) {
   BarChart chart{"What the training sees", "share of rows and draws; weight (mean 1)"};
@@ -227,11 +275,15 @@ void run() {
   DryRunOptions options;
   options.batch_size = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_batch));
   options.epochs = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_epochs));
-  std::cout << report(entries, classes.names) << "\n"
-            << report(dry_run(plan, options), classes.names);
+  const DryRun forecast = dry_run(plan, options);
+  std::cout << report(entries, classes.names) << "\n" << report(forecast, classes.names);
   if (const std::string save = absl::GetFlag(FLAGS_save); !save.empty()) {
     write_file(user_path(save), to_text(plan));
     std::cout << "Plan: " << save << std::endl;
+  }
+  if (const std::string json = absl::GetFlag(FLAGS_json); !json.empty()) {
+    write_file(user_path(json), to_json(entries, forecast, classes.names).dump(2) + "\n");
+    std::cout << "JSON: " << json << std::endl;
   }
   if (const std::string picture = absl::GetFlag(FLAGS_picture); !picture.empty()) {
     draw_plan(entries, classes.names, picture);

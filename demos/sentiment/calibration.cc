@@ -11,6 +11,7 @@
 #include "equipoise/calibrate.h"
 #include "equipoise/metrics/calibration.h"
 #include "equipoise/metrics/confusion.h"
+#include "equipoise/treatment.h"
 #include "equipoise/view.h"
 
 namespace equipoise::demos {
@@ -21,19 +22,6 @@ using Probabilities = std::vector<double>;
 
 MatrixView<const double> rows_of(const Probabilities& p, std::size_t classes) {
   return {p.data(), p.size() / classes, classes};
-}
-
-Treatment treatment_of(const Objective& objective, const ClassCounts& counts) {
-  Treatment treatment;
-  treatment.counts = counts;
-  treatment.mix = objective.proportions;
-  std::visit(
-      [&](const auto& loss) {
-        treatment.weights = loss.class_weights;
-        treatment.logit_terms = loss.logit_terms;
-      },
-      objective.loss);
-  return treatment;
 }
 
 ProbabilityScores scores_of(const Probabilities& p, std::size_t classes,
@@ -74,7 +62,9 @@ Probabilities logs_of(Probabilities p) {
 }  // namespace
 
 Ledger ledger_of(const Objective& objective, const ClassCounts& counts) {
-  return ledger(treatment_of(objective, counts));
+  return std::visit(
+      [&](const auto& loss) { return ledger(treatment(loss, counts, objective.proportions)); },
+      objective.loss);
 }
 
 CalibrationScores score_calibration(const Objective& objective, const ClassCounts& counts,

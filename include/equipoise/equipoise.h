@@ -54,6 +54,7 @@
 #include "equipoise/sampling/without_replacement.h"
 #include "equipoise/schedule.h"
 #include "equipoise/splits.h"
+#include "equipoise/treatment.h"
 #include "equipoise/version.h"
 #include "equipoise/view.h"
 #include "equipoise/weights.h"

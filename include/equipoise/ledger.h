@@ -90,6 +90,8 @@ struct Treatment {
   Mean mean = Mean::kByCount;
   /// Rows that one mean is taken over; only Mean::kByWeight asks for it.
   std::uint64_t batch_size = 0;
+  /// Why no logit offset undoes it, where that does not follow from the fields above.
+  std::string no_offset{};
 };
 
 /// Which part of a treatment corrects how much, as an exponent: 0 leaves the proportions as they
@@ -175,19 +177,22 @@ inline double strength_of(std::span<const double> natural, std::span<const doubl
   return xx > 1e-12 * size ? xy / xx : 0;
 }
 
-inline std::string reason_against_offset(const LogitTerms& terms) {
+// What there is for what has no offset.
+inline constexpr std::string_view kInsteadOfOffset =
+    " has no logit offset that undoes it; calibrate on validation data, with "
+    "fit_bias_corrected_temperature(), or choose thresholds";
+
+inline std::string reason_against_offset(const Treatment& treatment) {
+  if (!treatment.no_offset.empty()) return treatment.no_offset;
+  const LogitTerms& terms = treatment.logit_terms;
   const bool has_margin = std::any_of(terms.margin.begin(), terms.margin.end(),
                                       [](double margin) { return margin != 0; });
-  if (has_margin) {
-    return "margins (LDAM) have no logit offset that undoes them; calibrate on validation data, "
-           "with fit_bias_corrected_temperature(), or choose thresholds";
-  }
+  if (has_margin) return std::string("a margin (LDAM)").append(kInsteadOfOffset);
   const bool differs = std::any_of(terms.scale.begin(), terms.scale.end(),
                                    [&](double scale) { return scale != terms.scale[0]; });
   if (differs) {
-    return "scales that differ between classes (vector scaling) have no logit offset that undoes "
-           "them; calibrate on validation data, with fit_bias_corrected_temperature(), or choose "
-           "thresholds";
+    return std::string("a scale that differs between classes (vector scaling)")
+        .append(kInsteadOfOffset);
   }
   return {};
 }
@@ -278,7 +283,7 @@ inline Ledger ledger(const Treatment& treatment) {
                      detail::strength_of(result.natural, log_terms)};
   result.effective_sample_size = 1 / squares;
   result.variance_inflation = rows * squares;
-  result.no_offset = detail::reason_against_offset(treatment.logit_terms);
+  result.no_offset = detail::reason_against_offset(treatment);
   return result;
 }
 

@@ -29,6 +29,7 @@
 #include "equipoise/sampling/class_sampler.h"
 #include "equipoise/sampling/scheduled_sampler.h"
 #include "equipoise/schedule.h"
+#include "equipoise/treatment.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
@@ -201,14 +202,6 @@ inline void require_plan(std::string_view where, const Plan& plan) {
   plan.mix_ramp.require(where);
   plan.weights_ramp.require(where);
   plan.logit_terms_ramp.require(where);
-}
-
-template <class R>
-constexpr std::optional<Mean> mean_of() {
-  if constexpr (std::is_same_v<R, MeanByCount> || std::is_same_v<R, Sum>) return Mean::kByCount;
-  if constexpr (std::is_same_v<R, MeanByWeight>) return Mean::kByWeight;
-  if constexpr (std::is_same_v<R, MeanPerClass>) return Mean::kPerClass;
-  return std::nullopt;
 }
 
 }  // namespace detail

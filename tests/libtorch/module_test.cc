@@ -10,6 +10,8 @@
 #include <sstream>
 #include <vector>
 
+#include "equipoise/plan.h"
+#include "equipoise/treatment.h"
 #include "tests/support/errors.h"
 
 namespace equipoise::libtorch {
@@ -158,6 +160,55 @@ TEST(SoftmaxLossModule, RefusesBrokenConstants) {
   loss.class_weights = {1, -1};
   EXPECT_EQ(testing::error_of([&] { SoftmaxLossModule<> module(loss); }),
             "SoftmaxLossModule(): class_weights[1] = -1, expected a finite number >= 0");
+}
+
+// Deferred re-weighting and a logit adjustment that sets in by a ramp: at every step the module
+// has the loss that the core makes of the plan for it, also where it starts in the middle.
+TEST(SoftmaxLossModule, FollowsAPlansSchedule) {
+  const Data data;
+  Plan plan;
+  plan.counts = {90, 9, 1};
+  plan.weights = {0.1, 1, 2.3};
+  plan.logit_terms = logit_terms(ClassCounts(plan.counts), LogitAdjustment{});
+  plan.weights_ramp = {3, 3};
+  plan.logit_terms_ramp = {2, 6};
+  SoftmaxLossModule<Focal> module(equipoise::softmax_loss<MeanByCount>(plan, Focal{}));
+  const at::Tensor buffer = module->class_weights;
+  std::vector<double> values;
+  for (const std::uint64_t step : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 7U, 3U, 0U}) {
+    const Treatment now = treatment(plan, step);
+    module->set_class_weights(now.weights);
+    module->set_logit_terms(now.logit_terms);
+    const SoftmaxLoss<Focal> expected = equipoise::softmax_loss<MeanByCount>(plan, Focal{}, step);
+    const at::Tensor value = module->forward(data.logits, data.targets);
+    EXPECT_TRUE(at::equal(value, softmax_loss(data.logits, data.targets, expected))) << step;
+    values.push_back(value.item<double>());
+  }
+  EXPECT_NE(values[2], values[3]);
+  EXPECT_EQ(values[3], values[8]);
+  EXPECT_TRUE(buffer.is_same(module->class_weights)) << "a buffer of its own would not be moved";
+}
+
+TEST(SoftmaxLossModule, RefusesConstantsThatDoNotFit) {
+  SoftmaxLossModule<Focal, MeanByWeight> module(example());
+  EXPECT_EQ(testing::error_of([&] {
+              module->set_class_weights({1, 2});
+            }),
+            "SoftmaxLossModule::set_class_weights(): weights.size() = 2, expected 3 (of the buffer "
+            "that the module was made with)");
+  EXPECT_EQ(
+      testing::error_of([&] {
+        module->set_class_weights({1, 2, -3});
+      }),
+      "SoftmaxLossModule::set_class_weights(): weights[2] = -3, expected a finite number >= 0");
+  LogitTerms terms = example().logit_terms;
+  terms.shift.clear();
+  EXPECT_EQ(testing::error_of([&] { module->set_logit_terms(terms); }),
+            "SoftmaxLossModule::set_logit_terms(): terms.shift.size() = 0, expected 3 (of the "
+            "buffer that the module was made with)");
+  SoftmaxLossModule<Focal, MeanByWeight> grouped(full_example());
+  EXPECT_EQ(testing::error_of([&] { grouped->set_logit_terms({}); }),
+            "SoftmaxLossModule::set_logit_terms(): groups of the module's terms = 2, expected 0");
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "equipoise/plan.h"
 #include "equipoise/sampling/balanced_batches.h"
 #include "equipoise/sampling/class_resampler.h"
 #include "equipoise/sampling/class_sampler.h"
@@ -173,6 +174,12 @@ TEST(StreamSamplerTest, RestoredItGoesOnWithAnyStream) {
   expect_restored_to_go_on([&] { return EpochStream(WithoutReplacement(weights, 5, 4)); });
   expect_restored_to_go_on([&] { return EpochStream(SystematicResampling(weights, 17, 5)); });
   expect_restored_to_go_on([&] { return EpochStream(ResidualResampling(weights, 17, 6)); });
+  Plan plan;
+  plan.counts = {32, 8};
+  plan.mix = {1, 1};
+  plan.mix_ramp = {1, 3};
+  plan.batch_size = 7;
+  expect_restored_to_go_on([&] { return scheduled_sampler(plan, some_labels(), 7); });
 }
 
 // A batch of the loader that is as large as a batch of the sampler is one.

@@ -141,5 +141,27 @@ TEST(SigmoidLossModuleErrors, NameWhatIsWrong) {
             "SigmoidLossModule(): shift.size() = 2, expected 3 (labels)");
 }
 
+TEST(SigmoidLossModule, TakesTheWeightsOfASchedule) {
+  SigmoidLoss<> loss;
+  loss.class_weights = {1, 1};
+  loss.pos_weight = {1, 1};
+  SigmoidLossModule<> module(loss);
+  const at::Tensor logits = at::randn({5, 2}, at::kDouble);
+  const at::Tensor targets = at::randint(0, 2, {5, 2}, at::kLong);
+  loss.class_weights = {0.5, 2};
+  loss.pos_weight = {9, 0};
+  module->set_class_weights(loss.class_weights);
+  module->set_pos_weight(loss.pos_weight);
+  EXPECT_TRUE(at::equal(module->forward(logits, targets), sigmoid_loss(logits, targets, loss)));
+  EXPECT_EQ(testing::error_of([&] { module->set_pos_weight({1}); }),
+            "SigmoidLossModule::set_pos_weight(): weights.size() = 1, expected 2 (of the buffer "
+            "that the module was made with)");
+  EXPECT_EQ(
+      testing::error_of([&] {
+        module->set_class_weights({1, -1});
+      }),
+      "SigmoidLossModule::set_class_weights(): weights[1] = -1, expected a finite number >= 0");
+}
+
 }  // namespace
 }  // namespace equipoise::libtorch

@@ -37,6 +37,18 @@ expect 0 out '^ +PER +0\.08000 +0\.08000 +4\.167 +0\.33333 ' --labels=train.tsv 
 expect 0 out '^warning: the imbalance is corrected twice$' --labels=train.tsv --ignore=- --weights=balanced --mix=uniform
 [ -s picture.png ] || ! command -v gnuplot > /dev/null || fail "no picture"
 
+expect 0 out '^JSON: plan\.json$' --labels=train.tsv --ignore=- --weights=balanced --mix=uniform --json=plan.json
+python3 - << 'END' || fail "plan.json"
+import json
+import math
+plan = json.load(open("plan.json"))
+assert [c["name"] for c in plan["classes"]] == ["LOC", "O", "PER"], plan
+assert abs(sum(c["effective"] for c in plan["classes"]) - 1) < 1e-12
+assert plan["strength"]["sampler"] == 1 and plan["warnings"][0]["text"], plan
+for c, offset in zip(plan["classes"], plan["offset"]):
+    assert abs(offset - math.log(c["natural"] / c["effective"])) < 1e-12, plan
+END
+
 # The plan that was saved says the same.
 expect 0 out '^ +1 +0\.90000 ' --plan=saved
 expect 0 out '^ +PER +0\.08000 +0\.08000 +4\.167 +0\.33333 ' --plan=saved --labels=train.tsv --ignore=-
@@ -51,6 +63,9 @@ expect 2 err '^--mean=x: ' --labels=train.tsv --mean=x
 expect 2 err '^missing\.tsv:0: ' --labels=missing.tsv
 printf 'counts 1 1\nmix 1\n' > broken
 expect 2 err '^broken:0: parse_plan\(\): plan\.mix\.size\(\) = 1, expected 2 \(classes\)$' --plan=broken
+printf 'counts 1 0 2\n' > gap
+expect 0 out '^warning: class 1 has no rows$' --plan=gap --json=gap.json
+grep -q '"no_offset": "a class without rows' gap.json || fail "gap.json: $(cat gap.json)"
 printf 'a\n\xff\n' > latin
 expect 2 err '^latin:2: ' --labels=latin
 

@@ -92,6 +92,34 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
                                               arguments, by_row);
   }
 
+  /// Takes other class weights, those of a schedule at the next step, in place of the last ones.
+  /// Copies C numbers to their device.
+  ///
+  ///     criterion->set_class_weights(schedule(step));
+  ///     const Treatment now = treatment(plan, step);
+  ///     criterion->set_class_weights(now.weights);
+  ///     criterion->set_logit_terms(now.logit_terms);
+  /// @throws std::invalid_argument for another number of weights than the module was made with
+  /// (give it ones for none), and for weights that are negative or not finite.
+  void set_class_weights(const std::vector<double>& weights) {
+    constexpr const char* kWhere = "SoftmaxLossModule::set_class_weights";
+    equipoise::detail::require_masses(kWhere, "weights", weights);
+    detail::set_constant(kWhere, "weights", class_weights, weights);
+  }
+
+  /// The same for the logit terms of all rows.
+  /// @throws std::invalid_argument for a scale, shift or margin of another size than the module was
+  /// made with, for a number that is not finite, and for a module whose terms go by group.
+  void set_logit_terms(const LogitTerms& terms) {
+    constexpr const char* kWhere = "SoftmaxLossModule::set_logit_terms";
+    if (const std::size_t groups = options.loss().group_logit_terms.size(); groups > 0) {
+      detail::reject(kWhere, "groups of the module's terms", groups, "0");
+    }
+    detail::set_constant(kWhere, "terms.scale", scale, terms.scale);
+    detail::set_constant(kWhere, "terms.shift", shift, terms.shift);
+    detail::set_constant(kWhere, "terms.margin", margin, terms.margin);
+  }
+
   void pretty_print(std::ostream& stream) const override {
     stream << "equipoise::libtorch::SoftmaxLoss(label_smoothing=" << options.loss().label_smoothing
            << ", ignore_index=" << options.loss().ignore_index;

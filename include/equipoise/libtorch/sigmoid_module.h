@@ -80,6 +80,21 @@ class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
     return Problem::call(loss, &tensors, logits, targets, arguments, !options.reduce());
   }
 
+  /// Take other weights, those of a schedule at the next step, in place of the last ones. Copy L
+  /// numbers to their device.
+  /// @throws std::invalid_argument for another number of weights than the module was made with
+  /// (give it ones for none), and for weights that are negative or not finite.
+  void set_class_weights(const std::vector<double>& weights) {
+    constexpr const char* kWhere = "SigmoidLossModule::set_class_weights";
+    equipoise::detail::require_masses(kWhere, "weights", weights);
+    detail::set_constant(kWhere, "weights", class_weights, weights);
+  }
+  void set_pos_weight(const std::vector<double>& weights) {
+    constexpr const char* kWhere = "SigmoidLossModule::set_pos_weight";
+    equipoise::detail::require_masses(kWhere, "weights", weights);
+    detail::set_constant(kWhere, "weights", pos_weight, weights);
+  }
+
   void pretty_print(std::ostream& stream) const override {
     const SigmoidLoss<S, R>& loss = options.loss();
     stream << "equipoise::libtorch::SigmoidLoss(positive_weight=" << loss.positive_weight

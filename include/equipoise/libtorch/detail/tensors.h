@@ -40,6 +40,21 @@ inline at::Tensor constant_tensor(const std::vector<double>& values,
   return at::tensor(values, at::TensorOptions().dtype(at::kDouble)).to(options);
 }
 
+// Gives a module's buffer other values, in place and on its device.
+inline void set_constant(const char* where, const char* name, const at::Tensor& buffer,
+                         const std::vector<double>& values) {
+  equipoise::detail::require_size(where, name, values.size(),
+                                  buffer.defined() ? static_cast<std::size_t>(buffer.numel()) : 0,
+                                  "of the buffer that the module was made with");
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (equipoise::detail::is_finite(values[i])) continue;
+    equipoise::detail::reject_element(where, name, i, values[i], "a finite number");
+  }
+  if (values.empty()) return;
+  const at::NoGradGuard no_graph;
+  buffer.copy_(at::tensor(values, at::kDouble).view(buffer.sizes()));
+}
+
 inline std::vector<double> to_vector(const at::Tensor& values) {
   if (!values.defined()) return {};
   const at::Tensor dense = values.to(at::kDouble).contiguous();
