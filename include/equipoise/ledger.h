@@ -173,8 +173,11 @@ inline double strength_of(std::span<const double> natural, std::span<const doubl
     xx += x * x;
     xy += x * (log_part[c] - mean_y / size);
   }
-  // Counts that are equal up to rounding have no rare class to correct for.
-  return xx > 1e-12 * size ? xy / xx : 0;
+  // Counts that are equal up to rounding have no rare class to correct for, and a part that moves
+  // the classes by no more than rounding corrects nothing.
+  constexpr double kRounding = 1e-12;
+  const double slope = xx > kRounding * size ? xy / xx : 0;
+  return std::fabs(slope) > kRounding ? slope : 0;
 }
 
 // What there is for what has no offset.

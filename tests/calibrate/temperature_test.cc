@@ -160,6 +160,21 @@ Rows treated_rows(std::size_t rows, const Numbers& offset, double share, double 
   return result;
 }
 
+// However many rows there are, and so however their sums round.
+TEST(FitOffset, ConvergesOnAnyNumberOfRows) {
+  const Numbers offset = {0, 0.3, -0.7, 1};
+  for (const std::size_t size : {200U, 1000U, 5000U, 20000U}) {
+    for (std::uint64_t seed = 0; seed < 10; ++seed) {
+      const Rows rows = calibrated_rows(size, 4, 100 + seed);
+      const FittedOffset fitted = fit_offset(rows.view(), rows.targets, offset);
+      EXPECT_TRUE(fitted.converged) << size << " rows, seed " << seed;
+      EXPECT_LT(fitted.share.upper - fitted.share.lower, 1.5);
+      EXPECT_TRUE(fit_bias_corrected_temperature(rows.view(), rows.targets).converged)
+          << size << " rows, seed " << seed;
+    }
+  }
+}
+
 TEST(FitOffset, FindsTheRealisedShare) {
   const Numbers offset = {2, 0, -1};
   const Rows rows = treated_rows(20000, offset, 0.74, 1.3, 4);

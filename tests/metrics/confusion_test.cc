@@ -280,6 +280,17 @@ TEST(Report, AlignsNamesByCharactersNotBytes) {
             std::string::npos);
 }
 
+TEST(ConfusionMatrix, OneClassAgainstTheOthers) {
+  const ConfusionMatrix matrix = matrix_of({0, 0, 1, 2, 2, 2}, {0, 1, 1, 2, 0, 0}, 3);
+  EXPECT_EQ(matrix.one_vs_rest(0), (BinaryCounts{1, 2, 1, 2}));
+  EXPECT_EQ(matrix.one_vs_rest(1), (BinaryCounts{1, 1, 0, 4}));
+  EXPECT_EQ(matrix.one_vs_rest(2), (BinaryCounts{1, 0, 2, 3}));
+  for (std::size_t c = 0; c < 3; ++c) {
+    EXPECT_EQ(matrix.one_vs_rest(c).f1(), matrix.f1(c));
+    EXPECT_EQ(matrix.one_vs_rest(c).total(), 6);
+  }
+}
+
 TEST(ConfusionMatrix, KappaByHand) {
   // Cohen's own kind of table: 20 and 15 agreed, of 50; expected by chance (25 30 + 25 20) / 50.
   ConfusionMatrix matrix(2);

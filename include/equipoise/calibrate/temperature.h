@@ -177,13 +177,18 @@ bool minimize(const F& likelihood, std::vector<double>& theta) {
     if (!cholesky(hessian, theta.size())) return false;
     solve_cholesky(hessian, direction);
     double decrease = 0;
-    for (std::size_t k = 0; k < theta.size(); ++k) decrease += gradient[k] * direction[k];
-    // Both, for on separable rows the likelihood is flat and the step is not.
     bool is_short = true;
     for (std::size_t k = 0; k < theta.size(); ++k) {
+      decrease += gradient[k] * direction[k];
       is_short = is_short && std::fabs(direction[k]) <= 1e-6 * (1 + std::fabs(theta[k]));
     }
-    if (is_short && decrease <= 1e-20 + 1e-16 * std::fabs(before)) return true;
+    // Errors are squared by each step, so the last one leaves less than rounding does. The
+    // likelihood would not tell: it is flat here, and rounds as sums of many rows do. On separable
+    // rows it is flat too, and steps are never short.
+    if (is_short) {
+      for (std::size_t k = 0; k < theta.size(); ++k) theta[k] -= direction[k];
+      return true;
+    }
     std::vector<double> next(theta.size());
     double share = 1;
     for (; share > 1e-12; share /= 2) {
@@ -191,8 +196,7 @@ bool minimize(const F& likelihood, std::vector<double>& theta) {
       const double after = likelihood(next);
       if (is_finite(after) && after <= before - 1e-4 * share * decrease) break;
     }
-    // Where no step helps, the minimum is as near as rounding allows.
-    if (share <= 1e-12) return is_short;
+    if (share <= 1e-12) return false;
     theta = next;
     for (const double value : theta) {
       if (!(std::fabs(value) < kFarthest)) return false;

@@ -22,6 +22,7 @@
 #include "equipoise/detail/histogram.h"
 #include "equipoise/detail/text.h"
 #include "equipoise/metrics/absent.h"
+#include "equipoise/metrics/binary.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
@@ -203,6 +204,16 @@ class ConfusionMatrix {
     double sum = 0;
     for (std::size_t c = 0; c < classes_; ++c) sum += count(c, c);
     return sum;
+  }
+
+  /// Class c against all others: for specificity, F-beta, Jaccard and the like. O(C^2).
+  BinaryCounts one_vs_rest(std::size_t c) const {
+    BinaryCounts counts;
+    counts.true_positives = count(c, c);
+    counts.false_positives = predicted(c) - count(c, c);
+    counts.false_negatives = support(c) - count(c, c);
+    counts.true_negatives = total() - predicted(c) - counts.false_negatives;
+    return counts;
   }
 
   /// count(c, c) / predicted(c). O(C).

@@ -169,7 +169,9 @@ EQUIPOISE_INLINE std::vector<std::int64_t> resample(const R& labels,
       const std::uint64_t decks = targets[c] / size;
       for (std::uint64_t deck = 0; deck < decks; ++deck) out = std::copy_n(own, size, out);
       const Permutation order = detail::deck_order(random, c, decks, size);
-      for (std::uint64_t i = 0; i < targets[c] % size; ++i) *out++ = own[order(i)];
+      for (std::uint64_t i = 0; i < targets[c] % size; ++i) {
+        *out++ = static_cast<std::int64_t>(own[order(i)]);
+      }
     }
   });
   return result;
