@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <numeric>
 #include <random>
@@ -208,7 +207,7 @@ TEST(MixErrors, NameWhatIsWrong) {
   const auto message = [&](const auto& policy) { return error_of([&] { mix(counts, policy); }); };
   EXPECT_EQ(message(TemperatureMix{.exponent = 1.5}),
             "mix(): exponent = 1.5, expected a number in [0, 1]");
-  EXPECT_EQ(message(TemperatureMix{.exponent = std::nan("")}),
+  EXPECT_EQ(message(TemperatureMix{.exponent = detail::quiet_nan()}),
             "mix(): exponent = nan, expected a number in [0, 1]");
   EXPECT_EQ(message(UniMax{}), "mix(): budget = 0, expected a finite number > 0");
   EXPECT_EQ(message(RepeatFactorMix{.threshold = 0}),

@@ -367,9 +367,7 @@ class CountSummary {
   /// negative, NaN or infinite.
   explicit CountSummary(const ClassCounts& counts, double smoothing = 0) : rows_(counts.rows()) {
     if (counts.classes() == 0) detail::reject("CountSummary", "counts.classes()", 0, "at least 1");
-    if (!detail::is_finite(smoothing) || smoothing < 0) {
-      detail::reject("CountSummary", "smoothing", smoothing, "a finite number >= 0");
-    }
+    detail::require_not_negative("CountSummary", "smoothing", smoothing);
     const double added = smoothing * static_cast<double>(counts.classes());
     std::vector<double> present;
     std::vector<double> frequencies;

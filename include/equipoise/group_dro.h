@@ -64,13 +64,8 @@ inline void GroupDro::require(std::string_view where) const {
   if (!adjustments.empty()) {
     detail::require_size(where, "adjustments", adjustments.size(), groups, "groups");
   }
-  for (std::size_t g = 0; g < adjustments.size(); ++g) {
-    if (detail::is_finite(adjustments[g])) continue;
-    detail::reject_element(where, "adjustments", g, adjustments[g], "a finite number");
-  }
-  if (!detail::is_finite(step_size) || step_size < 0) {
-    detail::reject(where, "step_size", step_size, "a finite number >= 0");
-  }
+  detail::require_all_finite(where, "adjustments", adjustments);
+  detail::require_not_negative(where, "step_size", step_size);
 }
 
 inline GroupDro GroupDro::advance(const Partial& finished) const {

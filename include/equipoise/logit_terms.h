@@ -51,9 +51,7 @@ inline void require_terms(std::string_view where, const LogitTerms& terms, std::
   const auto require = [&](std::string_view name, const std::vector<double>& values) {
     if (values.empty()) return;
     require_size(where, name, values.size(), classes, "classes");
-    for (std::size_t c = 0; c < values.size(); ++c) {
-      if (!is_finite(values[c])) reject_element(where, name, c, values[c], "a finite number");
-    }
+    require_all_finite(where, name, values);
   };
   require("logit_terms.scale", terms.scale);
   require("logit_terms.shift", terms.shift);
@@ -95,9 +93,7 @@ struct Scale {
 
   /// @throws std::invalid_argument unless scale is finite and positive.
   LogitTerms operator()(const CountSummary& counts) const {
-    if (!detail::is_finite(scale) || !(scale > 0)) {
-      detail::reject("Scale", "scale", scale, "a finite number > 0");
-    }
+    detail::require_positive("Scale", "scale", scale);
     return {std::vector<double>(counts.classes(), scale), {}, {}};
   }
 };
@@ -111,7 +107,7 @@ struct LogitAdjustment {
   /// @throws std::invalid_argument for a class without samples, whose logarithm does not exist, and
   /// for a tau that is not finite.
   LogitTerms operator()(const CountSummary& counts) const {
-    if (!detail::is_finite(tau)) detail::reject("LogitAdjustment", "tau", tau, "a finite number");
+    detail::require_finite("LogitAdjustment", "tau", tau);
     LogitTerms terms;
     for (std::size_t c = 0; c < counts.classes(); ++c) {
       if (!(counts.count(c) > 0)) {
@@ -137,12 +133,8 @@ struct LdamMargin {
   /// @throws std::invalid_argument unless max_margin is finite and >= 0, scale finite and > 0, and
   /// some class has samples.
   LogitTerms operator()(const CountSummary& counts) const {
-    if (!detail::is_finite(max_margin) || max_margin < 0) {
-      detail::reject("LdamMargin", "max_margin", max_margin, "a finite number >= 0");
-    }
-    if (!detail::is_finite(scale) || !(scale > 0)) {
-      detail::reject("LdamMargin", "scale", scale, "a finite number > 0");
-    }
+    detail::require_not_negative("LdamMargin", "max_margin", max_margin);
+    detail::require_positive("LdamMargin", "scale", scale);
     if (counts.present() == 0) {
       detail::reject("LdamMargin", "counts.total()", counts.total(), "> 0");
     }
@@ -168,9 +160,7 @@ struct VectorScaling {
   /// @throws std::invalid_argument for a gamma that is negative or not finite, a tau that is not
   /// finite, and a class without samples.
   LogitTerms operator()(const CountSummary& counts) const {
-    if (!detail::is_finite(gamma) || gamma < 0) {
-      detail::reject("VectorScaling", "gamma", gamma, "a finite number >= 0");
-    }
+    detail::require_not_negative("VectorScaling", "gamma", gamma);
     LogitTerms terms = LogitAdjustment{tau}(counts);
     for (std::size_t c = 0; c < counts.classes(); ++c) {
       terms.scale.push_back(std::pow(counts.count(c) / counts.max(), gamma));

@@ -57,8 +57,7 @@ struct TemperatureMix {
     return result;
   }
   void require(std::string_view where, std::size_t) const {
-    if (exponent >= 0 && exponent <= 1) return;
-    detail::reject(where, "exponent", exponent, "a number in [0, 1]");
+    detail::require_between(where, "exponent", exponent, 0, 1);
   }
   friend bool operator==(const TemperatureMix&, const TemperatureMix&) = default;
 };
@@ -95,12 +94,8 @@ struct UniMax {
     return allocation(counts).amounts;
   }
   void require(std::string_view where, std::size_t) const {
-    const auto require_positive = [&](std::string_view name, double value) {
-      if (detail::is_finite(value) && value > 0) return;
-      detail::reject(where, name, value, "a finite number > 0");
-    };
-    require_positive("budget", budget);
-    require_positive("max_epochs", max_epochs);
+    detail::require_positive(where, "budget", budget);
+    detail::require_positive(where, "max_epochs", max_epochs);
   }
   friend bool operator==(const UniMax&, const UniMax&) = default;
 };
@@ -120,8 +115,7 @@ struct RepeatFactorMix {
     return result;
   }
   void require(std::string_view where, std::size_t) const {
-    if (threshold > 0 && threshold <= 1) return;
-    detail::reject(where, "threshold", threshold, "a number in (0, 1]");
+    detail::require_between(where, "threshold", threshold, 0, 1, detail::Ends::kMost);
   }
   friend bool operator==(const RepeatFactorMix&, const RepeatFactorMix&) = default;
 };
@@ -142,8 +136,7 @@ struct ProgressiveMix {
     return result;
   }
   void require(std::string_view where, std::size_t) const {
-    if (progress >= 0 && progress <= 1) return;
-    detail::reject(where, "progress", progress, "a number in [0, 1]");
+    detail::require_between(where, "progress", progress, 0, 1);
   }
   friend bool operator==(const ProgressiveMix&, const ProgressiveMix&) = default;
 };
@@ -266,9 +259,7 @@ inline std::vector<double> rake(const GroupedCounts& counts, std::span<const dou
   detail::require_size(kWhere, "class_targets", class_targets.size(), classes, "classes");
   detail::require_some_mass(kWhere, "group_targets", group_targets);
   detail::require_some_mass(kWhere, "class_targets", class_targets);
-  if (!(options.tolerance > 0)) {
-    detail::reject(kWhere, "options.tolerance", options.tolerance, "a number > 0");
-  }
+  detail::require_positive(kWhere, "options.tolerance", options.tolerance);
   std::vector<double> of_group(group_targets.begin(), group_targets.end());
   std::vector<double> of_class(class_targets.begin(), class_targets.end());
   detail::normalize(of_group);
@@ -337,9 +328,7 @@ inline std::uint64_t epoch_draws(std::span<const double> counts,
   detail::require_size(kWhere, "proportions", proportions.size(), counts.size(), "classes");
   detail::require_masses(kWhere, "counts", counts);
   detail::require_some_mass(kWhere, "proportions", proportions);
-  if (!detail::is_finite(max_epochs) || max_epochs <= 0) {
-    detail::reject(kWhere, "max_epochs", max_epochs, "a finite number > 0");
-  }
+  detail::require_positive(kWhere, "max_epochs", max_epochs);
   std::vector<double> q(proportions.begin(), proportions.end());
   detail::normalize(q);
   double least = detail::infinity();
@@ -377,12 +366,8 @@ inline std::vector<double> capped_mix(std::span<const double> counts,
   detail::require_size(kWhere, "proportions", proportions.size(), counts.size(), "classes");
   detail::require_masses(kWhere, "counts", counts);
   detail::require_some_mass(kWhere, "proportions", proportions);
-  if (!detail::is_finite(draws) || draws <= 0) {
-    detail::reject(kWhere, "draws", draws, "a finite number > 0");
-  }
-  if (!detail::is_finite(max_epochs) || max_epochs <= 0) {
-    detail::reject(kWhere, "max_epochs", max_epochs, "a finite number > 0");
-  }
+  detail::require_positive(kWhere, "draws", draws);
+  detail::require_positive(kWhere, "max_epochs", max_epochs);
   std::vector<double> q(proportions.begin(), proportions.end());
   detail::normalize(q);
   const std::vector<double> wanted = q;

@@ -61,25 +61,16 @@ inline void require_pair_shift(std::string_view where, const PairShift& shift,
   if (shift.values.empty()) return;
   require_size(where, "pair_shift.values", shift.values.size(), classes * classes,
                "classes squared");
-  for (std::size_t i = 0; i < shift.values.size(); ++i) {
-    if (!is_finite(shift.values[i])) {
-      reject_element(where, "pair_shift.values", i, shift.values[i], "a finite number");
-    }
-  }
+  require_all_finite(where, "pair_shift.values", shift.values);
 }
 
 inline void require_seesaw(std::string_view where, const Seesaw& seesaw, std::size_t classes) {
   if (seesaw.counts.empty()) return;
   require_size(where, "seesaw.counts", seesaw.counts.size(), classes, "classes");
   require_masses(where, "seesaw.counts", seesaw.counts);
-  const auto require = [&](std::string_view name, double exponent) {
-    if (!is_finite(exponent) || exponent < 0) reject(where, name, exponent, "a finite number >= 0");
-  };
-  require("seesaw.mitigation", seesaw.mitigation);
-  require("seesaw.compensation", seesaw.compensation);
-  if (!(seesaw.least_probability > 0 && seesaw.least_probability <= 1)) {
-    reject(where, "seesaw.least_probability", seesaw.least_probability, "a number in (0, 1]");
-  }
+  require_not_negative(where, "seesaw.mitigation", seesaw.mitigation);
+  require_not_negative(where, "seesaw.compensation", seesaw.compensation);
+  require_between(where, "seesaw.least_probability", seesaw.least_probability, 0, 1, Ends::kMost);
 }
 
 }  // namespace detail

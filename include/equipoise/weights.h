@@ -59,9 +59,7 @@ struct Power {
 
   /// @throws std::invalid_argument for an exponent that is not finite.
   double operator()(std::size_t c, const CountSummary& counts) const {
-    if (!detail::is_finite(exponent)) {
-      detail::reject("Power", "exponent", exponent, "a finite number");
-    }
+    detail::require_finite("Power", "exponent", exponent);
     return std::pow(counts.count(c), -exponent);
   }
 };
@@ -82,9 +80,7 @@ struct EffectiveNumber {
 
   /// @throws std::invalid_argument for a beta outside [0, 1].
   double operator()(std::size_t c, const CountSummary& counts) const {
-    if (detail::is_nan(beta) || beta < 0 || beta > 1) {
-      detail::reject("EffectiveNumber", "beta", beta, "a number in [0, 1]");
-    }
+    detail::require_between("EffectiveNumber", "beta", beta, 0, 1);
     if (beta == 1) return 1.0 / counts.count(c);
     // 1 - beta^n without cancellation: beta - 1 is exact for the betas in use.
     return (1.0 - beta) / -std::expm1(counts.count(c) * std::log1p(beta - 1.0));
@@ -283,9 +279,7 @@ template <WeightPolicy P>
 std::vector<double> class_weights(const ClassCounts& counts, const P& policy,
                                   const WeightOptions& options = {}) {
   constexpr std::string_view kWhere = "class_weights";
-  if (!detail::is_finite(options.min) || options.min < 0) {
-    detail::reject(kWhere, "options.min", options.min, "a finite number >= 0");
-  }
+  detail::require_not_negative(kWhere, "options.min", options.min);
   if (detail::is_nan(options.max) || options.max < options.min) {
     detail::reject(kWhere, "options.max", options.max,
                    "at least options.min = " + detail::to_text(options.min));
@@ -371,12 +365,8 @@ struct PosWeightOptions {
 inline std::vector<double> pos_weight(const ClassCounts& positives, double rows,
                                       const PosWeightOptions& options = {}) {
   constexpr std::string_view kWhere = "pos_weight";
-  if (!detail::is_finite(rows) || rows < 0) {
-    detail::reject(kWhere, "rows", rows, "a finite number >= 0");
-  }
-  if (!detail::is_finite(options.exponent) || options.exponent < 0) {
-    detail::reject(kWhere, "options.exponent", options.exponent, "a finite number >= 0");
-  }
+  detail::require_not_negative(kWhere, "rows", rows);
+  detail::require_not_negative(kWhere, "options.exponent", options.exponent);
   if (detail::is_nan(options.max) || options.max <= 0) {
     detail::reject(kWhere, "options.max", options.max, "a number > 0");
   }

@@ -27,6 +27,9 @@ constexpr bool is_finite(float x) {
 constexpr bool is_nan(double x) {
   return (std::bit_cast<std::uint64_t>(x) & 0x7fffffffffffffffu) > 0x7ff0000000000000u;
 }
+constexpr bool is_minus_infinity(double x) {
+  return std::bit_cast<std::uint64_t>(x) == 0xfff0000000000000u;
+}
 // NaN as a value that no optimisation folds away.
 constexpr double quiet_nan() { return std::bit_cast<double>(std::uint64_t{0x7ff8000000000000u}); }
 constexpr double infinity() { return std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u}); }
@@ -61,6 +64,42 @@ template <class T>
   reject(where, std::string(argument) + "[" + std::to_string(index) + "]", value, expected);
 }
 
+// where(): argument(r, c) = value, expected ...
+template <class T>
+[[noreturn]] void reject_cell(std::string_view where, std::string_view argument, std::size_t r,
+                              std::size_t c, const T& value, std::string_view expected) {
+  reject(where, std::string(argument) + "(" + to_text(r) + ", " + to_text(c) + ")", value,
+         expected);
+}
+
+// The following hold under -ffast-math too, where comparisons with NaN may come out either way:
+// what a number is, is read off its bits first.
+
+inline void require_finite(std::string_view where, std::string_view argument, double value) {
+  if (!is_finite(value)) reject(where, argument, value, "a finite number");
+}
+inline void require_not_negative(std::string_view where, std::string_view argument, double value) {
+  if (!is_finite(value) || value < 0) reject(where, argument, value, "a finite number >= 0");
+}
+inline void require_positive(std::string_view where, std::string_view argument, double value) {
+  if (!is_finite(value) || value <= 0) reject(where, argument, value, "a finite number > 0");
+}
+
+// Which ends of an interval belong to it.
+enum class Ends { kBoth, kLeast, kMost, kNeither };
+
+inline void require_between(std::string_view where, std::string_view argument, double value,
+                            double least, double most, Ends ends = Ends::kBoth) {
+  const bool with_least = ends == Ends::kBoth || ends == Ends::kLeast;
+  const bool with_most = ends == Ends::kBoth || ends == Ends::kMost;
+  const bool is_outside = value < least || value > most || (value == least && !with_least) ||
+                          (value == most && !with_most);
+  if (is_finite(value) && !is_outside) return;
+  reject(where, argument, value,
+         std::string("a number in ") + (with_least ? "[" : "(") + to_text(least) + ", " +
+             to_text(most) + (with_most ? "]" : ")"));
+}
+
 // A number of something, such as matrix.rows.
 inline void require_count(std::string_view where, std::string_view argument, std::size_t count,
                           std::size_t expected, std::string_view of_what) {
@@ -74,7 +113,13 @@ inline void require_size(std::string_view where, std::string_view argument, std:
   require_count(where, std::string(argument) + ".size()", size, expected, of_what);
 }
 
-// Every element is finite and not negative.
+// Every element is finite; and not negative; and positive.
+template <class Values>
+void require_all_finite(std::string_view where, std::string_view argument, const Values& values) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!is_finite(values[i])) reject_element(where, argument, i, values[i], "a finite number");
+  }
+}
 template <class Values>
 void require_masses(std::string_view where, std::string_view argument, const Values& values) {
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -82,6 +127,35 @@ void require_masses(std::string_view where, std::string_view argument, const Val
       reject_element(where, argument, i, values[i], "a finite number >= 0");
     }
   }
+}
+template <class Values>
+void require_all_positive(std::string_view where, std::string_view argument, const Values& values) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!is_finite(values[i]) || values[i] <= 0) {
+      reject_element(where, argument, i, values[i], "a finite number > 0");
+    }
+  }
+}
+
+// One of `world` workers.
+inline void require_rank(std::string_view where, std::string_view argument, std::uint64_t rank,
+                         std::uint64_t world) {
+  if (rank < world) return;
+  reject(where, argument, rank, "a rank in [0, " + to_text(world) + ")");
+}
+
+// Labels or decisions of which there are two: all of a row, and one of a matrix.
+template <class Values>
+void require_binary(std::string_view where, std::string_view argument, const Values& values) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i] == 0 || values[i] == 1) continue;
+    reject_element(where, argument, i, values[i], "0 or 1");
+  }
+}
+template <class Y>
+void require_binary(std::string_view where, std::string_view argument, std::size_t r, std::size_t c,
+                    Y value) {
+  if (value != 0 && value != 1) reject_cell(where, argument, r, c, value, "0 or 1");
 }
 
 }  // namespace equipoise::detail

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "equipoise/detail/check.h"
+
 namespace equipoise::detail {
 
 // Replaces a symmetric n x n matrix, row by row, by its Cholesky factor (below and on the
@@ -22,7 +24,7 @@ inline bool cholesky(std::vector<double>& a, std::size_t n) {
     for (std::size_t i = j; i < n; ++i) {
       double sum = a[i * n + j];
       for (std::size_t k = 0; k < j; ++k) sum -= a[i * n + k] * a[j * n + k];
-      if (i == j && !(sum > least)) return false;
+      if (i == j && (!is_finite(sum) || sum <= least)) return false;
       a[i * n + j] = i == j ? std::sqrt(sum) : sum / a[j * n + j];
     }
   }

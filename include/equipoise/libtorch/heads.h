@@ -51,11 +51,6 @@ inline void require_sizes(const char* where, std::int64_t in_features, std::int6
   if (out_features < 1) equipoise::detail::reject(where, "out_features", out_features, ">= 1");
 }
 
-inline void require_positive(const char* where, const char* name, double value) {
-  if (equipoise::detail::is_finite(value) && value > 0) return;
-  equipoise::detail::reject(where, name, value, "a finite number > 0");
-}
-
 }  // namespace detail
 
 /// Options of NormedLinear.
@@ -86,8 +81,8 @@ class NormedLinearImpl : public torch::nn::Cloneable<NormedLinearImpl> {
   /// positive.
   explicit NormedLinearImpl(NormedLinearOptions options_) : options(std::move(options_)) {
     detail::require_sizes("NormedLinear", options.in_features(), options.out_features());
-    detail::require_positive("NormedLinear", "scale", options.scale());
-    detail::require_positive("NormedLinear", "epsilon", options.epsilon());
+    equipoise::detail::require_positive("NormedLinear", "scale", options.scale());
+    equipoise::detail::require_positive("NormedLinear", "epsilon", options.epsilon());
     NormedLinearImpl::reset();
   }
 

@@ -75,8 +75,7 @@ struct Focal {
 
   /// @throws std::invalid_argument for a gamma that is negative or not finite.
   void require(std::string_view where) const {
-    if (detail::is_finite(gamma) && gamma >= 0) return;
-    detail::reject(where, "gamma", gamma, "a finite number >= 0");
+    detail::require_not_negative(where, "gamma", gamma);
   }
   friend bool operator==(const Focal&, const Focal&) = default;
 };
@@ -105,7 +104,7 @@ struct Polynomial {
   /// not finite, and for what the base refuses.
   void require(std::string_view where) const {
     if constexpr (requires { base.require(where); }) base.require(where);
-    if (!detail::is_finite(epsilon)) detail::reject(where, "epsilon", epsilon, "a finite number");
+    detail::require_finite(where, "epsilon", epsilon);
     if (!detail::is_finite(power) || power < 1) {
       detail::reject(where, "power", power, "a finite number >= 1");
     }

@@ -89,10 +89,6 @@ namespace detail {
 // What sums are divided by is at least this, so that 0 / 0 is 0.
 inline constexpr double kLeastMass = 1e-30;
 
-inline void require_hyper_parameter(std::string_view where, std::string_view name, double value) {
-  if (!is_finite(value) || value < 0) reject(where, name, value, "a finite number >= 0");
-}
-
 // TP = p t, FP = p (1 - t), FN = (1 - p) t.
 template <class T>
 EQUIPOISE_INLINE ElementTerms<T> plain_terms(const OverlapElement<T>& e) {
@@ -134,7 +130,7 @@ struct Dice {
     return {{e.p * e.t, e.p * over, -(e.t * over)}, {e.t, e.p + over, -e.t}};
   }
   void require(std::string_view where) const {
-    detail::require_hyper_parameter(where, "dice.smoothing", smoothing);
+    detail::require_not_negative(where, "dice.smoothing", smoothing);
   }
   friend bool operator==(const Dice&, const Dice&) = default;
 };
@@ -154,9 +150,9 @@ struct Tversky {
     return detail::missed_share(kept, missed, 1.0, fp, fn);
   }
   void require(std::string_view where) const {
-    detail::require_hyper_parameter(where, "tversky.fp", fp);
-    detail::require_hyper_parameter(where, "tversky.fn", fn);
-    detail::require_hyper_parameter(where, "tversky.smoothing", smoothing);
+    detail::require_not_negative(where, "tversky.fp", fp);
+    detail::require_not_negative(where, "tversky.fn", fn);
+    detail::require_not_negative(where, "tversky.smoothing", smoothing);
   }
   friend bool operator==(const Tversky&, const Tversky&) = default;
 };
@@ -179,10 +175,10 @@ struct FocalTversky {
             {slope * base.slope.tp, slope * base.slope.fp, slope * base.slope.fn}};
   }
   void require(std::string_view where) const {
-    detail::require_hyper_parameter(where, "focal_tversky.fp", fp);
-    detail::require_hyper_parameter(where, "focal_tversky.fn", fn);
-    detail::require_hyper_parameter(where, "focal_tversky.power", power);
-    detail::require_hyper_parameter(where, "focal_tversky.smoothing", smoothing);
+    detail::require_not_negative(where, "focal_tversky.fp", fp);
+    detail::require_not_negative(where, "focal_tversky.fn", fn);
+    detail::require_not_negative(where, "focal_tversky.power", power);
+    detail::require_not_negative(where, "focal_tversky.smoothing", smoothing);
   }
   friend bool operator==(const FocalTversky&, const FocalTversky&) = default;
 };
@@ -209,11 +205,9 @@ struct GeneralisedDice {
     return math::pow(math::max(target_mass, least_mass), -power);
   }
   void require(std::string_view where) const {
-    detail::require_hyper_parameter(where, "generalised_dice.power", power);
-    detail::require_hyper_parameter(where, "generalised_dice.smoothing", smoothing);
-    if (!detail::is_finite(least_mass) || !(least_mass > 0)) {
-      detail::reject(where, "generalised_dice.least_mass", least_mass, "a finite number > 0");
-    }
+    detail::require_not_negative(where, "generalised_dice.power", power);
+    detail::require_not_negative(where, "generalised_dice.smoothing", smoothing);
+    detail::require_positive(where, "generalised_dice.least_mass", least_mass);
   }
   friend bool operator==(const GeneralisedDice&, const GeneralisedDice&) = default;
 };
@@ -285,8 +279,8 @@ struct SelfAdjustingDice {
     return {{f * e.t, f * other, (1.0 - f) * e.t}, {slope * e.t, slope * other, -(slope * e.t)}};
   }
   void require(std::string_view where) const {
-    detail::require_hyper_parameter(where, "self_adjusting_dice.alpha", alpha);
-    detail::require_hyper_parameter(where, "self_adjusting_dice.smoothing", smoothing);
+    detail::require_not_negative(where, "self_adjusting_dice.alpha", alpha);
+    detail::require_not_negative(where, "self_adjusting_dice.smoothing", smoothing);
   }
   friend bool operator==(const SelfAdjustingDice&, const SelfAdjustingDice&) = default;
 };

@@ -103,9 +103,6 @@ void require_sigmoid_loss(std::string_view where, const SigmoidLoss<S, R>& loss,
     require_size(where, name, values.size(), labels, "labels");
     return true;
   };
-  const auto require_mass = [&](std::string_view name, double value) {
-    if (!is_finite(value) || value < 0) reject(where, name, value, "a finite number >= 0");
-  };
   if constexpr (requires { loss.sides.require(where); }) loss.sides.require(where);
   if (require_vector("class_weights", loss.class_weights)) {
     require_masses(where, "class_weights", loss.class_weights);
@@ -113,27 +110,17 @@ void require_sigmoid_loss(std::string_view where, const SigmoidLoss<S, R>& loss,
   if (require_vector("pos_weight", loss.pos_weight)) {
     require_masses(where, "pos_weight", loss.pos_weight);
   }
-  require_mass("positive_weight", loss.positive_weight);
-  require_mass("negative_weight", loss.negative_weight);
+  require_not_negative(where, "positive_weight", loss.positive_weight);
+  require_not_negative(where, "negative_weight", loss.negative_weight);
   require_vector("shift", loss.shift);
-  for (std::size_t l = 0; l < loss.shift.size(); ++l) {
-    if (is_finite(loss.shift[l])) continue;
-    reject_element(where, "shift", l, loss.shift[l], "a finite number");
-  }
-  if (!is_finite(loss.negative_scale) || !(loss.negative_scale > 0)) {
-    reject(where, "negative_scale", loss.negative_scale, "a finite number > 0");
-  }
-  require_mass("rebalance.alpha", loss.rebalance.alpha);
-  require_mass("rebalance.beta", loss.rebalance.beta);
-  if (!is_finite(loss.rebalance.mu)) {
-    reject(where, "rebalance.mu", loss.rebalance.mu, "a finite number");
-  }
+  require_all_finite(where, "shift", loss.shift);
+  require_positive(where, "negative_scale", loss.negative_scale);
+  require_not_negative(where, "rebalance.alpha", loss.rebalance.alpha);
+  require_not_negative(where, "rebalance.beta", loss.rebalance.beta);
+  require_finite(where, "rebalance.mu", loss.rebalance.mu);
   const std::vector<double>& counts = loss.rebalance.counts;
   require_vector("rebalance.counts", counts);
-  for (std::size_t l = 0; l < counts.size(); ++l) {
-    if (is_finite(counts[l]) && counts[l] > 0) continue;
-    reject_element(where, "rebalance.counts", l, counts[l], "a finite number > 0");
-  }
+  require_all_positive(where, "rebalance.counts", counts);
 }
 
 // Whether t is a target: 0 or 1, or for floating-point types anything between. Read off the bits,
@@ -768,9 +755,7 @@ EQUIPOISE_INLINE double sigmoid_loss(const SigmoidLoss<S, R>& loss, MatrixView<c
 template <Reduction R = MeanByPositives>
 SigmoidLoss<SigmoidFocal, R> sigmoid_focal(double alpha = 0.25, double gamma = 2.0,
                                            R reduction = {}) {
-  if (!detail::is_finite(alpha) || alpha < 0 || alpha > 1) {
-    detail::reject("sigmoid_focal", "alpha", alpha, "a number in [0, 1]");
-  }
+  detail::require_between("sigmoid_focal", "alpha", alpha, 0, 1);
   SigmoidLoss<SigmoidFocal, R> loss;
   loss.sides.gamma = gamma;
   loss.reduction = reduction;
@@ -819,9 +804,7 @@ SigmoidLoss<S> distribution_balanced(std::span<const double> positives, double r
                                      const DistributionBalancedOptions& options = {},
                                      S sides = {}) {
   constexpr std::string_view kWhere = "distribution_balanced";
-  if (!detail::is_finite(options.bias) || options.bias < 0) {
-    detail::reject(kWhere, "options.bias", options.bias, "a finite number >= 0");
-  }
+  detail::require_not_negative(kWhere, "options.bias", options.bias);
   SigmoidLoss<S> loss;
   loss.sides = sides;
   loss.rebalance = {options.alpha, options.beta, options.mu, {positives.begin(), positives.end()}};

@@ -55,8 +55,7 @@ struct SigmoidFocal {
 
   /// @throws std::invalid_argument for a gamma that is negative or not finite.
   void require(std::string_view where) const {
-    if (detail::is_finite(gamma) && gamma >= 0) return;
-    detail::reject(where, "sides.gamma", gamma, "a finite number >= 0");
+    detail::require_not_negative(where, "sides.gamma", gamma);
   }
   friend bool operator==(const SigmoidFocal&, const SigmoidFocal&) = default;
 };
@@ -99,15 +98,9 @@ struct Asymmetric {
 
   /// @throws std::invalid_argument for hyper-parameters out of range.
   void require(std::string_view where) const {
-    if (!detail::is_finite(gamma_positive) || gamma_positive < 0) {
-      detail::reject(where, "sides.gamma_positive", gamma_positive, "a finite number >= 0");
-    }
-    if (!detail::is_finite(gamma_negative) || gamma_negative < 0) {
-      detail::reject(where, "sides.gamma_negative", gamma_negative, "a finite number >= 0");
-    }
-    if (!detail::is_finite(clip) || clip < 0 || clip >= 1) {
-      detail::reject(where, "sides.clip", clip, "a number in [0, 1)");
-    }
+    detail::require_not_negative(where, "sides.gamma_positive", gamma_positive);
+    detail::require_not_negative(where, "sides.gamma_negative", gamma_negative);
+    detail::require_between(where, "sides.clip", clip, 0, 1, detail::Ends::kLeast);
   }
   friend bool operator==(const Asymmetric&, const Asymmetric&) = default;
 };

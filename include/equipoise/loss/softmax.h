@@ -148,9 +148,7 @@ void require_softmax_loss(std::string_view where, const SoftmaxLoss<M, R>& loss,
   require_groups("group_logit_terms", loss.group_logit_terms.size());
   require_pair_shift(where, loss.pair_shift, classes);
   require_seesaw(where, loss.seesaw, classes);
-  if (!(loss.label_smoothing >= 0 && loss.label_smoothing <= 1)) {
-    reject(where, "label_smoothing", loss.label_smoothing, "a number in [0, 1]");
-  }
+  require_between(where, "label_smoothing", loss.label_smoothing, 0, 1);
 }
 
 inline double weight_of_class(const double* class_weights, std::size_t c) {

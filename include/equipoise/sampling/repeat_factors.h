@@ -48,8 +48,7 @@ struct LvisRepeats {
     return result;
   }
   void require(std::string_view where) const {
-    if (threshold > 0 && threshold <= 1) return;
-    detail::reject(where, "threshold", threshold, "a number in (0, 1]");
+    detail::require_between(where, "threshold", threshold, 0, 1, detail::Ends::kMost);
   }
   friend bool operator==(const LvisRepeats&, const LvisRepeats&) = default;
 };

@@ -41,9 +41,7 @@ class WeightedReservoir {
   /// @throws std::invalid_argument for a weight that is negative, NaN or infinite; the reservoir is
   /// then as it was.
   void add(std::int64_t row, double weight) {
-    if (!detail::is_finite(weight) || weight < 0) {
-      detail::reject("WeightedReservoir::add", "weight", weight, "a finite number >= 0");
-    }
+    detail::require_not_negative("WeightedReservoir::add", "weight", weight);
     if (weight == 0) return;
     if (!is_full()) {
       insert({exponential() / weight, row});

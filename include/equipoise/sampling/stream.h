@@ -62,9 +62,7 @@ namespace detail {
 
 inline void require_shard(std::string_view where, const Shard& shard) {
   if (shard.world == 0) reject(where, "shard.world", shard.world, "at least 1");
-  if (shard.rank >= shard.world) {
-    reject(where, "shard.rank", shard.rank, "a rank in [0, " + to_text(shard.world) + ")");
-  }
+  require_rank(where, "shard.rank", shard.rank, shard.world);
 }
 
 // How many of `length` positions all workers together take.

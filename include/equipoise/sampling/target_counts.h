@@ -100,8 +100,7 @@ inline std::vector<std::uint64_t> named_targets(std::string_view where, const Cl
 }
 
 inline void require_ratio(std::string_view where, double ratio) {
-  if (is_finite(ratio) && ratio > 0 && ratio <= 1) return;
-  reject(where, "ratio", ratio, "a number in (0, 1]");
+  require_between(where, "ratio", ratio, 0, 1, Ends::kMost);
 }
 
 }  // namespace detail

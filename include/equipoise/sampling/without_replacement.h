@@ -232,9 +232,7 @@ class WithoutReplacement {
 /// x_i. 1 for an infinite threshold, where everything was drawn; 0 for a weight of zero.
 /// @throws std::invalid_argument for a weight that is negative, NaN or infinite.
 inline double inclusion_probability(const WeightedSample& sample, double weight) {
-  if (!detail::is_finite(weight) || weight < 0) {
-    detail::reject("inclusion_probability", "weight", weight, "a finite number >= 0");
-  }
+  detail::require_not_negative("inclusion_probability", "weight", weight);
   if (weight == 0) return 0;
   return detail::is_finite(sample.threshold) ? -std::expm1(-weight * sample.threshold) : 1;
 }

@@ -46,10 +46,7 @@ inline void set_constant(const char* where, const char* name, const at::Tensor& 
   equipoise::detail::require_size(where, name, values.size(),
                                   buffer.defined() ? static_cast<std::size_t>(buffer.numel()) : 0,
                                   "of the buffer that the module was made with");
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (equipoise::detail::is_finite(values[i])) continue;
-    equipoise::detail::reject_element(where, name, i, values[i], "a finite number");
-  }
+  equipoise::detail::require_all_finite(where, name, values);
   if (values.empty()) return;
   const at::NoGradGuard no_graph;
   buffer.copy_(at::tensor(values, at::kDouble).view(buffer.sizes()));
