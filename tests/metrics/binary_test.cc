@@ -37,14 +37,14 @@ TEST(BinaryCounts, FiguresOfNothingFollowTheRule) {
   const BinaryCounts none;
   EXPECT_EQ(none.precision(), 0);
   EXPECT_EQ(none.recall(Absent::kOne), 1);
-  EXPECT_TRUE(std::isnan(none.f1(Absent::kNaN)));
-  EXPECT_TRUE(std::isnan(none.specificity(Absent::kNaN)));
+  EXPECT_TRUE(detail::is_nan(none.f1(Absent::kNaN)));
+  EXPECT_TRUE(detail::is_nan(none.specificity(Absent::kNaN)));
   EXPECT_EQ(none.accuracy(), 0);
   EXPECT_EQ(none.jaccard(Absent::kOne), 1);
   EXPECT_EQ(none.mcc(), 0);
   // Only negatives, all right: there is no precision, recall or correlation.
   const BinaryCounts negatives{0, 0, 0, 5};
-  EXPECT_TRUE(std::isnan(negatives.precision(Absent::kNaN)));
+  EXPECT_TRUE(detail::is_nan(negatives.precision(Absent::kNaN)));
   EXPECT_EQ(negatives.specificity(), 1);
   EXPECT_EQ(negatives.mcc(), 0);
 }

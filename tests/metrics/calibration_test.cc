@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -157,7 +156,24 @@ TEST(Calibration, WithoutRowsIsZeroAndAnImpossibleTargetInfinite) {
   EXPECT_EQ(calibration.class_wise_ece(), 0);
   EXPECT_EQ(Calibration().class_wise_ece(), 0);
   calibration.add(rows_of({1, 0}, 2), std::vector<int>{1});
-  EXPECT_EQ(calibration.nll(), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(calibration.nll(), detail::infinity());
+}
+
+TEST(Calibration, TakesTheSumOfARowAsToldFor) {
+  const Numbers rounded = {0.5, 0.50390625};
+  Calibration calibration(2);
+  const auto error = [&](double tolerance) {
+    return error_of([&] {
+      calibration.add(MatrixView<const double>(rounded.data(), 1, 2), std::vector<int>{0}, {},
+                      tolerance);
+    });
+  };
+  EXPECT_EQ(error(1e-3),
+            "Calibration::add(): sum of row 0 of probabilities = 1.00390625, expected 1");
+  EXPECT_EQ(error(detail::quiet_nan()),
+            "Calibration::add(): sum_tolerance = nan, expected a finite number >= 0");
+  EXPECT_EQ(error(4e-3), "nothing was thrown");
+  EXPECT_EQ(calibration.total(), 1);
 }
 
 TEST(Calibration, RefusesBadInputAndStaysAsItWas) {

@@ -101,6 +101,24 @@ TEST(ConfusionMatrix, OfNothingIsZeroAndNeverNaN) {
   }
 }
 
+// What is nearly all of one class leaves its square in every sum.
+TEST(ConfusionMatrix, MccOfManySamplesOfOneClassLosesNothing) {
+  for (const double many : {1e3, 1e9, 1e12, 1e15}) {
+    ConfusionMatrix two(2);
+    const std::vector<double> counts = {many, 1, 1, 1};
+    std::copy(counts.begin(), counts.end(), two.all_reduce_buffer().begin());
+    // tp tn - fp fn over the root of (tp + fp) (tp + fn) (tn + fp) (tn + fn).
+    EXPECT_NEAR(two.mcc(), (many - 1) / (2 * (many + 1)), 1e-15);
+    EXPECT_NEAR(two.one_vs_rest(1).mcc(), two.mcc(), 1e-15);
+    EXPECT_NEAR(two.kappa(), two.mcc(), 1e-15);
+  }
+  ConfusionMatrix huge(2);
+  const std::vector<double> counts = {1e60, 1e60, 1e60, 2e60};
+  std::copy(counts.begin(), counts.end(), huge.all_reduce_buffer().begin());
+  EXPECT_NEAR(huge.mcc(), 1.0 / 6, 1e-15);
+  EXPECT_NEAR(huge.one_vs_rest(0).mcc(), 1.0 / 6, 1e-15);
+}
+
 TEST(ConfusionMatrix, MccOfOnePredictedClassIsZero) {
   EXPECT_EQ(matrix_of({0, 1, 1}, {1, 1, 1}, 2).mcc(), 0.0);
   EXPECT_NEAR(matrix_of({0, 1, 1}, {0, 1, 1}, 2).mcc(), 1.0, kEpsilon);

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -34,12 +33,12 @@ TEST(Grouped, ByHand) {
   const std::vector<double> figures = grouped.figures(accuracy);
   EXPECT_EQ(figures[0], 0.75);
   EXPECT_EQ(figures[1], 0.5);
-  EXPECT_TRUE(std::isnan(figures[2]));
+  EXPECT_TRUE(detail::is_nan(figures[2]));
   EXPECT_EQ(grouped.macro(accuracy), 0.625);
   EXPECT_EQ(grouped.macro(accuracy, Absent::kSkipUnsupported), 0.625);
   EXPECT_EQ(grouped.macro(accuracy, Absent::kZero), 1.25 / 3);
   EXPECT_EQ(grouped.macro(accuracy, Absent::kOne), 2.25 / 3);
-  EXPECT_TRUE(std::isnan(grouped.macro(accuracy, Absent::kNaN)));
+  EXPECT_TRUE(detail::is_nan(grouped.macro(accuracy, Absent::kNaN)));
   EXPECT_EQ(grouped.worst(accuracy), (GroupFigure{1, 0.5}));
   EXPECT_EQ(grouped.total().accuracy(), 4.0 / 6);
   EXPECT_EQ(grouped.group(1).total(), 2);
@@ -91,6 +90,12 @@ TEST(Grouped, GathersWhatSumsAndWhatDoesNot) {
   scores.gather(sum, 0, 1);
   EXPECT_EQ(calls, 3 + 4);
   EXPECT_EQ(scores.group(0).roc_auc(), 1);
+}
+
+TEST(Grouped, GathersOnlyForARankOfTheWorld) {
+  Grouped<ConfusionMatrix> grouped(2, ConfusionMatrix(2));
+  EXPECT_EQ(error_of([&] { grouped.gather([](std::span<double>) { FAIL(); }, 5, 2); }),
+            "Grouped::gather(): rank = 5, expected a rank in [0, 2)");
 }
 
 TEST(Grouped, RefusesBadRowsAndStaysAsItWas) {

@@ -97,7 +97,7 @@ TEST(MultiLabelCalibration, WithoutRowsIsZeroAndTheImpossibleInfinite) {
   calibration.add(rows_of(Numbers{0, 1}, 1), rows_of(Bits{0, 1}, 1));
   EXPECT_EQ(calibration.nll(), 0);
   calibration.add(rows_of(Numbers{1}, 1), rows_of(Bits{0}, 1));
-  EXPECT_EQ(calibration.nll(), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(calibration.nll(), detail::infinity());
 }
 
 TEST(MultiLabelCalibration, RefusesBadInputAndStaysAsItWas) {
@@ -107,7 +107,7 @@ TEST(MultiLabelCalibration, RefusesBadInputAndStaysAsItWas) {
   };
   EXPECT_EQ(error({0.5, 1.5}, {0, 1}),
             "MultiLabelCalibration::add(): probabilities(0, 1) = 1.5, expected a number in [0, 1]");
-  EXPECT_THAT(error({0.5, std::numeric_limits<double>::quiet_NaN()}, {0, 1}), HasSubstr("= nan"));
+  EXPECT_THAT(error({0.5, detail::quiet_nan()}, {0, 1}), HasSubstr("= nan"));
   EXPECT_EQ(error({0.5, 0.5}, {0, 2}),
             "MultiLabelCalibration::add(): targets(0, 1) = 2, expected 0 or 1");
   EXPECT_EQ(error({0.5, 0.5}, {0, 1, 1, 1}),

@@ -283,6 +283,17 @@ TEST(BinaryScores, GatheredOverRanksEqualTheWhole) {
   }
 }
 
+TEST(Gather, RefusesARankOutsideTheWorld) {
+  const auto nothing = [](std::span<double>) { FAIL() << "nothing may be sent"; };
+  BinaryScores<float> one;
+  one.add(std::vector<float>{0.5F}, std::vector<int>{1});
+  EXPECT_EQ(error_of([&] { one.gather(nothing, 5, 2); }),
+            "BinaryScores::gather(): rank = 5, expected a rank in [0, 2)");
+  LabelScores<float> several(2);
+  EXPECT_EQ(error_of([&] { several.gather(nothing, 0, 0); }),
+            "LabelScores::gather(): rank = 0, expected a rank in [0, 0)");
+}
+
 TEST(BinaryScores, RefuseWhatIsNoScoreOrTarget) {
   BinaryScores<double> sample;
   const std::vector<double> scores = {0.5, kNaN};
@@ -443,6 +454,30 @@ TEST(RankedRows, GiveBootstrapIntervals) {
   EXPECT_GT(gain.lower, 0);
   EXPECT_LT(gain.lower, gain.estimate);
   EXPECT_GT(gain.upper, gain.estimate);
+}
+
+// With so few positives, some resamples have none.
+TEST(RankedRows, GiveBootstrapIntervalsOfFewPositives) {
+  const CounterRandom random{7};
+  std::vector<double> scores_a;
+  std::vector<double> scores_b;
+  std::vector<int> targets;
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    targets.push_back(i < 3 ? 1 : 0);
+    scores_a.push_back(random.uniform(i, 1) + (i < 3 ? 1 : 0));
+    scores_b.push_back(random.uniform(i, 2));
+  }
+  const RankedRows a(scores_a, targets);
+  const RankedRows b(scores_b, targets);
+  EXPECT_THAT(error_of([&] {
+                bootstrap(targets.size(), [&](auto m) { return a.roc_auc(m) - b.roc_auc(m); });
+              }),
+              HasSubstr("expected a finite number"));
+  const Interval interval = bootstrap(targets.size(), [&](auto m) {
+    return a.roc_auc(m, Absent::kZero) - b.roc_auc(m, Absent::kZero);
+  });
+  EXPECT_GT(interval.estimate, 0);
+  EXPECT_LE(interval.lower, interval.estimate);
 }
 
 TEST(RankedRows, RefuseBadWeights) {

@@ -224,8 +224,7 @@ class AnswerScores {
   static constexpr std::size_t kFigures = 3;  // count, sum of exact matches, sum of F1
 
   static void require(std::string_view name, double value) {
-    if (detail::is_finite(value) && value >= 0 && value <= 1) return;
-    detail::reject("AnswerScores::add", name, value, "a number in [0, 1]");
+    detail::require_between("AnswerScores::add", name, value, 0, 1);
   }
   double sum(std::size_t figure, Questions which) const {
     const double answerable = which == Questions::kUnanswerable ? 0 : sums_[figure];
@@ -271,6 +270,7 @@ requires std::floating_point<ElementOf<NoAnswerScores>> && std::floating_point<E
   detail::require_size(kWhere, "answer_scores", scores.size(), no_answer.size(),
                        "no_answer_scores");
   detail::require_size(kWhere, "unanswerable", labels.size(), no_answer.size(), "no_answer_scores");
+  detail::require_binary(kWhere, "unanswerable", labels);
   double sum = 0;
   // No-answer score, and what answering adds to the sum.
   std::vector<std::pair<double, double>> questions;
@@ -281,9 +281,6 @@ requires std::floating_point<ElementOf<NoAnswerScores>> && std::floating_point<E
     }
     if (!detail::is_finite(scores[i]) || scores[i] < 0 || scores[i] > 1) {
       detail::reject_element(kWhere, "answer_scores", i, scores[i], "a number in [0, 1]");
-    }
-    if (labels[i] != 0 && labels[i] != 1) {
-      detail::reject_element(kWhere, "unanswerable", i, labels[i], "0 or 1");
     }
     const double unanswered = labels[i] != 0 ? 1 : 0;
     sum += unanswered;

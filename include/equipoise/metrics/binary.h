@@ -63,10 +63,13 @@ struct BinaryCounts {
   }
   /// The correlation of target and prediction (Matthews 1975); 0 where either is constant.
   double mcc() const {
-    const double scale = std::sqrt(support() * predicted() * (true_negatives + false_positives) *
-                                   (true_negatives + false_negatives));
-    const double covariance = true_positives * true_negatives - false_positives * false_negatives;
-    return scale > 0 ? covariance / scale : 0;
+    const double scale = std::sqrt(support() * (true_negatives + false_positives)) *
+                         std::sqrt(predicted() * (true_negatives + false_negatives));
+    return scale > 0 ? covariance() / scale : 0;
+  }
+  /// tp tn - fp fn: the covariance of target and prediction, times total() squared.
+  double covariance() const {
+    return true_positives * true_negatives - false_positives * false_negatives;
   }
 };
 

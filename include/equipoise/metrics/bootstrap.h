@@ -18,19 +18,11 @@
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/metrics/confusion.h"
+#include "equipoise/metrics/interval.h"
 #include "equipoise/random.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
-
-/// A figure and the bounds of its confidence interval.
-struct Interval {
-  double estimate = 0;
-  double lower = 0;
-  double upper = 0;
-
-  friend bool operator==(const Interval&, const Interval&) = default;
-};
 
 /// Options of the bootstraps.
 struct BootstrapOptions {
@@ -75,9 +67,7 @@ inline void require_bootstrap_options(std::string_view where, std::size_t rows,
     reject(where, "rows", rows, "less than 2^32");
   }
   if (options.resamples == 0) reject(where, "options.resamples", 0, "at least 1");
-  if (!is_finite(options.confidence) || options.confidence <= 0 || options.confidence >= 1) {
-    reject(where, "options.confidence", options.confidence, "a number in (0, 1)");
-  }
+  require_between(where, "options.confidence", options.confidence, 0, 1, Ends::kNeither);
 }
 
 // As bootstrap(), under a caller's name.
@@ -87,7 +77,7 @@ Interval bootstrap(std::string_view where, std::size_t rows, const F& statistic,
   require_bootstrap_options(where, rows, options);
   std::vector<std::uint32_t> multiplicity(rows, 1);
   const auto estimate = static_cast<double>(statistic(std::span(multiplicity)));
-  if (!is_finite(estimate)) reject(where, "statistic of all rows", estimate, "a finite number");
+  require_finite(where, "statistic of all rows", estimate);
   const CounterRandom random{options.seed};
   std::vector<double> values;
   values.reserve(options.resamples);

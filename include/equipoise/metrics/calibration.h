@@ -46,15 +46,20 @@ class Calibration {
 
   /// Adds rows: N x C probabilities, N targets. Rows whose target is the ignore index are left out,
   /// whatever their probabilities. O(N C).
+  ///
+  /// How far the sum of a row may be from 1 is for probabilities of float and double; those that
+  /// were rounded to a half type need more: 1e-4 and the type's rounding, 2^-11 of half, 2^-8 of
+  /// bfloat16.
   /// @throws std::invalid_argument for sizes that differ, a target that is neither a class nor the
-  /// ignore index, a probability that is negative or not finite, and a row whose sum is further
-  /// than 1e-4 from 1; nothing is added then.
+  /// ignore index, a probability that is negative or not finite, a row whose sum is further than
+  /// `sum_tolerance` from 1, and a tolerance that is negative or not finite; nothing is added then.
   template <class T, LabelRange Targets>
   requires std::floating_point<std::remove_const_t<T>>
   void add(const MatrixView<T>& probabilities, const Targets& targets,
-           std::optional<std::int64_t> ignore_index = std::nullopt) {
+           std::optional<std::int64_t> ignore_index = std::nullopt,
+           double sum_tolerance = detail::kProbabilitySumTolerance) {
     const auto truth = as_span(targets);
-    require(probabilities, truth, ignore_index);
+    require(probabilities, truth, ignore_index, sum_tolerance);
     for (std::size_t r = 0; r < truth.size(); ++r) {
       if (detail::is_ignored(truth[r], ignore_index)) continue;
       add_row(probabilities, r, static_cast<std::size_t>(truth[r]));
@@ -125,8 +130,9 @@ class Calibration {
 
   template <class T, class Y>
   void require(const MatrixView<T>& probabilities, std::span<const Y> targets,
-               std::optional<std::int64_t> ignore_index) const {
+               std::optional<std::int64_t> ignore_index, double sum_tolerance) const {
     constexpr std::string_view kWhere = "Calibration::add";
+    detail::require_not_negative(kWhere, "sum_tolerance", sum_tolerance);
     detail::require_count(kWhere, "probabilities.cols", probabilities.cols, classes_, "classes");
     detail::require_size(kWhere, "targets", targets.size(), probabilities.rows,
                          "rows of probabilities");
@@ -141,13 +147,11 @@ class Calibration {
       for (std::size_t c = 0; c < classes_; ++c) {
         const auto p = static_cast<double>(probabilities(r, c));
         if (!detail::is_finite(p) || p < 0) {
-          detail::reject(kWhere,
-                         "probabilities(" + detail::to_text(r) + ", " + detail::to_text(c) + ")", p,
-                         "a finite number >= 0");
+          detail::reject_cell(kWhere, "probabilities", r, c, p, "a finite number >= 0");
         }
         sum += p;
       }
-      if (!(std::fabs(sum - 1) <= detail::kProbabilitySumTolerance)) {
+      if (!detail::is_finite(sum) || std::fabs(sum - 1) > sum_tolerance) {
         detail::reject(kWhere, "sum of row " + detail::to_text(r) + " of probabilities", sum, "1");
       }
     }

@@ -3,7 +3,6 @@
 #define EQUIPOISE_METRICS_CONFUSION_H_
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -207,14 +206,7 @@ class ConfusionMatrix {
   }
 
   /// Class c against all others: for specificity, F-beta, Jaccard and the like. O(C^2).
-  BinaryCounts one_vs_rest(std::size_t c) const {
-    BinaryCounts counts;
-    counts.true_positives = count(c, c);
-    counts.false_positives = predicted(c) - count(c, c);
-    counts.false_negatives = support(c) - count(c, c);
-    counts.true_negatives = total() - predicted(c) - counts.false_negatives;
-    return counts;
-  }
+  BinaryCounts one_vs_rest(std::size_t c) const { return one_vs_rest(c, total()); }
 
   /// count(c, c) / predicted(c). O(C).
   double precision(std::size_t c, Absent absent = Absent::kZero) const {
@@ -281,21 +273,20 @@ class ConfusionMatrix {
   /// The multi-class Matthews correlation (Gorodkin 2004, "Comparing two K-category assignments by
   /// a K-category correlation coefficient"): with c correct among s samples, p_k predictions and
   /// t_k samples of class k, (c s - sum p_k t_k) / sqrt((s^2 - sum p_k^2) (s^2 - sum t_k^2)); 0
-  /// where that is 0 / 0. O(C^2).
+  /// where that is 0 / 0. Summed class against rest, so that nothing large cancels. O(C^2).
   double mcc() const {
     const double s = total();
-    double cross = 0;
+    double covariance = 0;
     double predictions = 0;
     double samples = 0;
     for (std::size_t k = 0; k < classes_; ++k) {
-      const double p = predicted(k);
-      const double t = support(k);
-      cross += p * t;
-      predictions += p * p;
-      samples += t * t;
+      const BinaryCounts rest = one_vs_rest(k, s);
+      covariance += rest.covariance();
+      predictions += rest.predicted() * (rest.true_negatives + rest.false_negatives);
+      samples += rest.support() * (rest.true_negatives + rest.false_positives);
     }
-    const double scale = std::sqrt((s * s - predictions) * (s * s - samples));
-    return scale > 0 ? (correct() * s - cross) / scale : 0;
+    const double scale = std::sqrt(predictions) * std::sqrt(samples);
+    return scale > 0 ? covariance / scale : 0;
   }
 
   /// Cohen's kappa, the agreement beyond that of chance (Cohen 1960, "A coefficient of agreement
@@ -324,6 +315,16 @@ class ConfusionMatrix {
 
  private:
   static constexpr std::string_view kWhere = "ConfusionMatrix::add";
+
+  // Where all samples are known. O(C).
+  BinaryCounts one_vs_rest(std::size_t c, double all) const {
+    BinaryCounts counts;
+    counts.true_positives = count(c, c);
+    counts.false_positives = predicted(c) - count(c, c);
+    counts.false_negatives = support(c) - count(c, c);
+    counts.true_negatives = all - predicted(c) - counts.false_negatives;
+    return counts;
+  }
 
   void require(std::string_view name, std::int64_t value) const {
     if (detail::is_class(value, classes_)) return;
@@ -379,38 +380,27 @@ class ConfusionMatrix {
 inline std::string report(const ConfusionMatrix& matrix, std::span<const std::string> names = {},
                           int digits = 2) {
   constexpr std::string_view kWhere = "report";
-  if (!names.empty()) {
-    detail::require_size(kWhere, "names", names.size(), matrix.classes(), "classes");
-  }
+  detail::require_names(kWhere, names, matrix.classes());
   if (digits < 0 || digits > 7) detail::reject(kWhere, "digits", digits, "a number in [0, 7]");
   constexpr std::string_view kWeighted = "weighted avg";
-  std::size_t width = kWeighted.size();
-  for (const std::string& name : names) width = std::max(width, detail::characters(name));
-
-  std::string text;
-  const auto line = [&](std::string_view name, const std::array<std::string, 4>& columns) {
-    text += detail::right_aligned(name, width) + ' ';
-    for (const std::string& column : columns) text += ' ' + detail::right_aligned(column, 9);
-    text += '\n';
-  };
+  detail::Table table(names, kWeighted.size(), /*column_width=*/9, /*gap=*/" ");
   const auto figure = [digits](double value) { return detail::with_digits(value, digits); };
   const auto samples = [](double value) { return detail::with_digits(value, 0); };
 
-  line("", {"precision", "recall", "f1-score", "support"});
-  text += '\n';
+  table.line("", {"precision", "recall", "f1-score", "support"});
+  table.blank_line();
   for (std::size_t c = 0; c < matrix.classes(); ++c) {
-    line(names.empty() ? std::to_string(c) : names[c],
-         {figure(matrix.precision(c)), figure(matrix.recall(c)), figure(matrix.f1(c)),
-          samples(matrix.support(c))});
+    table.line(c, {figure(matrix.precision(c)), figure(matrix.recall(c)), figure(matrix.f1(c)),
+                   samples(matrix.support(c))});
   }
-  text += '\n';
+  table.blank_line();
   const std::string total = samples(matrix.total());
-  line("accuracy", {"", "", figure(matrix.accuracy()), total});
-  line("macro avg", {figure(matrix.macro_precision()), figure(matrix.macro_recall()),
-                     figure(matrix.macro_f1()), total});
-  line(kWeighted, {figure(matrix.weighted_precision()), figure(matrix.weighted_recall()),
-                   figure(matrix.weighted_f1()), total});
-  return text;
+  table.line("accuracy", {"", "", figure(matrix.accuracy()), total});
+  table.line("macro avg", {figure(matrix.macro_precision()), figure(matrix.macro_recall()),
+                           figure(matrix.macro_f1()), total});
+  table.line(kWeighted, {figure(matrix.weighted_precision()), figure(matrix.weighted_recall()),
+                         figure(matrix.weighted_f1()), total});
+  return table.text();
 }
 
 }  // namespace equipoise

@@ -278,34 +278,24 @@ class EntityScores {
 inline std::string report(const EntityFigures& figures, int digits = 2) {
   if (digits < 0 || digits > 7) detail::reject("report", "digits", digits, "a number in [0, 7]");
   constexpr std::string_view kWeighted = "weighted avg";
-  std::size_t width = kWeighted.size();
-  for (const std::string& name : figures.types()) {
-    width = std::max(width, detail::characters(name));
-  }
-  std::string text = detail::right_aligned("", width) + ' ';
-  for (const std::string_view column : {"precision", "recall", "f1-score", "support"}) {
-    text += ' ' + detail::right_aligned(column, 9);
-  }
-  text += "\n\n";
-  const auto line = [&](std::string_view name, double precision, double recall, double f1,
+  detail::Table table(figures.types(), kWeighted.size(), /*column_width=*/9, /*gap=*/" ");
+  table.line("", {"precision", "recall", "f1-score", "support"});
+  table.blank_line();
+  const auto line = [&](const auto& name, double precision, double recall, double f1,
                         double support) {
-    text += detail::right_aligned(name, width) + ' ';
-    for (const double figure : {precision, recall, f1}) {
-      text += ' ' + detail::right_aligned(detail::with_digits(figure, digits), 9);
-    }
-    text += ' ' + detail::right_aligned(detail::with_digits(support, 0), 9) + '\n';
+    table.line(name, {detail::with_digits(precision, digits), detail::with_digits(recall, digits),
+                      detail::with_digits(f1, digits), detail::with_digits(support, 0)});
   };
   for (std::size_t k = 0; k < figures.types().size(); ++k) {
-    line(figures.types()[k], figures.precision(k), figures.recall(k), figures.f1(k),
-         figures.support(k));
+    line(k, figures.precision(k), figures.recall(k), figures.f1(k), figures.support(k));
   }
-  text += '\n';
+  table.blank_line();
   const double support = figures.support();
   line("micro avg", figures.micro_precision(), figures.micro_recall(), figures.micro_f1(), support);
   line("macro avg", figures.macro_precision(), figures.macro_recall(), figures.macro_f1(), support);
   line(kWeighted, figures.weighted_precision(), figures.weighted_recall(), figures.weighted_f1(),
        support);
-  return text;
+  return table.text();
 }
 
 /// What conlleval prints of the same data, to the byte if names are ASCII: figures of all, then a

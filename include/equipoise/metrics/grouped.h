@@ -94,8 +94,10 @@ class Grouped {
 
   /// Takes over the rows of all ranks, each of which calls this: `all_reduce_sum` sums a
   /// std::span<double> over ranks in place.
+  /// @throws std::invalid_argument for a rank outside [0, world).
   template <class Sum>
   void gather(const Sum& all_reduce_sum, std::size_t rank, std::size_t world) {
+    detail::require_rank("Grouped::gather", "rank", rank, world);
     for (Metric& metric : metrics_) {
       if constexpr (requires { metric.all_reduce_buffer(); }) {
         all_reduce_sum(metric.all_reduce_buffer());

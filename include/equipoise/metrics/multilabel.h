@@ -141,13 +141,6 @@ class MultiLabelCounts {
   // Of a label: target and prediction as two binary digits.
   static constexpr std::size_t kCells = 4;
 
-  template <class Y>
-  static void require_binary(std::string_view name, std::size_t r, std::size_t l, Y value) {
-    if (detail::is_class(value, 2)) return;
-    detail::reject(kWhere,
-                   std::string(name) + "(" + detail::to_text(r) + ", " + detail::to_text(l) + ")",
-                   value, "0 or 1");
-  }
   template <class Y, class P>
   void require(const MatrixView<Y>& targets, const MatrixView<P>& predictions,
                std::optional<std::int64_t> ignore_index) const {
@@ -159,8 +152,8 @@ class MultiLabelCounts {
     for (std::size_t r = 0; r < targets.rows; ++r) {
       for (std::size_t l = 0; l < labels_; ++l) {
         if (detail::is_ignored(targets(r, l), ignore_index)) continue;
-        require_binary("targets", r, l, targets(r, l));
-        require_binary("predictions", r, l, predictions(r, l));
+        detail::require_binary(kWhere, "targets", r, l, targets(r, l));
+        detail::require_binary(kWhere, "predictions", r, l, predictions(r, l));
       }
     }
   }

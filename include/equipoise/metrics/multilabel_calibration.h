@@ -124,15 +124,10 @@ class MultiLabelCalibration {
     for (std::size_t r = 0; r < targets.rows; ++r) {
       for (std::size_t l = 0; l < labels_; ++l) {
         if (detail::is_ignored(targets(r, l), ignore_index)) continue;
-        const auto place = [&](std::string_view name) {
-          return std::string(name) + "(" + detail::to_text(r) + ", " + detail::to_text(l) + ")";
-        };
-        if (!detail::is_class(targets(r, l), 2)) {
-          detail::reject(kWhere, place("targets"), targets(r, l), "0 or 1");
-        }
+        detail::require_binary(kWhere, "targets", r, l, targets(r, l));
         const auto p = static_cast<double>(probabilities(r, l));
         if (!detail::is_finite(p) || p < 0 || p > 1) {
-          detail::reject(kWhere, place("probabilities"), p, "a number in [0, 1]");
+          detail::reject_cell(kWhere, "probabilities", r, l, p, "a number in [0, 1]");
         }
       }
     }

@@ -45,13 +45,6 @@ void require_scores(std::string_view where, std::span<const T> scores) {
   }
 }
 
-template <class Y>
-void require_binary(std::string_view where, std::string_view name, std::span<const Y> values) {
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (values[i] != 0 && values[i] != 1) reject_element(where, name, i, values[i], "0 or 1");
-  }
-}
-
 // Sums over positives, from which both areas follow.
 struct RankSums {
   std::uint64_t twice_won = 0;  // pairs in which the positive scores higher; those that tie half
@@ -83,8 +76,9 @@ RankSums rank_sums(std::span<const Key> positives, std::span<const Key> negative
 // Appends to each list what the other ranks have in theirs, by rank: each writes its part of one
 // long buffer, zero elsewhere, and the sum is all of it.
 template <class T, class Sum>
-void gather_keys(std::span<std::vector<KeyOf<T>>* const> lists, const Sum& all_reduce_sum,
-                 std::size_t rank, std::size_t world) {
+void gather_keys(std::string_view where, std::span<std::vector<KeyOf<T>>* const> lists,
+                 const Sum& all_reduce_sum, std::size_t rank, std::size_t world) {
+  require_rank(where, "rank", rank, world);
   std::vector<double> sizes(lists.size() * world, 0.0);
   for (std::size_t i = 0; i < lists.size(); ++i) {
     sizes[i * world + rank] = static_cast<double>(lists[i]->size());
@@ -156,10 +150,11 @@ class BinaryScores {
 
   /// Takes over the scores of all ranks, each of which calls this: `all_reduce_sum` sums a
   /// std::span<double> over ranks in place. O(rows of all ranks) memory on each.
+  /// @throws std::invalid_argument for a rank outside [0, world).
   template <class Sum>
   void gather(const Sum& all_reduce_sum, std::size_t rank, std::size_t world) {
     std::vector<Key>* const lists[] = {&positives_, &negatives_};
-    detail::gather_keys<T>(lists, all_reduce_sum, rank, world);
+    detail::gather_keys<T>("BinaryScores::gather", lists, all_reduce_sum, rank, world);
   }
 
   /// Whether the same rows were added in the same order.
@@ -302,9 +297,7 @@ class LabelScores {
     for (std::size_t r = 0; r < scores.rows; ++r) {
       for (std::size_t l = 0; l < labels(); ++l) {
         if (detail::is_ignored(targets(r, l), ignore_index)) continue;
-        if (!detail::is_class(targets(r, l), 2)) {
-          detail::reject(kWhere, place("targets", r, l), targets(r, l), "0 or 1");
-        }
+        detail::require_binary(kWhere, "targets", r, l, targets(r, l));
         require_number(scores, r, l);
       }
     }
@@ -335,7 +328,7 @@ class LabelScores {
       lists.push_back(&label.positives_);
       lists.push_back(&label.negatives_);
     }
-    detail::gather_keys<T>(lists, all_reduce_sum, rank, world);
+    detail::gather_keys<T>("LabelScores::gather", lists, all_reduce_sum, rank, world);
   }
 
   friend bool operator==(const LabelScores&, const LabelScores&) = default;
@@ -376,16 +369,13 @@ class LabelScores {
  private:
   static constexpr std::string_view kWhere = "LabelScores::add";
 
-  static std::string place(std::string_view name, std::size_t r, std::size_t l) {
-    return std::string(name) + "(" + detail::to_text(r) + ", " + detail::to_text(l) + ")";
-  }
   void require_columns(std::size_t cols) const {
     detail::require_count(kWhere, "scores.cols", cols, labels(), "labels");
   }
   template <class U>
   static void require_number(const MatrixView<U>& scores, std::size_t r, std::size_t l) {
     if (!detail::is_nan(static_cast<double>(scores(r, l)))) return;
-    detail::reject(kWhere, place("scores", r, l), scores(r, l), "a number");
+    detail::reject_cell(kWhere, "scores", r, l, scores(r, l), "a number");
   }
 
   template <class F>
@@ -416,10 +406,13 @@ concept RowWeights = ContiguousRange<R> &&
     (std::floating_point<ElementOf<R>> || std::unsigned_integral<ElementOf<R>>);
 
 /// Rows in the order of their scores, for areas over the same rows at several weights: sample
-/// weights, or the multiplicities of bootstrap():
+/// weights, or the multiplicities of bootstrap(). A resample may lack positives, where both areas
+/// are then taken for 0:
 ///
 ///   const RankedRows a(scores_a, targets), b(scores_b, targets);
-///   bootstrap(targets.size(), [&](auto m) { return a.roc_auc(m) - b.roc_auc(m); });
+///   bootstrap(targets.size(), [&](auto m) {
+///     return a.roc_auc(m, Absent::kZero) - b.roc_auc(m, Absent::kZero);
+///   });
 class RankedRows {
  public:
   /// O(N log N).
