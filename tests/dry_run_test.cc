@@ -103,6 +103,68 @@ TEST(DryRun, OneRowThatTakesAllDraws) {
   EXPECT_EQ(run.classes[0].missing, 0);
 }
 
+// A class that is due less than once an epoch is in some epochs and not in others.
+TEST(DryRun, ForecastsWhatQuotasMakeOfPartsOfADraw) {
+  const auto expect = [](const Numbers& counts, const Numbers& mix, double missing) {
+    std::vector<int> labels;
+    for (std::size_t c = 0; c < 3; ++c) {
+      labels.insert(labels.end(), static_cast<std::size_t>(counts[c]), static_cast<int>(c));
+    }
+    Treatment treatment;
+    treatment.counts = ClassCounts(counts);
+    treatment.mix = mix;
+    const DryRunOptions options{.batch_size = labels.size()};
+    const DryRun run = dry_run(treatment, options);
+    EXPECT_NEAR(run.classes[2].missing, missing, 1e-12);
+    // Four standard deviations of a mean over 1,000 runs.
+    EXPECT_NEAR(observe(labels, mix, options, 1000).missing[2], missing,
+                4 * std::sqrt(missing * (1 - missing) / 1000));
+  };
+  expect({990, 9, 1}, {990, 9, 0.5}, 1 - 0.5 / 999.5 * 1000);
+  expect({18, 1, 1}, {18, 1.9, 0.1}, 0.9);
+}
+
+// The product of 1 - many / (slots - i), one factor after the other.
+double misses_by_product(double slots, double few, double many) {
+  long double product = 1;
+  for (double i = 0; i < few; ++i) product *= 1 - static_cast<long double>(many) / (slots - i);
+  return static_cast<double>(product);
+}
+
+TEST(DryRun, ProbabilitiesAreRightForLargeNumbers) {
+  EXPECT_EQ(detail::misses_all(10, 0, 5), 1);
+  EXPECT_EQ(detail::misses_all(10, 6, 5), 0);
+  EXPECT_NEAR(detail::misses_all(10, 2, 5), 56.0 / 252, 1e-15);
+  for (const double slots : {1e6, 1e12, 1e15}) {
+    for (const double few : {1.0, 64.0, 5000.0, 30000.0}) {
+      for (const double expected : {0.001, 0.3, 3.0}) {  // marked ones in a batch
+        const double many = std::floor(slots * expected / few);
+        if (many <= few || many >= slots - few) continue;
+        const double p = misses_by_product(slots, few, many);
+        EXPECT_NEAR(detail::misses_all(slots, many, few), p, 1e-9 * p) << slots << ' ' << few;
+        EXPECT_EQ(detail::misses_all(slots, few, many), detail::misses_all(slots, many, few));
+      }
+    }
+  }
+}
+
+TEST(DryRun, EffectiveRowsAreNoMoreThanAreShown) {
+  Treatment treatment;
+  treatment.counts = ClassCounts{900, 100};
+  const DryRun part = dry_run(treatment, {.batch_size = 64, .epoch_size = 10});
+  EXPECT_NEAR(part.effective_sample_size, 10, 1e-12);
+  EXPECT_EQ(part.warnings[0].caution, Caution::kEffectiveRows);
+  EXPECT_EQ(part.warnings[0].text, "the data are worth 10 rows of equal weight, of 1000");
+  // A batch has no more rows than an epoch.
+  EXPECT_NEAR(part.classes[0].per_batch, 9, 1e-12);
+  EXPECT_EQ(part.steps, 1u);
+  treatment.weights = {1, 3};
+  for (const SamplingMode mode : {SamplingMode::kIndependent, SamplingMode::kExactQuota}) {
+    const DryRun run = dry_run(treatment, {.batch_size = 10, .epochs = 100, .mode = mode});
+    EXPECT_NEAR(run.effective_sample_size, ledger(treatment).effective_sample_size, 1e-9);
+  }
+}
+
 std::vector<Caution> cautions(const Treatment& treatment, const DryRunOptions& options) {
   std::vector<Caution> result;
   for (const Warning& warning : dry_run(treatment, options).warnings) {
@@ -153,6 +215,19 @@ TEST(DryRun, RefusesBadInput) {
             "dry_run(): options.batch_size = 0, expected at least 1");
   EXPECT_EQ(error_of([&] { dry_run(treatment, {.batch_size = 1, .epochs = 0}); }),
             "dry_run(): options.epochs = 0, expected at least 1");
+  EXPECT_EQ(
+      error_of([&] { dry_run(treatment, {.batch_size = 1, .most_repeats = detail::quiet_nan()}); }),
+      "dry_run(): options.most_repeats = nan, expected a number");
+  // Shares say nothing of how many rows there are.
+  Treatment shares;
+  shares.counts = ClassCounts{0.25, 0.25};
+  EXPECT_EQ(error_of([&] { dry_run(shares, {.batch_size = 1}); }),
+            "dry_run(): options.epoch_size = 0, expected at least 1, for the counts sum up to 0.5");
+  EXPECT_EQ(dry_run(shares, {.batch_size = 8, .epoch_size = 16}).steps, 2u);
+  Treatment many;
+  many.counts = ClassCounts{1e30, 1};
+  EXPECT_EQ(error_of([&] { dry_run(many, {.batch_size = 1}); }),
+            "dry_run(): draws of all epochs = 1e+30, expected less than 2^63");
   EXPECT_THAT(
       error_of([&] { report(dry_run(treatment, {.batch_size = 1}), std::vector<std::string>(1)); }),
       HasSubstr("names.size() = 1"));

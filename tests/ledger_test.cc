@@ -46,60 +46,6 @@ Treatment treatment(const Numbers& counts) {
   return result;
 }
 
-// E[w_c / (w_c + S)] over all ways in which the other rows of a batch can fall.
-Numbers coefficients_by_enumeration(const Numbers& q, const Numbers& w, std::uint64_t batch_size) {
-  Numbers result(q.size(), 0.0);
-  std::size_t outcomes = 1;
-  for (std::uint64_t i = 1; i < batch_size; ++i) outcomes *= q.size();
-  for (std::size_t outcome = 0; outcome < outcomes; ++outcome) {
-    double probability = 1;
-    double sum = 0;
-    std::size_t rest = outcome;
-    for (std::uint64_t i = 1; i < batch_size; ++i, rest /= q.size()) {
-      probability *= q[rest % q.size()];
-      sum += w[rest % q.size()];
-    }
-    for (std::size_t c = 0; c < q.size(); ++c) {
-      if (w[c] > 0) result[c] += probability * w[c] / (w[c] + sum);
-    }
-  }
-  for (double& value : result) value *= static_cast<double>(batch_size);
-  return result;
-}
-
-TEST(MeanByWeightCoefficients, EqualTheExpectationOverAllBatches) {
-  const CounterRandom random{5};
-  std::uint64_t t = 0;
-  for (int round = 0; round < 200; ++round) {
-    const auto classes = static_cast<std::size_t>(2 + random.below(3, t++, 1));
-    const std::uint64_t batch_size = 1 + random.below(6, t++, 1);
-    Numbers q;
-    Numbers w;
-    for (std::size_t c = 0; c < classes; ++c) {
-      q.push_back(0.01 + random.uniform(t++, 1));
-      // Weights over nine orders of magnitude, some of them zero.
-      w.push_back(random.below(8, t++, 1) == 0 ? 0 : std::pow(10, 9 * random.uniform(t++, 1)));
-    }
-    w[0] = 1;
-    const double sum = std::accumulate(q.begin(), q.end(), 0.0);
-    for (double& share : q) share /= sum;
-    const Numbers expected = coefficients_by_enumeration(q, w, batch_size);
-    const Numbers actual = mean_by_weight_coefficients(q, w, batch_size);
-    for (std::size_t c = 0; c < classes; ++c) {
-      EXPECT_NEAR(actual[c], expected[c], 1e-12 * expected[c]) << round << ' ' << c;
-    }
-  }
-}
-
-TEST(MeanByWeightCoefficients, TendToTheWeightsAsBatchesGrow) {
-  const Numbers w = inverse(kShares);
-  const Numbers actual = mean_by_weight_coefficients(kShares, w, 100'000'000);
-  double mean = 0;
-  for (std::size_t c = 0; c < w.size(); ++c) mean += kShares[c] * w[c];
-  // The next term of the expansion is of the order of the relative variance over the batch size.
-  for (std::size_t c = 0; c < w.size(); ++c) EXPECT_NEAR(actual[c] * mean / w[c], 1, 1e-6);
-}
-
 TEST(Ledger, WithoutTreatmentTheLogitsCarryTheNaturalPrior) {
   const Ledger result = ledger(treatment({90, 5, 5}));
   expect_near(result.natural, {0.9, 0.05, 0.05});
@@ -150,6 +96,14 @@ TEST(Ledger, MeanPerClassBalancesWhateverTheWeights) {
   t.weights = {1, 2, 3, 4, 5};
   t.mean = Mean::kPerClass;
   expect_near(ledger(t).effective, {0.2, 0.2, 0.2, 0.2, 0.2});
+}
+
+// A class whose bucket has no mass does not count in a mean per class.
+TEST(Ledger, MeanPerClassLeavesOutWhatWeighsNothing) {
+  Treatment t = treatment({50, 30, 20});
+  t.weights = {1, 0, 2};
+  t.mean = Mean::kPerClass;
+  expect_near(ledger(t).effective, {0.5, 0, 0.5});
 }
 
 TEST(Ledger, StrengthsAreTheExponentsOfPowerPolicies) {
@@ -206,12 +160,26 @@ TEST(Ledger, EffectiveSampleSizeNeverExceedsTheRows) {
 TEST(Ledger, RefusesOffsetsForMarginsAndUnequalScales) {
   Treatment t = treatment({90, 10});
   t.logit_terms = logit_terms(t.counts, LdamMargin{});
-  EXPECT_THAT(error_of([&] { return ledger(t).offset(); }), HasSubstr("a margin (LDAM) has no logit offset"));
+  EXPECT_THAT(error_of([&] { return ledger(t).offset(); }),
+              HasSubstr("a margin (LDAM) has no logit offset"));
   t.logit_terms = logit_terms(t.counts, VectorScaling{});
   EXPECT_THAT(error_of([&] { return ledger(t).offset(); }),
               HasSubstr("fit_bias_corrected_temperature()"));
   t.logit_terms = logit_terms(t.counts, Scale{30});
   EXPECT_NO_THROW(ledger(t).offset());
+}
+
+TEST(Ledger, RefusesOffsetsForLabelSmoothing) {
+  Treatment t = treatment({90, 10});
+  t.label_smoothing = 0.1;
+  const std::string reason =
+      "label smoothing keeps a floor under every class, which an offset would shift as if it were "
+      "evidence: posterior() takes it off first";
+  EXPECT_EQ(error_of([&] { ledger(t).offset(); }), "Ledger::offset(): " + reason);
+  EXPECT_THAT(report(ledger(t)), HasSubstr("warning: " + reason + "\n"));
+  t.label_smoothing = 1.5;
+  EXPECT_EQ(error_of([&] { ledger(t); }),
+            "ledger(): label_smoothing = 1.5, expected a number in [0, 1]");
 }
 
 TEST(Ledger, RefusesToCorrectTwice) {
@@ -252,6 +220,16 @@ TEST(ResidualWeights, MakeTheTargetOfWhatSamplerAndShiftsDo) {
   t.logit_terms.shift = {-0.3, -1.9, -700};
   t.weights = residual_weights(t.mix, target, t.logit_terms);
   expect_near(ledger(t).effective, target, 1e-12);
+}
+
+TEST(ResidualWeights, RefuseTermsThatNoWeightsComplete) {
+  const Numbers equal = {1, 1};
+  const auto error = [&](const LogitTerms& terms) {
+    return error_of([&] { residual_weights(equal, equal, terms); });
+  };
+  EXPECT_THAT(error({{}, {}, {0.5, 0.1}}), HasSubstr("residual_weights(): a margin (LDAM)"));
+  EXPECT_THAT(error({{1, 2}, {}, {}}), HasSubstr("a scale that differs between classes"));
+  EXPECT_EQ(error({{30, 30}, {0, 1}, {0, 0}}), "nothing was thrown");
 }
 
 TEST(Ledger, ClassesWithoutRowsHaveNoShare) {

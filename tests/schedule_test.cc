@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -87,7 +86,7 @@ TEST(Blend, RefusesWhatDoesNotFit) {
   const Weights three = {1, 1, 1};
   EXPECT_EQ(error_of([&] { return blend(two, three, 0.5); }),
             "blend(): to.size() = 3, expected 2 (elements of from)");
-  EXPECT_EQ(error_of([&] { return blend(two, two, std::nan("")); }),
+  EXPECT_EQ(error_of([&] { return blend(two, two, detail::quiet_nan()); }),
             "blend(): share = nan, expected a number in [0, 1]");
 }
 

@@ -3,14 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <cstddef>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include "equipoise/group_dro.h"
-#include "equipoise/weights.h"
+#include "equipoise/ledger.h"
 #include "tests/support/errors.h"
 
 namespace equipoise {
@@ -67,6 +64,9 @@ TEST(Treatment, WithoutAnOffsetIsRefusedWithAPointerToWhatThereIs) {
   SoftmaxLoss<> margin;
   margin.logit_terms.margin = {0.1, 0.5};
   expect(refusal(margin), "a margin (LDAM)");
+  SoftmaxLoss<> smoothed;
+  smoothed.label_smoothing = 0.1;
+  EXPECT_THAT(refusal(smoothed), HasSubstr("posterior() takes it off first"));
   SoftmaxLoss<> scale;
   scale.logit_terms.scale = {1, 0.5};
   expect(refusal(scale), "a scale that differs between classes");
@@ -79,51 +79,6 @@ TEST(Treatment, OfAnOverlapLossHasTheSamplerAlone) {
   const Ledger entries = ledger(treatment(loss, ClassCounts{90, 10}, {1, 1}));
   EXPECT_EQ(entries.drawn, (Numbers{0.5, 0.5}));
   EXPECT_EQ(entries.weights, (Numbers{1, 1}));
-}
-
-// The gradient of the expected loss vanishes where the sigmoid of logit + offset is the
-// probability of the label.
-TEST(LogitOffset, OfASigmoidLossGivesTheProbabilities) {
-  SigmoidLoss<> loss;
-  loss.pos_weight = {4, 1, 0.25};
-  loss.positive_weight = 0.75;
-  loss.negative_weight = 0.5;
-  loss.shift = {0.5, -1, 0};
-  const Numbers offset = logit_offset(loss, 3);
-  const Numbers p = {0.1, 0.3, 0.9};
-  Numbers logits;
-  for (std::size_t l = 0; l < 3; ++l) {
-    logits.push_back(std::log(p[l] / (1 - p[l])) - offset[l]);
-  }
-  Numbers gradient(3);
-  // Targets between 0 and 1 count as that much of a positive: they make the loss its expectation.
-  sigmoid_loss(loss, MatrixView<const double>(logits.data(), 1, 3),
-               MatrixView<const double>(p.data(), 1, 3), MatrixView<double>(gradient.data(), 1, 3));
-  for (const double slope : gradient) EXPECT_NEAR(slope, 0, 1e-15);
-  EXPECT_EQ(logit_offset(SigmoidLoss<>(), 2), (Numbers{0, 0}));
-}
-
-TEST(LogitOffset, RefusesSigmoidLossesWithoutOne) {
-  const auto error = [](const SigmoidLoss<>& loss) {
-    return error_of([&] { logit_offset(loss, 2); });
-  };
-  SigmoidLoss<> loss;
-  loss.negative_scale = 2;
-  EXPECT_THAT(error(loss), HasSubstr("loss.negative_scale = 2, expected 1: otherwise it has no"));
-  loss = {};
-  loss.rebalance.counts = {1, 2};
-  EXPECT_THAT(error(loss), HasSubstr("loss.rebalance.counts.size() = 2, expected 0"));
-  loss = {};
-  loss.pos_weight = {1};
-  EXPECT_THAT(error(loss), HasSubstr("loss.pos_weight.size() = 1, expected 2 (labels)"));
-  loss.pos_weight = {1, 0};
-  EXPECT_THAT(error(loss), HasSubstr("loss.pos_weight[1] = 0, expected a finite number > 0"));
-  loss = {};
-  loss.positive_weight = -1;
-  EXPECT_THAT(error(loss), HasSubstr("loss.positive_weight = -1, expected a finite number > 0"));
-  loss = {};
-  loss.shift = {0, std::numeric_limits<double>::quiet_NaN()};
-  EXPECT_THAT(error(loss), HasSubstr("loss.shift[1] = nan, expected a finite number"));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "equipoise/calibrate/logit_offset.h"
 #include "equipoise/calibrate/posterior.h"
 #include "equipoise/calibrate/prior_shift.h"
+#include "equipoise/calibrate/sigmoid_offset.h"
 #include "equipoise/calibrate/temperature.h"
 // IWYU pragma: end_exports
 

@@ -7,9 +7,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "equipoise/config.h"
@@ -17,12 +19,14 @@
 #include "equipoise/detail/text.h"
 #include "equipoise/ledger.h"
 #include "equipoise/sampling/class_sampler.h"
+#include "equipoise/treatment.h"
 
 namespace equipoise {
 
 /// How long a training is, and from where on its figures are a reason to warn.
 struct DryRunOptions {
-  std::uint64_t batch_size = 0;  ///< draws a step, of all workers together
+  /// Draws a step, of all workers together; a batch has no more than an epoch.
+  std::uint64_t batch_size = 0;
   std::uint64_t epochs = 1;
   /// Draws in an epoch; 0 for as many as there are rows with a class.
   std::uint64_t epoch_size = 0;
@@ -40,7 +44,7 @@ struct ClassForecast {
   double distinct = 0;   ///< different rows among them
   double repeats = 0;    ///< draws of a row in an epoch, on average over its rows
   double per_batch = 0;  ///< draws in a batch
-  double missing = 0;    ///< the probability that a batch has none
+  double missing = 0;    ///< the probability that a batch has none; the mean over the run
 };
 
 enum class Caution {
@@ -64,140 +68,229 @@ struct DryRun {
   std::vector<ClassForecast> classes;
   std::vector<Warning> warnings;
   std::uint64_t steps = 0;  ///< of the whole run
+  /// Kish's effective number of rows in this run: as Ledger::effective_sample_size, but the weight
+  /// of a class is shared out among the rows that are shown. Never more than their number.
+  double effective_sample_size = 0;
 };
 
 namespace detail {
 
 // The probability that none of `batch` slots, drawn from `slots` without putting back, is one of
-// `marked`: a product of batch ratios, by logarithms of factorials. marked need not be whole.
+// `marked`, both whole numbers.
 inline double misses_all(double slots, double marked, double batch) {
-  if (marked <= 0) return 1;
   if (slots - marked < batch) return 0;
-  return std::exp(std::lgamma(slots - marked + 1) - std::lgamma(slots - marked - batch + 1) -
-                  std::lgamma(slots + 1) + std::lgamma(slots - batch + 1));
+  // The product over i < few of 1 - many / (slots - i). Where there are many factors, those of a
+  // group are taken for the one in its middle.
+  constexpr double kMostGroups = 4096;
+  const double few = std::min(marked, batch);
+  const double many = std::max(marked, batch);
+  const double groups = std::min(few, kMostGroups);
+  double log_probability = 0;
+  for (double group = 0; group < groups && log_probability > -800; ++group) {
+    const double middle = (group + 0.5) * (few / groups) - 0.5;
+    log_probability += few / groups * std::log1p(-many / (slots - middle));
+  }
+  return std::exp(log_probability);
 }
 
-inline std::vector<Warning> warnings_of(const Ledger& ledger, std::span<const double> counts,
-                                        std::span<const ClassForecast> forecasts,
-                                        const DryRunOptions& options) {
-  std::vector<Warning> warnings;
-  const std::size_t classes = counts.size();
-  double least = infinity();
-  double most = 0;
-  std::size_t heaviest = 0;
-  double rows = 0;
-  for (std::size_t c = 0; c < classes; ++c) {
-    const std::string name = "class " + to_text(c);
-    rows += counts[c];
-    if (counts[c] == 0) {
-      warnings.push_back({Caution::kNoRows, c, 0, 1, name + " has no rows"});
-      continue;
-    }
-    if (ledger.drawn[c] * ledger.weights[c] == 0) {
-      warnings.push_back({Caution::kNeverSeen, c, 0, 0,
-                          name + " has " + to_text(counts[c]) + " rows and is never learnt from"});
-      continue;
-    }
-    least = std::min(least, ledger.weights[c]);
-    if (ledger.weights[c] > most) {
-      most = ledger.weights[c];
-      heaviest = c;
-    }
-    if (forecasts[c].repeats > options.most_repeats) {
-      warnings.push_back({Caution::kRepeats, c, forecasts[c].repeats, options.most_repeats,
-                          "each row of " + name + " comes " + with_digits(forecasts[c].repeats, 1) +
-                              " times an epoch: it will be learnt by heart"});
-    }
-  }
-  if (most > least * options.most_weight_ratio) {
-    warnings.push_back({Caution::kWeightRatio, heaviest, most / least, options.most_weight_ratio,
-                        "weights differ by a factor of " + with_digits(most / least, 0) +
-                            ", the largest that of class " + to_text(heaviest) +
-                            ": single rows will jerk the gradient"});
-  }
-  const double enough =
-      std::max(options.least_effective_rows, options.least_effective_share * rows);
-  if (ledger.effective_sample_size < enough) {
-    warnings.push_back({Caution::kEffectiveRows, classes, ledger.effective_sample_size, enough,
-                        "the data are worth " + with_digits(ledger.effective_sample_size, 0) +
-                            " rows of equal weight, of " + with_digits(rows, 0)});
-  }
-  if (ledger.corrects_twice()) {
-    warnings.push_back({Caution::kCorrectedTwice, classes, ledger.strength.total(), 1,
-                        "the imbalance is corrected twice, to " +
-                            with_digits(ledger.strength.total(), 2) +
-                            " of what balances the classes"});
-  }
-  return warnings;
+// The same where quotas mark floor or ceil of `marked` slots, and that on average.
+inline double misses_all_of_quota(double slots, double marked, double batch) {
+  const double whole = std::floor(marked);
+  const double part = marked - whole;
+  const double missed = (1 - part) * misses_all(slots, whole, batch);
+  return part > 0 ? missed + part * misses_all(slots, whole + 1, batch) : missed;
 }
+
+// Adds up what a run shows, from stretches that are drawn and weighted alike.
+class RunForecast {
+ public:
+  // `window`: the draws that quotas are dealt out over and shuffled in, and after which, if it is
+  // less than an epoch, rows are drawn anew; see ClassSampler and ScheduledSampler.
+  RunForecast(std::string_view where, std::span<const double> counts, const DryRunOptions& options,
+              std::optional<std::uint64_t> window)
+      : counts_(counts.begin(), counts.end()), options_(options), sums_(counts.size()) {
+    if (options.batch_size == 0) reject(where, "options.batch_size", 0, "at least 1");
+    if (options.epochs == 0) reject(where, "options.epochs", 0, "at least 1");
+    for (const auto& [name, bound] :
+         {std::pair{"options.most_weight_ratio", options.most_weight_ratio},
+          std::pair{"options.most_repeats", options.most_repeats},
+          std::pair{"options.least_effective_rows", options.least_effective_rows},
+          std::pair{"options.least_effective_share", options.least_effective_share}}) {
+      if (is_nan(bound)) reject(where, name, bound, "a number");
+    }
+    double rows = 0;
+    for (const double n : counts_) rows += n;
+    epoch_ = options.epoch_size > 0 ? static_cast<double>(options.epoch_size) : std::floor(rows);
+    if (epoch_ < 1) {
+      reject(where, "options.epoch_size", 0,
+             "at least 1, for the counts sum up to " + to_text(rows));
+    }
+    const auto epochs = static_cast<double>(options.epochs);
+    steps_ = std::ceil(epoch_ / static_cast<double>(options.batch_size)) * epochs;
+    draws_ = epoch_ * epochs;
+    if (draws_ >= 0x1.0p63) reject(where, "draws of all epochs", draws_, "less than 2^63");
+    batch_ = std::min(static_cast<double>(options.batch_size), epoch_);
+    anew_ = window.has_value();
+    window_ = anew_ ? static_cast<double>(*window) : epoch_;
+  }
+
+  // Of the whole run.
+  std::uint64_t draws() const { return static_cast<std::uint64_t>(draws_); }
+
+  void add(double draws, const Exposure& stretch) {
+    const bool independent = options_.mode == SamplingMode::kIndependent;
+    for (std::size_t c = 0; c < sums_.size(); ++c) {
+      const double q = stretch.drawn[c];
+      Sums& sums = sums_[c];
+      sums.exposures += draws * q;
+      sums.mass += draws * q * stretch.coefficients[c];
+      sums.missing += draws * (independent ? std::exp(batch_ * std::log1p(-q))
+                                           : misses_all_of_quota(window_, window_ * q,
+                                                                 std::min(batch_, window_)));
+      if (q == 0) continue;
+      // Draws that say nothing of each other leave a row unseen with a probability each; so do
+      // windows, within which rows are distinct.
+      const double together = independent ? 1 : window_;
+      if (independent || anew_) {
+        sums.log_unseen += draws / together * std::log1p(-std::min(together * q / counts_[c], 1.0));
+      }
+    }
+  }
+
+  // `last`: the ledger at the end of the run.
+  DryRun result(const Ledger& last) const {
+    DryRun result;
+    result.steps = static_cast<std::uint64_t>(steps_);
+    double mass = 0;
+    double squares = 0;
+    for (std::size_t c = 0; c < sums_.size(); ++c) {
+      const Sums& sums = sums_[c];
+      ClassForecast forecast;
+      forecast.exposures = sums.exposures;
+      forecast.per_batch = batch_ * (sums.exposures / draws_);
+      forecast.missing = sums.missing / draws_;
+      if (counts_[c] > 0) {
+        const bool by_deck = options_.mode == SamplingMode::kExactQuota && !anew_;
+        forecast.distinct = by_deck ? std::min(counts_[c], sums.exposures)
+                                    : counts_[c] * -std::expm1(sums.log_unseen);
+        forecast.repeats = sums.exposures / static_cast<double>(options_.epochs) / counts_[c];
+      }
+      if (sums.mass > 0) squares += sums.mass * sums.mass / forecast.distinct;
+      mass += sums.mass;
+      result.classes.push_back(forecast);
+    }
+    if (squares > 0) result.effective_sample_size = mass * mass / squares;
+    result.warnings = warnings(last, result);
+    return result;
+  }
+
+ private:
+  struct Sums {
+    double exposures = 0;
+    double mass = 0;        // draws times what they count for
+    double missing = 0;     // probabilities, by draws
+    double log_unseen = 0;  // of the probability that a row is not drawn
+  };
+
+  std::vector<Warning> warnings(const Ledger& last, const DryRun& run) const {
+    std::vector<Warning> warnings;
+    const std::size_t classes = counts_.size();
+    double least = infinity();
+    double most = 0;
+    std::size_t heaviest = 0;
+    double rows = 0;
+    for (std::size_t c = 0; c < classes; ++c) {
+      const std::string name = "class " + to_text(c);
+      rows += counts_[c];
+      if (counts_[c] == 0) {
+        warnings.push_back({Caution::kNoRows, c, 0, 1, name + " has no rows"});
+        continue;
+      }
+      if (sums_[c].mass == 0) {
+        warnings.push_back(
+            {Caution::kNeverSeen, c, 0, 0,
+             name + " has " + to_text(counts_[c]) + " rows and is never learnt from"});
+        continue;
+      }
+      if (last.drawn[c] > 0 && last.weights[c] > 0) {
+        least = std::min(least, last.weights[c]);
+        if (last.weights[c] > most) {
+          most = last.weights[c];
+          heaviest = c;
+        }
+      }
+      if (run.classes[c].repeats > options_.most_repeats) {
+        warnings.push_back({Caution::kRepeats, c, run.classes[c].repeats, options_.most_repeats,
+                            "each row of " + name + " comes " +
+                                with_digits(run.classes[c].repeats, 1) +
+                                " times an epoch: it will be learnt by heart"});
+      }
+    }
+    if (most > least * options_.most_weight_ratio) {
+      warnings.push_back({Caution::kWeightRatio, heaviest, most / least, options_.most_weight_ratio,
+                          "weights differ by a factor of " + with_digits(most / least, 0) +
+                              ", the largest that of class " + to_text(heaviest) +
+                              ": single rows will jerk the gradient"});
+    }
+    const double enough =
+        std::max(options_.least_effective_rows, options_.least_effective_share * rows);
+    if (run.effective_sample_size < enough) {
+      warnings.push_back({Caution::kEffectiveRows, classes, run.effective_sample_size, enough,
+                          "the data are worth " + with_digits(run.effective_sample_size, 0) +
+                              " rows of equal weight, of " + with_digits(rows, 0)});
+    }
+    if (last.corrects_twice()) {
+      warnings.push_back({Caution::kCorrectedTwice, classes, last.strength.total(), 1,
+                          "the imbalance is corrected twice, to " +
+                              with_digits(last.strength.total(), 2) +
+                              " of what balances the classes"});
+    }
+    return warnings;
+  }
+
+  std::vector<double> counts_;
+  DryRunOptions options_;
+  std::vector<Sums> sums_;
+  double epoch_ = 0;  // draws in an epoch
+  double draws_ = 0;  // and in the run
+  double steps_ = 0;
+  double batch_ = 0;  // rows, of which an epoch may have fewer
+  double window_ = 0;
+  bool anew_ = false;  // whether each window draws anew
+};
 
 }  // namespace detail
 
 /// The forecast of a run: exposures_c = D q_c over all D draws. With kIndependent a class of n_c
 /// rows shows n_c (1 - (1 - q_c / n_c)^D) different ones on average, and a batch misses it with
 /// probability (1 - q_c)^B; with kExactQuota its rows are dealt out before any repeats, so it shows
-/// min(n_c, exposures_c), and, slots being shuffled within an epoch, the probability is
-/// hypergeometric. O(C).
-/// @throws std::invalid_argument as ledger(), and for a batch size or a number of epochs of 0.
+/// min(n_c, exposures_c), and, slots being shuffled within an epoch, of which it has floor or ceil
+/// of its share, the probability is hypergeometric. O(C), with Mean::kByWeight times some hundred.
+/// @throws std::invalid_argument as ledger(), for a batch size or a number of epochs of 0, for
+/// counts that sum to less than 1 without an epoch_size (shares, say), for 2^63 draws and more, and
+/// for a bound that is NaN.
 inline DryRun dry_run(const Treatment& treatment, const DryRunOptions& options) {
   constexpr std::string_view kWhere = "dry_run";
-  if (options.batch_size == 0) detail::reject(kWhere, "options.batch_size", 0, "at least 1");
-  if (options.epochs == 0) detail::reject(kWhere, "options.epochs", 0, "at least 1");
-  const Ledger entries = ledger(treatment);
-  const std::span<const double> counts = treatment.counts.values();
-  double rows = 0;
-  for (const double n : counts) rows += n;
-  const double epoch =
-      options.epoch_size > 0 ? static_cast<double>(options.epoch_size) : std::floor(rows);
-  const auto epochs = static_cast<double>(options.epochs);
-  const auto batch = static_cast<double>(options.batch_size);
-  const bool independent = options.mode == SamplingMode::kIndependent;
-  DryRun result;
-  result.steps = static_cast<std::uint64_t>(std::ceil(epoch / batch)) * options.epochs;
-  for (std::size_t c = 0; c < counts.size(); ++c) {
-    const double q = entries.drawn[c];
-    ClassForecast forecast;
-    forecast.exposures = epochs * epoch * q;
-    forecast.per_batch = batch * q;
-    if (counts[c] > 0) {
-      // 1 - (1 - x)^D without cancellation; a class of one row that takes all draws has x = 1.
-      const double seen =
-          independent ? -std::expm1(epochs * epoch * std::log1p(-std::min(q / counts[c], 1.0)))
-                      : std::min(1.0, forecast.exposures / counts[c]);
-      forecast.distinct = counts[c] * seen;
-      forecast.repeats = epoch * q / counts[c];
-    }
-    forecast.missing = independent ? std::exp(batch * std::log1p(-q))
-                                   : detail::misses_all(epoch, epoch * q, std::min(batch, epoch));
-    result.classes.push_back(forecast);
-  }
-  result.warnings = detail::warnings_of(entries, counts, result.classes, options);
-  return result;
+  detail::RunForecast forecast(kWhere, treatment.counts.values(), options, std::nullopt);
+  forecast.add(static_cast<double>(forecast.draws()), detail::exposure_of(kWhere, treatment));
+  return forecast.result(ledger(treatment));
 }
 
 /// A table of the forecast, a line a class, then the warnings. `names` has one name a class, in
 /// UTF-8; empty: their numbers.
 /// @throws std::invalid_argument where the number of names is not that of the classes.
 inline std::string report(const DryRun& run, std::span<const std::string> names = {}) {
-  if (!names.empty()) {
-    detail::require_size("report", "names", names.size(), run.classes.size(), "classes");
-  }
-  std::size_t width = 5;
-  for (const std::string& name : names) width = std::max(width, detail::characters(name));
-  std::string text;
-  const auto line = [&](std::string_view name, std::initializer_list<std::string> columns) {
-    text += detail::right_aligned(name, width);
-    for (const std::string& column : columns) text += ' ' + detail::right_aligned(column, 11);
-    text += '\n';
-  };
-  line("class", {"exposures", "distinct", "repeats", "per batch", "batch lacks"});
+  detail::require_names("report", names, run.classes.size());
+  detail::Table table(names, 5, /*column_width=*/11);
+  table.line("class", {"exposures", "distinct", "repeats", "per batch", "batch lacks"});
   for (std::size_t c = 0; c < run.classes.size(); ++c) {
     const ClassForecast& forecast = run.classes[c];
-    line(names.empty() ? std::to_string(c) : names[c],
-         {detail::with_digits(forecast.exposures, 0), detail::with_digits(forecast.distinct, 0),
-          detail::with_digits(forecast.repeats, 2), detail::with_digits(forecast.per_batch, 2),
-          detail::with_digits(forecast.missing, 4)});
+    table.line(
+        c, {detail::with_digits(forecast.exposures, 0), detail::with_digits(forecast.distinct, 0),
+            detail::with_digits(forecast.repeats, 2), detail::with_digits(forecast.per_batch, 2),
+            detail::with_digits(forecast.missing, 4)});
   }
+  std::string text = table.text();
   text += "\n" + detail::to_text(run.steps) + " steps\n";
   for (const Warning& warning : run.warnings) text += "warning: " + warning.text + "\n";
   return text;

@@ -6,11 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "equipoise/calibrate/logit_offset.h"
@@ -19,80 +18,11 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/detail/text.h"
 #include "equipoise/logit_terms.h"
+#include "equipoise/mean.h"
 #include "equipoise/mix.h"
+#include "equipoise/treatment.h"
 
 namespace equipoise {
-
-/// What a loss divides by, as far as the ledger has to know. A mean by weight over more than one
-/// batch (denominators taken over all micro-batches and ranks) has the size of them all.
-enum class Mean {
-  kByCount,   ///< MeanByCount, Sum: weights act in full
-  kByWeight,  ///< MeanByWeight: weights act the less the smaller the batch
-  kPerClass,  ///< MeanPerClass: every class counts the same, whatever its weight
-};
-
-/// The expected coefficient of a row of class c under a mean by weight: B E[w_c / (w_c + S)] with S
-/// the weights of the B - 1 other rows of the batch, drawn in proportions q. For B = 1 it is 1, so
-/// that weights do nothing; as B grows it tends to w_c / E_q[w].
-///
-/// E[1 / (w + S)] is the integral over s > 0 of exp(-s w) (sum_k q_k exp(-s w_k))^(B - 1), here by
-/// the trapezoidal rule in log s, whose error falls exponentially with the number of points: exact
-/// to about 1e-12. O(C x some hundred).
-/// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
-/// zero, and a batch size of 0.
-inline std::vector<double> mean_by_weight_coefficients(std::span<const double> proportions,
-                                                       std::span<const double> weights,
-                                                       std::uint64_t batch_size) {
-  constexpr std::string_view kWhere = "mean_by_weight_coefficients";
-  detail::require_size(kWhere, "weights", weights.size(), proportions.size(), "classes");
-  detail::require_some_mass(kWhere, "proportions", proportions);
-  detail::require_some_mass(kWhere, "weights", weights);
-  if (batch_size == 0) detail::reject(kWhere, "batch_size", 0, "at least 1");
-  std::vector<double> q(proportions.begin(), proportions.end());
-  std::vector<double> w(weights.begin(), weights.end());
-  detail::normalize(q);
-  const double largest = *std::max_element(w.begin(), w.end());
-  double least = 1;
-  for (double& weight : w) {
-    weight /= largest;
-    if (weight > 0) least = std::min(least, weight);
-  }
-  const double others = static_cast<double>(batch_size - 1);
-  // In x = log s the integrand rises as e^x and falls as exp(-e^x): beyond these ends it is below
-  // 1e-17 of its largest value.
-  constexpr double kStep = 0.125;
-  constexpr double kTail = 40;
-  const double begin = -std::log(others + 1) - kTail;
-  const double end = -std::log(least) + std::log(kTail);
-  std::vector<double> coefficients(w.size(), 0.0);
-  for (double x = begin; x <= end; x += kStep) {
-    const double s = std::exp(x);
-    // The logarithm of the mean of exp(-s w), from 1 - mean while that is small.
-    double less = 0;
-    for (std::size_t k = 0; k < w.size(); ++k) less += q[k] * -std::expm1(-s * w[k]);
-    const double log_mean = std::log1p(-std::min(less, 1.0));
-    const double rest = others > 0 ? others * log_mean : 0;
-    for (std::size_t c = 0; c < w.size(); ++c) {
-      if (w[c] > 0) coefficients[c] += kStep * s * w[c] * std::exp(rest - s * w[c]);
-    }
-  }
-  for (double& value : coefficients) value *= others + 1;
-  return coefficients;
-}
-
-/// How a training run treats its classes. What is left out is not done: an empty mix draws as the
-/// data are, empty weights are ones.
-struct Treatment {
-  ClassCounts counts{};           ///< of the training data
-  std::vector<double> mix{};      ///< mass with which each class is drawn; need not sum to one
-  std::vector<double> weights{};  ///< of the loss
-  LogitTerms logit_terms{};       ///< of the loss
-  Mean mean = Mean::kByCount;
-  /// Rows that one mean is taken over; only Mean::kByWeight asks for it.
-  std::uint64_t batch_size = 0;
-  /// Why no logit offset undoes it, where that does not follow from the fields above.
-  std::string no_offset{};
-};
 
 /// Which part of a treatment corrects how much, as an exponent: 0 leaves the proportions as they
 /// are, 1 balances them, 2 makes the rare classes as frequent as the frequent ones were rare. The
@@ -130,7 +60,9 @@ struct Ledger {
 
   /// Whether more than one part corrects, and together they overshoot: the rare classes weigh more
   /// than the frequent ones by more than `tolerance` of the correction that balances.
+  /// @throws std::invalid_argument for a tolerance that is negative or not finite.
   bool corrects_twice(double tolerance = 0.05) const {
+    detail::require_not_negative("Ledger::corrects_twice", "tolerance", tolerance);
     const auto acts = [&](double value) { return value > tolerance ? 1 : 0; };
     return acts(strength.sampler) + acts(strength.weights) + acts(strength.logit_terms) > 1 &&
            strength.total() > 1 + tolerance;
@@ -139,7 +71,7 @@ struct Ledger {
   /// What to add to the logits so that their softmax is the posterior under `deployment_prior`:
   /// log(deployment_c / e_c). The natural prior undoes the treatment, a uniform one gives the rule
   /// with the best balanced accuracy; for macro-F1 choose the strength with choose_tau(). Invert a
-  /// modulator or label smoothing first: posterior().
+  /// modulator first: posterior(), which also takes off label smoothing.
   /// @throws std::invalid_argument where there is no such offset (see no_offset), for sizes that
   /// differ, and for a prior that is not finite and > 0.
   std::vector<double> offset(std::span<const double> deployment_prior) const {
@@ -180,24 +112,35 @@ inline double strength_of(std::span<const double> natural, std::span<const doubl
   return std::fabs(slope) > kRounding ? slope : 0;
 }
 
-// What there is for what has no offset.
-inline constexpr std::string_view kInsteadOfOffset =
-    " has no logit offset that undoes it; calibrate on validation data, with "
-    "fit_bias_corrected_temperature(), or choose thresholds";
+// What a treatment shows of each class: its share of the draws, and what a row of it is expected to
+// count for, as expected_coefficients().
+struct Exposure {
+  std::vector<double> drawn;
+  std::vector<double> coefficients;
+};
 
-inline std::string reason_against_offset(const Treatment& treatment) {
-  if (!treatment.no_offset.empty()) return treatment.no_offset;
-  const LogitTerms& terms = treatment.logit_terms;
-  const bool has_margin = std::any_of(terms.margin.begin(), terms.margin.end(),
-                                      [](double margin) { return margin != 0; });
-  if (has_margin) return std::string("a margin (LDAM)").append(kInsteadOfOffset);
-  const bool differs = std::any_of(terms.scale.begin(), terms.scale.end(),
-                                   [&](double scale) { return scale != terms.scale[0]; });
-  if (differs) {
-    return std::string("a scale that differs between classes (vector scaling)")
-        .append(kInsteadOfOffset);
+inline Exposure exposure_of(std::string_view where, const Treatment& treatment) {
+  const std::size_t classes = treatment.counts.classes();
+  require_some_mass(where, "counts", treatment.counts.values());
+  require_terms(where, treatment.logit_terms, classes);
+  require_between(where, "label_smoothing", treatment.label_smoothing, 0, 1);
+  const std::span<const double> mix =
+      treatment.mix.empty() ? treatment.counts.values() : std::span<const double>(treatment.mix);
+  require_size(where, "mix", mix.size(), classes, "classes");
+  require_some_mass(where, "mix", mix);
+  for (std::size_t c = 0; c < classes; ++c) {
+    if (treatment.counts[c] > 0 || mix[c] == 0) continue;
+    reject_element(where, "mix", c, mix[c], "0, for no row has this class");
   }
-  return {};
+  if (!treatment.weights.empty()) {
+    require_size(where, "weights", treatment.weights.size(), classes, "classes");
+    require_some_mass(where, "weights", treatment.weights);
+  }
+  Exposure result{{mix.begin(), mix.end()}, {}};
+  normalize(result.drawn);
+  result.coefficients = expected_coefficients(where, treatment.mean, result.drawn,
+                                              treatment.weights, treatment.batch_size);
+  return result;
 }
 
 }  // namespace detail
@@ -210,51 +153,22 @@ inline std::string reason_against_offset(const Treatment& treatment) {
 /// the classes that are drawn, before the shifts.
 /// @throws std::invalid_argument for counts that are empty or all zero, sizes that differ, masses
 /// that are negative, NaN, infinite or all zero, terms that are not finite, a class without rows
-/// that is to be drawn, and Mean::kByWeight with a batch size of 0.
+/// that is to be drawn, a label smoothing outside [0, 1], and weights under Mean::kByWeight with a
+/// batch size of 0.
 inline Ledger ledger(const Treatment& treatment) {
-  constexpr std::string_view kWhere = "ledger";
   const std::size_t classes = treatment.counts.classes();
-  detail::require_some_mass(kWhere, "counts", treatment.counts.values());
-  detail::require_terms(kWhere, treatment.logit_terms, classes);
-  const std::vector<double> ones(classes, 1.0);
-  const std::span<const double> mix =
-      treatment.mix.empty() ? treatment.counts.values() : std::span<const double>(treatment.mix);
-  const std::span<const double> weights = treatment.weights.empty()
-                                              ? std::span<const double>(ones)
-                                              : std::span<const double>(treatment.weights);
-  detail::require_size(kWhere, "mix", mix.size(), classes, "classes");
-  detail::require_size(kWhere, "weights", weights.size(), classes, "classes");
-  detail::require_some_mass(kWhere, "mix", mix);
-  detail::require_some_mass(kWhere, "weights", weights);
-  for (std::size_t c = 0; c < classes; ++c) {
-    if (treatment.counts[c] > 0 || mix[c] == 0) continue;
-    detail::reject_element(kWhere, "mix", c, mix[c], "0, for no row has this class");
-  }
+  auto [drawn, weights] = detail::exposure_of("ledger", treatment);
+  double mean_weight = 0;
+  for (std::size_t c = 0; c < classes; ++c) mean_weight += drawn[c] * weights[c];
+  if (mean_weight <= 0)
+    detail::reject("ledger", "weight of all draws", mean_weight, "a positive one");
+  for (double& weight : weights) weight /= mean_weight;
 
   Ledger result;
   result.natural.assign(treatment.counts.values().begin(), treatment.counts.values().end());
   detail::normalize(result.natural);
-  result.drawn.assign(mix.begin(), mix.end());
-  detail::normalize(result.drawn);
-  switch (treatment.mean) {
-    case Mean::kByCount:
-      result.weights.assign(weights.begin(), weights.end());
-      break;
-    case Mean::kByWeight:
-      if (treatment.batch_size == 0) detail::reject(kWhere, "batch_size", 0, "at least 1");
-      result.weights = mean_by_weight_coefficients(result.drawn, weights, treatment.batch_size);
-      break;
-    case Mean::kPerClass:
-      for (const double q : result.drawn) result.weights.push_back(q > 0 ? 1 / q : 0);
-      break;
-  }
-  double mean_weight = 0;
-  for (std::size_t c = 0; c < classes; ++c) mean_weight += result.drawn[c] * result.weights[c];
-  if (!(mean_weight > 0)) {
-    detail::reject(kWhere, "weight of all draws", mean_weight, "a positive one");
-  }
-  for (double& weight : result.weights) weight /= mean_weight;
-
+  result.drawn = std::move(drawn);
+  result.weights = std::move(weights);
   double squares = 0;
   double rows = 0;
   std::vector<double> log_sampler(classes);
@@ -317,7 +231,7 @@ struct SplitCorrection {
 inline SplitCorrection split_correction(const ClassCounts& counts, std::span<const double> target,
                                         double share) {
   constexpr std::string_view kWhere = "split_correction";
-  if (!(share >= 0 && share <= 1)) detail::reject(kWhere, "share", share, "a number in [0, 1]");
+  detail::require_between(kWhere, "share", share, 0, 1);
   detail::require_size(kWhere, "target", target.size(), counts.classes(), "classes");
   detail::require_some_mass(kWhere, "counts", counts.values());
   detail::require_some_mass(kWhere, "target", target);
@@ -343,7 +257,8 @@ inline SplitCorrection split_correction(const ClassCounts& counts, std::span<con
 /// carry the prior `target`: w_c proportional to target_c exp(shift_c) / q_c, with sum q_c w_c = 1,
 /// for Mean::kByCount. O(C).
 /// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
-/// zero, terms that are not finite, and a class of the target that is not drawn.
+/// zero, terms that are not finite, a class of the target that is not drawn, and margins and scales
+/// that differ, which no weights complete.
 inline std::vector<double> residual_weights(std::span<const double> mix,
                                             std::span<const double> target,
                                             const LogitTerms& logit_terms = {}) {
@@ -352,6 +267,9 @@ inline std::vector<double> residual_weights(std::span<const double> mix,
   detail::require_some_mass(kWhere, "mix", mix);
   detail::require_some_mass(kWhere, "target", target);
   detail::require_terms(kWhere, logit_terms, mix.size());
+  if (const std::string reason = detail::reason_against_offset(logit_terms); !reason.empty()) {
+    detail::invalid_argument("residual_weights(): " + reason);
+  }
   std::vector<double> q(mix.begin(), mix.end());
   detail::normalize(q);
   double most = -detail::infinity();
@@ -375,24 +293,16 @@ inline std::vector<double> residual_weights(std::span<const double> mix,
 /// a class, in UTF-8; empty: their numbers.
 /// @throws std::invalid_argument where the number of names is not that of the classes.
 inline std::string report(const Ledger& ledger, std::span<const std::string> names = {}) {
-  if (!names.empty()) {
-    detail::require_size("report", "names", names.size(), ledger.classes(), "classes");
-  }
-  std::size_t width = 5;
-  for (const std::string& name : names) width = std::max(width, detail::characters(name));
-  std::string text;
-  const auto line = [&](std::string_view name, std::initializer_list<std::string> columns) {
-    text += detail::right_aligned(name, width);
-    for (const std::string& column : columns) text += ' ' + detail::right_aligned(column, 11);
-    text += '\n';
-  };
-  line("class", {"natural", "drawn", "weight", "effective", "importance"});
+  detail::require_names("report", names, ledger.classes());
+  detail::Table table(names, 5, /*column_width=*/11);
+  table.line("class", {"natural", "drawn", "weight", "effective", "importance"});
   for (std::size_t c = 0; c < ledger.classes(); ++c) {
-    line(names.empty() ? std::to_string(c) : names[c],
-         {detail::with_digits(ledger.natural[c], 5), detail::with_digits(ledger.drawn[c], 5),
-          detail::with_digits(ledger.weights[c], 3), detail::with_digits(ledger.effective[c], 5),
-          detail::with_digits(ledger.importance[c], 3)});
+    table.line(
+        c, {detail::with_digits(ledger.natural[c], 5), detail::with_digits(ledger.drawn[c], 5),
+            detail::with_digits(ledger.weights[c], 3), detail::with_digits(ledger.effective[c], 5),
+            detail::with_digits(ledger.importance[c], 3)});
   }
+  std::string text = table.text();
   const auto figure = [](double value) { return detail::with_digits(value, 2); };
   text += "\ncorrection (1 balances the classes): sampler " + figure(ledger.strength.sampler) +
           " + weights " + figure(ledger.strength.weights) + " + logit terms " +

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <span>
@@ -15,6 +17,7 @@
 #include <string_view>
 #include <system_error>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "equipoise/config.h"
@@ -25,6 +28,8 @@
 #include "equipoise/logit_terms.h"
 #include "equipoise/loss/modulator.h"
 #include "equipoise/loss/softmax.h"
+#include "equipoise/mean.h"
+#include "equipoise/mix.h"
 #include "equipoise/reduction.h"
 #include "equipoise/sampling/class_sampler.h"
 #include "equipoise/sampling/scheduled_sampler.h"
@@ -38,8 +43,8 @@ namespace equipoise {
 /// "nothing done": draw as the data are, weigh all alike, leave the logits.
 ///
 /// Each part may set in by a ramp over optimiser steps: deferred re-weighting is a weights_ramp
-/// with begin == end. A plan holds no labels and no tensors, compares by value, and is read and
-/// written as text.
+/// with begin == end. A mix that changes is drawn by quota. A plan holds no labels and no tensors,
+/// compares by value, and is read and written as text.
 struct Plan {
   std::vector<double> counts{};   ///< n_c of the training data
   std::vector<double> mix{};      ///< mass with which each class is drawn
@@ -64,6 +69,26 @@ struct Plan {
 /// The step after all ramps.
 inline constexpr std::uint64_t kLastStep = std::numeric_limits<std::uint64_t>::max();
 
+/// What the text of a plan calls means and ways of sampling.
+inline std::span<const std::string_view> names_of(Mean) {
+  static constexpr std::string_view kNames[] = {"by_count", "by_weight", "per_class"};
+  return kNames;
+}
+inline std::span<const std::string_view> names_of(SamplingMode) {
+  static constexpr std::string_view kNames[] = {"independent", "exact_quota"};
+  return kNames;
+}
+
+/// The Mean or SamplingMode of that name; nothing for another word.
+template <class E>
+requires requires { names_of(E()); }
+std::optional<E> from_name(std::string_view name) {
+  const std::span<const std::string_view> names = names_of(E());
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) return std::nullopt;
+  return static_cast<E>(found - names.begin());
+}
+
 namespace detail {
 
 // Every field of a plan under its name, in the order of its text. `visit(name, field)` with field a
@@ -85,28 +110,39 @@ void for_each_field(P& plan, const F& visit) {
   visit("logit_terms_ramp", plan.logit_terms_ramp);
 }
 
-inline constexpr std::string_view kMeanNames[] = {"by_count", "by_weight", "per_class"};
-inline constexpr std::string_view kSamplingNames[] = {"independent", "exact_quota"};
-constexpr std::span<const std::string_view> names_of(Mean) { return kMeanNames; }
-constexpr std::span<const std::string_view> names_of(SamplingMode) { return kSamplingNames; }
-
 template <class T>
 concept Enumeration = std::is_enum_v<T>;
+
+template <Enumeration E>
+std::string choices_of(E value) {
+  std::string choices;
+  for (const std::string_view name : names_of(value)) {
+    choices.append(choices.empty() ? "" : " or ").append(name);
+  }
+  return choices;
+}
+
+// One zero of the two, by its bits: compilers drop the sum with 0 under -ffast-math.
+constexpr double with_one_zero(double value) {
+  return std::bit_cast<std::uint64_t>(value) << 1 == 0 ? 0.0 : value;
+}
 
 // The words that a field is written as.
 inline std::vector<std::string> words_of(const std::vector<double>& values) {
   std::vector<std::string> words;
-  for (const double value : values) words.push_back(to_text(value));
+  for (const double value : values) words.push_back(to_text(with_one_zero(value)));
   return words;
 }
-inline std::vector<std::string> words_of(double value) { return {to_text(value)}; }
+inline std::vector<std::string> words_of(double value) { return {to_text(with_one_zero(value))}; }
 inline std::vector<std::string> words_of(std::uint64_t value) { return {to_text(value)}; }
 inline std::vector<std::string> words_of(const Ramp& ramp) {
   return {to_text(ramp.begin), to_text(ramp.end)};
 }
 template <Enumeration E>
 std::vector<std::string> words_of(E value) {
-  return {std::string(names_of(value)[static_cast<std::size_t>(value)])};
+  const auto i = static_cast<std::size_t>(value);
+  if (i >= names_of(value).size()) reject("Plan", "enumerator", i, choices_of(value));
+  return {std::string(names_of(value)[i])};
 }
 
 // Reads the words of one line of a plan.
@@ -125,20 +161,14 @@ class PlanLine {
     require_words(2);
     number(0, ramp.begin);
     number(1, ramp.end);
+    ramp.require("parse_plan", where(1));
   }
   template <Enumeration E>
   void read(E& value) const {
     require_words(1);
-    const std::span<const std::string_view> names = names_of(value);
-    const auto found = std::find(names.begin(), names.end(), words_[0]);
-    if (found == names.end()) {
-      std::string expected;
-      for (const std::string_view name : names) {
-        expected.append(expected.empty() ? "" : " or ").append(name);
-      }
-      reject("parse_plan", where(0), words_[0], expected);
-    }
-    value = static_cast<E>(found - names.begin());
+    const std::optional<E> named = from_name<E>(words_[0]);
+    if (!named) reject("parse_plan", where(0), words_[0], choices_of(value));
+    value = *named;
   }
 
  private:
@@ -196,12 +226,15 @@ inline void require_plan(std::string_view where, const Plan& plan) {
     if (plan.counts[c] > 0 || plan.mix[c] == 0) continue;
     reject_element(where, "plan.mix", c, plan.mix[c], "0, for no row has this class");
   }
-  if (!(plan.label_smoothing >= 0 && plan.label_smoothing <= 1)) {
-    reject(where, "plan.label_smoothing", plan.label_smoothing, "a number in [0, 1]");
+  require_between(where, "plan.label_smoothing", plan.label_smoothing, 0, 1);
+  plan.mix_ramp.require(where, "plan.mix_ramp.end");
+  plan.weights_ramp.require(where, "plan.weights_ramp.end");
+  plan.logit_terms_ramp.require(where, "plan.logit_terms_ramp.end");
+  words_of(plan.mean);  // for what is no enumerator
+  if (const std::string mode = words_of(plan.sampling)[0];
+      plan.mix_ramp.end > 0 && plan.sampling != SamplingMode::kExactQuota) {
+    reject(where, "plan.sampling", mode, "exact_quota, by which a mix that changes is drawn");
   }
-  plan.mix_ramp.require(where);
-  plan.weights_ramp.require(where);
-  plan.logit_terms_ramp.require(where);
 }
 
 }  // namespace detail
@@ -212,10 +245,11 @@ inline std::uint64_t Plan::fingerprint() const {
     using Field = std::remove_cvref_t<decltype(field)>;
     if constexpr (std::is_same_v<Field, std::vector<double>>) {
       digest.add(field.size());
-      // + 0.0 makes one of the two zeros.
-      for (const double value : field) digest.add(std::bit_cast<std::uint64_t>(value + 0.0));
+      for (const double value : field) {
+        digest.add(std::bit_cast<std::uint64_t>(detail::with_one_zero(value)));
+      }
     } else if constexpr (std::is_same_v<Field, double>) {
-      digest.add(std::bit_cast<std::uint64_t>(field + 0.0));
+      digest.add(std::bit_cast<std::uint64_t>(detail::with_one_zero(field)));
     } else if constexpr (std::is_same_v<Field, Ramp>) {
       digest.add(field.begin).add(field.end);
     } else {
@@ -226,7 +260,8 @@ inline std::uint64_t Plan::fingerprint() const {
 }
 
 /// A plan as text: a line a field, its name and its values with blanks between; fields that are
-/// empty are left out. parse_plan() reads it back to the last bit.
+/// empty are left out. parse_plan() reads it back to the last bit, zeros without a sign.
+/// @throws std::invalid_argument for a mean or way of sampling that is no enumerator.
 inline std::string to_text(const Plan& plan) {
   std::string text;
   detail::for_each_field(plan, [&](std::string_view name, const auto& field) {
@@ -243,7 +278,8 @@ inline std::string to_text(const Plan& plan) {
 /// defaults. What follows a # is a comment. O(size of the text).
 /// @throws std::invalid_argument, naming the line, for a field that is unknown or stands twice and
 /// for a value that cannot be read; and for a plan that is not valid: no counts, sizes that differ,
-/// masses that are negative, not finite or all zero, a class without rows that is to be drawn.
+/// masses that are negative, not finite or all zero, a class without rows that is to be drawn, and
+/// independent draws from a mix with a ramp.
 inline Plan parse_plan(std::string_view text) {
   constexpr std::string_view kWhere = "parse_plan";
   Plan plan;
@@ -297,24 +333,74 @@ inline void require_same_plan(const Plan& saved, const Plan& now) {
   });
 }
 
-/// The treatment of the classes at an optimiser step; by default the one after all ramps. O(C).
-/// @throws std::invalid_argument for a plan that is not valid; see parse_plan().
-inline Treatment treatment(const Plan& plan, std::uint64_t step = kLastStep) {
-  detail::require_plan("treatment", plan);
+namespace detail {
+
+// How far the ramps of a plan are up.
+struct RampShares {
+  double mix;
+  double weights;
+  double logit_terms;
+};
+
+inline Treatment treatment_at(const Plan& plan, const RampShares& shares) {
   Treatment result;
   result.counts = ClassCounts(plan.counts);
   if (!plan.mix.empty()) {
     std::vector<double> natural = plan.counts;
     std::vector<double> drawn = plan.mix;
-    detail::normalize(natural);
-    detail::normalize(drawn);
-    result.mix = blend(natural, drawn, plan.mix_ramp(step));
+    normalize(natural);
+    normalize(drawn);
+    result.mix = blend(natural, drawn, shares.mix);
   }
-  result.weights = blend({}, plan.weights, plan.weights_ramp(step));
-  result.logit_terms = blend({}, plan.logit_terms, plan.logit_terms_ramp(step));
+  result.weights = blend({}, plan.weights, shares.weights);
+  result.logit_terms = blend({}, plan.logit_terms, shares.logit_terms);
+  result.label_smoothing = plan.label_smoothing;
   result.mean = plan.mean;
   result.batch_size = plan.batch_size;
   return result;
+}
+
+// Calls f(draws, shares) for stretches that make up a run of `steps` steps of `batch` draws, the
+// last of which may have fewer. Where a ramp rises, each step is a stretch of its own; a ramp of
+// very many steps is cut into pieces with the mean of their steps, which is exact for what is
+// linear in the shares.
+template <class F>
+void for_each_stretch(const Plan& plan, std::uint64_t draws, std::uint64_t batch, const F& f) {
+  constexpr std::uint64_t kMostPieces = 1024;
+  const Ramp ramps[] = {plan.mix_ramp, plan.weights_ramp, plan.logit_terms_ramp};
+  const std::uint64_t steps = (draws - 1) / batch + 1;
+  std::vector<std::uint64_t> cuts = {0, steps};
+  for (const Ramp& ramp : ramps) {
+    for (const std::uint64_t cut : {ramp.begin, ramp.end}) cuts.push_back(std::min(cut, steps));
+  }
+  std::sort(cuts.begin(), cuts.end());
+  cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+  for (std::size_t i = 1; i < cuts.size(); ++i) {
+    const std::uint64_t size = cuts[i] - cuts[i - 1];
+    const bool rises = std::any_of(std::begin(ramps), std::end(ramps), [&](const Ramp& ramp) {
+      return ramp.begin <= cuts[i - 1] && cuts[i] <= ramp.end;
+    });
+    const std::uint64_t pieces = rises ? std::min(size, kMostPieces) : 1;
+    std::uint64_t begin = cuts[i - 1];
+    for (std::uint64_t piece = 0; piece < pieces; ++piece) {
+      const std::uint64_t end = begin + size / pieces + (piece < size % pieces ? 1 : 0);
+      const auto mean = [&](const Ramp& ramp) { return (ramp(begin) + ramp(end - 1)) / 2; };
+      const std::uint64_t last = end == steps ? draws : end * batch;
+      f(static_cast<double>(last - begin * batch),
+        RampShares{mean(ramps[0]), mean(ramps[1]), mean(ramps[2])});
+      begin = end;
+    }
+  }
+}
+
+}  // namespace detail
+
+/// The treatment of the classes at an optimiser step; by default the one after all ramps. O(C).
+/// @throws std::invalid_argument for a plan that is not valid; see parse_plan().
+inline Treatment treatment(const Plan& plan, std::uint64_t step = kLastStep) {
+  detail::require_plan("treatment", plan);
+  return detail::treatment_at(
+      plan, {plan.mix_ramp(step), plan.weights_ramp(step), plan.logit_terms_ramp(step)});
 }
 
 /// The ledger of the plan after all ramps. With a ramp it is approximate: how much of the last
@@ -327,34 +413,68 @@ inline Ledger ledger(const Plan& plan) {
   return result;
 }
 
-/// The dry run of the plan after all ramps, with its batch size and way of sampling.
-/// @throws std::invalid_argument as treatment() and dry_run() of a treatment.
+/// The dry run of the plan with its batch size and its sampler: class_sampler(), or
+/// scheduled_sampler() where the mix has a ramp. Mix and weights are taken as they are at each step
+/// of the run, a step being batch_size draws, so that what is shown, what is never learnt from and
+/// the effective rows are those of the whole run; the ratio of weights and double correction are
+/// those of its last step. With a ramp of the mix each batch has floor or ceil of its share of a
+/// class, and draws its rows anew: a class shows n_c (1 - prod_s (1 - B q_c(s) / n_c)) different
+/// ones. O(C) a step of a ramp, of which there are at most 1,024: longer ones are taken in pieces.
+/// @throws std::invalid_argument as treatment() and dry_run() of a treatment, and for a batch size
+/// in the options that is not the plan's.
 inline DryRun dry_run(const Plan& plan, DryRunOptions options = {}) {
+  constexpr std::string_view kWhere = "dry_run";
+  detail::require_plan(kWhere, plan);
+  if (plan.batch_size > 0) {
+    if (options.batch_size > 0 && options.batch_size != plan.batch_size) {
+      detail::reject(kWhere, "options.batch_size", options.batch_size,
+                     "0 or that of the plan, " + detail::to_text(plan.batch_size));
+    }
+    options.batch_size = plan.batch_size;
+  }
   options.mode = plan.sampling;
-  if (plan.batch_size > 0) options.batch_size = plan.batch_size;
-  return dry_run(treatment(plan), options);
+  std::optional<std::uint64_t> window;
+  if (plan.mix_ramp.end > 0) window = options.batch_size;
+  detail::RunForecast forecast(kWhere, plan.counts, options, window);
+  detail::for_each_stretch(
+      plan, forecast.draws(), options.batch_size,
+      [&](double draws, const detail::RampShares& shares) {
+        forecast.add(draws, detail::exposure_of(kWhere, detail::treatment_at(plan, shares)));
+      });
+  return forecast.result(ledger(treatment(plan, (forecast.draws() - 1) / options.batch_size)));
 }
 
 namespace detail {
 
+// Refuses labels of other data than those of the plan; otherwise the number of rows with a class.
 template <LabelRange R>
-void require_counts_of(std::string_view where, const Plan& plan, const R& labels,
-                       std::optional<std::int64_t> ignore_index) {
+std::uint64_t rows_of_plan(std::string_view where, const Plan& plan, const R& labels,
+                           std::optional<std::int64_t> ignore_index) {
+  constexpr double kRounding = 1e-9;
   const ClassCounts counted = count_labels(labels, plan.classes(), {ignore_index});
+  const double rows = counted.rows();
+  double total = 0;
+  for (const double n : plan.counts) total += n;
   for (std::size_t c = 0; c < plan.classes(); ++c) {
-    // Counts of other units (tokens, sample weights) need only agree on which classes have rows.
-    if ((counted[c] > 0) == (plan.counts[c] > 0)) continue;
+    // Differences of shares, and so of counts that are sums of rounded shares as well.
+    if (std::fabs(counted[c] / rows - plan.counts[c] / total) <= kRounding &&
+        (counted[c] > 0) == (plan.counts[c] > 0)) {
+      continue;
+    }
     reject_element(where, "rows of class", c, counted[c],
-                   "as plan.counts says, " + to_text(plan.counts[c]));
+                   "as plan.counts says, " + to_text(plan.counts[c]) + " of " + to_text(total));
   }
+  return static_cast<std::uint64_t>(rows);
 }
 
 }  // namespace detail
 
-/// The sampler of a plan without a ramp of the mix. O(N).
+/// The sampler of a plan without a ramp of the mix; an epoch has as many draws as there are rows
+/// with a class. O(N).
 /// @throws std::invalid_argument for a plan that is not valid or has such a ramp (see
-/// scheduled_sampler()), for labels of which some class has rows and the plan says none, or the
-/// reverse, and for labels that are no class.
+/// scheduled_sampler()), for labels that are no class, and for labels whose classes are not in the
+/// proportions of plan.counts: they are of other data. Where a plan counts in other units (tokens,
+/// spans), make a ClassSampler of its mix.
 template <LabelRange R>
 ClassSampler class_sampler(const Plan& plan, const R& labels, std::uint64_t seed,
                            std::optional<std::int64_t> ignore_index = std::nullopt) {
@@ -363,9 +483,9 @@ ClassSampler class_sampler(const Plan& plan, const R& labels, std::uint64_t seed
   if (plan.mix_ramp.end > 0) {
     detail::reject(kWhere, "plan.mix_ramp.end", plan.mix_ramp.end, "0; see scheduled_sampler()");
   }
-  detail::require_counts_of(kWhere, plan, labels, ignore_index);
   ClassSamplerOptions options;
   options.mode = plan.sampling;
+  options.epoch_size = detail::rows_of_plan(kWhere, plan, labels, ignore_index);
   options.ignore_index = ignore_index;
   return ClassSampler(labels, plan.mix.empty() ? plan.counts : plan.mix, seed, options);
 }
@@ -394,16 +514,21 @@ class PlanMix {
   std::uint64_t batch_size_;
 };
 
-/// The sampler of a plan whose mix may have a ramp: it reads the mix once a batch. O(N).
-/// @throws std::invalid_argument as class_sampler(), ramps apart, and for a plan that does not say
-/// its batch size.
+/// The sampler of a plan whose mix has a ramp: it reads the mix once a batch, and each batch has
+/// its quotas. Epochs as class_sampler(). O(N).
+/// @throws std::invalid_argument as class_sampler(), for a plan without such a ramp (see there),
+/// and for one that does not say its batch size.
 template <LabelRange R>
 ScheduledSampler<PlanMix> scheduled_sampler(
     const Plan& plan, const R& labels, std::uint64_t seed,
     std::optional<std::int64_t> ignore_index = std::nullopt) {
+  constexpr std::string_view kWhere = "scheduled_sampler";
   PlanMix mix(plan);
-  detail::require_counts_of("scheduled_sampler", plan, labels, ignore_index);
+  if (plan.mix_ramp.end == 0) {
+    detail::reject(kWhere, "plan.mix_ramp.end", 0, "more; see class_sampler()");
+  }
   ScheduledSamplerOptions options;
+  options.epoch_size = detail::rows_of_plan(kWhere, plan, labels, ignore_index);
   options.window = plan.batch_size;
   options.ignore_index = ignore_index;
   return ScheduledSampler<PlanMix>(labels, plan.classes(), std::move(mix), seed, options);

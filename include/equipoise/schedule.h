@@ -38,14 +38,14 @@ struct Ramp {
 
   /// @throws std::invalid_argument for an end before the begin.
   double operator()(std::uint64_t t) const {
-    require("Ramp");
+    require("Ramp", "end");
     if (t >= end) return 1;
     if (t <= begin) return 0;
     return static_cast<double>(t - begin) / static_cast<double>(end - begin);
   }
-  void require(std::string_view where) const {
+  void require(std::string_view where, std::string_view argument) const {
     if (end >= begin) return;
-    detail::reject(where, "end", end, "at least begin = " + detail::to_text(begin));
+    detail::reject(where, argument, end, "at least begin = " + detail::to_text(begin));
   }
   friend bool operator==(const Ramp&, const Ramp&) = default;
 };
@@ -87,7 +87,7 @@ class Piecewise {
 inline std::vector<double> blend(std::span<const double> from, std::span<const double> to,
                                  double share, double identity = 1.0) {
   constexpr std::string_view kWhere = "blend";
-  if (!(share >= 0 && share <= 1)) detail::reject(kWhere, "share", share, "a number in [0, 1]");
+  detail::require_between(kWhere, "share", share, 0, 1);
   if (!from.empty() && !to.empty()) {
     detail::require_size(kWhere, "to", to.size(), from.size(), "elements of from");
   }

@@ -1,44 +1,73 @@
-// What a loss does to the classes, as the ledger reads it.
+// How a training treats its classes, as ledger, dry run and posterior() read it: said outright, or
+// read off a loss.
 #ifndef EQUIPOISE_TREATMENT_H_
 #define EQUIPOISE_TREATMENT_H_
 
-#include <cmath>
-#include <cstddef>
+#include <algorithm>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "equipoise/config.h"
 #include "equipoise/counts.h"
-#include "equipoise/detail/check.h"
-#include "equipoise/ledger.h"
+#include "equipoise/logit_terms.h"
+#include "equipoise/loss/modulator.h"
 #include "equipoise/loss/overlap.h"
-#include "equipoise/loss/sigmoid.h"
-#include "equipoise/loss/sigmoid_modulators.h"
 #include "equipoise/loss/softmax.h"
+#include "equipoise/mean.h"
 #include "equipoise/reduction.h"
 
 namespace equipoise {
 
-namespace detail {
+/// How a training run treats its classes. What is left out is not done: an empty mix draws as the
+/// data are, empty weights are ones.
+struct Treatment {
+  ClassCounts counts{};           ///< of the training data
+  std::vector<double> mix{};      ///< mass with which each class is drawn; need not sum to one
+  std::vector<double> weights{};  ///< of the loss
+  LogitTerms logit_terms{};       ///< of the loss
+  double label_smoothing = 0;     ///< of the loss
+  Mean mean = Mean::kByCount;
+  /// Rows that one mean is taken over; only Mean::kByWeight asks for it.
+  std::uint64_t batch_size = 0;
+  /// Why no logit offset undoes it, where that does not follow from the fields above.
+  std::string no_offset{};
+};
 
-template <class R>
-constexpr std::optional<Mean> mean_of() {
-  if constexpr (std::is_same_v<R, MeanByCount> || std::is_same_v<R, Sum>) return Mean::kByCount;
-  if constexpr (std::is_same_v<R, MeanByWeight>) return Mean::kByWeight;
-  if constexpr (std::is_same_v<R, MeanPerClass>) return Mean::kPerClass;
-  return std::nullopt;
-}
+namespace detail {
 
 // "x has no logit offset that undoes it; ..."
 inline std::string reason_without_offset(std::string_view what) {
-  return std::string(what).append(kInsteadOfOffset);
+  return std::string(what) +
+         " has no logit offset that undoes it; calibrate on validation data, with "
+         "fit_bias_corrected_temperature(), or choose thresholds";
 }
 
+// Why no logit offset undoes these, each empty where one does.
+inline std::string reason_against_margins(const LogitTerms& terms) {
+  const bool has_margin = std::any_of(terms.margin.begin(), terms.margin.end(),
+                                      [](double margin) { return margin != 0; });
+  return has_margin ? reason_without_offset("a margin (LDAM)") : std::string();
+}
+inline std::string reason_against_offset(const LogitTerms& terms) {
+  const bool differs = std::any_of(terms.scale.begin(), terms.scale.end(),
+                                   [&](double scale) { return scale != terms.scale[0]; });
+  if (differs)
+    return reason_without_offset("a scale that differs between classes (vector scaling)");
+  return reason_against_margins(terms);
+}
+inline std::string reason_against_offset(const Treatment& treatment) {
+  if (!treatment.no_offset.empty()) return treatment.no_offset;
+  std::string reason = reason_against_offset(treatment.logit_terms);
+  if (reason.empty() && treatment.label_smoothing != 0) {
+    reason =
+        "label smoothing keeps a floor under every class, which an offset would shift as if it "
+        "were evidence: posterior() takes it off first";
+  }
+  return reason;
+}
 template <class M, class R>
 std::string reason_against_offset(const SoftmaxLoss<M, R>& loss) {
   if (!loss.seesaw.counts.empty()) {
@@ -59,10 +88,10 @@ std::string reason_against_offset(const SoftmaxLoss<M, R>& loss) {
 }  // namespace detail
 
 /// What a training with this softmax loss does to classes that are drawn in proportion to `mix`, or
-/// as they are if it is empty: for ledger() and dry_run(). The modulator and label smoothing do not
-/// move the classes; posterior() inverts them. Where no logit offset undoes the loss, the ledger
-/// says so and Ledger::offset() refuses: pair shifts, Seesaw, whatever goes by group, margins and
-/// scales that differ. O(C).
+/// as they are if it is empty: for ledger() and dry_run(). The modulator does not move the classes;
+/// posterior() inverts it. Where no logit offset undoes the loss, the ledger says so and
+/// Ledger::offset() refuses: pair shifts, Seesaw, whatever goes by group, margins, scales that
+/// differ, label smoothing. O(C).
 template <Modulator M, Reduction R>
 Treatment treatment(const SoftmaxLoss<M, R>& loss, ClassCounts counts, std::vector<double> mix = {},
                     std::uint64_t batch_size = 0) {
@@ -71,6 +100,7 @@ Treatment treatment(const SoftmaxLoss<M, R>& loss, ClassCounts counts, std::vect
   result.mix = std::move(mix);
   result.weights = loss.class_weights;
   result.logit_terms = loss.logit_terms;
+  result.label_smoothing = loss.label_smoothing;
   result.mean = detail::mean_of<R>().value_or(Mean::kByCount);
   result.batch_size = batch_size;
   result.no_offset = detail::reason_against_offset(loss);
@@ -87,49 +117,6 @@ Treatment treatment(const OverlapLoss<P>&, ClassCounts counts, std::vector<doubl
   result.no_offset =
       detail::reason_without_offset("a loss of sets (Dice, Tversky), which no row has alone,");
   return result;
-}
-
-/// What to add to the logits of a network with a sigmoid a label, trained with this loss, so that
-/// the sigmoid is the probability of the label under the data's proportions: with the weight pos_l
-/// of positives and the weights a+ and a- of the sides, -log(pos_l a+ / a-) + shift_l. O(L).
-///
-/// Nominal, as all such figures (see Ledger). Labels of which a row has any number cannot be drawn
-/// in proportions of one's own; a sampler shifts them too, and only validation tells by how much.
-/// @throws std::invalid_argument for a pos_weight or shift that is not one a label, for weights
-/// that are not finite and > 0, and for a negative_scale or a rebalancing, which have no offset.
-template <Reduction R>
-std::vector<double> logit_offset(const SigmoidLoss<BinaryCrossEntropy, R>& loss,
-                                 std::size_t labels) {
-  constexpr std::string_view kWhere = "logit_offset";
-  const auto require_positive = [&](std::string_view name, double value) {
-    if (detail::is_finite(value) && value > 0) return;
-    detail::reject(kWhere, name, value, "a finite number > 0");
-  };
-  if (loss.negative_scale != 1) {
-    detail::reject(kWhere, "loss.negative_scale", loss.negative_scale,
-                   std::string("1: otherwise it").append(detail::kInsteadOfOffset));
-  }
-  if (!loss.rebalance.counts.empty()) {
-    detail::reject(kWhere, "loss.rebalance.counts.size()", loss.rebalance.counts.size(),
-                   std::string("0: otherwise it").append(detail::kInsteadOfOffset));
-  }
-  require_positive("loss.positive_weight", loss.positive_weight);
-  require_positive("loss.negative_weight", loss.negative_weight);
-  if (!loss.pos_weight.empty()) {
-    detail::require_size(kWhere, "loss.pos_weight", loss.pos_weight.size(), labels, "labels");
-    detail::require_prior(kWhere, "loss.pos_weight", loss.pos_weight);
-  }
-  if (!loss.shift.empty()) {
-    detail::require_size(kWhere, "loss.shift", loss.shift.size(), labels, "labels");
-  }
-  std::vector<double> offset(labels, std::log(loss.negative_weight / loss.positive_weight));
-  for (std::size_t l = 0; l < labels; ++l) {
-    if (!loss.pos_weight.empty()) offset[l] -= std::log(loss.pos_weight[l]);
-    if (!loss.shift.empty()) offset[l] += loss.shift[l];
-    if (detail::is_finite(offset[l])) continue;
-    detail::reject_element(kWhere, "loss.shift", l, loss.shift[l], "a finite number");
-  }
-  return offset;
 }
 
 }  // namespace equipoise

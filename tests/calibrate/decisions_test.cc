@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <vector>
 
@@ -45,7 +44,7 @@ TEST(Decide, MayHaveMoreDecisionsThanClassesAndRowsThatDoNotSumToOne) {
 
 TEST(Decide, RefusesBadInput) {
   const Numbers p = {0.5, 0.5};
-  const Numbers cost = {0, std::nan(""), 1, 0};
+  const Numbers cost = {0, detail::quiet_nan(), 1, 0};
   const MatrixView<const double> row(p.data(), 1, 2);
   EXPECT_EQ(error_of([&] { decide(row, MatrixView<const double>(cost.data(), 2, 2)); }),
             "decide(): cost(0, 1) = nan, expected a finite number");
@@ -58,7 +57,7 @@ double f1(const BinaryCounts& counts) { return counts.f_beta(); }
 // Every distinct score as a threshold, and none at all.
 Threshold best_by_trial(const Numbers& scores, const std::vector<int>& positives) {
   Numbers thresholds = scores;
-  thresholds.push_back(std::numeric_limits<double>::infinity());
+  thresholds.push_back(detail::infinity());
   Threshold best{0, -1};
   for (const double threshold : thresholds) {
     BinaryCounts counts;
@@ -111,7 +110,15 @@ TEST(ChooseThreshold, StandsHalfWayAndTakesTheHighestOfEquals) {
   const std::vector<int> none = {0, 0, 0, 0};
   EXPECT_EQ(
       choose_threshold(std::span<const double>(scores), std::span<const int>(none), f1).threshold,
-      std::numeric_limits<double>::infinity());
+      detail::infinity());
+}
+
+TEST(ChooseThreshold, StandsHalfWayBetweenTheLargestNumbers) {
+  const Numbers scores = {-1e308, 1e308};
+  const std::vector<int> positives = {0, 1};
+  EXPECT_EQ(choose_threshold(std::span<const double>(scores), std::span<const int>(positives), f1)
+                .threshold,
+            0);
 }
 
 TEST(ChooseThreshold, SeparatesScoresThatAreNeighbours) {
@@ -139,7 +146,7 @@ TEST(ChooseThresholds, TakesEachLabelByItself) {
 }
 
 TEST(ChooseThreshold, RefusesBadInput) {
-  const Numbers scores = {0.5, std::nan("")};
+  const Numbers scores = {0.5, detail::quiet_nan()};
   const std::vector<int> targets = {0, 2};
   const auto choose = [&](std::size_t n, std::size_t m) {
     choose_threshold(std::span<const double>(scores).first(n),
@@ -163,16 +170,15 @@ TEST(PredictLabels, ComparesWithTheThresholdOfEachLabel) {
   const MatrixView<const float> view(scores.data(), 2, 2);
   const std::vector<double> values = {0.5, 0.25};
   EXPECT_EQ(predict_labels(view, values), (std::vector<std::uint8_t>{1, 0, 0, 1}));
-  const std::vector<Threshold> thresholds = {{std::numeric_limits<double>::infinity(), 0},
-                                             {0.0, 0}};
+  const std::vector<Threshold> thresholds = {{detail::infinity(), 0}, {0.0, 0}};
   EXPECT_EQ(predict_labels(view, thresholds), (std::vector<std::uint8_t>{0, 1, 0, 1}));
   EXPECT_EQ(error_of([&] { predict_labels(view, std::vector<double>{0.5}); }),
             "predict_labels(): thresholds.size() = 1, expected 2 (columns of scores)");
   EXPECT_EQ(error_of([&] {
-              predict_labels(view, std::vector<double>{0.5, std::nan("")});
+              predict_labels(view, std::vector<double>{0.5, detail::quiet_nan()});
             }),
             "predict_labels(): thresholds[1] = nan, expected a number");
-  const std::vector<float> bad = {0.5F, std::nanf("")};
+  const std::vector<float> bad = {0.5F, static_cast<float>(detail::quiet_nan())};
   EXPECT_EQ(error_of([&] {
               predict_labels(MatrixView<const float>(bad.data(), 1, 2), std::vector<double>{0, 0});
             }),

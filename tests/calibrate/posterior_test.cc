@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "equipoise/group_dro.h"
 #include "equipoise/loss/modulator.h"
 #include "tests/support/errors.h"
 
@@ -115,14 +116,167 @@ TEST(Posterior, StaysFiniteAtTheEdges) {
   for (const double value : p) EXPECT_TRUE(value >= 0 && value <= 1 + 1e-15);
 }
 
+// A table p(x | c) with two values x, of which the model has a row of logits each.
+constexpr double kTable[3][2] = {{0.8, 0.2}, {0.5, 0.5}, {0.1, 0.9}};
+const Numbers kPrior = {0.6, 0.3, 0.1};
+const Numbers kShares = {0.4, 0.35, 0.25};
+
+void expect_truth_of_table(const Numbers& p) {
+  for (std::size_t x = 0; x < 2; ++x) {
+    double sum = 0;
+    for (std::size_t c = 0; c < 3; ++c) sum += kPrior[c] * kTable[c][x];
+    for (std::size_t c = 0; c < 3; ++c) {
+      EXPECT_NEAR(p[3 * x + c], kPrior[c] * kTable[c][x] / sum, 1e-6) << x << ' ' << c;
+    }
+  }
+}
+
+// The logits for which the sum over batches, each with its probability, of the loss is least.
+struct Batch {
+  double probability;
+  std::vector<int> values;  // x of each row
+  std::vector<int> targets;
+  Numbers sample_weights{};
+};
+template <class R>
+Numbers trained_logits(const SoftmaxLoss<CrossEntropy, R>& loss, const std::vector<Batch>& batches,
+                       int steps) {
+  Numbers z(6, 0.0);
+  for (int step = 0; step < steps; ++step) {
+    Numbers slope(6, 0.0);
+    for (const Batch& batch : batches) {
+      const std::size_t size = batch.targets.size();
+      Numbers rows;
+      for (const int x : batch.values) rows.insert(rows.end(), &z[3 * x], &z[3 * x] + 3);
+      Numbers gradient(rows.size());
+      softmax_loss(loss, MatrixView<const double>(rows.data(), size, 3), batch.targets,
+                   MatrixView<double>(gradient.data(), size, 3),
+                   {.sample_weights = batch.sample_weights});
+      for (std::size_t i = 0; i < gradient.size(); ++i) {
+        slope[static_cast<std::size_t>(3 * batch.values[i / 3]) + i % 3] +=
+            batch.probability * gradient[i];
+      }
+    }
+    for (std::size_t i = 0; i < 6; ++i) z[i] -= 2 * slope[i];
+  }
+  return z;
+}
+
+TEST(Posterior, InvertsAMeanPerClass) {
+  for (const double smoothing : {0.0, 0.1}) {
+    for (const Semantics semantics : {Semantics::kConsistent, Semantics::kTorch}) {
+      SoftmaxLoss<CrossEntropy, MeanPerClass> loss;
+      loss.reduction.classes = 3;
+      loss.class_weights = {0.5, 1, 2};
+      loss.label_smoothing = smoothing;
+      loss.semantics = semantics;
+      // All rows in one batch.
+      Batch all{1, {}, {}};
+      for (int x = 0; x < 2; ++x) {
+        for (int c = 0; c < 3; ++c) {
+          all.values.push_back(x);
+          all.targets.push_back(c);
+          all.sample_weights.push_back(kShares[static_cast<std::size_t>(c)] * kTable[c][x]);
+        }
+      }
+      const Numbers z = trained_logits(loss, {all}, 20000);
+      expect_truth_of_table(
+          posterior(loss, MatrixView<const double>(z.data(), 2, 3), kShares, kPrior));
+    }
+  }
+}
+
+// In batches of two rows weights do less than they say.
+TEST(Posterior, InvertsAMeanByWeightAtItsBatchSize) {
+  for (const double smoothing : {0.0, 0.1}) {
+    for (const Semantics semantics : {Semantics::kConsistent, Semantics::kTorch}) {
+      SoftmaxLoss<CrossEntropy, MeanByWeight> loss;
+      loss.class_weights = {0.5, 1, 20};
+      loss.label_smoothing = smoothing;
+      loss.semantics = semantics;
+      std::vector<Batch> batches;
+      for (std::size_t pair = 0; pair < 36; ++pair) {
+        Batch batch{1, {}, {}};
+        for (const std::size_t row : {pair % 6, pair / 6}) {
+          batch.probability *= kShares[row % 3] * kTable[row % 3][row / 3];
+          batch.values.push_back(static_cast<int>(row / 3));
+          batch.targets.push_back(static_cast<int>(row % 3));
+        }
+        batches.push_back(batch);
+      }
+      const Numbers z = trained_logits(loss, batches, 4000);
+      const MatrixView<const double> view(z.data(), 2, 3);
+      expect_truth_of_table(posterior(loss, view, kShares, kPrior, 2));
+      EXPECT_EQ(error_of([&] { posterior(loss, view, kShares, kPrior); }),
+                "posterior(): batch_size = 0, expected at least 1");
+    }
+  }
+}
+
+template <class Loss>
+std::string refusal(const Loss& loss) {
+  const Numbers z = {1, 2};
+  const Numbers equal = {1, 1};
+  return error_of([&] { posterior(loss, MatrixView<const double>(z.data(), 1, 2), equal, equal); });
+}
+
+struct HalfMean : MeanByCount {};
+
+TEST(Posterior, RefusesWhatTheLedgerRefuses) {
+  SoftmaxLoss<> groups;
+  groups.group_weights = {1, 100};
+  EXPECT_THAT(refusal(groups), HasSubstr("posterior(): a treatment by group"));
+  SoftmaxLoss<> costs;
+  costs.pair_shift.values = {0, 1, 2, 0};
+  EXPECT_THAT(refusal(costs), HasSubstr("posterior(): a shift by pair of classes"));
+  EXPECT_THAT(refusal(SoftmaxLoss<CrossEntropy, MeanPerGroup>{{}, {2}}),
+              HasSubstr("posterior(): a treatment by group"));
+  EXPECT_THAT(refusal(SoftmaxLoss<CrossEntropy, GroupDro>{{}, {2}}),
+              HasSubstr("posterior(): a treatment by group"));
+  EXPECT_THAT(refusal(SoftmaxLoss<CrossEntropy, HalfMean>()),
+              HasSubstr("posterior(): a reduction that the ledger does not know"));
+  EXPECT_EQ(refusal(SoftmaxLoss<CrossEntropy, MeanByWeight>()), "nothing was thrown");
+}
+
+TEST(Posterior, OfALogitOfMinusInfinityIsZero) {
+  const double infinity = detail::infinity();
+  const Numbers equal(3, 1.0);
+  SoftmaxLoss<Focal> loss;
+  loss.logit_terms.scale = {2, 2, 2};
+  Numbers z = {1, -infinity, 0.5, -infinity, -infinity, 4};
+  const MatrixView<const double> view(z.data(), 2, 3);
+  const Numbers p = posterior(loss, view, equal, equal);
+  loss.logit_terms.scale = {2, 2};
+  const Numbers two =
+      posterior(loss, MatrixView<const double>(z.data(), 1, 2, 3, 2), Numbers{1, 1}, Numbers{1, 1});
+  loss.logit_terms.scale = {2, 2, 2};
+  EXPECT_EQ(p[1], 0);
+  EXPECT_NEAR(p[0], two[0], 1e-15);
+  EXPECT_NEAR(p[2], two[1], 1e-15);
+  EXPECT_EQ(p[5], 1);
+  z[0] = infinity;
+  EXPECT_EQ(error_of([&] { posterior(loss, view, equal, equal); }),
+            "posterior(): logits(0, 0) = inf, expected a number below infinity");
+  z[0] = detail::quiet_nan();
+  EXPECT_EQ(error_of([&] { posterior(loss, view, equal, equal); }),
+            "posterior(): logits(0, 0) = nan, expected a number below infinity");
+  z[0] = 1;
+  z[5] = -infinity;
+  EXPECT_EQ(error_of([&] { posterior(loss, view, equal, equal); }),
+            "posterior(): largest of row 1 of logits = -inf, expected a finite number");
+}
+
 TEST(Posterior, RefusesWhatHasNoInverse) {
   const Numbers z = {1, 2};
   const MatrixView<const double> view(z.data(), 1, 2);
   const Numbers equal = {1, 1};
   SoftmaxLoss<CrossEntropy> loss;
   loss.logit_terms.margin = {0.5, 0.1};
-  EXPECT_EQ(error_of([&] { posterior(loss, view, equal, equal); }),
-            "posterior(): loss.logit_terms.margin.size() = 2, expected 0: it has no inverse");
+  EXPECT_THAT(error_of([&] { posterior(loss, view, equal, equal); }),
+              HasSubstr("posterior(): a margin (LDAM) has no logit offset"));
+  loss.logit_terms = {{1, 0}, {}, {}};
+  EXPECT_THAT(error_of([&] { posterior(loss, view, equal, equal); }),
+              HasSubstr("loss.logit_terms.scale[1] = 0, expected a finite number > 0"));
   loss.logit_terms = {};
   loss.class_weights = {1, 0};
   EXPECT_THAT(error_of([&] { posterior(loss, view, equal, equal); }),
@@ -131,6 +285,9 @@ TEST(Posterior, RefusesWhatHasNoInverse) {
   loss.label_smoothing = 1;
   EXPECT_THAT(error_of([&] { posterior(loss, view, equal, equal); }),
               HasSubstr("loss.label_smoothing = 1, expected a number in [0, 1)"));
+  loss.label_smoothing = detail::quiet_nan();
+  EXPECT_THAT(error_of([&] { posterior(loss, view, equal, equal); }),
+              HasSubstr("loss.label_smoothing = nan, expected a number in [0, 1)"));
   loss.label_smoothing = 0;
   EXPECT_THAT(error_of([&] {
                 posterior(loss, view, Numbers{1, 0}, equal);

@@ -32,7 +32,7 @@ TEST(ShiftPrior, ByHand) {
 
 TEST(UndoUndersampling, IsTheShiftOfThePrior) {
   EXPECT_DOUBLE_EQ(undo_undersampling(0.5, 0.1), 0.1 / 1.1);
-  EXPECT_EQ(undo_undersampling(1, 0.1), 1);
+  EXPECT_DOUBLE_EQ(undo_undersampling(1, 0.1), 1);
   EXPECT_EQ(undo_undersampling(0, 0.1), 0);
   EXPECT_DOUBLE_EQ(undo_undersampling(0.3, 1), 0.3);
   // 2 % positives, of whose negatives a fifth was kept.
@@ -47,7 +47,7 @@ TEST(UndoUndersampling, IsTheShiftOfThePrior) {
   }
   EXPECT_EQ(error_of([] { undo_undersampling(0.5, 0); }),
             "undo_undersampling(): beta = 0, expected a number in (0, 1]");
-  EXPECT_EQ(error_of([] { undo_undersampling(std::nan(""), 1); }),
+  EXPECT_EQ(error_of([] { undo_undersampling(detail::quiet_nan(), 1); }),
             "undo_undersampling(): sampled_posterior = nan, expected a number in [0, 1]");
 }
 
@@ -138,6 +138,15 @@ TEST(BlackBoxShift, FindsThePriorFromExactConfusions) {
   EXPECT_GT(shift.condition, 1);
 }
 
+// A ratio that noise makes negative becomes 0, and those that are left make a prior again.
+TEST(BlackBoxShift, RatiosAreThoseOfAPrior) {
+  ConfusionMatrix matrix(2);
+  matrix.add(std::vector<int>{0, 0, 0, 0, 1, 1, 1}, std::vector<int>{0, 0, 0, 1, 1, 1, 0});
+  const BlackBoxShift shift = estimate_black_box_shift(matrix, Numbers{0, 3});
+  EXPECT_THAT(shift.prior, ElementsAre(0, 1));
+  EXPECT_THAT(shift.ratio, ElementsAre(0, DoubleEq(7.0 / 3)));
+}
+
 TEST(BlackBoxShift, RefusesAClassifierThatConfusesClassesCompletely) {
   ConfusionMatrix matrix(2);
   matrix.add(std::vector<int>{0, 0, 1, 1}, std::vector<int>{0, 1, 0, 1});
@@ -151,6 +160,10 @@ TEST(BlackBoxShift, RefusesAClassifierThatConfusesClassesCompletely) {
               estimate_black_box_shift(absent, Numbers{1, 1});
             }),
             "estimate_black_box_shift(): held_out.support[1] = 0, expected > 0");
+  EXPECT_EQ(error_of([&] {
+              estimate_black_box_shift(matrix, Numbers{1, 1}, detail::quiet_nan());
+            }),
+            "estimate_black_box_shift(): max_condition = nan, expected a finite number > 0");
 }
 
 TEST(PriorShift, RefusesBadProbabilities) {
@@ -164,6 +177,11 @@ TEST(PriorShift, RefusesBadProbabilities) {
             "estimate_prior(): sum of row 0 of probabilities = 0, expected a positive one");
   EXPECT_EQ(error_of([&] { estimate_prior(MatrixView<const double>(zero.data(), 0, 2), equal); }),
             "estimate_prior(): probabilities.rows = 0, expected at least 1");
+  EXPECT_EQ(error_of([&] {
+              estimate_prior(MatrixView<const double>(equal.data(), 1, 2), equal,
+                             {.tolerance = detail::quiet_nan()});
+            }),
+            "estimate_prior(): options.tolerance = nan, expected a finite number > 0");
 }
 
 }  // namespace

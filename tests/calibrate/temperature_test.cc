@@ -150,6 +150,47 @@ TEST(FitTemperature, SaysThatSeparableRowsHaveNoOptimum) {
   EXPECT_EQ(fitted.share.upper, std::numeric_limits<double>::infinity());
 }
 
+// Rows that are mostly of the class with the lower logit: the likeliest scale would turn every
+// decision round.
+TEST(FitTemperature, StaysPositive) {
+  const Numbers logits = {5, 0, 0, 5, 4, 1, 1, 4, 0, 5};
+  const MatrixView<const double> view(logits.data(), 5, 2);
+  const LogitCalibration fitted = fit_temperature(view, std::vector<int>{1, 0, 1, 0, 1});
+  EXPECT_FALSE(fitted.converged);
+  EXPECT_GT(fitted.scale, 0);
+  EXPECT_NEAR(fitted.nll, std::log(2.0), 1e-4);
+  EXPECT_LT(fitted.nll, fitted.nll_before);
+  const LogitCalibration biased =
+      fit_bias_corrected_temperature(view, std::vector<int>{1, 0, 1, 0, 1});
+  EXPECT_FALSE(biased.converged);
+  EXPECT_GT(biased.scale, 0);
+  const FittedOffset offset = fit_offset(view, std::vector<int>{1, 0, 1, 0, 1}, Numbers{1, -1});
+  EXPECT_FALSE(offset.converged);
+  EXPECT_GT(offset.temperature, 0);
+  EXPECT_THAT(offset.warnings[0], HasSubstr("rank the classes the wrong way round"));
+}
+
+TEST(LogitCalibration, GivesProbabilitiesOfLogitsThatRuleClassesOut) {
+  const Numbers logits = {1, -detail::infinity(), 1, detail::infinity(), 0, 0};
+  LogitCalibration calibration;
+  calibration.scale = 2;
+  calibration.bias = {0.5, 0, -0.5};
+  const Numbers p = calibration.probabilities(MatrixView<const double>(logits.data(), 1, 3));
+  EXPECT_THAT(p, ElementsAre(::testing::DoubleEq(1 / (1 + std::exp(-1.0))), 0,
+                             ::testing::DoubleEq(1 / (1 + std::exp(1.0)))));
+  EXPECT_EQ(
+      error_of([&] { calibration.probabilities(MatrixView<const double>(&logits[3], 1, 3)); }),
+      "LogitCalibration::probabilities(): logits(0, 0) = inf, expected a number below infinity");
+  calibration.scale = detail::quiet_nan();
+  EXPECT_EQ(
+      error_of([&] { calibration.probabilities(MatrixView<const double>(&logits[2], 1, 1)); }),
+      "LogitCalibration::probabilities(): bias.size() = 3, expected 1 (columns of logits)");
+  calibration.bias = {};
+  EXPECT_EQ(
+      error_of([&] { calibration.probabilities(MatrixView<const double>(&logits[2], 1, 1)); }),
+      "LogitCalibration::probabilities(): scale = nan, expected a finite number > 0");
+}
+
 // Logits that carry a share of a nominal correction.
 Rows treated_rows(std::size_t rows, const Numbers& offset, double share, double temperature,
                   std::uint64_t seed) {

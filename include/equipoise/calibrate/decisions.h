@@ -44,8 +44,7 @@ requires std::floating_point<std::remove_const_t<T>> std::vector<std::int64_t> d
   for (std::size_t c = 0; c < cost.rows; ++c) {
     for (std::size_t k = 0; k < cost.cols; ++k) {
       if (detail::is_finite(static_cast<double>(cost(c, k)))) continue;
-      detail::reject(kWhere, "cost(" + detail::to_text(c) + ", " + detail::to_text(k) + ")",
-                     cost(c, k), "a finite number");
+      detail::reject_cell(kWhere, "cost", c, k, cost(c, k), "a finite number");
     }
   }
   if (abstain_cost && detail::is_nan(*abstain_cost)) {
@@ -100,14 +99,10 @@ choose_threshold(std::span<const T> scores, std::span<const Y> positives, const 
   if (scores.empty()) detail::reject(kWhere, "scores.size()", 0, "at least 1");
   detail::require_size(kWhere, "positives", positives.size(), scores.size(), "scores");
   BinaryCounts counts;
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    if (!detail::is_finite(scores[i])) {
-      detail::reject_element(kWhere, "scores", i, scores[i], "a finite number");
-    }
-    if (positives[i] != 0 && positives[i] != 1) {
-      detail::reject_element(kWhere, "positives", i, positives[i], "0 or 1");
-    }
-    (positives[i] != 0 ? counts.false_negatives : counts.true_negatives) += 1;
+  detail::require_all_finite(kWhere, "scores", scores);
+  detail::require_binary(kWhere, "positives", positives);
+  for (const Y positive : positives) {
+    (positive != 0 ? counts.false_negatives : counts.true_negatives) += 1;
   }
   std::vector<std::size_t> order(scores.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -135,9 +130,10 @@ choose_threshold(std::span<const T> scores, std::span<const Y> positives, const 
       break;
     }
     const auto next = static_cast<double>(scores[order[i + 1]]);
+    if (next == score) continue;
     // Half-way, but above the next score also where rounding would make them equal.
-    if (next < score)
-      consider(next + (score - next) / 2 > next ? next + (score - next) / 2 : score);
+    const double half = std::midpoint(next, score);
+    consider(half > next ? half : score);
   }
   return best;
 }
@@ -191,8 +187,7 @@ requires std::floating_point<std::remove_const_t<T>> std::vector<std::uint8_t> p
     for (std::size_t l = 0; l < scores.cols; ++l) {
       const auto score = static_cast<double>(scores(r, l));
       if (detail::is_nan(score)) {
-        detail::reject(kWhere, "scores(" + detail::to_text(r) + ", " + detail::to_text(l) + ")",
-                       score, "a number");
+        detail::reject_cell(kWhere, "scores", r, l, score, "a number");
       }
       labels.push_back(score >= thresholds[l] ? 1 : 0);
     }
@@ -216,12 +211,11 @@ template <class T>
 requires std::floating_point<T>
 void normalize_rows(const MatrixView<T>& weights, double tau) {
   constexpr std::string_view kWhere = "normalize_rows";
-  if (!(tau >= 0 && tau <= 1)) detail::reject(kWhere, "tau", tau, "a number in [0, 1]");
+  detail::require_between(kWhere, "tau", tau, 0, 1);
   for (std::size_t c = 0; c < weights.rows; ++c) {
     for (std::size_t d = 0; d < weights.cols; ++d) {
       if (detail::is_finite(weights(c, d))) continue;
-      detail::reject(kWhere, "weights(" + detail::to_text(c) + ", " + detail::to_text(d) + ")",
-                     weights(c, d), "a finite number");
+      detail::reject_cell(kWhere, "weights", c, d, weights(c, d), "a finite number");
     }
   }
   for (std::size_t c = 0; c < weights.rows; ++c) {

@@ -24,23 +24,29 @@ namespace equipoise {
 
 namespace detail {
 
-inline void require_prior(std::string_view where, std::string_view name,
-                          std::span<const double> prior) {
-  for (std::size_t c = 0; c < prior.size(); ++c) {
-    if (!is_finite(prior[c]) || prior[c] <= 0) {
-      reject_element(where, name, c, prior[c], "a finite number > 0");
-    }
-  }
-}
-
 template <class T>
 void require_no_nan(std::string_view where, const MatrixView<T>& logits) {
   for (std::size_t r = 0; r < logits.rows; ++r) {
     for (std::size_t c = 0; c < logits.cols; ++c) {
-      if (is_nan(static_cast<double>(logits(r, c)))) {
-        reject(where, "logits(" + to_text(r) + ", " + to_text(c) + ")", logits(r, c), "a number");
-      }
+      if (!is_nan(static_cast<double>(logits(r, c)))) continue;
+      reject_cell(where, "logits", r, c, logits(r, c), "a number");
     }
+  }
+}
+
+// Rows of which a softmax exists: a class may be ruled out by a logit of minus infinity.
+template <class T>
+void require_softmax_exists(std::string_view where, const MatrixView<T>& logits) {
+  for (std::size_t r = 0; r < logits.rows; ++r) {
+    std::size_t ruled_out = 0;
+    for (std::size_t c = 0; c < logits.cols; ++c) {
+      const auto z = static_cast<double>(logits(r, c));
+      ruled_out += is_minus_infinity(z) ? 1 : 0;
+      if (is_finite(z) || is_minus_infinity(z)) continue;
+      reject_cell(where, "logits", r, c, logits(r, c), "a number below infinity");
+    }
+    if (ruled_out < logits.cols) continue;
+    reject(where, "largest of row " + to_text(r) + " of logits", -infinity(), "a finite number");
   }
 }
 
@@ -85,8 +91,8 @@ inline std::vector<double> logit_offset(std::span<const double> training_prior,
   constexpr std::string_view kWhere = "logit_offset";
   detail::require_size(kWhere, "deployment_prior", deployment_prior.size(), training_prior.size(),
                        "classes of training_prior");
-  detail::require_prior(kWhere, "training_prior", training_prior);
-  detail::require_prior(kWhere, "deployment_prior", deployment_prior);
+  detail::require_all_positive(kWhere, "training_prior", training_prior);
+  detail::require_all_positive(kWhere, "deployment_prior", deployment_prior);
   std::vector<double> offset(training_prior.size());
   for (std::size_t c = 0; c < offset.size(); ++c) {
     offset[c] = std::log(deployment_prior[c]) - std::log(training_prior[c]);
@@ -105,11 +111,7 @@ requires std::floating_point<std::remove_const_t<T>> std::vector<std::int64_t> p
   if (logits.cols == 0) detail::reject(kWhere, "logits.cols", 0, "at least 1");
   if (!offset.empty()) {
     detail::require_size(kWhere, "offset", offset.size(), logits.cols, "columns of logits");
-    for (std::size_t c = 0; c < offset.size(); ++c) {
-      if (!detail::is_finite(offset[c])) {
-        detail::reject_element(kWhere, "offset", c, offset[c], "a finite number");
-      }
-    }
+    detail::require_all_finite(kWhere, "offset", offset);
   }
   detail::require_no_nan(kWhere, logits);
   std::vector<std::int64_t> predictions(logits.rows);
@@ -144,13 +146,9 @@ requires std::floating_point<std::remove_const_t<T>> &&
   constexpr std::string_view kWhere = "choose_tau";
   detail::require_size(kWhere, "targets", as_span(targets).size(), logits.rows, "rows of logits");
   detail::require_size(kWhere, "prior", prior.size(), logits.cols, "columns of logits");
-  detail::require_prior(kWhere, "prior", prior);
+  detail::require_all_positive(kWhere, "prior", prior);
   if (taus.empty()) detail::reject(kWhere, "taus.size()", 0, "at least 1");
-  for (std::size_t i = 0; i < taus.size(); ++i) {
-    if (!detail::is_finite(taus[i])) {
-      detail::reject_element(kWhere, "taus", i, taus[i], "a finite number");
-    }
-  }
+  detail::require_all_finite(kWhere, "taus", taus);
   detail::require_no_nan(kWhere, logits);
   std::vector<double> log_prior;
   for (const double p : prior) log_prior.push_back(std::log(p));

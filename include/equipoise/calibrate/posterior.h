@@ -7,8 +7,10 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
@@ -19,7 +21,9 @@
 #include "equipoise/logit_terms.h"
 #include "equipoise/loss/modulator.h"
 #include "equipoise/loss/softmax.h"
+#include "equipoise/mean.h"
 #include "equipoise/mix.h"
+#include "equipoise/treatment.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
@@ -42,6 +46,10 @@ void invert_modulator(const M& modulator, std::span<double> row) {
     double q = 0;  // 1 - p_c without cancellation
     for (std::size_t k = 0; k < row.size(); ++k) q += k == c ? 0 : row[k];
     const double log_p = logits[c] - log_total;
+    if (is_minus_infinity(logits[c])) {  // is ruled out; 0 log 0 would be NaN
+      log_mass.push_back(logits[c]);
+      continue;
+    }
     const double slope = modulator(TargetProbability<double>{log_p, row[c], q}).slope;
     log_mass.push_back(log_p - std::log(std::max(-slope, std::numeric_limits<double>::min())));
   }
@@ -76,48 +84,53 @@ inline void invert_smoothing(double smoothing, Semantics semantics, std::span<co
 /// slope(v_c), normalised, inverts the modulator (for the focal loss v / ((1 - v)^g - g (1 - v)^(g
 /// - 1) v ln v), Charoenphakdee et al. 2021, arXiv:2011.09172); label smoothing is taken off, in
 /// the sense of loss.semantics, where a mass below its floor becomes 0; what is left carries the
-/// prior q_c w_c, which is replaced by deployment_c. All that holds for a mean by count and at the
-/// optimum: like every nominal figure, calibrate it on validation rows before you rely on it.
+/// prior q_c w_c, with w_c the expected coefficient of a row under the loss's mean, as in the
+/// ledger, and deployment_c replaces it. All that holds at the optimum: like every nominal figure,
+/// calibrate it on validation rows before you rely on it. A logit of minus infinity rules its class
+/// out.
 ///
-/// O(N C^2), for 1 - v without cancellation.
-/// @throws std::invalid_argument for margins, terms by group, shifts by pair and Seesaw, which have
-/// no inverse; for a label smoothing outside [0, 1); for a class weight that is 0 or not finite;
-/// for sizes that differ; for priors that are not finite and > 0; and for a NaN logit.
+/// A mean by weight weakens weights by the size of the batch, `batch_size`: the rows that one mean
+/// is taken over. O(N C^2), for 1 - v without cancellation.
+/// @throws std::invalid_argument for what has no inverse, as Ledger::offset() has it (margins,
+/// shifts by pair, Seesaw, whatever goes by group, reductions that the ledger does not know); for a
+/// label smoothing outside [0, 1); for a class weight or scale that is not finite and > 0; for
+/// class weights under MeanByWeight and a batch size of 0; for sizes that differ; for priors that
+/// are not finite and > 0; and for a logit that is NaN or infinity, or a row of nothing but minus
+/// infinity.
 template <class T, Modulator M, class R>
 requires std::floating_point<std::remove_const_t<T>> std::vector<double> posterior(
     const SoftmaxLoss<M, R>& loss, const MatrixView<T>& logits, std::span<const double> drawn,
-    std::span<const double> deployment_prior) {
+    std::span<const double> deployment_prior, std::uint64_t batch_size = 0) {
   constexpr std::string_view kWhere = "posterior";
   const std::size_t classes = logits.cols;
   if (classes == 0) detail::reject(kWhere, "logits.cols", 0, "at least 1");
-  const auto refuse = [&](std::string_view name, std::size_t size) {
-    if (size > 0) detail::reject(kWhere, name, size, "0: it has no inverse");
-  };
-  refuse("loss.logit_terms.margin.size()", loss.logit_terms.margin.size());
-  refuse("loss.group_logit_terms.size()", loss.group_logit_terms.size());
-  refuse("loss.pair_shift.values.size()", loss.pair_shift.values.size());
-  refuse("loss.seesaw.counts.size()", loss.seesaw.counts.size());
-  if (!(loss.label_smoothing >= 0 && loss.label_smoothing < 1)) {
-    detail::reject(kWhere, "loss.label_smoothing", loss.label_smoothing, "a number in [0, 1)");
+  for (const std::string& reason :
+       {detail::reason_against_offset(loss), detail::reason_against_margins(loss.logit_terms)}) {
+    if (!reason.empty()) detail::invalid_argument("posterior(): " + reason);
   }
+  detail::require_between(kWhere, "loss.label_smoothing", loss.label_smoothing, 0, 1,
+                          detail::Ends::kLeast);
   if constexpr (requires { loss.modulator.require(kWhere); }) loss.modulator.require(kWhere);
   detail::require_terms(kWhere, loss.logit_terms, classes);
+  detail::require_all_positive(kWhere, "loss.logit_terms.scale", loss.logit_terms.scale);
   if (!loss.class_weights.empty()) {
     detail::require_size(kWhere, "loss.class_weights", loss.class_weights.size(), classes,
                          "columns of logits");
-    detail::require_prior(kWhere, "loss.class_weights", loss.class_weights);
+    detail::require_all_positive(kWhere, "loss.class_weights", loss.class_weights);
   }
   detail::require_size(kWhere, "drawn", drawn.size(), classes, "columns of logits");
   detail::require_size(kWhere, "deployment_prior", deployment_prior.size(), classes,
                        "columns of logits");
-  detail::require_prior(kWhere, "drawn", drawn);
-  detail::require_prior(kWhere, "deployment_prior", deployment_prior);
-  detail::require_no_nan(kWhere, logits);
+  detail::require_all_positive(kWhere, "drawn", drawn);
+  detail::require_all_positive(kWhere, "deployment_prior", deployment_prior);
+  detail::require_softmax_exists(kWhere, logits);
 
-  std::vector<double> ratio;
+  std::vector<double> proportions(drawn.begin(), drawn.end());
+  detail::normalize(proportions);
+  std::vector<double> ratio = detail::expected_coefficients(
+      kWhere, *detail::mean_of<R>(), proportions, loss.class_weights, batch_size);
   for (std::size_t c = 0; c < classes; ++c) {
-    const double weight = loss.class_weights.empty() ? 1.0 : loss.class_weights[c];
-    ratio.push_back(deployment_prior[c] / drawn[c] / weight);
+    ratio[c] = deployment_prior[c] / proportions[c] / ratio[c];
   }
   const LogitTerms& terms = loss.logit_terms;
   std::vector<double> result(logits.rows * classes);

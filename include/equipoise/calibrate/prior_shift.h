@@ -35,8 +35,7 @@ void require_probabilities(std::string_view where, const MatrixView<T>& probabil
     for (std::size_t c = 0; c < probabilities.cols; ++c) {
       const auto p = static_cast<double>(probabilities(r, c));
       if (!is_finite(p) || p < 0) {
-        reject(where, "probabilities(" + to_text(r) + ", " + to_text(c) + ")", p,
-               "a finite number >= 0");
+        reject_cell(where, "probabilities", r, c, p, "a finite number >= 0");
       }
       some |= p > 0;
     }
@@ -61,8 +60,8 @@ requires std::floating_point<std::remove_const_t<T>> std::vector<double> shift_p
                        "columns of probabilities");
   detail::require_size(kWhere, "deployment_prior", deployment_prior.size(), probabilities.cols,
                        "columns of probabilities");
-  detail::require_prior(kWhere, "training_prior", training_prior);
-  detail::require_prior(kWhere, "deployment_prior", deployment_prior);
+  detail::require_all_positive(kWhere, "training_prior", training_prior);
+  detail::require_all_positive(kWhere, "deployment_prior", deployment_prior);
   std::vector<double> result;
   result.reserve(probabilities.rows * probabilities.cols);
   for (std::size_t r = 0; r < probabilities.rows; ++r) {
@@ -82,10 +81,8 @@ requires std::floating_point<std::remove_const_t<T>> std::vector<double> shift_p
 /// @throws std::invalid_argument for a posterior outside [0, 1] and a beta outside (0, 1].
 inline double undo_undersampling(double sampled_posterior, double beta) {
   constexpr std::string_view kWhere = "undo_undersampling";
-  if (!(sampled_posterior >= 0 && sampled_posterior <= 1)) {
-    detail::reject(kWhere, "sampled_posterior", sampled_posterior, "a number in [0, 1]");
-  }
-  if (!(beta > 0 && beta <= 1)) detail::reject(kWhere, "beta", beta, "a number in (0, 1]");
+  detail::require_between(kWhere, "sampled_posterior", sampled_posterior, 0, 1);
+  detail::require_between(kWhere, "beta", beta, 0, 1, detail::Ends::kMost);
   return beta * sampled_posterior / (beta * sampled_posterior + (1 - sampled_posterior));
 }
 
@@ -120,10 +117,8 @@ estimate_prior(const MatrixView<T>& probabilities, std::span<const double> train
   if (probabilities.rows == 0) detail::reject(kWhere, "probabilities.rows", 0, "at least 1");
   detail::require_size(kWhere, "training_prior", training_prior.size(), probabilities.cols,
                        "columns of probabilities");
-  detail::require_prior(kWhere, "training_prior", training_prior);
-  if (!(options.tolerance > 0)) {
-    detail::reject(kWhere, "options.tolerance", options.tolerance, "a number > 0");
-  }
+  detail::require_all_positive(kWhere, "training_prior", training_prior);
+  detail::require_positive(kWhere, "options.tolerance", options.tolerance);
   const std::size_t classes = probabilities.cols;
   std::vector<double> training(training_prior.begin(), training_prior.end());
   detail::normalize(training);
@@ -159,7 +154,8 @@ estimate_prior(const MatrixView<T>& probabilities, std::span<const double> train
 
 /// What black-box shift estimation found.
 struct BlackBoxShift {
-  std::vector<double> ratio{};  ///< deployment_c / training_c, >= 0
+  /// deployment_c / training_c, >= 0; its mean under the training prior is one.
+  std::vector<double> ratio{};
   std::vector<double> prior{};  ///< of deployment; sums to one
   double condition = 0;         ///< largest over smallest singular value of the confusion matrix
 };
@@ -167,14 +163,16 @@ struct BlackBoxShift {
 /// Black-box shift estimation, BBSE (Lipton et al. 2018, arXiv:1802.03916): from nothing but
 /// predicted classes. Solves C w = mu with C_ij = P(prediction i, class j) of held-out rows of the
 /// training distribution and mu_i = P(prediction i) of the rows without labels; negative ratios,
-/// which noise makes, become 0. Needs no calibration, only a classifier that tells the classes
-/// apart; less precise than estimate_prior(). O(C^3).
+/// which noise makes, become 0, and what is left is scaled to sum to one as a prior. Needs no
+/// calibration, only a classifier that tells the classes apart; less precise than estimate_prior().
+/// O(C^3).
 ///
 /// `held_out` is the confusion matrix of held-out rows, predictions[i] how many unlabelled rows
 /// were taken for class i.
 /// @throws std::invalid_argument for sizes that differ, counts that are negative, not finite or all
-/// zero, a class without held-out rows, and a matrix whose condition exceeds max_condition: the
-/// classifier confuses some classes completely, and the solution would be noise.
+/// zero, a class without held-out rows, a max_condition that is not finite and > 0, and a matrix
+/// whose condition exceeds it: the classifier confuses some classes completely, and the solution
+/// would be noise.
 inline BlackBoxShift estimate_black_box_shift(const ConfusionMatrix& held_out,
                                               std::span<const double> predictions,
                                               double max_condition = 1e6) {
@@ -182,10 +180,11 @@ inline BlackBoxShift estimate_black_box_shift(const ConfusionMatrix& held_out,
   const std::size_t classes = held_out.classes();
   detail::require_size(kWhere, "predictions", predictions.size(), classes, "classes of held_out");
   detail::require_some_mass(kWhere, "predictions", predictions);
+  detail::require_positive(kWhere, "max_condition", max_condition);
   std::vector<double> joint(classes * classes);
   const double total = held_out.total();
   for (std::size_t j = 0; j < classes; ++j) {
-    if (!(held_out.support(j) > 0)) {
+    if (held_out.support(j) <= 0) {
       detail::reject_element(kWhere, "held_out.support", j, held_out.support(j), "> 0");
     }
     for (std::size_t i = 0; i < classes; ++i) joint[i * classes + j] = held_out.count(j, i) / total;
@@ -194,7 +193,7 @@ inline BlackBoxShift estimate_black_box_shift(const ConfusionMatrix& held_out,
   const auto [least, most] = std::minmax_element(svd.values.begin(), svd.values.end());
   BlackBoxShift result;
   result.condition = *least > 0 ? *most / *least : detail::infinity();
-  if (!(result.condition <= max_condition)) {
+  if (!detail::is_finite(result.condition) || result.condition > max_condition) {
     detail::reject(kWhere, "condition of held_out", result.condition,
                    "at most " + detail::to_text(max_condition));
   }
@@ -202,10 +201,12 @@ inline BlackBoxShift estimate_black_box_shift(const ConfusionMatrix& held_out,
   detail::normalize(mu);
   result.ratio = svd.solve(mu);
   for (std::size_t c = 0; c < classes; ++c) {
-    result.ratio[c] = std::max(result.ratio[c], 0.0);
-    result.prior.push_back(result.ratio[c] * held_out.support(c));
+    result.prior.push_back(std::max(result.ratio[c], 0.0) * held_out.support(c));
   }
   detail::normalize(result.prior);
+  for (std::size_t c = 0; c < classes; ++c) {
+    result.ratio[c] = result.prior[c] / (held_out.support(c) / total);
+  }
   return result;
 }
 

@@ -22,24 +22,28 @@
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/detail/linear_algebra.h"
-#include "equipoise/metrics/bootstrap.h"
+#include "equipoise/metrics/interval.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
 
 /// Calibrated logits: a z_c + b_c.
 struct LogitCalibration {
-  double scale = 1;            ///< a, the inverse temperature
+  double scale = 1;            ///< a > 0, the inverse temperature
   std::vector<double> bias{};  ///< b, which sums to 0; empty: none
   double nll_before = 0;       ///< mean negative log-likelihood of the rows, in nats, before
   double nll = 0;              ///< and after
-  /// False where the likelihood has no maximum within reach: the rows are separable, or too few.
+  /// False where the likelihood has no maximum within reach: the rows are separable, or too few, or
+  /// the logits rank the classes the wrong way round, so that no a > 0 is best.
   bool converged = false;
 
   double temperature() const { return 1 / scale; }
 
-  /// The posteriors softmax(a z + b) of rows, row by row.
-  /// @throws std::invalid_argument for a bias that is not one a column, and a NaN logit.
+  /// The posteriors softmax(a z + b) of rows, row by row. A logit of minus infinity rules its class
+  /// out.
+  /// @throws std::invalid_argument for a scale that is not finite and > 0, a bias that is not one a
+  /// column or not finite, a logit that is NaN or infinity, and a row of nothing but minus
+  /// infinity.
   template <class T>
   std::vector<double> probabilities(const MatrixView<T>& logits) const;
 };
@@ -47,8 +51,8 @@ struct LogitCalibration {
 /// How much of a logit offset makes the posteriors of validation rows right: softmax(z / T + share
 /// offset), with T and share the most likely ones.
 struct FittedOffset {
-  Interval share{};  ///< 1: all that was nominal was realised; with a 95 % interval
-  double temperature = 1;
+  Interval share{};        ///< 1: all that was nominal was realised; with a 95 % interval
+  double temperature = 1;  ///< T > 0
   double nll_nominal = 0;  ///< mean negative log-likelihood with T = 1, share = 1
   double nll = 0;          ///< and with the fitted ones
   bool converged = false;
@@ -163,12 +167,14 @@ class AffineLikelihood {
   std::size_t size_;
 };
 
+// How far a scale may lie from 1: beyond that only separable rows ask for it, or wrong ones.
+inline constexpr double kFarthestScale = 1e6;
+
 // Newton's method from theta, each step halved until the likelihood, which is convex, falls as much
-// as it should. Whether it converged.
+// as it should. theta[0], a scale, stays positive. Whether it converged.
 template <class F>
 bool minimize(const F& likelihood, std::vector<double>& theta) {
   constexpr int kMostSteps = 100;
-  constexpr double kFarthest = 1e6;  // a scale that only separable rows ask for
   std::vector<double> gradient;
   std::vector<double> hessian;
   for (int step = 0; step < kMostSteps; ++step) {
@@ -185,12 +191,12 @@ bool minimize(const F& likelihood, std::vector<double>& theta) {
     // Errors are squared by each step, so the last one leaves less than rounding does. The
     // likelihood would not tell: it is flat here, and rounds as sums of many rows do. On separable
     // rows it is flat too, and steps are never short.
-    if (is_short) {
+    if (is_short && direction[0] < theta[0]) {
       for (std::size_t k = 0; k < theta.size(); ++k) theta[k] -= direction[k];
       return true;
     }
     std::vector<double> next(theta.size());
-    double share = 1;
+    double share = direction[0] < 0.9 * theta[0] ? 1 : 0.9 * theta[0] / direction[0];
     for (; share > 1e-12; share /= 2) {
       for (std::size_t k = 0; k < theta.size(); ++k) next[k] = theta[k] - share * direction[k];
       const double after = likelihood(next);
@@ -198,8 +204,9 @@ bool minimize(const F& likelihood, std::vector<double>& theta) {
     }
     if (share <= 1e-12) return false;
     theta = next;
+    if (theta[0] < 1 / kFarthestScale) return false;
     for (const double value : theta) {
-      if (!(std::fabs(value) < kFarthest)) return false;
+      if (!is_finite(value) || std::fabs(value) > kFarthestScale) return false;
     }
   }
   return false;
@@ -219,8 +226,7 @@ void require_calibration_rows(std::string_view where, const MatrixView<T>& logit
   for (std::size_t r = 0; r < logits.rows; ++r) {
     for (std::size_t c = 0; c < logits.cols; ++c) {
       if (is_finite(logits(r, c))) continue;
-      reject(where, "logits(" + to_text(r) + ", " + to_text(c) + ")", logits(r, c),
-             "a finite number");
+      reject_cell(where, "logits", r, c, logits(r, c), "a finite number");
     }
   }
 }
@@ -263,8 +269,10 @@ std::vector<double> LogitCalibration::probabilities(const MatrixView<T>& logits)
   constexpr std::string_view kWhere = "LogitCalibration::probabilities";
   if (!bias.empty()) {
     detail::require_size(kWhere, "bias", bias.size(), logits.cols, "columns of logits");
+    detail::require_all_finite(kWhere, "bias", bias);
   }
-  detail::require_no_nan(kWhere, logits);
+  detail::require_positive(kWhere, "scale", scale);
+  detail::require_softmax_exists(kWhere, logits);
   std::vector<double> result(logits.rows * logits.cols);
   for (std::size_t r = 0; r < logits.rows; ++r) {
     const std::span<double> row(&result[r * logits.cols], logits.cols);
@@ -279,9 +287,10 @@ std::vector<double> LogitCalibration::probabilities(const MatrixView<T>& logits)
 /// Temperature scaling (Guo et al. 2017, arXiv:1706.04599): the a for which softmax(a z) is most
 /// likely on validation rows. Newton's method; O(N C) a step, about ten.
 ///
-/// It leaves every decision by argmax as it is, and mends over-confidence, not a prior: see
-/// fit_bias_corrected_temperature() and Ledger::offset(). Where the rows are separable there is no
-/// maximum, and `converged` is false.
+/// a > 0, so it leaves every decision by argmax as it is, and mends over-confidence, not a prior:
+/// see fit_bias_corrected_temperature() and Ledger::offset(). Where the rows are separable there is
+/// no maximum, and where the logits rank them the wrong way round a tends to 0; `converged` is
+/// false then.
 /// @throws std::invalid_argument for fewer than two classes, sizes that differ, a logit that is not
 /// finite, a target that is neither a class nor the ignore index, and rows that are all ignored.
 template <class T, LabelRange Targets>
@@ -311,7 +320,7 @@ fit_bias_corrected_temperature(const MatrixView<T>& logits, const Targets& targe
 ///
 /// The interval is Wald's with the sandwich variance (White 1982), which holds for a wrong model
 /// too. Warns of a share outside [0.8, 1.2], of a train accuracy above 0.99 where it is given, and
-/// of a likelihood without a maximum. O(N C) a step, about ten.
+/// of a likelihood without a maximum among temperatures > 0. O(N C) a step, about ten.
 /// @throws std::invalid_argument as fit_temperature(), and for an offset of another size, one that
 /// is not finite, or one that is the same for all classes.
 template <class T, LabelRange Targets>
@@ -323,10 +332,7 @@ fit_offset(const MatrixView<T>& logits, const Targets& labels, std::span<const d
   const auto targets = as_span(labels);
   detail::require_calibration_rows(kWhere, logits, targets, ignore_index);
   detail::require_size(kWhere, "offset", offset.size(), logits.cols, "columns of logits");
-  for (std::size_t c = 0; c < offset.size(); ++c) {
-    if (detail::is_finite(offset[c])) continue;
-    detail::reject_element(kWhere, "offset", c, offset[c], "a finite number");
-  }
+  detail::require_all_finite(kWhere, "offset", offset);
   const auto [least, most] = std::minmax_element(offset.begin(), offset.end());
   if (*least == *most) {
     detail::reject(kWhere, "largest - smallest offset", 0, "more: all classes have the same");
@@ -358,8 +364,9 @@ fit_offset(const MatrixView<T>& logits, const Targets& labels, std::span<const d
   for (const double value : offset) result.offset.push_back(theta[1] * value / theta[0]);
   if (!result.converged) {
     result.warnings.push_back(
-        "the likelihood has no maximum within reach: separable rows, or too "
-        "few of them");
+        theta[0] < 1 / detail::kFarthestScale
+            ? "the logits rank the classes the wrong way round: no temperature > 0 is best"
+            : "the likelihood has no maximum within reach: separable rows, or too few of them");
   }
   if (train_accuracy && *train_accuracy > 0.99) {
     result.warnings.push_back("train accuracy " + detail::to_text(*train_accuracy) +

@@ -1,0 +1,63 @@
+// From the logits of sigmoids, one a label, to probabilities: what undoes the weights of the loss.
+#ifndef EQUIPOISE_CALIBRATE_SIGMOID_OFFSET_H_
+#define EQUIPOISE_CALIBRATE_SIGMOID_OFFSET_H_
+
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/loss/sigmoid.h"
+#include "equipoise/loss/sigmoid_modulators.h"
+#include "equipoise/reduction.h"
+#include "equipoise/treatment.h"
+
+namespace equipoise {
+
+/// What to add to the logits of a network with a sigmoid a label, trained with this loss, so that
+/// the sigmoid is the probability of the label under the data's proportions: with the weight pos_l
+/// of positives and the weights a+ and a- of the sides, -log(pos_l a+ / a-) + shift_l. O(L).
+///
+/// Nominal, as all such figures (see Ledger). Labels of which a row has any number cannot be drawn
+/// in proportions of one's own; a sampler shifts them too, and only validation tells by how much.
+/// @throws std::invalid_argument for a pos_weight or shift that is not one a label, for weights
+/// that are not finite and > 0, and for what has no offset: a negative_scale, a rebalancing, and
+/// reductions other than MeanByCount and Sum, whose denominators depend on labels and groups.
+template <Reduction R>
+std::vector<double> logit_offset(const SigmoidLoss<BinaryCrossEntropy, R>& loss,
+                                 std::size_t labels) {
+  constexpr std::string_view kWhere = "logit_offset";
+  const auto refuse = [&](std::string_view what) {
+    detail::invalid_argument(std::string(kWhere) + "(): " + detail::reason_without_offset(what));
+  };
+  if (!std::is_same_v<R, MeanByCount> && !std::is_same_v<R, Sum>) {
+    refuse("a reduction other than MeanByCount and Sum");
+  }
+  if (loss.negative_scale != 1) refuse("a negative_scale other than 1");
+  if (!loss.rebalance.counts.empty()) refuse("a rebalancing by counts");
+  detail::require_positive(kWhere, "loss.positive_weight", loss.positive_weight);
+  detail::require_positive(kWhere, "loss.negative_weight", loss.negative_weight);
+  if (!loss.pos_weight.empty()) {
+    detail::require_size(kWhere, "loss.pos_weight", loss.pos_weight.size(), labels, "labels");
+    detail::require_all_positive(kWhere, "loss.pos_weight", loss.pos_weight);
+  }
+  if (!loss.shift.empty()) {
+    detail::require_size(kWhere, "loss.shift", loss.shift.size(), labels, "labels");
+    detail::require_all_finite(kWhere, "loss.shift", loss.shift);
+  }
+  std::vector<double> offset(labels,
+                             std::log(loss.negative_weight) - std::log(loss.positive_weight));
+  for (std::size_t l = 0; l < labels; ++l) {
+    if (!loss.pos_weight.empty()) offset[l] -= std::log(loss.pos_weight[l]);
+    if (!loss.shift.empty()) offset[l] += loss.shift[l];
+  }
+  return offset;
+}
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_CALIBRATE_SIGMOID_OFFSET_H_
