@@ -8,6 +8,7 @@
 #include <absl/strings/str_split.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -46,9 +47,11 @@ ABSL_FLAG(double, logit_adjustment, 0, "tau of the logit-adjusted loss; 0: none"
 ABSL_FLAG(std::string, mean, "by_count",
           "what the loss divides by: by_count, by_weight or per_class");
 ABSL_FLAG(std::string, sampling, "exact_quota", "exact_quota or independent");
-ABSL_FLAG(int, batch, 64, "rows of a batch, of all workers");
+ABSL_FLAG(int, batch, 0, "rows of a batch, of all workers; 0: as the plan says, or 64");
 ABSL_FLAG(int, epochs, 1, "epochs of the run");
-ABSL_FLAG(std::string, plan, "", "file with a plan: it takes the place of the flags above");
+ABSL_FLAG(int, most_classes, 1000, "more labels than this are no classes but, say, texts or ids");
+ABSL_FLAG(std::string, plan, "",
+          "file with a plan: it takes the place of --mix to --sampling and of --batch");
 ABSL_FLAG(std::string, save, "", "file for the plan");
 ABSL_FLAG(std::string, json, "", "file for ledger, dry run and warnings as JSON");
 ABSL_FLAG(std::string, picture, "", "PNG file for a picture of counts, mix and weights");
@@ -66,6 +69,7 @@ constexpr const char* kUsage =
 struct Classes {
   std::vector<std::string> names;
   std::vector<double> counts;
+  std::vector<std::string> doubts{};  // that they are classes
 };
 
 // Numbers by size, else by name.
@@ -74,6 +78,32 @@ bool comes_before(const std::string& a, const std::string& b) {
   std::int64_t y = 0;
   const bool are_numbers = absl::SimpleAtoi(a, &x) && absl::SimpleAtoi(b, &y);
   return are_numbers ? x < y : a < b;
+}
+
+// Why labels may not be what a row is to be told by.
+std::vector<std::string> doubts_of(const std::map<std::string, double>& counts) {
+  std::vector<std::string> doubts;
+  const auto is_label = [&](const std::string& text) { return counts.count(text) > 0; };
+  std::size_t lists = 0;
+  std::size_t single = 0;
+  std::string example;
+  for (const auto& [label, count] : counts) {
+    if (count == 1) ++single;
+    const std::vector<std::string> parts = absl::StrSplit(label, ',');
+    if (parts.size() == 1 || !std::all_of(parts.begin(), parts.end(), is_label)) continue;
+    if (lists++ == 0) example = label;
+  }
+  if (lists > 0) {
+    doubts.push_back(absl::StrCat(
+        lists, " classes are lists of others, such as ", example,
+        ": rows with several labels have no single class, and each list counts as one here"));
+  }
+  constexpr std::size_t kFew = 20;
+  if (counts.size() > kFew && 2 * single > counts.size()) {
+    doubts.push_back(absl::StrCat("of ", counts.size(), " classes ", single,
+                                  " have one row: is --column that of the labels?"));
+  }
+  return doubts;
 }
 
 Classes count_file(const std::string& name, std::size_t column, const std::string& ignored) {
@@ -92,10 +122,18 @@ Classes count_file(const std::string& name, std::size_t column, const std::strin
     if (label != ignored) ++counts[label];
   }
   if (counts.empty()) throw InputError(name, 0, "has no labels");
+  const auto most = static_cast<std::size_t>(absl::GetFlag(FLAGS_most_classes));
+  if (counts.size() > most) {
+    throw InputError(
+        name, 0,
+        absl::StrCat("has ", counts.size(), " different labels, such as ", counts.begin()->first,
+                     ", expected at most ", most, "; see --column and --most_classes"));
+  }
   std::vector<std::pair<std::string, double>> sorted(counts.begin(), counts.end());
   std::stable_sort(sorted.begin(), sorted.end(),
                    [](const auto& a, const auto& b) { return comes_before(a.first, b.first); });
   Classes classes;
+  classes.doubts = doubts_of(counts);
   for (auto& [label, count] : sorted) {
     classes.names.push_back(label);
     classes.counts.push_back(count);
@@ -154,6 +192,14 @@ std::vector<double> weights_of(const ClassCounts& counts) {
   return class_weights(counts, Logarithmic{choice.number}, options);
 }
 
+// The value of a flag that takes the names of an enumeration.
+template <class E>
+E read_name(std::string_view flag, const std::string& text) {
+  const auto names = names_of(E());
+  require_choice(flag, text, std::vector<std::string>(names.begin(), names.end()));
+  return *from_name<E>(text);
+}
+
 Plan plan_of_flags(const std::vector<double>& class_counts) {
   const ClassCounts counts(class_counts);
   Plan plan;
@@ -163,20 +209,41 @@ Plan plan_of_flags(const std::vector<double>& class_counts) {
   if (const double tau = absl::GetFlag(FLAGS_logit_adjustment); tau != 0) {
     plan.logit_terms = logit_terms(counts, LogitAdjustment{tau});
   }
-  const std::vector<std::string> means = {"by_count", "by_weight", "per_class"};
-  const std::vector<std::string> modes = {"independent", "exact_quota"};
-  require_choice("mean", absl::GetFlag(FLAGS_mean), means);
-  require_choice("sampling", absl::GetFlag(FLAGS_sampling), modes);
-  plan.mean = static_cast<Mean>(std::find(means.begin(), means.end(), absl::GetFlag(FLAGS_mean)) -
-                                means.begin());
-  plan.sampling = static_cast<SamplingMode>(
-      std::find(modes.begin(), modes.end(), absl::GetFlag(FLAGS_sampling)) - modes.begin());
-  plan.batch_size = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_batch));
+  plan.mean = read_name<Mean>("mean", absl::GetFlag(FLAGS_mean));
+  plan.sampling = read_name<SamplingMode>("sampling", absl::GetFlag(FLAGS_sampling));
+  const int batch = absl::GetFlag(FLAGS_batch);
+  plan.batch_size = batch > 0 ? static_cast<std::uint64_t>(batch) : 64;
   return plan;
 }
 
+// A plan and, as comments, what its classes are called.
+constexpr const char* kNameComment = "# class ";
+
+std::string to_text(const Plan& plan, const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t c = 0; c < names.size(); ++c) {
+    absl::StrAppend(&text, kNameComment, c, ": ", names[c], "\n");
+  }
+  return text + to_text(plan);
+}
+
+// The names in a plan's text; its numbers where it has not one for each.
+std::vector<std::string> names_in(const std::string& text, std::size_t classes) {
+  std::vector<std::string> names;
+  const std::vector<std::string> lines = absl::StrSplit(text, '\n');
+  for (const std::string& line : lines) {
+    const std::string start = absl::StrCat(kNameComment, names.size(), ": ");
+    if (line.starts_with(start)) names.push_back(line.substr(start.size()));
+  }
+  if (names.size() == classes) return names;
+  names.clear();
+  for (std::size_t c = 0; c < classes; ++c) names.push_back(absl::StrCat(c));
+  return names;
+}
+
 nlohmann::json to_json(const Ledger& entries, const DryRun& forecast,
-                       const std::vector<std::string>& names) {
+                       const std::vector<std::string>& names,
+                       const std::vector<std::string>& doubts) {
   nlohmann::json classes = nlohmann::json::array();
   for (std::size_t c = 0; c < names.size(); ++c) {
     const ClassForecast& of_class = forecast.classes[c];
@@ -193,6 +260,7 @@ nlohmann::json to_json(const Ledger& entries, const DryRun& forecast,
                        {"missing", of_class.missing}});
   }
   nlohmann::json warnings = nlohmann::json::array();
+  for (const std::string& doubt : doubts) warnings.push_back({{"text", doubt}});
   for (const Warning& warning : forecast.warnings) {
     nlohmann::json about = {
         {"text", warning.text}, {"value", warning.value}, {"bound", warning.bound}};
@@ -226,9 +294,13 @@ void draw_plan(const Ledger& entries, const std::vector<std::string>& names,
   BarChart chart{"What the training sees", "share of rows and draws; weight (mean 1)"};
   chart.logarithmic = true;
   chart.series = {{"rows", {}}, {"draws", {}}, {"weight", {}}};
+  std::string left_out;
   for (std::size_t c = 0; c < entries.classes(); ++c) {
     // What is never seen has no place on a logarithmic axis.
-    if (!(entries.natural[c] > 0 && entries.drawn[c] > 0 && entries.weights[c] > 0)) continue;
+    if (!(entries.natural[c] > 0 && entries.drawn[c] > 0 && entries.weights[c] > 0)) {
+      absl::StrAppend(&left_out, left_out.empty() ? "" : ", ", names[c]);
+      continue;
+    }
     chart.categories.push_back(names[c]);
     chart.series[0].values.push_back(entries.natural[c]);
     chart.series[1].values.push_back(entries.drawn[c]);
@@ -236,6 +308,7 @@ void draw_plan(const Ledger& entries, const std::vector<std::string>& names,
   }
   if (draw(chart, user_path(file))) {
     std::cout << "Picture: " << file << std::endl;
+    if (!left_out.empty()) std::cout << "It lacks what is never seen: " << left_out << std::endl;
   } else {
     std::cout << "No picture: gnuplot is missing or failed" << std::endl;
   }
@@ -243,8 +316,12 @@ void draw_plan(const Ledger& entries, const std::vector<std::string>& names,
 
 void run() {
   require_between("column", absl::GetFlag(FLAGS_column), 0, 1000);
-  require_between("batch", absl::GetFlag(FLAGS_batch), 1, 1 << 30);
+  require_between("batch", absl::GetFlag(FLAGS_batch), 0, 1 << 30);
   require_between("epochs", absl::GetFlag(FLAGS_epochs), 1, 1000000);
+  require_between("most_classes", absl::GetFlag(FLAGS_most_classes), 1, 1 << 20);
+  if (const double most = absl::GetFlag(FLAGS_max_weight); !std::isfinite(most) || most < 0) {
+    throw InputError(absl::StrCat("--max_weight=", most, ": expected a number >= 0"));
+  }
   const std::string file = absl::GetFlag(FLAGS_labels);
   const std::string plan_file = absl::GetFlag(FLAGS_plan);
   if (file.empty() && plan_file.empty()) {
@@ -255,34 +332,39 @@ void run() {
     classes = count_file(file, static_cast<std::size_t>(absl::GetFlag(FLAGS_column)),
                          absl::GetFlag(FLAGS_ignore));
   }
+  const auto batch = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_batch));
   Plan plan;
   if (plan_file.empty()) {
     plan = plan_of_flags(classes.counts);
   } else {
+    const std::string text = read_file(user_path(plan_file));
     try {
-      plan = parse_plan(read_file(user_path(plan_file)));
+      plan = parse_plan(text);
     } catch (const std::invalid_argument& error) {
       throw InputError(plan_file, 0, error.what());
     }
     if (!file.empty() && plan.counts != classes.counts) {
       throw InputError(plan_file, 0, "its counts are not those of " + file);
     }
-  }
-  if (classes.names.empty()) {
-    for (std::size_t c = 0; c < plan.classes(); ++c) classes.names.push_back(absl::StrCat(c));
+    if (batch > 0 && plan.batch_size > 0 && batch != plan.batch_size) {
+      throw InputError(absl::StrCat("--batch=", batch, ": ", plan_file, " says ", plan.batch_size));
+    }
+    if (file.empty()) classes.names = names_in(text, plan.classes());
   }
   const Ledger entries = ledger(plan);
   DryRunOptions options;
-  options.batch_size = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_batch));
+  if (plan.batch_size == 0) options.batch_size = batch > 0 ? batch : 64;
   options.epochs = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_epochs));
   const DryRun forecast = dry_run(plan, options);
   std::cout << report(entries, classes.names) << "\n" << report(forecast, classes.names);
+  for (const std::string& doubt : classes.doubts) std::cout << "warning: " << doubt << std::endl;
   if (const std::string save = absl::GetFlag(FLAGS_save); !save.empty()) {
-    write_file(user_path(save), to_text(plan));
+    write_file(user_path(save), to_text(plan, classes.names));
     std::cout << "Plan: " << save << std::endl;
   }
   if (const std::string json = absl::GetFlag(FLAGS_json); !json.empty()) {
-    write_file(user_path(json), to_json(entries, forecast, classes.names).dump(2) + "\n");
+    write_file(user_path(json),
+               to_json(entries, forecast, classes.names, classes.doubts).dump(2) + "\n");
     std::cout << "JSON: " << json << std::endl;
   }
   if (const std::string picture = absl::GetFlag(FLAGS_picture); !picture.empty()) {

@@ -49,10 +49,34 @@ for c, offset in zip(plan["classes"], plan["offset"]):
     assert abs(offset - math.log(c["natural"] / c["effective"])) < 1e-12, plan
 END
 
-# The plan that was saved says the same.
-expect 0 out '^ +1 +0\.90000 ' --plan=saved
+# The plan that was saved says the same, and its classes have their names.
+expect 0 out '^ +PER +0\.08000 +0\.08000 +4\.167 +0\.33333 ' --plan=saved
+grep -q '^# class 2: PER$' saved || fail "saved: $(cat saved)"
+sed '/^#/d' saved > nameless
+expect 0 out '^ +1 +0\.90000 ' --plan=nameless
 expect 0 out '^ +PER +0\.08000 +0\.08000 +4\.167 +0\.33333 ' --plan=saved --labels=train.tsv --ignore=-
 expect 2 err '^saved:0: its counts are not those of train\.tsv$' --plan=saved --labels=train.tsv
+
+# What a class is called in a warning that is about it, and which classes a picture lacks.
+printf 'counts 1 0 2\n' > gap
+expect 0 out '^warning: class 1 has no rows$' --plan=gap --json=gap.json --picture=gap.png
+! command -v gnuplot > /dev/null || grep -q '^It lacks what is never seen: 1$' out || fail "gap.png: $(cat out)"
+grep -q '"no_offset": "a class without rows' gap.json || fail "gap.json: $(cat gap.json)"
+
+# The plan's batch size is not overridden in silence.
+expect 2 err '^--batch=32: saved says 64$' --plan=saved --batch=32
+expect 0 out '^2 steps$' --plan=saved --batch=64
+expect 0 out '^1 steps$' --plan=gap --batch=32
+expect 0 out ' +2\.00 +0\.0000$' --plan=gap
+
+# Columns that are not those of the labels.
+for i in $(seq 30); do printf 'text\t%d\tid%d\n' $((i % 3)) "$i"; done > ids
+expect 0 out '^warning: of 30 classes 30 have one row: is --column that of the labels\?$' --labels=ids
+expect 2 err '^ids:0: has 30 different labels, such as id1, expected at most 20; see --column and --most_classes$' \
+  --labels=ids --most_classes=20
+{ cat ids && printf 'text\t0,2\tid\n'; } > several
+expect 0 out '^warning: 1 classes are lists of others, such as 0,2: ' --labels=several --column=2 --json=several.json
+grep -q 'lists of others' several.json || fail "several.json: $(cat several.json)"
 
 expect 0 out '^  --weights: ' --help
 expect 2 err '^--labels: a file with labels is needed' --batch=4
@@ -61,11 +85,11 @@ expect 2 err '^--weights=power: expected none, balanced, power:NUMBER' --labels=
 expect 2 err '^EffectiveNumber\(\): beta = 2, expected a number in \[0, 1\]$' --labels=train.tsv --weights=effective:2
 expect 2 err '^--mean=x: ' --labels=train.tsv --mean=x
 expect 2 err '^missing\.tsv:0: ' --labels=missing.tsv
+for bad in nan -1 inf; do
+  expect 2 err "^--max_weight=$bad: expected a number >= 0\$" --labels=train.tsv --max_weight=$bad
+done
 printf 'counts 1 1\nmix 1\n' > broken
 expect 2 err '^broken:0: parse_plan\(\): plan\.mix\.size\(\) = 1, expected 2 \(classes\)$' --plan=broken
-printf 'counts 1 0 2\n' > gap
-expect 0 out '^warning: class 1 has no rows$' --plan=gap --json=gap.json
-grep -q '"no_offset": "a class without rows' gap.json || fail "gap.json: $(cat gap.json)"
 printf 'a\n\xff\n' > latin
 expect 2 err '^latin:2: ' --labels=latin
 
