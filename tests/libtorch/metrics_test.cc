@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "equipoise/libtorch/metrics.h"
@@ -127,7 +128,31 @@ TEST(CalibrationAccumulator, EqualsTheCoreOnTheCpuAndByOperations) {
     Accumulator<Calibration> accumulator(kClasses, 7);
     accumulator.add(data.probabilities, data.targets, -100);
     EXPECT_EQ(accumulator.value(), expected);
-    expect_sums(detail::calibration_sums(p, data.targets.flatten(), 7, -100), expected, 1e-12);
+    expect_sums(detail::calibration_sums(p, data.targets.flatten(), 7, -100, 1e-4), expected,
+                1e-12);
+  }
+}
+
+// Rounded to a half type, rows of probabilities sum to 1 no longer, by a multiple of its last
+// place.
+TEST(CalibrationAccumulator, TakesHalfTypesAsTheyAreRounded) {
+  at::manual_seed(1);
+  const at::Tensor exact = at::softmax(at::randn({1000, 28}), -1);
+  const at::Tensor targets = at::randint(0, 28, {1000}, at::kLong);
+  Accumulator<Calibration> in_float(28);
+  in_float.add(exact, targets);
+  for (const auto& [type, tolerance] :
+       {std::pair{at::kHalf, 1e-4 + 0x1p-11}, std::pair{at::kBFloat16, 1e-4 + 0x1p-8}}) {
+    const at::Tensor p = exact.to(type);
+    EXPECT_GT(p.to(at::kDouble).sum(-1).sub(1).abs().max().item<double>(), 1e-4);
+    Accumulator<Calibration> accumulator(28);
+    accumulator.add(p, targets);
+    EXPECT_EQ(detail::sum_tolerance(p), tolerance);
+    EXPECT_EQ(accumulator.value().total(), 1000);
+    EXPECT_NEAR(accumulator.value().ece(), in_float.value().ece(), 4 * tolerance);
+    expect_sums(detail::calibration_sums(p.to(at::kFloat), targets, 15, {}, tolerance),
+                accumulator.value(), 1e-4);
+    EXPECT_THAT(error_of([&] { accumulator.add(p.mul(1.03), targets); }), HasSubstr("expected 1"));
   }
 }
 
@@ -193,6 +218,89 @@ TEST(Areas, EqualTheCoreOnTheCpuAndByOperations) {
   }
 }
 
+TEST(LabelScoresAccumulator, EqualsTheCoreInBatchesOfAnyShape) {
+  for (std::int64_t seed = 0; seed < 10; ++seed) {
+    const Tokens data(seed);
+    LabelScores<float> expected(kClasses);
+    const at::Tensor flat = data.logits.flatten(0, 1).contiguous();
+    expected.add(view_of<float>(flat), data.labels(), -100);
+    Accumulator<LabelScores<float>> by_class(kClasses);
+    Accumulator<LabelScores<float>> by_label(kClasses);
+    const at::Tensor one_hot = at::arange(kClasses).eq(data.targets.unsqueeze(-1)).to(at::kInt);
+    const at::Tensor bits = one_hot.masked_fill(data.targets.eq(-100).unsqueeze(-1), -100);
+    for (const std::int64_t half : {0, 3}) {
+      const auto part = [&](const at::Tensor& tensor) { return tensor.narrow(0, half, 3); };
+      by_class.add(part(data.logits).to(at::kHalf), part(data.targets), -100);  // halves are exact
+      by_label.add(part(data.logits), part(bits), -100);
+    }
+    for (std::size_t c = 0; c < kClasses; ++c) {
+      const auto points = expected.label(c).operating_points();
+      EXPECT_EQ(by_class.value().label(c).operating_points(), points);
+      EXPECT_EQ(by_label.value().label(c).operating_points(), points);
+    }
+    by_class.reset();
+    EXPECT_EQ(by_class.value(), LabelScores<float>(kClasses));
+  }
+  // Scores of one label, and what a device would keep.
+  const Bits bits(1);
+  const at::Tensor scores = bits.probabilities.select(1, 0);
+  const at::Tensor targets = bits.targets.select(1, 0);
+  Accumulator<LabelScores<double>> one;
+  one.add(scores, targets, -1);
+  EXPECT_EQ(one.value().roc_auc(0), roc_auc(scores, targets, -1).item<double>());
+  detail::DeviceRows kept_scores;
+  detail::DeviceRows kept_targets;
+  for (const std::int64_t half : {0, 30}) {
+    const auto rows = detail::rank_labels("f", bits.probabilities.narrow(0, half, 30),
+                                          bits.targets.narrow(0, half, 30), -1);
+    kept_scores.add("f", rows.scores);
+    kept_targets.add("f", rows.targets);
+  }
+  LabelScores<double> read(4);
+  detail::add_ranked("f", {kept_scores.read(), kept_targets.read()}, read);
+  Accumulator<LabelScores<double>> whole(4);
+  whole.add(bits.probabilities, bits.targets, -1);
+  EXPECT_EQ(read, whole.value());
+}
+
+TEST(EntityAccumulator, EqualsTheCoreOnPaddedBatches) {
+  const EntityTags tags{"O", "B-PER", "I-PER", "B-LOC", "I-LOC"};
+  for (std::int64_t seed = 0; seed < 20; ++seed) {
+    const Tokens data(seed);
+    const at::Tensor predictions = data.logits.argmax(-1);
+    EntityScores expected(tags);
+    expected.add(data.labels(), Tokens::vector_of(predictions),
+                 std::vector<std::size_t>{0, 10, 20, 30, 40, 50, 60}, -100);
+    Accumulator<EntityScores> by_tag(tags);
+    Accumulator<EntityScores> by_logits(tags);
+    for (std::int64_t sentence = 0; sentence < 6; ++sentence) {
+      by_tag.add(data.targets[sentence].to(at::kInt), predictions[sentence], -100);
+    }
+    by_logits.add(data.targets.narrow(0, 0, 2), data.logits.narrow(0, 0, 2), -100);
+    by_logits.add(data.targets.narrow(0, 2, 4), data.logits.narrow(0, 2, 4), -100);
+    EXPECT_EQ(by_tag.value(), expected);
+    EXPECT_EQ(by_logits.value(), expected);
+    by_logits.reset();
+    EXPECT_EQ(by_logits.value(), EntityScores(tags));
+  }
+  Accumulator<EntityScores> none(tags);
+  none.add(at::zeros({0, 7}, at::kLong), at::zeros({0, 7}, at::kLong));
+  EXPECT_EQ(none.value().tokens(), 0);
+}
+
+TEST(Accumulators, ForgetAllRowsWhenReset) {
+  Accumulator<ConfusionMatrix> confusion(3);
+  const at::Tensor targets = at::tensor({0, 1, 2}, at::kLong);
+  confusion.add(targets, targets);
+  EXPECT_EQ(confusion.value().total(), 3);
+  confusion.reset();
+  EXPECT_EQ(confusion.value(), ConfusionMatrix(3));
+  Accumulator<Grouped<ConfusionMatrix>> grouped(2, 3);
+  grouped.add(at::tensor({0, 1, 1}, at::kLong), targets, targets);
+  grouped.reset();
+  EXPECT_EQ(grouped.value().total().total(), 0);
+}
+
 // Meta tensors hold no data: reading one on the host throws. Uploads they do not notice, so what
 // the operations are given is looked at as well.
 TEST(Accumulators, NeitherReadTheDeviceNorUpload) {
@@ -207,6 +315,8 @@ TEST(Accumulators, NeitherReadTheDeviceNorUpload) {
     Accumulator<Calibration> calibration(4);
     Accumulator<MultiLabelCounts> counts(4);
     Accumulator<MultiLabelCalibration> label_calibration(4);
+    Accumulator<LabelScores<float>> scores(4);
+    Accumulator<EntityScores> entities(EntityTags{"O", "B-PER", "B-LOC", "B-ORG"});
     for (int batch = 0; batch < 2; ++batch) {
       confusion.add(labels, logits, -100);
       confusion.add(labels, labels);
@@ -214,6 +324,10 @@ TEST(Accumulators, NeitherReadTheDeviceNorUpload) {
       calibration.add(logits, labels, -100);
       counts.add(bits, bits, -100);
       label_calibration.add(logits, bits);
+      scores.add(logits, labels, -100);
+      scores.add(logits, bits);
+      entities.add(labels, labels, -100);
+      entities.add(labels, logits);
     }
     EXPECT_FALSE(testing::RecordedOperations::host_tensor());
     const std::set<std::string>& seen = testing::RecordedOperations::names();
@@ -223,6 +337,14 @@ TEST(Accumulators, NeitherReadTheDeviceNorUpload) {
       EXPECT_EQ(seen.count(name), 0u) << name;
     }
     EXPECT_THROW(confusion.value(), std::exception) << "meta tensors can be read";
+    EXPECT_THROW(scores.value(), std::exception);
+    EXPECT_THROW(entities.value(), std::exception);
+    confusion.reset();
+    EXPECT_EQ(confusion.value().total(), 0);
+    scores.reset();
+    EXPECT_EQ(scores.value().label(0).positives(), 0);
+    entities.reset();
+    EXPECT_EQ(entities.value().tokens(), 0);
   }
   // LibTorch 1.13 searches no meta tensors; on the CPU one sees what is called all the same.
   const Tokens data(1);
@@ -242,11 +364,11 @@ TEST(Accumulators, CountWrongRowsOnTheDevice) {
   const at::Tensor predictions = at::tensor({0, 7, 0, 9}, at::kLong);
   EXPECT_EQ(wrong(detail::confusion_sums(targets, predictions, {}, {}, 1, 2, -100)), 2);
   at::Tensor p = at::full({4, 2}, 0.5, at::kDouble);
-  EXPECT_EQ(wrong(detail::calibration_sums(p, targets, 15, -100)), 1);
+  EXPECT_EQ(wrong(detail::calibration_sums(p, targets, 15, -100, 1e-4)), 1);
   p[0][1] = std::nan("");
-  EXPECT_EQ(wrong(detail::calibration_sums(p, targets, 15, -100)), 2);
+  EXPECT_EQ(wrong(detail::calibration_sums(p, targets, 15, -100, 1e-4)), 2);
   p[0][1] = 0.6;
-  EXPECT_EQ(wrong(detail::calibration_sums(p, targets, 15, -100)), 2);
+  EXPECT_EQ(wrong(detail::calibration_sums(p, targets, 15, -100, 1e-4)), 2);
   const at::Tensor bits = at::tensor({0, 2, 1, -1}, at::kLong).view({2, 2});
   EXPECT_EQ(wrong(detail::multilabel_sums(bits, at::zeros_like(bits), -1)), 1);
   EXPECT_EQ(wrong(detail::multilabel_calibration_sums(p.narrow(0, 2, 2), bits, 15, -1)), 1);
@@ -296,6 +418,33 @@ TEST(Accumulators, RefuseWhatDoesNotFit) {
   Accumulator<Grouped<ConfusionMatrix>> grouped(2, 3);
   EXPECT_THAT(error_of([&] { grouped.add(targets, targets, targets); }),
               HasSubstr("row_groups[2] = 2, expected a group in [0, 2)"));
+  Accumulator<LabelScores<float>> scores(2);
+  EXPECT_THAT(error_of([&] {
+                scores.add(at::zeros({3, 3}), targets);
+              }),
+              HasSubstr("labels of scores = 3, expected 2 (labels)"));
+  EXPECT_THAT(error_of([&] {
+                scores.add(at::zeros({3, 2}, at::kDouble), targets);
+              }),
+              HasSubstr("scores.dtype() = double, expected float, or LabelScores<double>"));
+  EXPECT_THAT(error_of([&] {
+                scores.add(at::zeros({3, 2}), targets);
+              }),
+              HasSubstr("target out of range = 2, expected 0"));
+  EXPECT_THAT(error_of([&] {
+                scores.add(at::zeros({2, 3, 2}), targets);
+              }),
+              HasSubstr("targets.sizes() = [3], expected [2, 3]"));
+  EXPECT_EQ(scores.value(), LabelScores<float>(2));
+  Accumulator<EntityScores> entities(EntityTags{"O", "B-PER"});
+  EXPECT_THAT(error_of([&] { entities.add(targets, targets); }), HasSubstr("targets[2] = 2"));
+  EXPECT_THAT(error_of([&] {
+                entities.add(targets, at::zeros({3, 4}));
+              }),
+              HasSubstr("predictions.size(-1) = 4, expected 2 (classes)"));
+  EXPECT_THAT(error_of([&] { entities.add(at::zeros({}, at::kLong), targets); }),
+              HasSubstr("targets.dim() = 0, expected at least 1"));
+  EXPECT_EQ(entities.value().tokens(), 0);
   EXPECT_THAT(error_of([&] { roc_auc(at::zeros({3}), at::zeros({2}, at::kLong)); }),
               HasSubstr("targets.sizes()"));
   EXPECT_THAT(error_of([&] { roc_auc(at::zeros({3}), at::full({3}, 2, at::kLong)); }),
@@ -322,6 +471,25 @@ TEST(Accumulators, OnCuda) {
   Accumulator<MultiLabelCounts> counts_here(4);
   counts_here.add(bits.targets, bits.predictions, -1);
   EXPECT_EQ(counts.value().pooled(), counts_here.value().pooled());
+  Accumulator<LabelScores<float>> areas(kClasses);
+  areas.add(data.logits, data.targets, -100);
+  Accumulator<LabelScores<float>> areas_there(kClasses);
+  Accumulator<EntityScores> entities(EntityTags{"O", "B-PER", "I-PER", "B-LOC", "I-LOC"});
+  entities.add(data.targets, data.logits, -100);
+  Accumulator<EntityScores> entities_there(EntityTags{"O", "B-PER", "I-PER", "B-LOC", "I-LOC"});
+  for (const std::int64_t half : {0, 3}) {
+    const at::Tensor targets = gpu(data.targets.narrow(0, half, 3));
+    areas_there.add(gpu(data.logits.narrow(0, half, 3)), targets, -100);
+    entities_there.add(targets, gpu(data.logits.narrow(0, half, 3)), -100);
+  }
+  EXPECT_EQ(areas_there.value(), areas.value());
+  EXPECT_EQ(entities_there.value(), entities.value());
+  // Wrong rows are found by value(), until all is forgotten.
+  there.add(gpu(at::full({1}, 77, at::kLong)), gpu(at::zeros({1}, at::kLong)));
+  EXPECT_THAT(error_of([&] { there.value(); }), HasSubstr("out of range = 1, expected 0"));
+  there.reset();
+  there.add(gpu(data.targets), gpu(data.logits), -100);
+  EXPECT_EQ(there.value(), here.value());
   const at::Tensor scores = data.logits.flatten(0, 1);
   expect_close(roc_auc(gpu(scores), gpu(data.targets.flatten()), -100).cpu(),
                roc_auc(scores, data.targets.flatten(), -100), 1e-12);

@@ -12,11 +12,13 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -27,6 +29,8 @@
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/metrics/calibration.h"
 #include "equipoise/metrics/confusion.h"
+#include "equipoise/metrics/entities.h"
+#include "equipoise/metrics/entity_tags.h"
 #include "equipoise/metrics/grouped.h"
 #include "equipoise/metrics/multilabel.h"
 #include "equipoise/metrics/multilabel_calibration.h"
@@ -124,17 +128,25 @@ inline at::Tensor reliability_sums(const at::Tensor& p, const at::Tensor& outcom
       .reshape({-1});
 }
 
+// How far the sum of a row of probabilities may be from 1: half types round each of them by up to
+// half a unit of the last place.
+inline double sum_tolerance(const at::Tensor& probabilities) {
+  constexpr double kTolerance = equipoise::detail::kProbabilitySumTolerance;
+  if (probabilities.scalar_type() == at::kHalf) return kTolerance + 0x1p-11;
+  if (probabilities.scalar_type() == at::kBFloat16) return kTolerance + 0x1p-8;
+  return kTolerance;
+}
+
 inline at::Tensor calibration_sums(const at::Tensor& probabilities, const at::Tensor& targets,
-                                   std::int64_t bins, IgnoreIndex ignore_index) {
+                                   std::int64_t bins, IgnoreIndex ignore_index, double tolerance) {
   const std::int64_t classes = probabilities.size(1);
   const at::Tensor counted = is_counted(targets, ignore_index);
   const at::Tensor excess = probabilities.to(at::kDouble).sum(-1).sub(1);
-  constexpr double kTolerance = equipoise::detail::kProbabilitySumTolerance;
   // Comparisons with NaN are false.
   const at::Tensor valid = is_label(targets, classes)
                                .bitwise_and(probabilities.ge(0).all(-1))
-                               .bitwise_and(excess.le(kTolerance))
-                               .bitwise_and(excess.ge(-kTolerance));
+                               .bitwise_and(excess.le(tolerance))
+                               .bitwise_and(excess.ge(-tolerance));
   const at::Tensor taken = counted.bitwise_and(valid);
   const at::Tensor left_out = taken.bitwise_not().unsqueeze(1);
   const at::Tensor weight = taken.to(at::kDouble).unsqueeze(1);
@@ -228,14 +240,66 @@ class DeviceSums {
   at::Tensor sums_;
 };
 
-// The metric with what lies on the device added to it.
+// Rows that stay on one device, [K, N] a batch, until they are read all at once.
+class DeviceRows {
+ public:
+  void add(const char* where, const at::Tensor& rows) {
+    if (!batches_.empty()) require_same_device(where, "tensors", rows, batches_[0], "rows");
+    batches_.push_back(rows);
+  }
+  // [K, all N] on the CPU; undefined before add().
+  at::Tensor read() const {
+    return batches_.empty() ? at::Tensor() : at::cat(batches_, 1).to(at::kCPU).contiguous();
+  }
+
+ private:
+  std::vector<at::Tensor> batches_;
+};
+
+// The sums of all_reduce_buffer(), group by group where the metric has groups.
 template <class Metric>
-Metric with_sums(Metric metric, const Metric& empty, const std::vector<double>& sums) {
-  if (sums.empty()) return metric;
-  Metric part = empty;
-  std::copy(sums.begin(), sums.end(), part.all_reduce_buffer().begin());
-  return metric += part;
+void set_sums(std::span<const double> sums, Metric& metric) {
+  std::copy(sums.begin(), sums.end(), metric.all_reduce_buffer().begin());
 }
+template <class Metric>
+void set_sums(std::span<const double> sums, Grouped<Metric>& grouped) {
+  const std::size_t size = sums.size() / grouped.groups();
+  for (std::size_t g = 0; g < grouped.groups(); ++g) {
+    set_sums(sums.subspan(g * size, size), grouped.group(g));
+  }
+}
+
+// What accumulators of metrics that are sums have in common.
+template <class Metric>
+class SummedMetric {
+ public:
+  /// The metric of all rows that were added. Waits for the device.
+  /// @throws std::invalid_argument if rows on the device were wrong.
+  Metric value() const {
+    Metric result = metric_;
+    if (const std::vector<double> sums = sums_.read(where_); !sums.empty()) {
+      Metric part = empty_;
+      set_sums(sums, part);
+      result += part;
+    }
+    return result;
+  }
+
+  /// Forgets all rows.
+  void reset() {
+    metric_ = empty_;
+    sums_ = {};
+  }
+
+ protected:
+  SummedMetric(const char* where, const Metric& empty)
+      : where_(where), empty_(empty), metric_(empty) {}
+
+  const char* where_;  // of value()
+  Metric empty_;
+  Metric metric_;    // of rows on the CPU
+  DeviceSums sums_;  // and on the device
+};
 
 // Indices or, of logits, where each row is largest: [N] of int64; and the logits [N, C].
 struct Predictions {
@@ -273,15 +337,19 @@ inline Predictions read_predictions(const char* where, const at::Tensor& predict
 ///
 /// Shapes are as the metric has them, with any dimensions for the rows: targets [...] and logits
 /// [..., C], such as N x T and N x T x C of tokens. On devices other than the CPU wrong values
-/// (targets, probabilities, NaN) are found by value() alone, which then throws; the batch is lost.
-/// Half types are taken as float. Nothing of it has a gradient.
+/// (targets, probabilities, NaN) are found by value() alone, which throws from then on until
+/// reset(). Half types are taken as float. Nothing of it has a gradient.
+///
+/// Areas and entities are no sums: of their batches the device keeps what value() needs, 1 byte and
+/// a score a label and row, or 16 bytes a token.
 template <class Metric>
 class Accumulator;
 
 template <>
-class Accumulator<ConfusionMatrix> {
+class Accumulator<ConfusionMatrix> : public detail::SummedMetric<ConfusionMatrix> {
  public:
-  explicit Accumulator(std::size_t classes) : empty_(classes), metric_(classes) {}
+  explicit Accumulator(std::size_t classes)
+      : SummedMetric("Accumulator<ConfusionMatrix>::value", ConfusionMatrix(classes)) {}
 
   /// Adds rows: targets [...], and class indices of the same shape or logits [..., C], of which the
   /// largest is the prediction.
@@ -309,23 +377,18 @@ class Accumulator<ConfusionMatrix> {
                       [&](const auto& view) { metric_.add(labels, predict(view), ignore_index); });
   }
 
-  /// The metric of all rows that were added. Waits for the device.
-  /// @throws std::invalid_argument if rows on the device were wrong.
-  ConfusionMatrix value() const {
-    return detail::with_sums(metric_, empty_, sums_.read("Accumulator<ConfusionMatrix>::value"));
-  }
-
  private:
   static constexpr const char* kWhere = "Accumulator<ConfusionMatrix>::add";
-  ConfusionMatrix empty_;
-  ConfusionMatrix metric_;
-  detail::DeviceSums sums_;
 };
 
 template <>
-class Accumulator<Grouped<ConfusionMatrix>> {
+class Accumulator<Grouped<ConfusionMatrix>>
+    : public detail::SummedMetric<Grouped<ConfusionMatrix>> {
  public:
-  Accumulator(std::size_t groups, std::size_t classes) : empty_(classes), metric_(groups, empty_) {}
+  Accumulator(std::size_t groups, std::size_t classes)
+      : SummedMetric("Accumulator<Grouped<ConfusionMatrix>>::value",
+                     Grouped<ConfusionMatrix>(groups, ConfusionMatrix(classes))),
+        classes_(classes) {}
 
   /// Adds rows: as for the confusion matrix, and the group of each row.
   /// @throws std::invalid_argument as there, and for a group out of range.
@@ -334,12 +397,12 @@ class Accumulator<Grouped<ConfusionMatrix>> {
     const at::NoGradGuard no_graph;
     const at::Tensor truth = detail::labels_of(kWhere, "targets", targets);
     const at::Tensor group_of = detail::labels_of(kWhere, "groups", groups);
-    const auto classes = static_cast<std::int64_t>(empty_.classes());
+    const auto classes = static_cast<std::int64_t>(classes_);
     detail::require_companion(kWhere, "groups", groups, {targets, "targets"}, targets.numel(),
                               "rows of targets");
     const detail::Predictions read =
         detail::read_predictions(kWhere, predictions, targets, classes);
-    equipoise::detail::require_ignore_index_is_no_class(kWhere, empty_.classes(), ignore_index);
+    equipoise::detail::require_ignore_index_is_no_class(kWhere, classes_, ignore_index);
     if (!targets.is_cpu()) {
       sums_.add(kWhere, detail::confusion_sums(truth, read.labels, group_of, read.logits,
                                                static_cast<std::int64_t>(metric_.groups()), classes,
@@ -360,36 +423,20 @@ class Accumulator<Grouped<ConfusionMatrix>> {
                      });
   }
 
-  /// The metric of all rows that were added. Waits for the device.
-  /// @throws std::invalid_argument if rows on the device were wrong.
-  Grouped<ConfusionMatrix> value() const {
-    Grouped<ConfusionMatrix> result = metric_;
-    const std::vector<double> sums = sums_.read("Accumulator<Grouped<ConfusionMatrix>>::value");
-    if (sums.empty()) return result;
-    const std::size_t cells = empty_.classes() * empty_.classes();
-    for (std::size_t g = 0; g < result.groups(); ++g) {
-      ConfusionMatrix part = empty_;
-      std::copy_n(&sums[g * cells], cells, part.all_reduce_buffer().begin());
-      result.group(g) += part;
-    }
-    return result;
-  }
-
  private:
   static constexpr const char* kWhere = "Accumulator<Grouped<ConfusionMatrix>>::add";
-  ConfusionMatrix empty_;
-  Grouped<ConfusionMatrix> metric_;
-  detail::DeviceSums sums_;
+  std::size_t classes_;
 };
 
 template <>
-class Accumulator<Calibration> {
+class Accumulator<Calibration> : public detail::SummedMetric<Calibration> {
  public:
   /// @throws std::invalid_argument as Calibration.
   explicit Accumulator(std::size_t classes, std::size_t bins = 15)
-      : empty_(classes, bins), metric_(empty_) {}
+      : SummedMetric("Accumulator<Calibration>::value", Calibration(classes, bins)) {}
 
-  /// Adds rows: probabilities [..., C] and targets [...].
+  /// Adds rows: probabilities [..., C] and targets [...]. The sum of a row may be 1e-4 from 1, of
+  /// half 1e-4 + 2^-11, of bfloat16 1e-4 + 2^-8.
   /// @throws std::invalid_argument for shapes, types and devices that do not fit; on the CPU also
   /// as Calibration::add().
   void add(const at::Tensor& probabilities, const at::Tensor& targets,
@@ -402,34 +449,27 @@ class Accumulator<Calibration> {
                                      "classes");
     detail::require_companion(kWhere, "targets", truth, {p, "probabilities"}, p.size(0),
                               "rows of probabilities");
+    const double tolerance = detail::sum_tolerance(probabilities);
     equipoise::detail::require_ignore_index_is_no_class(kWhere, empty_.classes(), ignore_index);
     if (!targets.is_cpu()) {
       sums_.add(kWhere, detail::calibration_sums(p, truth, static_cast<std::int64_t>(empty_.bins()),
-                                                 ignore_index));
+                                                 ignore_index, tolerance));
       return;
     }
     detail::with_view(p, [&](const auto& view) {
-      metric_.add(view, detail::span_of<std::int64_t>(truth), ignore_index);
+      metric_.add(view, detail::span_of<std::int64_t>(truth), ignore_index, tolerance);
     });
-  }
-
-  /// The metric of all rows that were added. Waits for the device.
-  /// @throws std::invalid_argument if rows on the device were wrong.
-  Calibration value() const {
-    return detail::with_sums(metric_, empty_, sums_.read("Accumulator<Calibration>::value"));
   }
 
  private:
   static constexpr const char* kWhere = "Accumulator<Calibration>::add";
-  Calibration empty_;
-  Calibration metric_;
-  detail::DeviceSums sums_;
 };
 
 template <>
-class Accumulator<MultiLabelCounts> {
+class Accumulator<MultiLabelCounts> : public detail::SummedMetric<MultiLabelCounts> {
  public:
-  explicit Accumulator(std::size_t labels) : empty_(labels), metric_(labels) {}
+  explicit Accumulator(std::size_t labels)
+      : SummedMetric("Accumulator<MultiLabelCounts>::value", MultiLabelCounts(labels)) {}
 
   /// Adds rows: targets and predictions [..., L] of 0 and 1, integers or bool.
   /// @throws std::invalid_argument for shapes, types and devices that do not fit; on the CPU also
@@ -453,25 +493,17 @@ class Accumulator<MultiLabelCounts> {
                 detail::matrix_view<const std::int64_t>(said), ignore_index);
   }
 
-  /// The metric of all rows that were added. Waits for the device.
-  /// @throws std::invalid_argument if rows on the device were wrong.
-  MultiLabelCounts value() const {
-    return detail::with_sums(metric_, empty_, sums_.read("Accumulator<MultiLabelCounts>::value"));
-  }
-
  private:
   static constexpr const char* kWhere = "Accumulator<MultiLabelCounts>::add";
-  MultiLabelCounts empty_;
-  MultiLabelCounts metric_;
-  detail::DeviceSums sums_;
 };
 
 template <>
-class Accumulator<MultiLabelCalibration> {
+class Accumulator<MultiLabelCalibration> : public detail::SummedMetric<MultiLabelCalibration> {
  public:
   /// @throws std::invalid_argument as MultiLabelCalibration.
   explicit Accumulator(std::size_t labels, std::size_t bins = 15)
-      : empty_(labels, bins), metric_(empty_) {}
+      : SummedMetric("Accumulator<MultiLabelCalibration>::value",
+                     MultiLabelCalibration(labels, bins)) {}
 
   /// Adds rows: probabilities and targets [..., L].
   /// @throws std::invalid_argument for shapes, types and devices that do not fit; on the CPU also
@@ -497,27 +529,19 @@ class Accumulator<MultiLabelCalibration> {
     });
   }
 
-  /// The metric of all rows that were added. Waits for the device.
-  /// @throws std::invalid_argument if rows on the device were wrong.
-  MultiLabelCalibration value() const {
-    return detail::with_sums(metric_, empty_,
-                             sums_.read("Accumulator<MultiLabelCalibration>::value"));
-  }
-
  private:
   static constexpr const char* kWhere = "Accumulator<MultiLabelCalibration>::add";
-  MultiLabelCalibration empty_;
-  MultiLabelCalibration metric_;
-  detail::DeviceSums sums_;
 };
 
 namespace detail {
 
-// Scores and targets of each label, [L, N]: targets are 1, 0, or -1 where they are left out.
+// Scores and targets of each label, [L, N]. Targets, of int8, are 1, 0, or -1 where they are left
+// out, and 2 where something is wrong: a NaN score, or a target that is none.
 struct RankedLabels {
   at::Tensor scores;
   at::Tensor targets;
-  at::Tensor wrong;  // [L] bool: a NaN score, or a target that is none
+
+  at::Tensor is_wrong() const { return targets.eq(2).any(-1); }  // [L]
 };
 
 inline RankedLabels rank_labels(const char* where, const at::Tensor& scores,
@@ -542,9 +566,9 @@ inline RankedLabels rank_labels(const char* where, const at::Tensor& scores,
   if (by_class) t = at::arange(s.size(1), t.options()).eq(t).to(at::kLong);
   RankedLabels result;
   const at::Tensor wrong = counted.bitwise_and(s.ne(s).bitwise_or(valid.bitwise_not()));
-  result.wrong = wrong.any(0);
-  result.scores = s.t().contiguous();
-  result.targets = t.masked_fill(counted.bitwise_not(), -1).t().contiguous();
+  result.scores = s.detach().t().contiguous();
+  result.targets =
+      t.masked_fill(counted.bitwise_not(), -1).masked_fill(wrong, 2).to(at::kChar).t().contiguous();
   return result;
 }
 
@@ -569,25 +593,28 @@ inline at::Tensor areas(const RankedLabels& labels) {
   const at::Tensor precision = found.div(found.add(wrong).clamp_min(1));
   const at::Tensor auc = won.mul(positive).sum(-1).div(positives.mul(negatives));
   const at::Tensor ap = precision.mul(positive).sum(-1).div(positives);
-  return at::stack({auc, ap}).masked_fill(labels.wrong, equipoise::detail::quiet_nan());
+  return at::stack({auc, ap}).masked_fill(labels.is_wrong(), equipoise::detail::quiet_nan());
+}
+
+// Adds scores of type T and targets, both on the CPU, to the core's.
+template <class T>
+void add_ranked(const char* where, const RankedLabels& labels, LabelScores<T>& sample) {
+  if (const auto wrong = labels.is_wrong().sum().item<std::int64_t>(); wrong > 0) {
+    reject(where, "labels with a NaN score or a target out of range", wrong, "0");
+  }
+  sample.add(matrix_view<const T>(labels.scores.t()),
+             matrix_view<const std::int8_t>(labels.targets.t()), -1);
 }
 
 // On the CPU, by the core.
 template <class F>
 at::Tensor areas_by_core(const RankedLabels& labels, const char* where, const F& area) {
-  if (const std::vector<double> wrong = to_vector(labels.wrong);
-      std::find(wrong.begin(), wrong.end(), 1.0) != wrong.end()) {
-    reject(where, "labels with a NaN score or a target out of range",
-           std::count(wrong.begin(), wrong.end(), 1.0), "0");
-  }
   std::vector<double> result;
-  const at::Tensor scores = labels.scores.to(compute_type(labels.scores)).t();
-  const at::Tensor targets = labels.targets.t();
+  const at::Tensor scores = labels.scores.to(compute_type(labels.scores));
   with_view(scores, [&](const auto& view) {
-    using Score = std::remove_cvref_t<decltype(view(0, 0))>;
-    LabelScores<Score> sample(view.cols);
-    sample.add(view, matrix_view<const std::int64_t>(targets), -1);
-    for (std::size_t l = 0; l < view.cols; ++l) result.push_back(area(sample.label(l)));
+    LabelScores<std::remove_cvref_t<decltype(view(0, 0))>> sample(view.rows);
+    add_ranked(where, {scores, labels.targets}, sample);
+    for (std::size_t l = 0; l < view.rows; ++l) result.push_back(area(sample.label(l)));
   });
   return at::tensor(result, at::kDouble);
 }
@@ -623,6 +650,153 @@ inline at::Tensor average_precision(const at::Tensor& scores, const at::Tensor& 
   return detail::area_of("average_precision", scores, targets, ignore_index, 1,
                          [](const auto& label) { return label.average_precision(Absent::kNaN); });
 }
+
+template <std::floating_point T>
+class Accumulator<LabelScores<T>> {
+ public:
+  explicit Accumulator(std::size_t labels = 1) : metric_(labels), labels_(labels) {}
+
+  /// Adds rows: scores [..., L] with classes [...], each against all others, or with 0 and 1 for
+  /// each label, [..., L]; of one label also scores [N] with targets [N] of 0 and 1. Half types are
+  /// kept as T. On a device the rows stay there, and roc_auc() of tensors needs no copy at all
+  /// where all rows are one tensor.
+  /// @throws std::invalid_argument for shapes, types and devices that do not fit, double where T is
+  /// float; on the CPU also for a NaN score and a target out of range.
+  void add(const at::Tensor& scores, const at::Tensor& targets,
+           std::optional<std::int64_t> ignore_index = std::nullopt) {
+    const at::NoGradGuard no_graph;
+    detail::require_floating_point(kWhere, "scores", scores);
+    if (sizeof(T) < sizeof(double) && scores.scalar_type() == at::kDouble) {
+      detail::reject(kWhere, "scores.dtype()", "double", "float, or LabelScores<double>");
+    }
+    detail::RankedLabels rows = rank(scores, targets, ignore_index);
+    equipoise::detail::require_count(kWhere, "labels of scores",
+                                     static_cast<std::size_t>(rows.scores.size(0)), labels_,
+                                     "labels");
+    rows.scores = rows.scores.to(c10::CppTypeToScalarType<T>::value);
+    if (scores.is_cpu()) {
+      detail::add_ranked(kWhere, rows, metric_);
+    } else {
+      scores_.add(kWhere, rows.scores);
+      targets_.add(kWhere, rows.targets);
+    }
+  }
+
+  /// The scores of all rows that were added. Waits for the device.
+  /// @throws std::invalid_argument if rows on the device were wrong.
+  LabelScores<T> value() const {
+    LabelScores<T> result = metric_;
+    if (const at::Tensor scores = scores_.read(); scores.defined()) {
+      detail::add_ranked("Accumulator<LabelScores>::value", {scores, targets_.read()}, result);
+    }
+    return result;
+  }
+
+  /// Forgets all rows.
+  void reset() { *this = Accumulator(labels_); }
+
+ private:
+  static constexpr const char* kWhere = "Accumulator<LabelScores>::add";
+
+  // Of any dimensions for the rows.
+  static detail::RankedLabels rank(const at::Tensor& scores, const at::Tensor& targets,
+                                   std::optional<std::int64_t> ignore_index) {
+    if (scores.dim() <= 2) return detail::rank_labels(kWhere, scores, targets, ignore_index);
+    const bool by_class = targets.dim() < scores.dim();
+    detail::require_sizes(kWhere, "targets", targets,
+                          by_class ? scores.sizes().slice(0, scores.dim() - 1) : scores.sizes());
+    const at::Tensor rows = detail::rows_of(kWhere, "scores", scores);
+    return detail::rank_labels(kWhere, rows,
+                               by_class ? targets.reshape({-1}) : targets.reshape(rows.sizes()),
+                               ignore_index);
+  }
+
+  LabelScores<T> metric_;
+  std::size_t labels_;
+  detail::DeviceRows scores_;
+  detail::DeviceRows targets_;
+};
+
+template <>
+class Accumulator<EntityScores> {
+ public:
+  explicit Accumulator(const EntityTags& tags) : metric_(tags) {}
+
+  /// Adds sequences: tags [T] of one, or [..., T] of a padded batch, whose padding is the ignore
+  /// index, and predictions of the same shape or logits [..., T, C], of which the largest is the
+  /// prediction.
+  /// @throws std::invalid_argument for shapes, types and devices that do not fit; on the CPU also
+  /// as EntityScores::add(), and for a NaN logit.
+  void add(const at::Tensor& targets, const at::Tensor& predictions,
+           std::optional<std::int64_t> ignore_index = std::nullopt) {
+    const at::NoGradGuard no_graph;
+    if (targets.dim() == 0) detail::reject(kWhere, "targets.dim()", 0, "at least 1");
+    const at::Tensor truth = detail::labels_of(kWhere, "targets", targets);
+    const std::size_t tags = metric_.tags().size();
+    const detail::Predictions read =
+        detail::read_predictions(kWhere, predictions, targets, static_cast<std::int64_t>(tags));
+    equipoise::detail::require_ignore_index_is_no_class(kWhere, tags, ignore_index);
+    const Batch batch{static_cast<std::size_t>(targets.numel()),
+                      static_cast<std::size_t>(targets.size(-1)), ignore_index};
+    if (!targets.is_cpu()) {
+      at::Tensor labels = read.labels;
+      if (read.logits.defined()) {
+        labels = labels.masked_fill(read.logits.ne(read.logits).any(-1), -1);  // which is no tag
+      }
+      rows_.add(kWhere, at::stack({truth, labels}));
+      batches_.push_back(batch);
+      return;
+    }
+    const auto all = detail::span_of<std::int64_t>(truth);
+    if (!read.logits.defined()) {
+      add_to(metric_, batch, all, detail::span_of<std::int64_t>(read.labels));
+      return;
+    }
+    detail::with_view(read.logits, [&](const auto& view) {
+      const std::vector<std::int64_t> largest = predict(view);
+      add_to(metric_, batch, all, largest);
+    });
+  }
+
+  /// The scores of all sequences that were added. Waits for the device.
+  /// @throws std::invalid_argument if labels or logits on the device were wrong.
+  EntityScores value() const {
+    EntityScores result = metric_;
+    const at::Tensor rows = rows_.read();
+    if (!rows.defined()) return result;
+    std::span<const std::int64_t> truth = detail::span_of<std::int64_t>(rows[0]);
+    std::span<const std::int64_t> labels = detail::span_of<std::int64_t>(rows[1]);
+    for (const Batch& batch : batches_) {
+      add_to(result, batch, truth.first(batch.tokens), labels.first(batch.tokens));
+      truth = truth.subspan(batch.tokens);
+      labels = labels.subspan(batch.tokens);
+    }
+    return result;
+  }
+
+  /// Forgets all sequences.
+  void reset() { *this = Accumulator(metric_.tags()); }
+
+ private:
+  static constexpr const char* kWhere = "Accumulator<EntityScores>::add";
+
+  struct Batch {
+    std::size_t tokens;
+    std::size_t length;  // of each sequence
+    std::optional<std::int64_t> ignore_index;
+  };
+
+  static void add_to(EntityScores& scores, const Batch& batch, std::span<const std::int64_t> truth,
+                     std::span<const std::int64_t> labels) {
+    std::vector<std::size_t> offsets = {0};
+    while (offsets.back() < batch.tokens) offsets.push_back(offsets.back() + batch.length);
+    scores.add(truth, labels, offsets, batch.ignore_index);
+  }
+
+  EntityScores metric_;
+  detail::DeviceRows rows_;
+  std::vector<Batch> batches_;
+};
 
 }  // namespace equipoise::libtorch
 
