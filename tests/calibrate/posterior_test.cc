@@ -134,7 +134,7 @@ void expect_truth_of_table(const Numbers& p) {
 // The logits for which the sum over batches, each with its probability, of the loss is least.
 struct Batch {
   double probability;
-  std::vector<int> values;  // x of each row
+  std::vector<std::size_t> values;  // x of each row
   std::vector<int> targets;
   Numbers sample_weights{};
 };
@@ -147,14 +147,13 @@ Numbers trained_logits(const SoftmaxLoss<CrossEntropy, R>& loss, const std::vect
     for (const Batch& batch : batches) {
       const std::size_t size = batch.targets.size();
       Numbers rows;
-      for (const int x : batch.values) rows.insert(rows.end(), &z[3 * x], &z[3 * x] + 3);
+      for (const std::size_t x : batch.values) rows.insert(rows.end(), &z[3 * x], &z[3 * x] + 3);
       Numbers gradient(rows.size());
       softmax_loss(loss, MatrixView<const double>(rows.data(), size, 3), batch.targets,
                    MatrixView<double>(gradient.data(), size, 3),
                    {.sample_weights = batch.sample_weights});
       for (std::size_t i = 0; i < gradient.size(); ++i) {
-        slope[static_cast<std::size_t>(3 * batch.values[i / 3]) + i % 3] +=
-            batch.probability * gradient[i];
+        slope[3 * batch.values[i / 3] + i % 3] += batch.probability * gradient[i];
       }
     }
     for (std::size_t i = 0; i < 6; ++i) z[i] -= 2 * slope[i];
@@ -172,11 +171,11 @@ TEST(Posterior, InvertsAMeanPerClass) {
       loss.semantics = semantics;
       // All rows in one batch.
       Batch all{1, {}, {}};
-      for (int x = 0; x < 2; ++x) {
-        for (int c = 0; c < 3; ++c) {
+      for (std::size_t x = 0; x < 2; ++x) {
+        for (std::size_t c = 0; c < 3; ++c) {
           all.values.push_back(x);
-          all.targets.push_back(c);
-          all.sample_weights.push_back(kShares[static_cast<std::size_t>(c)] * kTable[c][x]);
+          all.targets.push_back(static_cast<int>(c));
+          all.sample_weights.push_back(kShares[c] * kTable[c][x]);
         }
       }
       const Numbers z = trained_logits(loss, {all}, 20000);
@@ -199,7 +198,7 @@ TEST(Posterior, InvertsAMeanByWeightAtItsBatchSize) {
         Batch batch{1, {}, {}};
         for (const std::size_t row : {pair % 6, pair / 6}) {
           batch.probability *= kShares[row % 3] * kTable[row % 3][row / 3];
-          batch.values.push_back(static_cast<int>(row / 3));
+          batch.values.push_back(row / 3);
           batch.targets.push_back(static_cast<int>(row % 3));
         }
         batches.push_back(batch);
