@@ -88,4 +88,20 @@ bool draw(const BarChart& chart, const std::filesystem::path& picture) {
   return drawn;
 }
 
+std::string draw_report(const std::vector<std::pair<std::string, BarChart>>& charts,
+                        const std::filesystem::path& directory) {
+  std::string written = "results.csv, summary.md";
+  bool all = true;
+  for (const auto& [name, chart] : charts) {
+    if (draw(chart, directory / name)) {
+      absl::StrAppend(&written, ", ", name);
+    } else {
+      all = false;
+    }
+  }
+  return absl::StrCat(
+      "Report: ", directory.string(), " (", written, ")",
+      all ? "" : "; no pictures: gnuplot is missing or failed (package gnuplot-nox)");
+}
+
 }  // namespace equipoise::demos

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace equipoise::demos {
@@ -29,6 +30,11 @@ std::string gnuplot_script(const BarChart& chart, const std::filesystem::path& p
 /// @return false if there is no gnuplot or it failed; there is no picture then.
 /// @throws InputError if the script cannot be written.
 bool draw(const BarChart& chart, const std::filesystem::path& picture);
+
+/// Draws the charts of a report that has results.csv and summary.md already, each under its name.
+/// Returns a line that says what is there.
+std::string draw_report(const std::vector<std::pair<std::string, BarChart>>& charts,
+                        const std::filesystem::path& directory);
 
 }  // namespace equipoise::demos
 

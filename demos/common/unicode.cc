@@ -132,6 +132,14 @@ std::u32string code_points(std::string_view text) {
   return points;
 }
 
+std::vector<std::size_t> code_point_offsets(std::string_view text) {
+  std::vector<std::size_t> offsets;
+  offsets.reserve(text.size() + 1);
+  for (std::size_t i = 0; i < text.size(); i += code_point_at(text, i).size) offsets.push_back(i);
+  offsets.push_back(text.size());
+  return offsets;
+}
+
 std::string to_utf8(std::u32string_view points) {
   std::string text;
   text.reserve(points.size());
@@ -166,11 +174,35 @@ bool is_punctuation(char32_t point) {
   return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
 }
 
+bool is_closing_punctuation(char32_t point) {
+  switch (category_of(point)) {
+    case UTF8PROC_CATEGORY_PE:
+    case UTF8PROC_CATEGORY_PF:
+    case UTF8PROC_CATEGORY_PI:
+      return true;
+    default:
+      return point == U'"' || point == U'\'';
+  }
+}
+
 bool is_letter_or_number(char32_t point) {
   const utf8proc_category_t category = category_of(point);
-  return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO) ||
-         (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO);
+  return is_letter(point) || (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO);
 }
+
+bool is_letter(char32_t point) {
+  const utf8proc_category_t category = category_of(point);
+  return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+}
+
+bool is_upper_case(char32_t point) {
+  const utf8proc_category_t category = category_of(point);
+  return category == UTF8PROC_CATEGORY_LU || category == UTF8PROC_CATEGORY_LT;
+}
+
+bool is_lower_case(char32_t point) { return category_of(point) == UTF8PROC_CATEGORY_LL; }
+
+bool is_digit(char32_t point) { return category_of(point) == UTF8PROC_CATEGORY_ND; }
 
 bool is_white_space(char32_t point) {
   const utf8proc_category_t category = category_of(point);

@@ -1,5 +1,6 @@
 #include "demos/common/unicode.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -11,6 +12,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace equipoise::demos {
 namespace {
@@ -95,6 +97,48 @@ TEST(CodePoints, ReplaceWhatIsNone) {
   EXPECT_EQ(code_points("a\xff\xe4\xb8"), U"a\uFFFD\uFFFD\uFFFD");
   const std::u32string none = {char32_t{0xd800}, char32_t{0x110000}, char32_t{0xffffffff}, U'b'};
   EXPECT_EQ(to_utf8(none), "\uFFFD\uFFFD\uFFFDb");
+}
+
+TEST(CodePointOffsets, SayWhereEachBegins) {
+  using testing::ElementsAre;
+  EXPECT_THAT(code_point_offsets(""), ElementsAre(0));
+  EXPECT_THAT(code_point_offsets("ab"), ElementsAre(0, 1, 2));
+  EXPECT_THAT(code_point_offsets("a\u00e9\u4e2d\U0001F600z"), ElementsAre(0, 1, 3, 6, 10, 11));
+  EXPECT_THAT(code_point_offsets("\xe4\xb8|\xff"), ElementsAre(0, 1, 2, 3, 4));  // not UTF-8
+}
+
+TEST(CodePointOffsets, GoWithCodePoints) {
+  std::string text;
+  for (std::uint32_t point = 0; point < 0x110000; point += 37) text += utf8(point);
+  const std::vector<std::size_t> offsets = code_point_offsets(text);
+  const std::u32string points = code_points(text);
+  ASSERT_EQ(offsets.size(), points.size() + 1);
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const std::string part = text.substr(offsets[i], offsets[i + 1] - offsets[i]);
+    ASSERT_EQ(code_points(part), points.substr(i, 1)) << i;
+  }
+}
+
+TEST(Categories, ByHand) {
+  for (const char32_t letter : U"aZ\u00e9\u4e2d\u0639\u02b0\u01c5") {
+    EXPECT_EQ(is_letter(letter), letter != 0) << std::uint32_t{letter};
+  }
+  for (const char32_t other : U"7\u0301_ .\u2163") {
+    EXPECT_FALSE(is_letter(other)) << std::uint32_t{other};
+  }
+  EXPECT_TRUE(is_upper_case(U'Z') && is_upper_case(U'\u0416') && is_upper_case(U'\u01c5'));
+  EXPECT_FALSE(is_upper_case(U'z') || is_upper_case(U'\u4e2d') || is_upper_case(U'1'));
+  EXPECT_TRUE(is_lower_case(U'z') && is_lower_case(U'\u0436'));
+  EXPECT_FALSE(is_lower_case(U'Z') || is_lower_case(U'\u4e2d') || is_lower_case(U'\u01c5'));
+  EXPECT_TRUE(is_digit(U'7') && is_digit(U'\u0663') && is_digit(U'\u096a'));
+  EXPECT_FALSE(is_digit(U'\u00b2') || is_digit(U'\u2163') || is_digit(U'a'));
+  for (const char32_t closing : {U')', U']', U'}', U'"', U'\'', U'\u00bb', U'\u00ab', U'\u201d',
+                                 U'\u201c', U'\u2019', U'\u300d', U'\uff09'}) {
+    EXPECT_TRUE(is_closing_punctuation(closing)) << std::uint32_t{closing};
+  }
+  for (const char32_t other : {U'(', U'\u300c', U'\u201e', U'.', U',', U'a', U' ', U'-'}) {
+    EXPECT_FALSE(is_closing_punctuation(other)) << std::uint32_t{other};
+  }
 }
 
 TEST(LowerCase, ByHand) {

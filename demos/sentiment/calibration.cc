@@ -2,16 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
 #include <limits>
+#include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "demos/common/reliability.h"
 #include "equipoise/calibrate.h"
-#include "equipoise/metrics/calibration.h"
+#include "equipoise/ledger.h"
 #include "equipoise/metrics/confusion.h"
-#include "equipoise/treatment.h"
 #include "equipoise/view.h"
 
 namespace equipoise::demos {
@@ -22,13 +23,6 @@ using Probabilities = std::vector<double>;
 
 MatrixView<const double> rows_of(const Probabilities& p, std::size_t classes) {
   return {p.data(), p.size() / classes, classes};
-}
-
-ProbabilityScores scores_of(const Probabilities& p, std::size_t classes,
-                            std::span<const std::int64_t> labels) {
-  Calibration calibration(classes);
-  calibration.add(rows_of(p, classes), labels);
-  return {calibration.ece(), calibration.class_wise_ece(), calibration.nll()};
 }
 
 // The treatment undone as far as validation rows say: by a temperature and, where there is a
@@ -59,50 +53,53 @@ Probabilities logs_of(Probabilities p) {
   return p;
 }
 
-}  // namespace
-
-Ledger ledger_of(const Objective& objective, const ClassCounts& counts) {
-  return std::visit(
-      [&](const auto& loss) { return ledger(treatment(loss, counts, objective.proportions)); },
-      objective.loss);
+template <class M, class R>
+Probabilities nominal_posterior(const SoftmaxLoss<M, R>& loss, const Plan& plan,
+                                const Logits& logits) {
+  return posterior(loss, logits.view(), plan.mix, plan.counts);
+}
+template <class S, class R>
+Probabilities nominal_posterior(const SigmoidLoss<S, R>&, const Plan&, const Logits& logits) {
+  return LogitCalibration{}.probabilities(logits.view());  // no strategy with one label has this
 }
 
-CalibrationScores score_calibration(const Objective& objective, const ClassCounts& counts,
-                                    const Logits& validation,
-                                    std::span<const std::int64_t> validation_labels,
-                                    const Logits& test, std::span<const std::int64_t> test_labels,
-                                    std::span<const double> taus) {
-  const std::size_t classes = counts.classes();
-  CalibrationScores result;
-  result.raw = scores_of(LogitCalibration{}.probabilities(test.view()), classes, test_labels);
-  const Probabilities nominal = std::visit(
-      [&](const auto& loss) {
-        return posterior(loss, test.view(), objective.proportions, counts.values());
-      },
-      objective.loss);
-  result.nominal = scores_of(nominal, classes, test_labels);
+}  // namespace
 
-  const FittedCalibration fitted =
-      fit_calibration(ledger_of(objective, counts), validation, validation_labels);
-  result.realised_share = fitted.share;
+Figures calibration_figures(const Plan& plan, const Loss& loss, const Logits& validation,
+                            std::span<const std::int64_t> validation_labels, const Logits& test,
+                            std::span<const std::int64_t> test_labels,
+                            std::span<const double> taus) {
+  const std::size_t classes = plan.classes();
+  Figures figures;
+  add_reliability("raw", LogitCalibration{}.probabilities(test.view()), classes, test_labels,
+                  figures);
+  const Probabilities nominal =
+      std::visit([&](const auto& each) { return nominal_posterior(each, plan, test); }, loss);
+  add_reliability("nominal", nominal, classes, test_labels, figures);
+
+  const FittedCalibration fitted = fit_calibration(ledger(plan), validation, validation_labels);
   const Probabilities on_test = fitted.calibration.probabilities(test.view());
-  result.fitted = scores_of(on_test, classes, test_labels);
+  add_reliability("fitted", on_test, classes, test_labels, figures);
+  if (fitted.share) {
+    figures.push_back({"realised_share", "", fitted.share->estimate});
+    figures.push_back({"realised_share_lower", "", fitted.share->lower});
+    figures.push_back({"realised_share_upper", "", fitted.share->upper});
+  }
 
   const auto macro_f1 = [](const ConfusionMatrix& matrix) { return matrix.macro_f1(); };
   const Probabilities validation_logs =
       logs_of(fitted.calibration.probabilities(validation.view()));
-  const PosthocTau rule = choose_tau(rows_of(validation_logs, classes), validation_labels,
-                                     counts.values(), taus, macro_f1);
+  const PosthocTau rule =
+      choose_tau(rows_of(validation_logs, classes), validation_labels, plan.counts, taus, macro_f1);
+  const ClassCounts counts(plan.counts);
   std::vector<double> offset;
-  for (const double n : counts.values()) {
-    offset.push_back(-rule.tau * std::log(n / counts.total()));
-  }
+  for (const double n : plan.counts) offset.push_back(-rule.tau * std::log(n / counts.total()));
   ConfusionMatrix matrix(classes);
   const Probabilities test_logs = logs_of(on_test);
   matrix.add(test_labels, predict(rows_of(test_logs, classes), offset));
-  result.rule_tau = rule.tau;
-  result.rule_macro_f1 = matrix.macro_f1();
-  return result;
+  figures.push_back({"rule_tau", "", rule.tau});
+  figures.push_back({"rule_macro_f1", "", matrix.macro_f1()});
+  return figures;
 }
 
 }  // namespace equipoise::demos

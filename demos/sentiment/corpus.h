@@ -11,21 +11,22 @@
 
 namespace equipoise::demos {
 
-/// Texts, each with one class.
+/// Texts with the numbers of their labels.
 struct LabelledTexts {
-  std::vector<std::string> texts;
-  std::vector<std::int64_t> labels;
+  std::vector<std::string> texts{};
+  std::vector<std::vector<std::int64_t>> labels{};  ///< of each text, ascending; at least one
 
   std::size_t size() const { return texts.size(); }
-  void add(std::string text, std::int64_t label) {
+  void add(std::string text, std::vector<std::int64_t> own_labels) {
     texts.push_back(std::move(text));
-    labels.push_back(label);
+    labels.push_back(std::move(own_labels));
   }
 };
 
 struct Corpus {
   std::string description;  ///< a line or more: what it is and what was left out
   std::vector<std::string> classes;
+  bool has_several_labels = false;  ///< whether a text may have several
   LabelledTexts train;
   LabelledTexts validation;
   LabelledTexts test;
@@ -33,17 +34,19 @@ struct Corpus {
 
 /// What the classes are.
 enum class Granularity {
-  kFine,      ///< the labels of the file
-  kPolarity,  ///< positive, neutral, negative, ambiguous
+  kFine,        ///< the labels of the file, of texts that have one
+  kPolarity,    ///< positive, neutral, negative, ambiguous, of texts that have one label
+  kMultiLabel,  ///< the labels of the file, of all texts
 };
 
 /// A corpus in the format of GoEmotions (Demszky et al. 2020, arXiv:2005.00547): labels.txt with a
 /// label a line; train.tsv, test.tsv and, if there is one, dev.tsv with at least three columns: the
 /// text, label numbers with commas between, an identifier that is not used.
 ///
-/// Rows with several labels are left out. So are validation and test rows whose text stands in
-/// train, and validation rows whose text stands in test. dev.tsv is for validation; without it a
-/// tenth of train is, by a stratified split.
+/// Rows with several labels are left out unless that is what the classes are. So are validation and
+/// test rows whose text stands in train, and validation rows whose text stands in test. dev.tsv is
+/// for validation; without it a tenth of train is, by a stratified split (an iterative one for
+/// several labels).
 /// @throws InputError for a directory or file that is missing, empty or not UTF-8, a row with too
 /// few columns, an unknown label, a label without polarity when that is asked for, and a class
 /// without training rows.
@@ -54,7 +57,8 @@ Corpus load_corpus(const std::filesystem::path& directory, Granularity granulari
 std::filesystem::path corpus_directory(const std::filesystem::path& data);
 
 /// Comments that a generator makes, for a first look without data: eight classes from 3,000 rows
-/// down to 30, told apart by words that stray into other classes too. Equal on every platform.
+/// down to 30, told apart by words that stray into other classes too; for several labels every
+/// fourth comment has a second one. Equal on every platform.
 Corpus synthetic_corpus(Granularity granularity);
 
 /// The polarity of a label of GoEmotions, by its authors' grouping, as an index into

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +11,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "demos/common/input_error.h"
 
@@ -18,6 +20,29 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+using Labels = std::vector<std::int64_t>;
+
+// The labels of texts that have one each.
+Labels only_labels(const LabelledTexts& rows) {
+  Labels labels;
+  for (const Labels& of_row : rows.labels) {
+    EXPECT_EQ(of_row.size(), 1U);
+    labels.push_back(of_row.front());
+  }
+  return labels;
+}
+
+// How many texts have each label.
+std::map<std::int64_t, int> counts_of(const LabelledTexts& rows) {
+  std::map<std::int64_t, int> counts;
+  for (const Labels& of_row : rows.labels) {
+    for (const std::int64_t label : of_row) ++counts[label];
+  }
+  return counts;
+}
 
 // A directory of small files; a test changes one of them.
 class CorpusFiles : public testing::Test {
@@ -56,9 +81,10 @@ TEST_F(CorpusFiles, KeepsRowsWithOneLabelAndDropsTextsKnownFromTrain) {
   const Corpus corpus = load_corpus(directory_, Granularity::kFine);
   EXPECT_THAT(corpus.classes, ElementsAre("joy", "anger", "neutral"));
   EXPECT_THAT(corpus.train.texts, ElementsAre("good", "bad", "table", "fine"));
-  EXPECT_THAT(corpus.train.labels, ElementsAre(0, 1, 2, 0));
+  EXPECT_FALSE(corpus.has_several_labels);
+  EXPECT_THAT(only_labels(corpus.train), ElementsAre(0, 1, 2, 0));
   EXPECT_THAT(corpus.test.texts, ElementsAre("unseen", "chair"));  // "bad" stands in train
-  EXPECT_THAT(corpus.test.labels, ElementsAre(1, 2));
+  EXPECT_THAT(only_labels(corpus.test), ElementsAre(1, 2));
   EXPECT_THAT(corpus.validation.texts, ElementsAre("nice"));  // the others stand in train or test
   EXPECT_THAT(corpus.description, HasSubstr("4 training, 1 validation and 2 test rows, 3 classes"));
   EXPECT_THAT(corpus.description, HasSubstr("1 rows with several labels; 1 test and 2 validation"));
@@ -69,7 +95,7 @@ TEST_F(CorpusFiles, GroupsLabelsByPolarity) {
   write("train.tsv", "good\t0\ta\nbad\t1\tb\ntable\t2\tc\noh\t3\td\n");
   const Corpus corpus = load_corpus(directory_, Granularity::kPolarity);
   EXPECT_THAT(corpus.classes, ElementsAre("positive", "neutral", "negative", "ambiguous"));
-  EXPECT_THAT(corpus.train.labels, ElementsAre(0, 2, 1, 3));
+  EXPECT_THAT(only_labels(corpus.train), ElementsAre(0, 2, 1, 3));
 }
 
 TEST_F(CorpusFiles, SplitsValidationOffTrainWhereThereIsNoFileForIt) {
@@ -82,13 +108,71 @@ TEST_F(CorpusFiles, SplitsValidationOffTrainWhereThereIsNoFileForIt) {
   const Corpus corpus = load_corpus(directory_, Granularity::kFine);
   EXPECT_EQ(corpus.train.size(), 90U);
   EXPECT_EQ(corpus.validation.size(), 10U);
-  std::map<std::int64_t, int> classes;
-  for (const std::int64_t label : corpus.validation.labels) ++classes[label];
+  std::map<std::int64_t, int> classes = counts_of(corpus.validation);
   EXPECT_EQ(classes[0], 8);
   EXPECT_EQ(classes[1] + classes[2], 2);
   std::set<std::string> texts(corpus.train.texts.begin(), corpus.train.texts.end());
   texts.insert(corpus.validation.texts.begin(), corpus.validation.texts.end());
   EXPECT_EQ(texts.size(), 100U);
+}
+
+TEST_F(CorpusFiles, KeepsRowsWithSeveralLabelsWhereThatIsAskedFor) {
+  write("train.tsv", "good\t0\ta\nbad\t1\tb\nboth\t2,0\tc\ntable\t2\td\nall\t1,2,0\te\n");
+  const Corpus corpus = load_corpus(directory_, Granularity::kMultiLabel);
+  EXPECT_TRUE(corpus.has_several_labels);
+  EXPECT_THAT(corpus.classes, ElementsAre("joy", "anger", "neutral"));
+  EXPECT_THAT(corpus.train.texts, ElementsAre("good", "bad", "both", "table", "all"));
+  EXPECT_THAT(corpus.train.labels,
+              ElementsAre(Labels{0}, Labels{1}, Labels{0, 2}, Labels{2}, Labels{0, 1, 2}));
+  EXPECT_THAT(corpus.test.texts, ElementsAre("unseen", "chair"));
+  EXPECT_THAT(corpus.validation.texts, ElementsAre("nice"));
+  EXPECT_THAT(
+      corpus.description,
+      HasSubstr("5 training, 1 validation and 2 test rows, 3 labels, of which a row has any "
+                "number.\nLeft out: 1 test and 2 validation rows whose text stands in "
+                "another part."));
+  EXPECT_THAT(corpus.description, Not(HasSubstr("several labels")));
+}
+
+TEST_F(CorpusFiles, TextsOfSeveralLabelsStandInOnePartOnly) {
+  write("train.tsv", "good\t0\ta\nbad\t1\tb\nboth\t0,1\tc\ntable\t2\td\n");
+  write("dev.tsv", "both\t2\tf\nmine\t0,2\tg\nyours\t1\th\n");
+  write("test.tsv", "yours\t0,1\ti\nboth\t0\tj\nchair\t2\tk\n");
+  // With one label, rows that have several do not count as known.
+  const Corpus single = load_corpus(directory_, Granularity::kFine);
+  EXPECT_THAT(single.test.texts, ElementsAre("both", "chair"));
+  EXPECT_THAT(single.validation.texts, ElementsAre("yours"));
+  const Corpus several = load_corpus(directory_, Granularity::kMultiLabel);
+  EXPECT_THAT(several.test.texts, ElementsAre("yours", "chair"));
+  EXPECT_THAT(several.validation.texts, ElementsAre("mine"));
+}
+
+TEST_F(CorpusFiles, RefusesALabelThatStandsTwiceInARow) {
+  write("train.tsv", "good\t0\ta\nbad\t1\tb\nboth\t0,1,0\tc\ntable\t2\td\n");
+  EXPECT_EQ(error(Granularity::kMultiLabel), "train.tsv:3: label '0,1,0' stands twice");
+  EXPECT_EQ(error(Granularity::kFine), "");  // the row is left out
+}
+
+// Every label has about a tenth of its rows in validation, and no text is lost.
+TEST_F(CorpusFiles, SplitsRowsWithSeveralLabelsLabelByLabel) {
+  remove("dev.tsv");
+  std::string rows;
+  for (int i = 0; i < 400; ++i) {
+    const char* const labels = i % 10 < 5 ? "0" : i % 10 < 8 ? "0,1" : i % 10 == 8 ? "2" : "1,2";
+    rows += "text " + std::to_string(i) + "\t" + labels + "\tid\n";
+  }
+  write("train.tsv", rows);
+  const Corpus corpus = load_corpus(directory_, Granularity::kMultiLabel);
+  EXPECT_EQ(corpus.train.size() + corpus.validation.size(), 400U);
+  EXPECT_THAT(corpus.description, HasSubstr(" validation (a tenth of train.tsv, stratified) and"));
+  std::set<std::string> texts(corpus.train.texts.begin(), corpus.train.texts.end());
+  for (const std::string& text : corpus.validation.texts) EXPECT_EQ(texts.count(text), 0U);
+  texts.insert(corpus.validation.texts.begin(), corpus.validation.texts.end());
+  EXPECT_EQ(texts.size(), 400U);
+  std::map<std::int64_t, int> held = counts_of(corpus.validation);
+  EXPECT_NEAR(held[0], 32, 2);  // of 320
+  EXPECT_NEAR(held[1], 16, 2);  // of 160
+  EXPECT_NEAR(held[2], 8, 2);   // of 80
 }
 
 TEST_F(CorpusFiles, NamesFileAndLineOfWhatIsWrong) {
@@ -155,8 +239,7 @@ TEST_F(CorpusFiles, IsFoundWhereItLiesAndBelow) {
 
 TEST(SyntheticCorpus, IsImbalancedAndAlwaysTheSame) {
   const Corpus corpus = synthetic_corpus(Granularity::kFine);
-  std::map<std::int64_t, int> classes;
-  for (const std::int64_t label : corpus.train.labels) ++classes[label];
+  std::map<std::int64_t, int> classes = counts_of(corpus.train);
   EXPECT_EQ(classes.size(), 8U);
   EXPECT_EQ(classes[0], 3000);
   EXPECT_EQ(classes[7], 30);
@@ -166,11 +249,32 @@ TEST(SyntheticCorpus, IsImbalancedAndAlwaysTheSame) {
   EXPECT_THAT(corpus.description, testing::StartsWith("No data: a small synthetic corpus"));
 }
 
+TEST(SyntheticCorpus, HasRowsWithTwoLabelsWhereThatIsAskedFor) {
+  const Corpus corpus = synthetic_corpus(Granularity::kMultiLabel);
+  EXPECT_TRUE(corpus.has_several_labels);
+  EXPECT_EQ(corpus.classes, synthetic_corpus(Granularity::kFine).classes);
+  EXPECT_EQ(corpus.train.size(), 6090U);
+  std::size_t with_two = 0;
+  for (const Labels& labels : corpus.train.labels) {
+    ASSERT_THAT(labels, Not(IsEmpty()));
+    ASSERT_LE(labels.size(), 2U);
+    if (labels.size() == 1) continue;
+    ++with_two;
+    EXPECT_LT(labels[0], labels[1]);
+  }
+  // Every fourth row draws a second one of eight, which may be its own.
+  EXPECT_NEAR(static_cast<double>(with_two), 6090.0 / 4 * 7 / 8, 60);
+  EXPECT_THAT(corpus.description, HasSubstr("8 labels, of which a row has one or two."));
+  EXPECT_EQ(corpus.train.labels, synthetic_corpus(Granularity::kMultiLabel).train.labels);
+  for (const Labels& labels : synthetic_corpus(Granularity::kFine).train.labels) {
+    EXPECT_EQ(labels.size(), 1U);
+  }
+}
+
 TEST(SyntheticCorpus, HasPolarities) {
   const Corpus corpus = synthetic_corpus(Granularity::kPolarity);
   EXPECT_EQ(corpus.classes, polarity_names());
-  std::map<std::int64_t, int> classes;
-  for (const std::int64_t label : corpus.train.labels) ++classes[label];
+  std::map<std::int64_t, int> classes = counts_of(corpus.train);
   EXPECT_EQ(classes[0], 1500 + 400 + 100);  // approval, gratitude, joy
   EXPECT_EQ(classes[1], 3000);              // neutral
   EXPECT_EQ(classes[2], 800 + 60 + 30);     // annoyance, fear, grief

@@ -34,7 +34,7 @@ LabelMap read_labels(const path& file, Granularity granularity) {
         names.begin() + static_cast<std::ptrdiff_t>(i)) {
       throw InputError(file.string(), i + 1, "label '" + names[i] + "' stands twice");
     }
-    if (granularity == Granularity::kFine) {
+    if (granularity != Granularity::kPolarity) {
       map.classes.push_back(names[i]);
       map.class_of.push_back(static_cast<std::int64_t>(i));
     } else if (const auto polarity = polarity_of(names[i])) {
@@ -55,7 +55,7 @@ struct Part {
   std::size_t with_several_labels = 0;
 };
 
-Part read_part(const path& file, const LabelMap& map) {
+Part read_part(const path& file, const LabelMap& map, bool keeps_all) {
   const std::vector<std::string> lines = read_lines(file);
   Part part;
   for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -68,20 +68,25 @@ Part read_part(const path& file, const LabelMap& map) {
           absl::StrCat("expected three columns with tabs between (text, label numbers, id), found ",
                        columns.size()));
     }
-    const std::vector<std::string> labels = absl::StrSplit(columns[1], ',');
-    std::int64_t label = 0;
-    for (const std::string& text : labels) {
+    std::vector<std::int64_t> labels;
+    for (const absl::string_view text : absl::StrSplit(columns[1], ',')) {
+      std::int64_t label = 0;
       const bool known = absl::SimpleAtoi(text, &label) && label >= 0 &&
                          label < static_cast<std::int64_t>(map.class_of.size());
       if (!known) {
         fail(absl::StrCat("unknown label '", text, "', expected a number from 0 to ",
                           map.class_of.size() - 1));
       }
+      labels.push_back(map.class_of[static_cast<std::size_t>(label)]);
     }
-    if (labels.size() > 1) {
+    std::sort(labels.begin(), labels.end());
+    if (keeps_all && std::adjacent_find(labels.begin(), labels.end()) != labels.end()) {
+      fail(absl::StrCat("label '", columns[1], "' stands twice"));
+    }
+    if (labels.size() > 1 && !keeps_all) {
       ++part.with_several_labels;
     } else {
-      part.rows.add(columns[0], map.class_of[static_cast<std::size_t>(label)]);
+      part.rows.add(columns[0], std::move(labels));
     }
   }
   return part;
@@ -92,7 +97,8 @@ std::size_t drop_known(const LabelledTexts& known, LabelledTexts& rows) {
   const absl::flat_hash_set<std::string> texts(known.texts.begin(), known.texts.end());
   LabelledTexts kept;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!texts.contains(rows.texts[i])) kept.add(std::move(rows.texts[i]), rows.labels[i]);
+    if (!texts.contains(rows.texts[i]))
+      kept.add(std::move(rows.texts[i]), std::move(rows.labels[i]));
   }
   const std::size_t dropped = rows.size() - kept.size();
   rows = std::move(kept);
@@ -108,17 +114,30 @@ LabelledTexts take(const LabelledTexts& rows, const std::vector<std::int64_t>& i
   return taken;
 }
 
-void split_off_validation(Corpus& corpus, const path& file) {
+// A tenth of the rows, with about a tenth of each label.
+Split tenth_of(const LabelledTexts& rows, const Corpus& corpus) {
   constexpr double kShare = 0.1;
+  constexpr std::uint64_t kSeed = 1;
+  std::vector<std::int64_t> labels;
+  std::vector<std::size_t> offsets = {0};
+  for (const std::vector<std::int64_t>& of_row : rows.labels) {
+    labels.insert(labels.end(), of_row.begin(), of_row.end());
+    offsets.push_back(labels.size());
+  }
+  if (corpus.has_several_labels) {
+    return iterative_split(labels, offsets, corpus.classes.size(), kShare, kSeed);
+  }
+  return stratified_split(labels, corpus.classes.size(), kShare, kSeed, {});
+}
+
+void split_off_validation(Corpus& corpus, const path& file) {
   constexpr std::size_t kLeastRows = 10;
   if (corpus.train.size() < kLeastRows) {
     throw InputError(file.string(), 0,
                      "too few rows with one label to take a tenth of them for validation; there "
                      "is no dev.tsv");
   }
-  constexpr std::uint64_t kSeed = 1;
-  const Split split =
-      stratified_split(corpus.train.labels, corpus.classes.size(), kShare, kSeed, {});
+  const Split split = tenth_of(corpus.train, corpus);
   corpus.validation = take(corpus.train, split.test);
   corpus.train = take(corpus.train, split.train);
   drop_known(corpus.train, corpus.validation);  // texts that stand twice in the file
@@ -126,9 +145,10 @@ void split_off_validation(Corpus& corpus, const path& file) {
 
 void require_rows_of_each_class(const Corpus& corpus, const path& file) {
   for (std::size_t c = 0; c < corpus.classes.size(); ++c) {
-    const auto label = static_cast<std::int64_t>(c);
-    const auto& labels = corpus.train.labels;
-    if (std::find(labels.begin(), labels.end(), label) == labels.end()) {
+    const auto has_it = [label = static_cast<std::int64_t>(c)](const auto& labels) {
+      return std::find(labels.begin(), labels.end(), label) != labels.end();
+    };
+    if (std::none_of(corpus.train.labels.begin(), corpus.train.labels.end(), has_it)) {
       throw InputError(file.string(), 0,
                        "no row for training has the label '" + corpus.classes[c] + "'");
     }
@@ -146,13 +166,18 @@ path corpus_directory(const path& data) {
 
 Corpus load_corpus(const path& directory, Granularity granularity) {
   const LabelMap map = read_labels(directory / "labels.txt", granularity);
-  Part train = read_part(directory / "train.tsv", map);
-  Part test = read_part(directory / "test.tsv", map);
+  const bool keeps_all = granularity == Granularity::kMultiLabel;
+  Part train = read_part(directory / "train.tsv", map, keeps_all);
+  Part test = read_part(directory / "test.tsv", map, keeps_all);
   const bool has_validation = std::filesystem::exists(directory / "dev.tsv");
-  Part validation = has_validation ? read_part(directory / "dev.tsv", map) : Part{};
+  Part validation = has_validation ? read_part(directory / "dev.tsv", map, keeps_all) : Part{};
 
-  Corpus corpus{
-      {}, map.classes, std::move(train.rows), std::move(validation.rows), std::move(test.rows)};
+  Corpus corpus{{},
+                map.classes,
+                keeps_all,
+                std::move(train.rows),
+                std::move(validation.rows),
+                std::move(test.rows)};
   const std::size_t test_dropped = drop_known(corpus.train, corpus.test);
   std::size_t validation_dropped = 0;
   if (has_validation) {
@@ -170,9 +195,13 @@ Corpus load_corpus(const path& directory, Granularity granularity) {
   corpus.description = absl::StrCat(
       directory.string(), ": ", corpus.train.size(), " training, ", corpus.validation.size(),
       " validation", has_validation ? "" : " (a tenth of train.tsv, stratified)", " and ",
-      corpus.test.size(), " test rows, ", corpus.classes.size(), " classes.\nLeft out: ",
-      train.with_several_labels + validation.with_several_labels + test.with_several_labels,
-      " rows with several labels; ", test_dropped, " test and ", validation_dropped,
+      corpus.test.size(), " test rows, ", corpus.classes.size(),
+      keeps_all ? " labels, of which a row has any number.\nLeft out: "
+                : absl::StrCat(" classes.\nLeft out: ",
+                               train.with_several_labels + validation.with_several_labels +
+                                   test.with_several_labels,
+                               " rows with several labels; "),
+      test_dropped, " test and ", validation_dropped,
       " validation rows whose text stands in another part.");
   return corpus;
 }

@@ -41,6 +41,7 @@ for strategy in none none_tau weights_0.5; do
   grep -qE "^$strategy,0,test,recall,grief,[0-9.e-]+$" report/results.csv || fail "$strategy recall of grief"
 done
 grep -q '^| class ' report/summary.md || fail "summary.md has no table of classes"
+grep -q '^About .* at most for 6 runs' out || fail "no word of how long it will take: $(cat out)"
 
 # The same seeds give the same figures.
 cut -d, -f1-6 report/results.csv | grep -v seconds > first
@@ -57,17 +58,94 @@ head -c 1000 model > part
 expect 2 err '/?part:0: not a model that --save has written, or damaged' --load=part --predict=hello
 expect 2 err 'nothing:0: cannot be read' --load=nothing --predict=hello
 
+# Several labels a text: a report, a model, its probabilities with a mark where a label is predicted.
+expect 0 out '^\| (\*\*)?distribution_balanced' --labels=multilabel --seeds=1 --epochs=2 --report=labels \
+  --save=label_model --predict='thanks why grateful how thank curious'
+head -n 2 out | grep -q '8 labels, of which a row has one or two' || fail "second line: $(sed -n 2p out)"
+for strategy in none pos_weight pos_weight_0.5 focal asymmetric distribution_balanced; do
+  for metric in macro_f1 micro_f1 macro_f1_shared micro_f1_half macro_average_precision seconds; do
+    grep -qE "^$strategy,0,test,$metric,,[0-9.e-]+$" labels/results.csv || fail "$strategy $metric"
+  done
+  grep -qE "^$strategy,0,test,average_precision,grief,[0-9.e-]+$" labels/results.csv || fail "$strategy grief"
+done
+if command -v gnuplot > note; then
+  [ -s labels/f1.png ] || fail "no f1.png: $(ls labels)"
+  if ! [ -s report/recall.png ] || ! [ -s report/reliability.png ]; then fail "no pictures: $(ls report)"; fi
+fi
+grep -E '^ +[0-9.]+ %' out > predicted
+for label in gratitude curiosity; do
+  grep -qE "^ +[0-9.]+ %  $label \*$" predicted || fail "no $label: $(cat predicted)"
+done
+[ "$(grep -c '\*$' predicted)" -lt 5 ] || fail "every label is predicted: $(cat predicted)"
+
+# The loaded model predicts what the trained one did, and has its figures on test.
+run --load=label_model --predict='thanks why grateful how thank curious'
+grep -E '^ +[0-9.]+ %' out | cmp -s - predicted || fail "the loaded model predicts: $(cat out)"
+expect 0 out '^macro-F1 0[.][0-9]{3}, micro-F1 0[.][0-9]{3}$' --load=label_model --labels=multilabel
+strategy=$(sed -n 's/^Test rows, strategy \(.*\):$/\1/p' out)
+for metric in macro_f1 micro_f1; do
+  figure=$(sed -n "s/^$strategy,0,test,$metric,,//p" labels/results.csv)
+  grep -q "$(printf '%.3f' "$figure")" out || fail "$metric is not $figure: $(tail -n 1 out)"
+done
+expect 2 err '^--load: the model.s classes are not those of the data' --load=label_model
+expect 2 err '^--load: the model.s classes are not those of the data' --load=model --labels=multilabel
+expect 2 err 'no strategy .weights., expected none, pos_weight, pos_weight_0.5' --labels=multilabel --strategy=weights
+
+# A log of one training.
+expect 0 out '^\| \*\*weights_0.5' --strategy=weights_0.5 --seeds=1 --epochs=3 --log=log.csv
+grep -qx 'epoch,steps,rate,loss,accuracy,macro_f1,balanced_accuracy,rare_recall,rare_precision' log.csv ||
+  fail "header of the log: $(head -n 1 log.csv)"
+grep -qE '^2,192,13[.]3333333,[0-9.]+(,[0-9.]+){5}$' log.csv || fail "the second epoch: $(cat log.csv)"
+expect 0 out '^\| \*\*focal' --labels=multilabel --strategy=focal --seeds=1 --epochs=2 --monitor=micro_f1 --log=log.csv
+grep -q '^epoch,steps,rate,loss,macro_f1,micro_f1,' log.csv || fail "header of the log: $(head -n 1 log.csv)"
+expect 2 err '^--monitor=f1: expected one of accuracy, macro_f1' --strategy=none --seeds=1 --monitor=f1
+
+# A training that is killed goes on from its checkpoint as if nothing had happened. The log has a line for the first
+# epoch when that is seen; many checkpoints hold the rest up.
+killed_and_resumed() {
+  local arguments=(--backend=libtorch --threads=1 --seeds=1 --epochs=3 --patience=3 "$@")
+  rm -f log.csv killed.csv state
+  run "${arguments[@]}" --log=log.csv --report=whole
+  [ "$code" -eq 0 ] || fail "on LibTorch: $(cat err)"
+  "$demo" "${arguments[@]}" --log=killed.csv --checkpoint=state --checkpoint_steps=2 > out 2> err &
+  local process=$!
+  for ((i = 0; i < 1200; ++i)); do
+    [ -e killed.csv ] && break
+    sleep 0.05
+  done
+  kill -9 $process || fail "it has ended before it was killed: $(cat err)"
+  wait $process 2> note
+  [ "$(wc -l < killed.csv)" -lt 4 ] || fail "all epochs were over: $(cat killed.csv)"
+  expect 2 err 'state:0: this is the checkpoint of another training .*epochs 3.*' "${arguments[@]}" --epochs=4 \
+    --checkpoint=state --resume
+  run "${arguments[@]}" --log=killed.csv --report=resumed --checkpoint=state --resume
+  [ "$code" -eq 0 ] || fail "going on: $(cat err)"
+  cmp -s log.csv killed.csv || fail "the log is another one: $(cat log.csv killed.csv)"
+  cmp -s <(grep -v seconds whole/results.csv) <(grep -v seconds resumed/results.csv) || fail "other figures: $*"
+}
+run --backend=libtorch --strategy=none --seeds=1 --epochs=1
+if grep -q 'built without LibTorch' err; then
+  [ "$code" -eq 2 ] || fail "exit code $code without LibTorch"
+else
+  killed_and_resumed --strategy=weights_0.5
+  killed_and_resumed --labels=multilabel --strategy=focal --hidden=8 --clip=0.1 --micro_batches=2
+fi
+
 # Flags that are wrong: what is accepted, and exit code 2.
 expect 2 err 'there is no flag .--stratgy.; accepted flags:' --stratgy=none
 expect 2 err '^  --strategy: ' --stratgy=none
 expect 2 err 'no strategy .smote., expected none, none_tau, weights' --strategy=smote
 expect 2 err '^--backend=cuda: expected one of eigen, libtorch' --backend=cuda
-expect 2 err '^--labels=all: expected one of fine, polarity' --labels=all
+expect 2 err '^--labels=all: expected one of fine, polarity, multilabel' --labels=all
+expect 2 err '^--log: is of one training: needs one --strategy and --seeds=1' --log=unwritten.csv
+expect 2 err '^--checkpoint: needs --backend=libtorch' --strategy=none --seeds=1 --checkpoint=unwritten
+expect 2 err '^--resume: needs --checkpoint' --backend=libtorch --resume
+expect 2 err '^--hidden: not with --load' --backend=libtorch --load=model --hidden=8
 expect 2 err '^--seeds=0: expected a number from 1' --seeds=0
 expect 2 err '^--seeds=many: not a value of this flag' --seeds=many
 expect 2 err '^--rate=-1: expected a number from 0' --rate=-1
 expect 2 err '^--hidden: needs --backend=libtorch' --hidden=8
-expect 2 err '^--device=cuda: needs --backend=libtorch' --device=cuda
+expect 2 err '^--device: needs --backend=libtorch' --device=cuda
 expect 2 err "^unexpected argument 'none'" none
 expect 2 err 'there is no directory nowhere' --save=nowhere/model
 expect 2 err '^report:0: expected a name for a file' --save=report
@@ -103,6 +181,9 @@ corpus
 printf 'caf\xe9\t1\tx\n' >> corpus/dev.tsv
 broken 'corpus/dev.tsv:3: byte 4 of the line is not UTF-8$'
 corpus
+expect 0 out '^[|] .*pos_weight ' --data=corpus --labels=multilabel --strategy=none,pos_weight --seeds=1
+printf 'a row\t0,1,0\tx\n' >> corpus/train.tsv
+expect 2 err "corpus/train.tsv:4: label '0,1,0' stands twice$" --data=corpus --labels=multilabel
 touch file
 expect 2 err '^file:0: cannot be made a directory' --data=corpus --strategy=none --report=file
 

@@ -1,38 +1,12 @@
 #include "demos/sentiment/strategy.h"
 
-#include <absl/strings/str_cat.h>
-#include <absl/strings/str_join.h>
-#include <absl/strings/str_split.h>
-
-#include <algorithm>
 #include <utility>
 
-#include "demos/common/input_error.h"
 #include "equipoise/logit_terms.h"
 #include "equipoise/sampling/class_sampler.h"
 #include "equipoise/weights.h"
 
 namespace equipoise::demos {
-
-namespace {
-
-template <class M>
-SoftmaxLoss<M> make_loss(const Strategy& strategy, const ClassCounts& counts,
-                         const std::vector<double>& proportions) {
-  SoftmaxLoss<M> loss;
-  if (strategy.weight_tau != 0) {
-    const std::vector<double> raw =
-        class_weights(counts, Power{strategy.weight_tau}, {.normalize = Normalize::kNone});
-    // Explicit weights, normalised over the counts of what is drawn.
-    loss.class_weights = class_weights(ClassCounts(proportions), Explicit{raw});
-  }
-  if (strategy.adjustment_tau != 0) {
-    loss.logit_terms = logit_terms(counts, LogitAdjustment{strategy.adjustment_tau});
-  }
-  return loss;
-}
-
-}  // namespace
 
 const std::vector<Strategy>& all_strategies() {
   static const std::vector<Strategy> strategies = {
@@ -51,38 +25,59 @@ const std::vector<Strategy>& all_strategies() {
   return strategies;
 }
 
-std::vector<Strategy> parse_strategies(std::string_view names) {
-  const std::vector<Strategy>& all = all_strategies();
-  if (names.empty()) return all;
-  std::vector<Strategy> chosen;
-  const std::vector<std::string> list =
-      absl::StrSplit(absl::string_view(names.data(), names.size()), ',');
-  for (const std::string& name : list) {
-    const auto named = [&](const Strategy& strategy) { return strategy.name == name; };
-    const auto place = std::find_if(all.begin(), all.end(), named);
-    if (place == all.end()) {
-      const auto append_name = [](std::string* text, const Strategy& s) { *text += s.name; };
-      throw InputError(absl::StrCat("--strategy: there is no strategy '", name, "', expected ",
-                                    absl::StrJoin(all, ", ", append_name)));
-    }
-    if (std::any_of(chosen.begin(), chosen.end(), named)) {
-      throw InputError(absl::StrCat("--strategy: '", name, "' stands twice"));
-    }
-    chosen.push_back(*place);
+Plan make_plan(const Strategy& strategy, const ClassCounts& counts) {
+  Plan plan;
+  plan.counts.assign(counts.values().begin(), counts.values().end());
+  plan.mix = drawn_mass(
+      counts, class_weights(counts, Power{strategy.sampler_tau}, {.normalize = Normalize::kNone}));
+  if (strategy.weight_tau != 0) {
+    const std::vector<double> raw =
+        class_weights(counts, Power{strategy.weight_tau}, {.normalize = Normalize::kNone});
+    // Explicit weights, normalised over the counts of what is drawn.
+    plan.weights = class_weights(ClassCounts(plan.mix), Explicit{raw});
   }
-  return chosen;
+  if (strategy.adjustment_tau != 0) {
+    plan.logit_terms = logit_terms(counts, LogitAdjustment{strategy.adjustment_tau});
+  }
+  return plan;
 }
 
-Objective make_objective(const Strategy& strategy, const ClassCounts& counts) {
-  Objective objective;
-  objective.proportions = drawn_mass(
-      counts, class_weights(counts, Power{strategy.sampler_tau}, {.normalize = Normalize::kNone}));
-  if (strategy.focal) {
-    objective.loss = make_loss<Focal>(strategy, counts, objective.proportions);
-  } else {
-    objective.loss = make_loss<CrossEntropy>(strategy, counts, objective.proportions);
+Objective make_objective(const Strategy& strategy, const ClassCounts& counts,
+                         std::span<const std::int64_t> labels, std::uint64_t seed) {
+  const Plan plan = make_plan(strategy, counts);
+  const Loss loss =
+      strategy.focal ? Loss(softmax_loss(plan, Focal{2.0})) : Loss(softmax_loss(plan));
+  return {
+      loss, Stream(class_sampler(plan, labels, seed)), {}, strategy.name + "\n" + to_text(plan)};
+}
+
+const std::vector<std::string>& all_multilabel_strategies() {
+  static const std::vector<std::string> strategies = {
+      "none", "pos_weight", "pos_weight_0.5", "focal", "asymmetric", "distribution_balanced"};
+  return strategies;
+}
+
+Objective make_multilabel_objective(const std::string& strategy, std::span<const double> positives,
+                                    std::size_t rows, std::uint64_t seed) {
+  const auto size = static_cast<double>(rows);
+  Loss loss = SigmoidLoss<>();
+  if (strategy == "pos_weight" || strategy == "pos_weight_0.5") {
+    SigmoidLoss<> weighted;
+    const double exponent = strategy == "pos_weight" ? 1.0 : 0.5;
+    weighted.pos_weight = pos_weight(ClassCounts(positives), size, {.exponent = exponent});
+    loss = weighted;
+  } else if (strategy == "focal") {
+    loss = SigmoidLoss<SigmoidFocal>();
+  } else if (strategy == "asymmetric") {
+    loss = SigmoidLoss<Asymmetric>();
+  } else if (strategy == "distribution_balanced") {
+    loss = distribution_balanced(positives, size);
   }
-  return objective;
+  // All rows as one class: a shuffled pass over them.
+  const std::vector<std::int64_t> one_class(rows, 0);
+  const std::vector<double> mass = {size};
+  const ClassSamplerOptions options{.mode = SamplingMode::kExactQuota};
+  return {std::move(loss), Stream(ClassSampler(one_class, mass, seed, options)), {}, strategy};
 }
 
 }  // namespace equipoise::demos

@@ -2,13 +2,15 @@
 #ifndef EQUIPOISE_DEMOS_SENTIMENT_STRATEGY_H_
 #define EQUIPOISE_DEMOS_SENTIMENT_STRATEGY_H_
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
+#include "demos/common/objective.h"
 #include "equipoise/counts.h"
-#include "equipoise/loss/softmax.h"
+#include "equipoise/plan.h"
 
 namespace equipoise::demos {
 
@@ -22,7 +24,7 @@ struct Strategy {
   bool posthoc = false;       ///< after training: logits - tau log prior, tau chosen on validation
 };
 
-/// All that the demo knows, in the order of its table:
+/// All that the demo knows for texts with one label, in the order of its table:
 ///   none, none_tau              nothing, and the post-hoc correction that all others have to beat
 ///   weights, weights_0.5        class weights at full and at half strength
 ///   sampler, sampler_0.5        a class sampler
@@ -32,18 +34,26 @@ struct Strategy {
 ///   focal                       focal loss (Lin et al. 2017, arXiv:1708.02002)
 const std::vector<Strategy>& all_strategies();
 
-/// The strategies of a list of names with commas between; all of them for an empty list.
-/// @throws InputError for a name that is unknown or stands twice.
-std::vector<Strategy> parse_strategies(std::string_view names);
+/// What a strategy does to the classes. Weights have mean one over what is drawn, so that all
+/// strategies learn at the same rate.
+Plan make_plan(const Strategy& strategy, const ClassCounts& counts);
 
-/// What a strategy makes of the training counts: the loss, and how often each class is drawn.
-struct Objective {
-  std::variant<SoftmaxLoss<CrossEntropy>, SoftmaxLoss<Focal>> loss;
-  std::vector<double> proportions;  ///< of classes in the batches, for a ClassSampler
-};
+/// The loss and the sampler of a plan.
+Objective make_objective(const Strategy& strategy, const ClassCounts& counts,
+                         std::span<const std::int64_t> labels, std::uint64_t seed);
 
-/// Weights have mean one over what is drawn, so that all strategies learn at the same rate.
-Objective make_objective(const Strategy& strategy, const ClassCounts& counts);
+/// The losses for texts with several labels, in the order of their table:
+///   none                       binary cross-entropy
+///   pos_weight, pos_weight_0.5 positives of label l weigh ((N - n_l) / n_l)^tau, tau 1 and 0.5
+///   focal                      Lin et al. 2017
+///   asymmetric                 Ben-Baruch et al. 2020 (arXiv:2009.14119)
+///   distribution_balanced      Wu et al. 2020 (arXiv:2007.09654)
+const std::vector<std::string>& all_multilabel_strategies();
+
+/// One of these losses, and a sampler that passes over all rows. positives[l] is the number of rows
+/// with label l.
+Objective make_multilabel_objective(const std::string& strategy, std::span<const double> positives,
+                                    std::size_t rows, std::uint64_t seed);
 
 }  // namespace equipoise::demos
 

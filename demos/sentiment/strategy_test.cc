@@ -3,28 +3,29 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <numeric>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
-
-#include "demos/common/input_error.h"
 
 namespace equipoise::demos {
 namespace {
 
 using testing::DoubleNear;
-using testing::HasSubstr;
+using testing::ElementsAre;
+using testing::IsEmpty;
 using testing::Pointwise;
 
 constexpr double kRounding = 16 * std::numeric_limits<double>::epsilon();
 
-Strategy named(const std::string& name) { return parse_strategies(name).front(); }
-
-const SoftmaxLoss<CrossEntropy>& cross_entropy(const Objective& objective) {
-  return std::get<SoftmaxLoss<CrossEntropy>>(objective.loss);
+const Strategy& named(const std::string& name) {
+  return *std::find_if(all_strategies().begin(), all_strategies().end(),
+                       [&](const Strategy& strategy) { return strategy.name == name; });
 }
 
 std::vector<double> shares(std::vector<double> values) {
@@ -35,73 +36,72 @@ std::vector<double> shares(std::vector<double> values) {
 
 const ClassCounts kCounts = {900, 90, 10};
 
+std::vector<std::int64_t> labels_of(const ClassCounts& counts) {
+  std::vector<std::int64_t> labels;
+  for (std::size_t c = 0; c < counts.classes(); ++c) {
+    labels.insert(labels.end(), static_cast<std::size_t>(counts[c]), static_cast<std::int64_t>(c));
+  }
+  return labels;
+}
+
+Objective objective_of(const Strategy& strategy, std::uint64_t seed = 0) {
+  return make_objective(strategy, kCounts, labels_of(kCounts), seed);
+}
+
+const SoftmaxLoss<CrossEntropy>& cross_entropy(const Objective& objective) {
+  return std::get<SoftmaxLoss<CrossEntropy>>(objective.loss);
+}
+
 TEST(Strategies, AreThoseOfTheTable) {
   std::vector<std::string> names;
-  for (const Strategy& strategy : parse_strategies("")) names.push_back(strategy.name);
-  EXPECT_THAT(names, testing::ElementsAre("none", "none_tau", "weights", "weights_0.5", "sampler",
-                                          "sampler_0.5", "logit_adjustment", "logit_adjustment_0.5",
-                                          "double", "split", "focal"));
+  for (const Strategy& strategy : all_strategies()) names.push_back(strategy.name);
+  EXPECT_THAT(names,
+              ElementsAre("none", "none_tau", "weights", "weights_0.5", "sampler", "sampler_0.5",
+                          "logit_adjustment", "logit_adjustment_0.5", "double", "split", "focal"));
 }
 
-TEST(Strategies, AreChosenByNameInTheOrderGiven) {
-  const std::vector<Strategy> chosen = parse_strategies("focal,none");
-  ASSERT_EQ(chosen.size(), 2U);
-  EXPECT_EQ(chosen[0].name, "focal");
-  EXPECT_EQ(chosen[1].name, "none");
-}
-
-TEST(Strategies, UnknownAndRepeatedNamesAreErrorsThatListWhatThereIs) {
-  const auto error = [](const std::string& names) -> std::string {
-    try {
-      parse_strategies(names);
-    } catch (const InputError& failure) {
-      return failure.what();
-    }
-    return "";
-  };
-  EXPECT_THAT(error("none,smote"), HasSubstr("no strategy 'smote', expected none, none_tau, "));
-  EXPECT_THAT(error("none,"), HasSubstr("no strategy ''"));
-  EXPECT_EQ(error("none,none"), "--strategy: 'none' stands twice");
-}
-
-TEST(Objective, OfNoneIsPlainCrossEntropyOnNaturalDraws) {
-  const Objective objective = make_objective(named("none"), kCounts);
-  EXPECT_TRUE(cross_entropy(objective).class_weights.empty());
-  EXPECT_TRUE(cross_entropy(objective).logit_terms.empty());
-  EXPECT_THAT(shares(objective.proportions), Pointwise(DoubleNear(kRounding), {0.9, 0.09, 0.01}));
-  EXPECT_TRUE(
-      std::holds_alternative<SoftmaxLoss<Focal>>(make_objective(named("focal"), kCounts).loss));
-}
-
-TEST(Objective, SamplersTemperTheProportions) {
-  EXPECT_THAT(shares(make_objective(named("sampler"), kCounts).proportions),
-              Pointwise(DoubleNear(kRounding), {1 / 3.0, 1 / 3.0, 1 / 3.0}));
-  const double roots = std::sqrt(900) + std::sqrt(90) + std::sqrt(10);
-  EXPECT_THAT(
-      shares(make_objective(named("sampler_0.5"), kCounts).proportions),
-      Pointwise(DoubleNear(kRounding), {30 / roots, std::sqrt(90) / roots, std::sqrt(10) / roots}));
-}
-
-TEST(Objective, WeightsHaveMeanOneOverWhatIsDrawnAndTheRatioOfTheirStrength) {
-  for (const Strategy& strategy : all_strategies()) {
-    if (strategy.weight_tau == 0) continue;
-    const Objective objective = make_objective(strategy, kCounts);
-    const std::vector<double>& weights = cross_entropy(objective).class_weights;
-    const std::vector<double> drawn = shares(objective.proportions);
-    double mean = 0;
-    for (std::size_t c = 0; c < 3; ++c) mean += drawn[c] * weights[c];
-    EXPECT_NEAR(mean, 1, kRounding) << strategy.name;
-    EXPECT_NEAR(weights[2] / weights[0], std::pow(90, strategy.weight_tau), 90 * kRounding)
-        << strategy.name;
+TEST(MakePlan, OfNoneIsNaturalDrawsAndNothingElse) {
+  for (const char* name : {"none", "none_tau", "focal"}) {
+    const Plan plan = make_plan(named(name), kCounts);
+    EXPECT_THAT(plan.counts, ElementsAre(900, 90, 10)) << name;
+    EXPECT_THAT(shares(plan.mix), Pointwise(DoubleNear(kRounding), {0.9, 0.09, 0.01})) << name;
+    EXPECT_THAT(plan.weights, IsEmpty()) << name;
+    EXPECT_TRUE(plan.logit_terms.empty()) << name;
   }
 }
 
-TEST(Objective, SplitAndDoubleCorrectOnceAndTwice) {
+TEST(MakePlan, SamplersTemperTheProportions) {
+  EXPECT_THAT(shares(make_plan(named("sampler"), kCounts).mix),
+              Pointwise(DoubleNear(kRounding), {1 / 3.0, 1 / 3.0, 1 / 3.0}));
+  const double roots = std::sqrt(900) + std::sqrt(90) + std::sqrt(10);
+  EXPECT_THAT(
+      shares(make_plan(named("sampler_0.5"), kCounts).mix),
+      Pointwise(DoubleNear(kRounding), {30 / roots, std::sqrt(90) / roots, std::sqrt(10) / roots}));
+}
+
+TEST(MakePlan, WeightsHaveMeanOneOverWhatIsDrawnAndTheRatioOfTheirStrength) {
+  std::size_t seen = 0;
+  for (const Strategy& strategy : all_strategies()) {
+    if (strategy.weight_tau == 0) continue;
+    ++seen;
+    const Plan plan = make_plan(strategy, kCounts);
+    const std::vector<double> drawn = shares(plan.mix);
+    double mean = 0;
+    for (std::size_t c = 0; c < 3; ++c) mean += drawn[c] * plan.weights[c];
+    EXPECT_NEAR(mean, 1, kRounding) << strategy.name;
+    EXPECT_NEAR(plan.weights[2] / plan.weights[0], std::pow(90, strategy.weight_tau),
+                90 * kRounding)
+        << strategy.name;
+  }
+  EXPECT_EQ(seen, 4U);
+}
+
+TEST(MakePlan, SplitAndDoubleCorrectOnceAndTwice) {
   // What a class counts for is how often it is drawn times its weight.
   const auto importance = [](const std::string& name) {
-    const Objective objective = make_objective(named(name), kCounts);
-    std::vector<double> product = objective.proportions;
-    for (std::size_t c = 0; c < 3; ++c) product[c] *= cross_entropy(objective).class_weights[c];
+    const Plan plan = make_plan(named(name), kCounts);
+    std::vector<double> product = plan.mix;
+    for (std::size_t c = 0; c < 3; ++c) product[c] *= plan.weights[c];
     return shares(product);
   };
   EXPECT_THAT(importance("split"), Pointwise(DoubleNear(kRounding), {1 / 3.0, 1 / 3.0, 1 / 3.0}));
@@ -109,11 +109,124 @@ TEST(Objective, SplitAndDoubleCorrectOnceAndTwice) {
   EXPECT_NEAR(twice[2] / twice[0], 90, 90 * kRounding);
 }
 
-TEST(Objective, LogitAdjustmentShiftsByTheLogarithmOfThePrior) {
-  const Objective objective = make_objective(named("logit_adjustment_0.5"), kCounts);
-  EXPECT_THAT(cross_entropy(objective).logit_terms.shift,
-              Pointwise(DoubleNear(kRounding),
-                        {0.5 * std::log(0.9), 0.5 * std::log(0.09), 0.5 * std::log(0.01)}));
+TEST(MakePlan, LogitAdjustmentShiftsByTheLogarithmOfThePrior) {
+  for (const auto& [name, tau] :
+       {std::pair("logit_adjustment", 1.0), std::pair("logit_adjustment_0.5", 0.5)}) {
+    const Plan plan = make_plan(named(name), kCounts);
+    EXPECT_THAT(plan.logit_terms.shift,
+                Pointwise(DoubleNear(kRounding),
+                          {tau * std::log(0.9), tau * std::log(0.09), tau * std::log(0.01)}));
+    EXPECT_THAT(plan.logit_terms.scale, IsEmpty());
+    EXPECT_THAT(plan.logit_terms.margin, IsEmpty());
+  }
+}
+
+TEST(MakeObjective, HasTheLossOfThePlan) {
+  for (const Strategy& strategy : all_strategies()) {
+    if (strategy.focal) continue;
+    const Plan plan = make_plan(strategy, kCounts);
+    const Objective objective = objective_of(strategy);
+    EXPECT_EQ(cross_entropy(objective).class_weights, plan.weights) << strategy.name;
+    EXPECT_EQ(cross_entropy(objective).logit_terms, plan.logit_terms) << strategy.name;
+    EXPECT_EQ(objective.weights_ramp, Ramp());
+  }
+  const Objective focal = objective_of(named("focal"));
+  EXPECT_EQ(std::get<SoftmaxLoss<Focal>>(focal.loss).modulator.gamma, 2);
+  EXPECT_THAT(std::get<SoftmaxLoss<Focal>>(focal.loss).class_weights, IsEmpty());
+}
+
+TEST(MakeObjective, DrawsAnEpochOfRowsInTheProportionsOfThePlan) {
+  const std::vector<std::int64_t> labels = labels_of(kCounts);
+  for (const Strategy& strategy : all_strategies()) {
+    const std::vector<double> expected = shares(make_plan(strategy, kCounts).mix);
+    const Stream stream = objective_of(strategy, 3).stream;
+    ASSERT_EQ(stream.epoch_size(), 1000U);
+    EXPECT_EQ(stream.seed(), 3U);
+    std::vector<double> drawn(3, 0.0);
+    for (std::uint64_t t = 0; t < 1000; ++t) ++drawn[static_cast<std::size_t>(labels[stream[t]])];
+    for (std::size_t c = 0; c < 3; ++c) {
+      EXPECT_NEAR(drawn[c], 1000 * expected[c], 2) << strategy.name;  // exact quotas
+    }
+  }
+}
+
+TEST(MakeObjective, SeedsDrawAnewAndDescriptionsTellStrategiesApart) {
+  const auto draws = [](const Objective& objective) {
+    std::vector<std::size_t> rows;
+    for (std::uint64_t t = 0; t < 50; ++t) rows.push_back(objective.stream[t]);
+    return rows;
+  };
+  EXPECT_EQ(draws(objective_of(named("none"), 1)), draws(objective_of(named("none"), 1)));
+  EXPECT_NE(draws(objective_of(named("none"), 1)), draws(objective_of(named("none"), 2)));
+  std::set<std::string> descriptions;
+  for (const Strategy& strategy : all_strategies()) {
+    descriptions.insert(objective_of(strategy).description);
+    EXPECT_THAT(objective_of(strategy).description, testing::StartsWith(strategy.name + "\n"));
+  }
+  EXPECT_EQ(descriptions.size(), all_strategies().size());
+}
+
+// Of 100 rows, 50 have the first label, 20 the second, 4 the third.
+const std::vector<double> kPositives = {50, 20, 4};
+constexpr std::size_t kRows = 100;
+
+Objective multilabel(const std::string& strategy, std::uint64_t seed = 0) {
+  return make_multilabel_objective(strategy, kPositives, kRows, seed);
+}
+
+TEST(MultiLabelObjective, HasTheLossOfItsName) {
+  EXPECT_THAT(all_multilabel_strategies(),
+              ElementsAre("none", "pos_weight", "pos_weight_0.5", "focal", "asymmetric",
+                          "distribution_balanced"));
+  const auto plain = std::get<SigmoidLoss<BinaryCrossEntropy>>(multilabel("none").loss);
+  EXPECT_THAT(plain.pos_weight, IsEmpty());
+  EXPECT_THAT(plain.class_weights, IsEmpty());
+  EXPECT_THAT(plain.shift, IsEmpty());
+  EXPECT_THAT(plain.rebalance.counts, IsEmpty());
+  EXPECT_EQ(std::get<SigmoidLoss<SigmoidFocal>>(multilabel("focal").loss).sides.gamma, 2);
+  const Asymmetric sides = std::get<SigmoidLoss<Asymmetric>>(multilabel("asymmetric").loss).sides;
+  EXPECT_EQ(sides.gamma_positive, 1);
+  EXPECT_EQ(sides.gamma_negative, 4);
+  EXPECT_EQ(sides.clip, 0.05);
+}
+
+TEST(MultiLabelObjective, PositivesWeighAsManyNegativesAsThereAre) {
+  const auto weights = [](const std::string& strategy) {
+    return std::get<SigmoidLoss<BinaryCrossEntropy>>(multilabel(strategy).loss).pos_weight;
+  };
+  EXPECT_THAT(weights("pos_weight"), Pointwise(DoubleNear(kRounding * 24), {1.0, 4.0, 24.0}));
+  EXPECT_THAT(weights("pos_weight_0.5"),
+              Pointwise(DoubleNear(kRounding * 24), {1.0, 2.0, std::sqrt(24.0)}));
+}
+
+TEST(MultiLabelObjective, DistributionBalancedIsThatOfTheCounts) {
+  const auto loss =
+      std::get<SigmoidLoss<BinaryCrossEntropy>>(multilabel("distribution_balanced").loss);
+  EXPECT_EQ(loss.rebalance.counts, kPositives);
+  EXPECT_EQ(loss.negative_scale, 2);
+  // A twentieth of the log odds, log(pi / (1 - pi)).
+  EXPECT_THAT(loss.shift,
+              Pointwise(DoubleNear(kRounding), {0.0, -0.05 * std::log(4), -0.05 * std::log(24)}));
+}
+
+TEST(MultiLabelObjective, DrawsEveryRowOftenAndBySeed) {
+  for (const std::string& strategy : all_multilabel_strategies()) {
+    const Objective objective = multilabel(strategy, 4);
+    EXPECT_EQ(objective.description, strategy);
+    EXPECT_EQ(objective.stream.epoch_size(), kRows);
+    EXPECT_EQ(objective.stream.seed(), 4U);
+    EXPECT_EQ(objective.weights_ramp, Ramp());
+  }
+}
+
+TEST(MultiLabelObjective, PassesOverAllRowsInEveryEpoch) {
+  const Stream stream = multilabel("none").stream;
+  for (std::uint64_t epoch = 0; epoch < 3; ++epoch) {
+    std::set<std::size_t> rows;
+    for (std::uint64_t t = 0; t < kRows; ++t) rows.insert(stream[epoch * kRows + t]);
+    EXPECT_EQ(rows.size(), kRows) << epoch;
+  }
+  EXPECT_NE(stream[0] * kRows + stream[1], stream[kRows] * kRows + stream[kRows + 1]);
 }
 
 }  // namespace

@@ -1,0 +1,277 @@
+#include "demos/common/demo_flags.h"
+
+#include <absl/flags/commandlineflag.h>
+#include <absl/flags/flag.h>
+#include <absl/flags/reflection.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <span>
+#include <stdexcept>
+#include <streambuf>
+#include <thread>
+
+#include "demos/common/files.h"
+#include "demos/common/flags.h"
+#include "demos/common/input_error.h"
+#include "demos/common/local_workers.h"
+
+ABSL_FLAG(std::string, data, "",
+          "directory with the data; without it what tools/fetch_data.sh has fetched, else a small "
+          "set that is generated");
+ABSL_FLAG(std::string, backend, "eigen", "library that trains the model: eigen or libtorch");
+ABSL_FLAG(std::string, device, "cpu", "where LibTorch computes: cpu or cuda");
+ABSL_FLAG(int, threads, 1,
+          "threads that LibTorch computes with; models as small as these gain little from more");
+ABSL_FLAG(std::string, strategy, "", "strategies, with commas between; without it all of them");
+ABSL_FLAG(int, seeds, 3, "runs of each strategy");
+ABSL_FLAG(int, epochs, 0, "epochs of a run, at most; 0: the demo's own");
+ABSL_FLAG(double, rate, 0, "learning rate at the start; 0: the model's own");
+ABSL_FLAG(int, micro_batches, 1,
+          "parts of a batch that pass through the model one after the other, LibTorch only: less "
+          "memory, the same result");
+ABSL_FLAG(double, clip, -1,
+          "the most that a step's gradient may measure, LibTorch only; 0: no bound");
+ABSL_FLAG(std::string, monitor, "",
+          "figure on validation that chooses the epoch; without it that by which strategies are "
+          "compared");
+ABSL_FLAG(int, patience, 2, "epochs in a row without a better figure, then a run stops");
+ABSL_FLAG(std::string, report, "", "directory for results.csv, summary.md and pictures");
+ABSL_FLAG(std::string, save, "", "file for the model that did best on validation");
+ABSL_FLAG(std::string, load, "", "file with a saved model: nothing is trained");
+ABSL_FLAG(std::string, log, "", "file for a line an epoch, as CSV; of one strategy and seed");
+ABSL_FLAG(std::string, checkpoint, "",
+          "file for the state of the training, LibTorch only; of one strategy and seed");
+ABSL_FLAG(int, checkpoint_steps, 200, "steps from one checkpoint to the next");
+ABSL_FLAG(bool, resume, false, "goes on from --checkpoint, with any number of workers");
+ABSL_FLAG(bool, distributed, false,
+          "trains by several processes, LibTorch only: starts --workers of them here, or is one of "
+          "those that torchrun has started");
+ABSL_FLAG(int, workers, 2, "processes of --distributed");
+ABSL_FLAG(int, timeout, 30, "seconds after which --distributed gives up a worker as lost");
+
+namespace equipoise::demos {
+
+namespace {
+
+// Takes everything and keeps nothing.
+class NullBuffer final : public std::streambuf {
+  int overflow(int c) override { return traits_type::not_eof(c); }
+};
+
+std::filesystem::path path_flag(const std::string& value) {
+  return value.empty() ? std::filesystem::path() : user_path(value);
+}
+
+void require_file_name(const std::string& name) {
+  if (name.empty()) return;
+  const std::filesystem::path directory = user_path(name).parent_path();
+  if (!directory.empty() && !std::filesystem::is_directory(directory)) {
+    throw InputError(name, 0, "there is no directory " + directory.string());
+  }
+  if (std::filesystem::is_directory(user_path(name))) {
+    throw InputError(name, 0, "expected a name for a file, this is a directory");
+  }
+}
+
+void require_number(const char* flag, double value, double least, double most) {
+  if (value >= least && value <= most) return;
+  throw InputError(
+      absl::StrCat("--", flag, "=", value, ": expected a number from ", least, " to ", most));
+}
+
+void check_one_run() {
+  const std::string strategy = absl::GetFlag(FLAGS_strategy);
+  if (strategy.empty() || absl::StrContains(strategy, ",") || absl::GetFlag(FLAGS_seeds) != 1) {
+    throw InputError(absl::StrCat("--", is_set("log") ? "log" : "checkpoint",
+                                  ": is of one training: needs one --strategy and --seeds=1"));
+  }
+}
+
+void check_flags() {
+  const std::vector<std::string> backends = {"eigen", "libtorch"};
+  const std::vector<std::string> devices = {"cpu", "cuda"};
+  require_choice("backend", absl::GetFlag(FLAGS_backend), backends);
+  require_choice("device", absl::GetFlag(FLAGS_device), devices);
+  require_between("threads", absl::GetFlag(FLAGS_threads), 1, 1024);
+  require_between("seeds", absl::GetFlag(FLAGS_seeds), 1, 1000);
+  require_between("epochs", absl::GetFlag(FLAGS_epochs), 0, 1000);
+  require_between("micro_batches", absl::GetFlag(FLAGS_micro_batches), 1, 1024);
+  require_between("patience", absl::GetFlag(FLAGS_patience), 1, 1000);
+  require_between("checkpoint_steps", absl::GetFlag(FLAGS_checkpoint_steps), 1, 1000000);
+  require_between("workers", absl::GetFlag(FLAGS_workers), 1, 64);
+  require_between("timeout", absl::GetFlag(FLAGS_timeout), 1, 86400);
+  require_number("rate", absl::GetFlag(FLAGS_rate), 0, 1e6);
+  require_number("clip", absl::GetFlag(FLAGS_clip), -1, 1e6);
+  for (const std::string& name :
+       {absl::GetFlag(FLAGS_save), absl::GetFlag(FLAGS_log), absl::GetFlag(FLAGS_checkpoint)}) {
+    require_file_name(name);
+  }
+  if (is_set("load")) {
+    refuse_flags(
+        {"strategy", "seeds", "epochs", "rate", "micro_batches", "clip", "monitor", "patience",
+         "report", "save", "log", "checkpoint", "checkpoint_steps", "resume", "distributed"},
+        "not with --load, which trains nothing");
+  }
+  if (absl::GetFlag(FLAGS_backend) != "libtorch") {
+    refuse_flags({"device", "threads", "micro_batches", "clip", "checkpoint", "checkpoint_steps",
+                  "resume", "distributed"},
+                 "needs --backend=libtorch");
+  }
+  if (!absl::GetFlag(FLAGS_distributed))
+    refuse_flags({"workers", "timeout"}, "needs --distributed");
+  if (!is_set("checkpoint")) refuse_flags({"checkpoint_steps", "resume"}, "needs --checkpoint");
+  if (is_set("log") || is_set("checkpoint")) check_one_run();
+}
+
+DemoFlags read_flags() {
+  DemoFlags flags;
+  flags.data = path_flag(absl::GetFlag(FLAGS_data));
+  flags.backend = absl::GetFlag(FLAGS_backend);
+  flags.device = absl::GetFlag(FLAGS_device);
+  if (const std::string names = absl::GetFlag(FLAGS_strategy); !names.empty()) {
+    flags.strategies = absl::StrSplit(names, ',');
+  }
+  flags.seeds = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_seeds));
+  flags.report = path_flag(absl::GetFlag(FLAGS_report));
+  flags.save = path_flag(absl::GetFlag(FLAGS_save));
+  flags.load = path_flag(absl::GetFlag(FLAGS_load));
+  flags.has_epochs = absl::GetFlag(FLAGS_epochs) > 0;
+  flags.has_rate = absl::GetFlag(FLAGS_rate) > 0;
+  TrainingOptions& training = flags.training;
+  if (flags.has_epochs) training.epochs = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_epochs));
+  if (flags.has_rate) training.rate = absl::GetFlag(FLAGS_rate);
+  training.micro_batches = static_cast<std::size_t>(absl::GetFlag(FLAGS_micro_batches));
+  training.clip_norm = std::max(absl::GetFlag(FLAGS_clip), 0.0);
+  if (const std::string monitor = absl::GetFlag(FLAGS_monitor); !monitor.empty()) {
+    training.monitor = monitor;
+  }
+  training.patience = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_patience));
+  training.log = path_flag(absl::GetFlag(FLAGS_log));
+  training.checkpoint = path_flag(absl::GetFlag(FLAGS_checkpoint));
+  training.checkpoint_steps = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_checkpoint_steps));
+  training.resumes = absl::GetFlag(FLAGS_resume);
+  return flags;
+}
+
+void run(const std::function<void(const DemoFlags&)>& demo) {
+  NullBuffer nowhere;
+  std::ostream silent(&nowhere);
+  DemoFlags flags = read_flags();
+  if (const int threads = absl::GetFlag(FLAGS_threads); threads > 0) set_threads(threads);
+  // Without the flag this is alone, whatever a launcher's environment says.
+  if (absl::GetFlag(FLAGS_distributed)) {
+    // Workers on one machine share its cores.
+    if (absl::GetFlag(FLAGS_threads) == 0) set_threads(1);
+    flags.workers = connect_workers(std::chrono::seconds(absl::GetFlag(FLAGS_timeout)));
+    flags.is_first = std::string_view(std::getenv("RANK")) == "0";
+  }
+  flags.out = flags.is_first ? &std::cout : &silent;
+  if (!flags.is_first) {
+    flags.report.clear();
+    flags.save.clear();
+  }
+  try {
+    demo(flags);
+  } catch (const InputError&) {
+    throw;
+  } catch (const std::runtime_error& error) {
+    if (flags.training.checkpoint.empty()) throw;
+    throw std::runtime_error(absl::StrCat(error.what(), "\n  --resume goes on from ",
+                                          flags.training.checkpoint.string()));
+  }
+}
+
+}  // namespace
+
+int run_demo(int argc, char** argv, std::string_view usage,
+             const std::function<void(const DemoFlags&)>& demo) {
+  try {
+    const std::span<char* const> arguments(argv, static_cast<std::size_t>(argc));
+    if (!parse_flags(arguments, usage)) return 0;
+    check_flags();
+    if (absl::GetFlag(FLAGS_distributed) && !is_worker()) {
+      return run_local_workers(absl::GetFlag(FLAGS_workers), arguments);
+    }
+    run(demo);
+    return 0;
+  } catch (const InputError& error) {
+    std::cerr << error.what() << std::endl;
+    return kInputErrorExitCode;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << std::endl;
+    return 1;
+  }
+}
+
+bool is_set(const char* name) {
+  const absl::CommandLineFlag* const flag = absl::FindCommandLineFlag(name);
+  return flag != nullptr && flag->CurrentValue() != flag->DefaultValue();
+}
+
+void refuse_flags(std::initializer_list<const char*> names, const std::string& reason) {
+  for (const char* name : names) {
+    if (is_set(name)) throw InputError(absl::StrCat("--", name, ": ", reason));
+  }
+}
+
+std::vector<std::string> choose_strategies(const std::vector<std::string>& wanted,
+                                           const std::vector<std::string>& known) {
+  if (wanted.empty()) return known;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (std::find(known.begin(), known.end(), wanted[i]) == known.end()) {
+      throw InputError(absl::StrCat("--strategy: there is no strategy '", wanted[i], "', expected ",
+                                    absl::StrJoin(known, ", ")));
+    }
+    const auto here = wanted.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::find(wanted.begin(), here, wanted[i]) != here) {
+      throw InputError(absl::StrCat("--strategy: '", wanted[i], "' stands twice"));
+    }
+  }
+  return wanted;
+}
+
+std::filesystem::path data_directory(const DemoFlags& flags) {
+  if (!flags.data.empty()) return flags.data;
+  const char* const workspace = std::getenv("BUILD_WORKSPACE_DIRECTORY");
+  const std::filesystem::path fetched =
+      std::filesystem::path(workspace == nullptr ? "." : workspace) / "data";
+  return std::filesystem::is_directory(fetched) ? fetched : std::filesystem::path();
+}
+
+std::string announcement(std::uint64_t runs, std::uint64_t steps_per_run,
+                         const std::function<void(std::uint64_t)>& train_steps) {
+  using Clock = std::chrono::steady_clock;
+  const auto seconds_of = [&](std::uint64_t steps) {
+    const Clock::time_point start = Clock::now();
+    train_steps(steps);
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  // What does not depend on the number of steps is left out: runs have it once.
+  constexpr std::uint64_t kFirst = 2;
+  const std::uint64_t few = kFirst + std::clamp<std::uint64_t>(steps_per_run / 100, 5, 50);
+  const double once = seconds_of(kFirst);
+  const double taken = std::max(seconds_of(few) - once, 0.0);
+  const double per_run =
+      once + taken / static_cast<double>(few - kFirst) * static_cast<double>(steps_per_run);
+  const double seconds = per_run * static_cast<double>(runs);
+  const std::string text = seconds < 90 ? absl::StrFormat("%.0f s", std::max(seconds, 1.0))
+                                        : absl::StrFormat("%.0f min", seconds / 60);
+  return absl::StrFormat("About %s at most for %d run%s, if the machine stays as it is.", text,
+                         runs, runs == 1 ? "" : "s");
+}
+
+std::unique_ptr<Progress> make_progress(const DemoFlags& flags, std::uint64_t steps) {
+  if (flags.is_first) return std::make_unique<Progress>(steps, "steps");
+  return std::make_unique<Progress>(*flags.out, false, steps, "steps");
+}
+
+}  // namespace equipoise::demos

@@ -1,0 +1,72 @@
+// The flags that all demos have, and how a demo runs.
+#ifndef EQUIPOISE_DEMOS_COMMON_DEMO_FLAGS_H_
+#define EQUIPOISE_DEMOS_COMMON_DEMO_FLAGS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "demos/common/experiment.h"
+#include "demos/common/learner.h"
+#include "demos/common/training.h"
+
+namespace equipoise::demos {
+
+/// What the common flags say, checked. Paths are the user's.
+struct DemoFlags {
+  std::filesystem::path data{};  ///< empty: what was fetched, else a generated default
+  std::string backend{};         ///< "eigen" or "libtorch"
+  std::string device{};
+  std::vector<std::string> strategies{};  ///< empty: all
+  std::uint64_t seeds = 3;
+  std::filesystem::path report{};
+  std::filesystem::path save{};
+  std::filesystem::path load{};
+  TrainingOptions training{};  ///< epochs and rate are the demo's own unless flags say otherwise
+  bool has_epochs = false;
+  bool has_rate = false;
+
+  /// Those of the processes that train together. `out` is where a demo prints: nowhere, unless this
+  /// is the first of them.
+  std::shared_ptr<const Workers> workers{};
+  bool is_first = true;
+  std::ostream* out = nullptr;
+};
+
+/// Parses the command line, starts the workers of --distributed, runs the demo and returns the exit
+/// code: 0, 2 for an InputError, 1 for any other; messages go to standard error.
+int run_demo(int argc, char** argv, std::string_view usage,
+             const std::function<void(const DemoFlags&)>& demo);
+
+/// Whether a flag has another value than its default.
+bool is_set(const char* name);
+/// Refuses flags that would be set in vain.
+/// @throws InputError that gives the reason.
+void refuse_flags(std::initializer_list<const char*> names, const std::string& reason);
+
+/// Names from a list, as the flag has them; all of them for an empty list.
+/// @throws InputError for a name that is unknown or stands twice, listing the known ones.
+std::vector<std::string> choose_strategies(const std::vector<std::string>& wanted,
+                                           const std::vector<std::string>& known);
+
+/// The directory where data lie: the flag's; else `data` in the workspace if it exists; else empty.
+std::filesystem::path data_directory(const DemoFlags& flags);
+
+/// How long the table will take, in words: a run's steps from the time that the first few of them
+/// take, which `train_steps(n)` makes and throws away.
+std::string announcement(std::uint64_t runs, std::uint64_t steps_per_run,
+                         const std::function<void(std::uint64_t)>& train_steps);
+
+/// A progress of so many steps: silent unless this is the first worker.
+std::unique_ptr<Progress> make_progress(const DemoFlags& flags, std::uint64_t steps);
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_COMMON_DEMO_FLAGS_H_

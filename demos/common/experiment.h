@@ -1,0 +1,120 @@
+// Strategies compared: each trained with several seeds, the best one chosen on validation, gains
+// with intervals.
+#ifndef EQUIPOISE_DEMOS_COMMON_EXPERIMENT_H_
+#define EQUIPOISE_DEMOS_COMMON_EXPERIMENT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "demos/common/model_file.h"
+#include "demos/common/progress.h"
+#include "demos/common/training.h"
+#include "equipoise/metrics/bootstrap.h"
+
+namespace equipoise::demos {
+
+/// One training of one strategy.
+struct Run {
+  std::uint64_t seed = 0;
+  std::uint64_t epoch = 0;  ///< the best on validation, from 0
+  std::string choice{};     ///< what else was chosen on validation, such as tau; may be empty
+  double seconds = 0;       ///< of training and scoring
+  Figures validation{};
+  Figures test{};
+  /// The headline figure on test, of units that are taken so often.
+  std::function<double(std::span<const std::uint32_t>)> resampled{};
+  std::shared_ptr<const SavedModel> model{};
+};
+
+struct Outcome {
+  std::string strategy;
+  std::vector<Run> runs{};         ///< by seed
+  std::optional<Interval> gain{};  ///< in the headline figure over the baseline, on test
+};
+
+struct Results {
+  std::vector<Outcome> outcomes{};
+  std::size_t best = 0;  ///< the outcome with the best mean headline figure on validation
+  std::shared_ptr<const SavedModel> model{};  ///< of its best run on validation
+};
+
+/// The mean over the runs of an outcome, on test or on validation.
+/// @throws std::invalid_argument for a figure that the runs do not have.
+double mean_on_test(const Outcome& outcome, std::string_view metric, std::string_view label = "");
+double mean_on_validation(const Outcome& outcome, std::string_view metric,
+                          std::string_view label = "");
+
+/// The outcome of a strategy; null if it was not run.
+const Outcome* find_outcome(const Results& results, std::string_view strategy);
+
+struct ExperimentOptions {
+  std::vector<std::string> strategies;
+  std::uint64_t seeds = 3;
+  std::string headline = "macro_f1";  ///< the figure by which strategies are chosen and compared
+  std::string baseline = "none";
+  std::size_t test_units = 0;  ///< what bootstraps resample
+};
+
+/// Runs every strategy with seeds 0, 1, ...; `run(strategy, seed)` does one of them. A line a run
+/// is noted. Gains have 95 % intervals by a paired bootstrap over the units of the test part, the
+/// mean over seeds on either side.
+Results run_experiment(const ExperimentOptions& options,
+                       const std::function<Run(std::size_t strategy, std::uint64_t seed)>& run,
+                       Progress& progress);
+
+/// The gain of one outcome over another.
+Interval gain_over(const Outcome& outcome, const Outcome& other, std::size_t test_units);
+
+/// Every figure of every run: strategy,seed,split,metric,label,value.
+std::string results_csv(const Results& results);
+
+/// A column of a table: a figure on test.
+struct Column {
+  std::string title;
+  std::string metric;
+  std::string label{};
+};
+
+/// A line a strategy: its headline figure on validation, the columns, the seconds of a run, its
+/// gain, and the mean of its gains seed by seed with their interval over seeds. What was chosen on
+/// validation stands behind the name, the best strategy in bold.
+std::string strategy_table(const Results& results, const ExperimentOptions& options,
+                           std::span<const Column> columns);
+
+/// A line with the gain of the best strategy over none_tau, the correction without a training, and
+/// an empty one; nothing where one of them is the other or was not run.
+std::string gain_over_posthoc(const Results& results, const ExperimentOptions& options);
+
+/// What the last two columns of that table are, said of what the bootstraps resample.
+std::string explain_gains(const ExperimentOptions& options, std::string_view test_units);
+
+/// A line a strategy: the mean of each column over seeds, with its interval where there are
+/// several.
+std::string seed_table(const Results& results, std::span<const Column> columns);
+
+/// Three digits, without the zero that all of them would begin with; with a sign; with its
+/// interval.
+std::string figure_text(double value);
+std::string signed_text(double value);
+std::string interval_text(const std::optional<Interval>& interval);
+
+/// The outcomes that are worth a comparison label by label: the baseline, if it was run, and the
+/// best unless it is that.
+std::vector<const Outcome*> compared(const Results& results, const ExperimentOptions& options);
+
+/// A line a label: what goes before (sizes, say), then each metric of the compared outcomes.
+std::string label_table(const Results& results, const ExperimentOptions& options,
+                        std::span<const std::string> header,
+                        std::span<const std::vector<std::string>> rows,
+                        std::span<const Column> metrics);
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_COMMON_EXPERIMENT_H_

@@ -1,0 +1,11 @@
+#include "demos/common/objective.h"
+
+namespace equipoise::demos {
+
+std::vector<double> class_weights_at(const Objective& objective, std::uint64_t step) {
+  return std::visit(
+      [&](const auto& loss) { return blend({}, loss.class_weights, objective.weights_ramp(step)); },
+      objective.loss);
+}
+
+}  // namespace equipoise::demos

@@ -1,0 +1,39 @@
+// What a training aims at: a loss, and the sampler that draws for it.
+#ifndef EQUIPOISE_DEMOS_COMMON_OBJECTIVE_H_
+#define EQUIPOISE_DEMOS_COMMON_OBJECTIVE_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "demos/common/stream.h"
+#include "equipoise/loss/modulator.h"
+#include "equipoise/loss/overlap.h"
+#include "equipoise/loss/sigmoid.h"
+#include "equipoise/loss/sigmoid_modulators.h"
+#include "equipoise/loss/softmax.h"
+#include "equipoise/schedule.h"
+
+namespace equipoise::demos {
+
+/// The losses that the demos train with.
+using Loss = std::variant<SoftmaxLoss<CrossEntropy>, SoftmaxLoss<Focal>,
+                          SoftmaxLoss<SelfAdjustingDice>, SigmoidLoss<BinaryCrossEntropy>,
+                          SigmoidLoss<SigmoidFocal>, SigmoidLoss<Asymmetric>>;
+
+struct Objective {
+  Loss loss;
+  Stream stream;
+  /// How the class weights of the loss set in, over optimiser steps: deferred re-weighting.
+  Ramp weights_ramp{};
+  /// What makes this objective differ from others, for checkpoints: the plan as text, say.
+  std::string description{};
+};
+
+/// The class weights of the loss at an optimiser step.
+std::vector<double> class_weights_at(const Objective& objective, std::uint64_t step);
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_COMMON_OBJECTIVE_H_

@@ -1,0 +1,66 @@
+#include "demos/common/reliability.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace equipoise::demos {
+namespace {
+
+using testing::DoubleNear;
+using testing::ElementsAre;
+constexpr double kRounding = 8 * std::numeric_limits<double>::epsilon();
+
+// Four rows of three classes; the top labels are 0, 0, 2, 1, right, wrong, right, right.
+const std::vector<double> kRows = {0.7,  0.2, 0.1,   //
+                                   0.7,  0.1, 0.2,   //
+                                   0.05, 0,   0.95,  //
+                                   0.2,  0.5, 0.3};
+const std::vector<std::int64_t> kTargets = {0, 1, 2, 1};
+
+double value_of(const Figures& figures, const std::string& metric, const std::string& label = "") {
+  for (const Figure& figure : figures) {
+    if (figure.metric == metric && figure.label == label) return figure.value;
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+TEST(Reliability, BinsTheTopLabel) {
+  Figures figures;
+  add_reliability("raw", kRows, 3, kTargets, figures);
+  // Bins: .7 (two rows, half of them right), .95 (right), .5 (right).
+  EXPECT_NEAR(value_of(figures, "ece_raw"), (2 * 0.2 + 0.05 + 0.5) / 4, kRounding);
+  EXPECT_NEAR(value_of(figures, "confidence_raw", "11"), 0.7, kRounding);
+  EXPECT_DOUBLE_EQ(value_of(figures, "frequency_raw", "11"), 0.5);
+  EXPECT_DOUBLE_EQ(value_of(figures, "frequency_raw", "15"), 1);
+  demos::Run run;
+  run.test = figures;
+  EXPECT_TRUE(has_figure(run, "frequency_raw", "8"));
+  EXPECT_FALSE(has_figure(run, "frequency_raw", "1")) << "a bin without rows";
+}
+
+TEST(Reliability, BinsAClass) {
+  Figures figures;
+  add_reliability("fitted", kRows, 3, kTargets, figures, 1);
+  // Of class 1: .2 (not), .1 (it is), 0 (not), .5 (it is).
+  EXPECT_NEAR(value_of(figures, "ece_fitted"), (0.2 + 0.9 + 0 + 0.5) / 4, kRounding);
+  EXPECT_DOUBLE_EQ(value_of(figures, "frequency_fitted", "2"), 1);
+}
+
+TEST(Reliability, DrawsWhatTheFirstSeedHas) {
+  demos::Run first;
+  add_reliability("raw", kRows, 3, kTargets, first.test);
+  const BarChart chart = reliability_chart(
+      "title", Outcome{.strategy = "none", .runs = {first, demos::Run{}}}, {"raw"});
+  ASSERT_EQ(chart.series.size(), 2U);
+  EXPECT_EQ(chart.series[1].name, "none, raw");
+  EXPECT_THAT(chart.series[1].values, ElementsAre(0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0.5, 0, 0, 0, 1));
+  EXPECT_THAT(chart.series[0].values[7], DoubleNear(0.5, kRounding));
+  EXPECT_EQ(chart.categories.size(), kReliabilityBins);
+}
+
+}  // namespace
+}  // namespace equipoise::demos

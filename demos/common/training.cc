@@ -1,0 +1,47 @@
+#include "demos/common/training.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+
+#include "demos/common/csv.h"
+#include "demos/common/input_error.h"
+
+namespace equipoise::demos {
+
+double figure_of(const Figures& figures, std::string_view metric) {
+  std::string known;
+  for (const Figure& figure : figures) {
+    if (!figure.label.empty()) continue;
+    if (figure.metric == metric) return figure.value;
+    absl::StrAppend(&known, known.empty() ? "" : ", ", figure.metric);
+  }
+  throw InputError(absl::StrCat("--monitor=", std::string(metric), ": expected one of ", known));
+}
+
+std::uint64_t steps_per_epoch(std::uint64_t epoch_size, const TrainingOptions& options) {
+  return (epoch_size + options.batch_size - 1) / options.batch_size;
+}
+
+double falling_rate(std::uint64_t step, std::uint64_t epoch_size, const TrainingOptions& options) {
+  const auto steps = static_cast<double>(steps_per_epoch(epoch_size, options) * options.epochs);
+  return 1 - static_cast<double>(step) / steps;
+}
+
+std::string log_header(const Figures& figures) {
+  std::string line = "epoch,steps,rate,loss";
+  for (const Figure& figure : figures) {
+    if (figure.label.empty()) absl::StrAppend(&line, ",", csv_field(figure.metric));
+  }
+  return line + "\n";
+}
+
+std::string log_line(std::uint64_t epoch, std::uint64_t steps, double rate, double loss,
+                     const Figures& figures) {
+  std::string line = absl::StrFormat("%d,%d,%.9g,%.9g", epoch + 1, steps, rate, loss);
+  for (const Figure& figure : figures) {
+    if (figure.label.empty()) absl::StrAppendFormat(&line, ",%.9g", figure.value);
+  }
+  return line + "\n";
+}
+
+}  // namespace equipoise::demos

@@ -1,0 +1,115 @@
+#include "demos/common/training.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "demos/common/input_error.h"
+
+namespace equipoise::demos {
+namespace {
+
+const Figures kFigures = {{"f1", "joy", 0.25},
+                          {"accuracy", "", 0.75},
+                          {"macro_f1", "", 1.0 / 3.0},
+                          {"macro_f1", "joy", 2}};
+
+TEST(FigureOf, IsThatOfAllTogether) {
+  EXPECT_EQ(figure_of(kFigures, "accuracy"), 0.75);
+  EXPECT_EQ(figure_of(kFigures, "macro_f1"), 1.0 / 3.0);
+}
+
+TEST(FigureOf, UnknownNamesAreErrorsThatListWhatThereIs) {
+  const auto error = [](const Figures& figures, const char* metric) -> std::string {
+    try {
+      figure_of(figures, metric);
+    } catch (const InputError& failure) {
+      return failure.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(error(kFigures, "f1"), "--monitor=f1: expected one of accuracy, macro_f1");
+  EXPECT_EQ(error(kFigures, ""), "--monitor=: expected one of accuracy, macro_f1");
+  EXPECT_EQ(error({{"f1", "joy", 1}}, "f1"), "--monitor=f1: expected one of ");
+}
+
+TEST(StepsPerEpoch, AreRoundedUp) {
+  const TrainingOptions options{.batch_size = 10};
+  EXPECT_EQ(steps_per_epoch(25, options), 3U);
+  EXPECT_EQ(steps_per_epoch(30, options), 3U);
+  EXPECT_EQ(steps_per_epoch(31, options), 4U);
+  EXPECT_EQ(steps_per_epoch(1, options), 1U);
+}
+
+TEST(FallingRate, GoesFromOneInAStraightLineToZero) {
+  const TrainingOptions options{.epochs = 2, .batch_size = 10};
+  EXPECT_EQ(falling_rate(0, 25, options), 1);
+  EXPECT_EQ(falling_rate(3, 25, options), 0.5);
+  EXPECT_EQ(falling_rate(6, 25, options), 0);
+  for (std::uint64_t step = 0; step < 6; ++step) {
+    EXPECT_DOUBLE_EQ(falling_rate(step, 25, options) - falling_rate(step + 1, 25, options),
+                     1.0 / 6.0);
+  }
+}
+
+TEST(EarlyStopping, KeepsTheFirstAmongTheBest) {
+  EarlyStopping stopping(10);
+  EXPECT_TRUE(stopping.improves(0, 0.5));
+  EXPECT_FALSE(stopping.improves(1, 0.5));
+  EXPECT_FALSE(stopping.improves(2, 0.25));
+  EXPECT_TRUE(stopping.improves(3, 0.75));
+  EXPECT_FALSE(stopping.improves(4, 0.75));
+  EXPECT_EQ(stopping.best(), 3U);
+  EXPECT_EQ(stopping.score(), 0.75);
+}
+
+TEST(EarlyStopping, TakesTheFirstEpochWhateverItsScore) {
+  for (const double score : {-5.0, -std::numeric_limits<double>::infinity()}) {
+    EarlyStopping stopping(1);
+    EXPECT_TRUE(stopping.improves(0, score));
+    EXPECT_EQ(stopping.score(), score);
+  }
+}
+
+TEST(EarlyStopping, ScoresThatAreNoNumbersAreNoImprovement) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EarlyStopping stopping(2);
+  EXPECT_TRUE(stopping.improves(0, 0.1));
+  EXPECT_FALSE(stopping.improves(1, nan));
+  EXPECT_FALSE(stopping.stops_after(1));
+  EXPECT_TRUE(stopping.stops_after(2));
+}
+
+// After how many epochs a training with these scores stops.
+std::size_t epochs_of(std::uint64_t patience, const std::vector<double>& scores) {
+  EarlyStopping stopping(patience);
+  for (std::size_t epoch = 0; epoch < scores.size(); ++epoch) {
+    stopping.improves(epoch, scores[epoch]);
+    if (stopping.stops_after(epoch)) return epoch + 1;
+  }
+  return scores.size();
+}
+
+TEST(EarlyStopping, StopsAfterSoManyEpochsInARowWithoutABetterOne) {
+  EXPECT_EQ(epochs_of(2, {3, 1, 1, 4, 4}), 3U);
+  EXPECT_EQ(epochs_of(2, {3, 1, 4, 3, 3}), 5U);
+  EXPECT_EQ(epochs_of(2, {3, 1, 4, 3, 5, 0, 0, 9}), 7U);
+  EXPECT_EQ(epochs_of(2, {3, 3, 3}), 3U);  // equal is not better
+  EXPECT_EQ(epochs_of(1, {1, 2, 3, 3, 9}), 4U);
+  EXPECT_EQ(epochs_of(3, {1, 0, 0, 2, 1, 1, 1}), 7U);
+  EXPECT_FALSE(EarlyStopping(0).stops_after(5));  // nothing was seen yet
+}
+
+TEST(Log, HasALineAnEpochWithTheFiguresOfAllTogether) {
+  EXPECT_EQ(log_header(kFigures), "epoch,steps,rate,loss,accuracy,macro_f1\n");
+  EXPECT_EQ(log_line(0, 96, 12.5, 2.0 / 3.0, kFigures), "1,96,12.5,0.666666667,0.75,0.333333333\n");
+  EXPECT_EQ(log_line(41, 1, 0, 1e-20, {}), "42,1,0,1e-20\n");
+  EXPECT_EQ(log_header({{"a, b", "", 1}}), "epoch,steps,rate,loss,\"a, b\"\n");
+}
+
+}  // namespace
+}  // namespace equipoise::demos

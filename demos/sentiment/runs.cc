@@ -1,0 +1,271 @@
+#include "demos/sentiment/runs.h"
+
+#include <absl/strings/str_format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <optional>
+#include <span>
+#include <sstream>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "demos/common/resampled.h"
+#include "demos/sentiment/calibration.h"
+#include "equipoise/calibrate.h"
+#include "equipoise/metrics/confusion.h"
+#include "equipoise/metrics/multilabel.h"
+#include "equipoise/metrics/ranking.h"
+
+namespace equipoise::demos {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Strengths of the post-hoc correction that are tried on validation; 0 is none.
+constexpr std::array kTaus = {0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5};
+constexpr std::span<const double> kNoTau(kTaus.data(), 1);
+
+double macro_f1(const ConfusionMatrix& matrix) { return matrix.macro_f1(); }
+
+// -tau log prior, up to a constant: zero for a class of average size.
+std::vector<double> posthoc_offset(const ClassCounts& counts, double tau) {
+  const std::vector<double> equal(counts.classes(),
+                                  counts.total() / static_cast<double>(counts.classes()));
+  std::vector<double> offset = logit_offset(counts.values(), equal);
+  for (double& value : offset) value *= tau;
+  return offset;
+}
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::shared_ptr<const SavedModel> saved(const Task& task, const std::string& strategy,
+                                        const RunOptions& options, const Learner& learner) {
+  auto model = std::make_shared<SavedModel>();
+  model->facts = {{"strategy", strategy},
+                  {"hidden", options.hidden},
+                  {"classes", task.classes},
+                  {"idf", to_block(task.tf_idf.idf())}};
+  model->parameters = learner.parameters();
+  return model;
+}
+
+// A set of thresholds on validation's probabilities, and what they make of rows.
+MatrixView<const std::int64_t> targets_of(const Examples& part) {
+  return {part.targets.data(), part.rows(), part.labels};
+}
+
+MultiLabelCounts counts_at(const Logits& logits, const Examples& part,
+                           std::span<const double> thresholds) {
+  const std::vector<std::uint8_t> predictions = predict_labels(logits.view(), thresholds);
+  MultiLabelCounts counts(part.labels);
+  counts.add(targets_of(part),
+             MatrixView<const std::uint8_t>(predictions.data(), part.rows(), part.labels));
+  return counts;
+}
+
+// For each label the threshold on its logit that is best on validation; and one for all labels, of
+// logits that lie evenly between the extremes.
+struct Thresholds {
+  std::vector<double> own;
+  double shared = 0;
+};
+
+Thresholds choose(const Logits& logits, const Examples& validation) {
+  Thresholds result;
+  for (const Threshold& each : choose_thresholds(logits.view(), targets_of(validation))) {
+    result.own.push_back(each.threshold);
+  }
+  constexpr int kSteps = 80;
+  double best = -1;
+  for (int step = 0; step <= kSteps; ++step) {
+    const double logit = -6 + 8.0 * step / kSteps;  // probabilities from .0025 to .88
+    const std::vector<double> all(validation.labels, logit);
+    const double score = counts_at(logits, validation, all).macro_f1();
+    if (score > best) {
+      best = score;
+      result.shared = logit;
+    }
+  }
+  return result;
+}
+
+Figures label_figures(const Task& task, const Examples& part, const Logits& logits,
+                      const Thresholds& thresholds) {
+  const MultiLabelCounts own = counts_at(logits, part, thresholds.own);
+  const std::vector<double> shared_thresholds(part.labels, thresholds.shared);
+  const MultiLabelCounts shared = counts_at(logits, part, shared_thresholds);
+  const MultiLabelCounts half = counts_at(logits, part, std::vector<double>(part.labels, 0.0));
+  LabelScores<float> scores(part.labels);
+  scores.add(logits.view(), targets_of(part));
+  Figures figures = {{"macro_f1", "", own.macro_f1()},
+                     {"micro_f1", "", own.micro_f1()},
+                     {"macro_f1_shared", "", shared.macro_f1()},
+                     {"micro_f1_shared", "", shared.micro_f1()},
+                     {"macro_f1_half", "", half.macro_f1()},
+                     {"micro_f1_half", "", half.micro_f1()},
+                     {"macro_average_precision", "", scores.macro_average_precision()}};
+  for (std::size_t l = 0; l < part.labels; ++l) {
+    figures.push_back({"precision", task.classes[l], own.precision(l)});
+    figures.push_back({"recall", task.classes[l], own.recall(l)});
+    figures.push_back({"f1", task.classes[l], own.f1(l)});
+    figures.push_back({"average_precision", task.classes[l], scores.average_precision(l)});
+  }
+  return figures;
+}
+
+// Macro-F1 of rows that are taken so often, from who has and was given which label.
+std::function<double(std::span<const std::uint32_t>)> resampled_macro_f1(
+    const Examples& part, std::vector<std::uint8_t> predictions) {
+  return [targets = part.targets, labels = part.labels,
+          predictions = std::move(predictions)](std::span<const std::uint32_t> times) {
+    std::vector<BinaryCounts> counts(labels);
+    for (std::size_t r = 0; r < times.size(); ++r) {
+      if (times[r] == 0) continue;
+      const auto weight = static_cast<double>(times[r]);
+      for (std::size_t l = 0; l < labels; ++l) {
+        const bool target = targets[r * labels + l] != 0;
+        const bool prediction = predictions[r * labels + l] != 0;
+        if (!target && !prediction) continue;  // F1 does not see them
+        counts[l] +=
+            {target && prediction ? weight : 0, !target ? weight : 0, !prediction ? weight : 0, 0};
+      }
+    }
+    double sum = 0;
+    for (const BinaryCounts& each : counts) sum += each.f1();
+    return sum / static_cast<double>(labels);
+  };
+}
+
+}  // namespace
+
+double default_rate(std::size_t hidden, bool has_several_labels) {
+  if (has_several_labels) return 1000;
+  return hidden == 0 ? 40 : 10;
+}
+
+void train_steps(const Task& task, const RunOptions& options, std::uint64_t steps) {
+  RunOptions few = options;
+  few.training.max_steps = steps;
+  few.training.log.clear();
+  few.training.checkpoint.clear();
+  few.training.resumes = false;
+  const std::unique_ptr<Learner> learner =
+      options.make_learner({std::size_t{kTextColumns}, task.classes.size(), options.hidden}, 0);
+  const Objective objective =
+      task.train.labels > 0
+          ? make_multilabel_objective("none", task.counts.values(), task.train.rows(), 0)
+          : make_objective(all_strategies().front(), task.counts, task.train.targets, 0);
+  std::ostringstream log;
+  Progress progress(log, false, steps, "steps");
+  learner->fit(task.train, task.validation, objective, few.training, {}, progress);
+}
+
+Figures class_figures(const Task& task, const Examples& part,
+                      std::span<const std::int64_t> predictions) {
+  ConfusionMatrix matrix(task.classes.size());
+  matrix.add(part.targets, predictions);
+  double rare_recall = 0;
+  double rare_precision = 0;
+  const std::vector<std::size_t> rare = rare_classes(task.counts);
+  for (const std::size_t c : rare) {
+    rare_recall += matrix.recall(c) / static_cast<double>(rare.size());
+    rare_precision += matrix.precision(c) / static_cast<double>(rare.size());
+  }
+  Figures figures = {{"accuracy", "", matrix.accuracy()},
+                     {"macro_f1", "", matrix.macro_f1()},
+                     {"balanced_accuracy", "", matrix.balanced_accuracy()},
+                     {"rare_recall", "", rare_recall},
+                     {"rare_precision", "", rare_precision}};
+  for (std::size_t c = 0; c < task.classes.size(); ++c) {
+    figures.push_back({"precision", task.classes[c], matrix.precision(c)});
+    figures.push_back({"recall", task.classes[c], matrix.recall(c)});
+    figures.push_back({"f1", task.classes[c], matrix.f1(c)});
+  }
+  return figures;
+}
+
+Run run_strategy(const Task& task, const Strategy& strategy, std::uint64_t seed,
+                 const RunOptions& options, Progress& progress) {
+  const Clock::time_point start = Clock::now();
+  const std::size_t classes = task.classes.size();
+  const std::unique_ptr<Learner> learner =
+      options.make_learner({std::size_t{kTextColumns}, classes, options.hidden}, seed);
+  const Objective objective = make_objective(strategy, task.counts, task.train.targets, seed);
+  const std::span<const double> taus = strategy.posthoc ? std::span<const double>(kTaus) : kNoTau;
+  const auto tau_for = [&](const Logits& logits) {
+    return choose_tau(logits.view(), task.validation.targets, task.counts.values(), taus, macro_f1);
+  };
+  const auto predictions_of = [&](const Logits& logits, double tau) {
+    return predict(logits.view(),
+                   strategy.posthoc ? posthoc_offset(task.counts, tau) : std::vector<double>());
+  };
+  TrainingOptions training = options.training;
+  training.seed = seed;
+  const Fit fit = learner->fit(
+      task.train, task.validation, objective, training,
+      [&](const Logits& logits) {
+        return class_figures(task, task.validation, predictions_of(logits, tau_for(logits).tau));
+      },
+      progress);
+
+  Run run;
+  run.seed = seed;
+  run.epoch = fit.epoch;
+  const double tau = tau_for(fit.validation).tau;
+  if (strategy.posthoc) run.choice = absl::StrFormat("tau %.3g", tau);
+  run.validation = class_figures(task, task.validation, predictions_of(fit.validation, tau));
+  const Logits test = learner->logits(task.test);
+  const std::vector<std::int64_t> predictions = predictions_of(test, tau);
+  run.test = class_figures(task, task.test, predictions);
+  const Figures calibration =
+      calibration_figures(make_plan(strategy, task.counts), objective.loss, fit.validation,
+                          task.validation.targets, test, task.test.targets, kTaus);
+  run.test.insert(run.test.end(), calibration.begin(), calibration.end());
+  run.resampled = resampled_confusion(task.test.targets, predictions, classes, macro_f1);
+  auto model = std::make_shared<SavedModel>(*saved(task, strategy.name, options, *learner));
+  model->facts["offset"] =
+      strategy.posthoc ? posthoc_offset(task.counts, tau) : std::vector<double>();
+  run.model = std::move(model);
+  run.seconds = seconds_since(start);
+  return run;
+}
+
+Run run_multilabel(const Task& task, const std::string& strategy, std::uint64_t seed,
+                   const RunOptions& options, Progress& progress) {
+  const Clock::time_point start = Clock::now();
+  const std::unique_ptr<Learner> learner =
+      options.make_learner({std::size_t{kTextColumns}, task.classes.size(), options.hidden}, seed);
+  const Objective objective =
+      make_multilabel_objective(strategy, task.counts.values(), task.train.rows(), seed);
+  TrainingOptions training = options.training;
+  training.seed = seed;
+  const Fit fit = learner->fit(
+      task.train, task.validation, objective, training,
+      [&](const Logits& logits) {
+        return label_figures(task, task.validation, logits, choose(logits, task.validation));
+      },
+      progress);
+
+  Run run;
+  run.seed = seed;
+  run.epoch = fit.epoch;
+  const Thresholds thresholds = choose(fit.validation, task.validation);
+  run.validation = label_figures(task, task.validation, fit.validation, thresholds);
+  const Logits test = learner->logits(task.test);
+  run.test = label_figures(task, task.test, test, thresholds);
+  run.resampled = resampled_macro_f1(task.test, predict_labels(test.view(), thresholds.own));
+  auto model = std::make_shared<SavedModel>(*saved(task, strategy, options, *learner));
+  model->facts["thresholds"] = thresholds.own;
+  run.model = std::move(model);
+  run.seconds = seconds_since(start);
+  return run;
+}
+
+}  // namespace equipoise::demos
