@@ -2,7 +2,7 @@
 # Installs from apt what is missing to build, run and test this project.
 #
 #   tools/setup.sh             for `bazel run` and `bazel test`
-#   tools/setup.sh develop     and for developing: a second compiler, formatting, linting
+#   tools/setup.sh develop     and for developing: formatting, linting
 #   tools/setup.sh --print     only prints what is missing; exit code 1 if anything is
 #
 # The packages stand in tools/packages-ROLE.txt. Debian 12 has them all; on other Debians and on Ubuntu it

@@ -1,0 +1,309 @@
+#include "demos/ner/conll.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "demos/common/files.h"
+#include "demos/common/input_error.h"
+
+namespace equipoise::demos {
+namespace {
+
+using std::filesystem::path;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// The sentences as text, the tags by name: "token/tag token/tag | token/tag".
+std::string shown(const ConllText& text) {
+  std::string result;
+  for (const TaggedSentence& sentence : text.sentences) {
+    if (!result.empty()) result += " | ";
+    for (std::size_t i = 0; i < sentence.tokens.size(); ++i) {
+      result += (i == 0 ? "" : " ") + sentence.tokens[i] + "/" +
+                text.tags[static_cast<std::size_t>(sentence.tags[i])];
+    }
+  }
+  return result;
+}
+
+// What the InputError says that f() throws; nothing if it throws none.
+template <class F>
+std::string message_of(const F& f) {
+  try {
+    f();
+  } catch (const InputError& failure) {
+    return failure.what();
+  }
+  return "";
+}
+
+std::string error(std::string_view text, const ConllOptions& options = {}) {
+  return message_of([&] { parse_conll(text, "x", options); });
+}
+
+TEST(Conll, HasATokenALineAndBlankLinesBetweenSentences) {
+  const ConllText text = parse_conll(
+      "EU\tB-ORG\nrejects\tO\n\nPeter\tB-PER\nBlackburn\tI-PER\n \t \n\t\n\n.\tO\n", "x");
+  EXPECT_EQ(shown(text), "EU/B-ORG rejects/O | Peter/B-PER Blackburn/I-PER | ./O");
+  EXPECT_THAT(text.tags, ElementsAre("O", "B-ORG", "I-ORG", "B-PER", "I-PER"));
+  EXPECT_EQ(text.sentences[1].tags, (std::vector<std::int64_t>{3, 4}));
+  EXPECT_EQ(text.report.lines, 9U);
+  EXPECT_EQ(text.report.blank_lines, 4U);
+  EXPECT_EQ(text.report.tokens, 5U);
+  EXPECT_EQ(text.report.sentences, 3U);
+  EXPECT_EQ(text.report.malformed.count + text.report.broken.count + text.report.skipped.count, 0U);
+  EXPECT_EQ(summary(text.report), "3 sentences, 5 tokens");
+}
+
+TEST(Conll, EndsLinesAsOnUnixOrWindowsOrNotAtAll) {
+  EXPECT_EQ(shown(parse_conll("\uFEFFa\tO\r\n\r\nb\tO", "x")), "a/O | b/O");
+  EXPECT_EQ(shown(parse_conll("a\tO\n\u00a0\u2003\nb\tO\n", "x")), "a/O | b/O");
+}
+
+TEST(Conll, PartsColumnsByTabsOrSpaces) {
+  EXPECT_EQ(shown(parse_conll("EU NNP B-NP B-ORG\nrejects  VBZ B-VP O \n", "x")),
+            "EU/B-ORG rejects/O");
+  // Where there are tabs, spaces are part of a token, but not around it.
+  EXPECT_EQ(shown(parse_conll("New York\tB-LOC\n :) \tO\n", "x")), "New York/B-LOC :)/O");
+  const std::string_view rows = "EU\tNNP\tB-NP\tB-ORG\n";
+  EXPECT_EQ(shown(parse_conll(rows, "x", {.tag_column = 3})), "EU/B-NP");
+  EXPECT_EQ(shown(parse_conll(rows, "x", {.tag_column = 4})), "EU/B-ORG");
+  EXPECT_THROW(parse_conll(rows, "x", {.tag_column = 1}), std::invalid_argument);
+}
+
+TEST(Conll, SkipsDocumentLinesAndCommentsButNoHashTags) {
+  const ConllText text = parse_conll(
+      "-DOCSTART- -X- O O\n\n# id 7\tdomain=en\n#\tO\n#MH17\tB-LOC\n# a comment\n-DOCSTART-\n"
+      "b\tO\n",
+      "file");
+  EXPECT_EQ(shown(text), "#/O #MH17/B-LOC | b/O");
+  EXPECT_EQ(text.report.skipped.count, 4U);
+  EXPECT_EQ(text.report.skipped.first, "file:1: a document begins");
+  EXPECT_EQ(text.report.malformed.count, 0U);
+  EXPECT_EQ(parse_conll("#\na\tO\n", "file").report.skipped.first, "file:1: a comment");
+}
+
+TEST(Conll, LeavesMalformedRowsOutAndCountsThem) {
+  const std::string_view malformed[] = {"token",
+                                        "token\t",
+                                        "\tO",
+                                        "  \u00a0\tO",
+                                        "token\tNNP",
+                                        "token\tB-",
+                                        "token\tB",
+                                        "token\tE-PER",
+                                        "token\tb-PER",
+                                        "token\tO\t",
+                                        "\xff\tO",
+                                        "token\tO-PER",
+                                        "token\tB-PER\r\r",
+                                        "token\tB-X\u00a0Y"};
+  for (const std::string_view row : malformed) {
+    const std::string rows = "a\tB-PER\n" + std::string(row) + "\nb\tI-PER\n";
+    const ConllText text = parse_conll(rows, "file");
+    EXPECT_EQ(shown(text), "a/B-PER b/I-PER") << row;
+    EXPECT_EQ(text.report.malformed.count, 1U) << row;
+    EXPECT_EQ(text.report.broken.count, 0U) << row;
+    EXPECT_EQ(text.report.lines, 3U) << row;
+    EXPECT_EQ(text.report.tokens, 2U) << row;
+    const std::string refused = error(rows, {.flaws = ConllFlaws::kRefuse});
+    EXPECT_THAT(refused, testing::StartsWith("x:2: ")) << row;
+    EXPECT_EQ(text.report.malformed.first, "file" + refused.substr(1)) << row;
+  }
+}
+
+TEST(Conll, SaysWhatIsWrongWithARow) {
+  const auto reason = [](std::string_view row, ConllOptions options = {}) {
+    options.flaws = ConllFlaws::kRefuse;
+    return error(row, options);
+  };
+  EXPECT_EQ(reason("a b\n"), "x:1: 'b' in column 2 is no tag, expected O or a type after B- or I-");
+  EXPECT_EQ(reason("a\n"), "x:1: expected a tag in column 2, found 1 column");
+  EXPECT_EQ(reason("a\tO\n", {.tag_column = 4}),
+            "x:1: expected a tag in column 4, found 2 columns");
+  EXPECT_EQ(reason("a\tO\n\tO\n"), "x:2: the token is empty");
+  EXPECT_EQ(reason("a\tO\nb\xff\tO\n"), "x:2: byte 2 of the line is not UTF-8");
+  EXPECT_EQ(reason("a\tX-PER\n", {.scheme = TagScheme::kBioes}),
+            "x:1: 'X-PER' in column 2 is no tag, expected O or a type after B-, I-, E- (L-) or S- "
+            "(U-)");
+  EXPECT_THAT(reason("a\t" + std::string(100000, 'x') + "\n"),
+              HasSubstr("'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'"));
+}
+
+TEST(Conll, RepairsBrokenSequencesAndCountsThem) {
+  const std::string_view rows =
+      "a\tI-PER\nb\tI-PER\n\nc\tO\nd\tI-LOC\ne\tI-PER\n\nf\tB-PER\ng\tI-PER\n";
+  const ConllText text = parse_conll(rows, "file");
+  EXPECT_EQ(shown(text), "a/B-PER b/I-PER | c/O d/B-LOC e/B-PER | f/B-PER g/I-PER");
+  EXPECT_EQ(text.report.broken.count, 2U);
+  EXPECT_EQ(text.report.broken.first, "file:1: 'I-PER' cannot begin a sentence");
+  EXPECT_EQ(summary(text.report),
+            "3 sentences, 7 tokens; 2 sentences with broken tags repaired, the first file:1: "
+            "'I-PER' cannot begin a sentence");
+  EXPECT_EQ(error(rows.substr(17), {.flaws = ConllFlaws::kRefuse}),
+            "x:2: 'I-LOC' cannot follow 'O'");
+}
+
+TEST(Conll, ReadsOtherSchemesIntoIob2) {
+  const auto read = [](std::string_view rows, TagScheme scheme) {
+    return parse_conll(rows, "file", {.scheme = scheme});
+  };
+  const ConllText iob1 = read("a\tI-PER\nb\tI-PER\nc\tB-PER\nd\tI-LOC\n", TagScheme::kIob1);
+  EXPECT_EQ(shown(iob1), "a/B-PER b/I-PER c/B-PER d/B-LOC");
+  EXPECT_EQ(iob1.report.broken.count, 0U);
+  const ConllText bioes =
+      read("a\tB-PER\nb\tI-PER\nc\tL-PER\nd\tU-LOC\ne\tS-LOC\nf\tO\n", TagScheme::kBioes);
+  EXPECT_EQ(shown(bioes), "a/B-PER b/I-PER c/I-PER d/B-LOC e/B-LOC f/O");
+  EXPECT_EQ(bioes.report.broken.count, 0U);
+  EXPECT_THAT(bioes.tags, ElementsAre("O", "B-PER", "I-PER", "B-LOC", "I-LOC"));
+  const ConllText open = read("a\tB-PER\nb\tI-PER\n", TagScheme::kBioes);
+  EXPECT_EQ(shown(open), "a/B-PER b/I-PER");
+  EXPECT_EQ(open.report.broken.first, "file:2: 'I-PER' cannot end a sentence");
+}
+
+TEST(Conll, KnowsTheTypesOfTrainingAndAddsOrRefusesOthers) {
+  const ConllText train = parse_conll("a\tI-PER\nb\tB-LOC\n", "train");
+  EXPECT_THAT(train.tags, ElementsAre("O", "B-PER", "I-PER", "B-LOC", "I-LOC"));
+  const std::string_view dev = "c\tB-LOC\nd\tO\ne\tB-ORG\n";
+  const ConllText added = parse_conll(dev, "dev", {.tags = train.tags});
+  EXPECT_EQ(added.sentences[0].tags, (std::vector<std::int64_t>{3, 0, 5}));
+  EXPECT_THAT(added.tags, ElementsAre("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG"));
+  EXPECT_EQ(error(dev, {.tags = train.tags, .new_types = NewTypes::kRefuse}),
+            "x:3: the type 'ORG' is none of the known ones");
+  EXPECT_THAT(parse_conll("a\tO\n", "x").tags, ElementsAre("O"));
+  EXPECT_EQ(error("a\tB-PER\n", {.tags = {"O"}, .new_types = NewTypes::kRefuse}),
+            "x:1: the type 'PER' is none of the known ones");
+  for (const std::vector<std::string>& tags : std::vector<std::vector<std::string>>{
+           {"B-PER", "I-PER"}, {"O", "I-PER", "B-PER"}, {"O", "B-PER"}, {"O", "O"}, {"PER"}}) {
+    EXPECT_THROW(parse_conll("a\tO\n", "x", {.tags = tags}), std::invalid_argument);
+  }
+}
+
+TEST(Conll, RefusesTextsWithoutTokensAndColumnsThatAreNotOfTags) {
+  EXPECT_EQ(error(""), "x:1: the file is empty");
+  EXPECT_EQ(error("\n\n"), "x:2: no row has a token and a tag");
+  EXPECT_EQ(error("\nno tag\n"),
+            "x:2: no row has a token and a tag; the first that is malformed: x:2: 'tag' in column "
+            "2 is no tag, expected O or a type after B- or I-");
+  std::string rows;
+  for (int i = 0; i <= 1000; ++i) rows += "a B-" + std::to_string(i) + "\n";
+  EXPECT_EQ(error(rows), "x:1001: more than 1000 entity types; is this the column of the tags?");
+}
+
+TEST(Conll, IsReadFromSeveralFiles) {
+  const path directory = path(testing::TempDir()) / "conll_files";
+  make_directory(directory);
+  write_file(directory / "a", "a\tB-PER\n\tO\n");
+  write_file(directory / "b", "\n-DOCSTART-\nb\tI-LOC\nc\n");
+  const std::vector<path> files = {directory / "a", directory / "b"};
+  const ConllText text = read_conll(files);
+  EXPECT_EQ(shown(text), "a/B-PER | b/B-LOC");
+  EXPECT_THAT(text.tags, ElementsAre("O", "B-PER", "I-PER", "B-LOC", "I-LOC"));
+  EXPECT_EQ(text.report.lines, 6U);
+  EXPECT_EQ(text.report.tokens, 2U);
+  EXPECT_EQ(text.report.sentences, 2U);
+  EXPECT_EQ(text.report.malformed.count, 2U);
+  EXPECT_EQ(text.report.malformed.first, files[0].string() + ":2: the token is empty");
+  EXPECT_EQ(text.report.broken.first, files[1].string() + ":3: 'I-LOC' cannot begin a sentence");
+  EXPECT_EQ(text.report.skipped.first, files[1].string() + ":2: a document begins");
+  const std::vector<path> missing = {directory / "none"};
+  EXPECT_THAT(message_of([&] { read_conll(missing); }), HasSubstr("none:0: cannot be read"));
+  std::filesystem::remove_all(directory);
+}
+
+TEST(Conll, IsReadAsItWasWritten) {
+  const std::vector<std::string> tags = {"O", "B-PER", "I-PER"};
+  const std::vector<TaggedSentence> sentences = {{{"a", "New York", "#x"}, {0, 1, 2}},
+                                                 {{"."}, {0}}};
+  EXPECT_EQ(format_conll(sentences, tags), "a\tO\nNew York\tB-PER\n#x\tI-PER\n\n.\tO\n\n");
+  EXPECT_EQ(parse_conll(format_conll(sentences, tags), "x", {.tags = tags}).sentences, sentences);
+  const std::vector<TaggedSentence> wrong = {{{"a"}, {3}}};
+  EXPECT_THROW(format_conll(wrong, tags), std::out_of_range);
+}
+
+// Lines made of pieces that are good, malformed, skipped, blank: each is accounted for, and what
+// was read is read again the same, without a flaw.
+TEST(Conll, AccountsForEveryLine) {
+  const std::string_view pieces[] = {
+      "a\tO",          "b B-PER",  "c\tI-PER",   "d I-LOC",    "#",      "# x",
+      "\tO",           "e",        "",           " \t",        "f\tX-A", "\xff",
+      "-DOCSTART-\tO", "g\tB-ORG", "h i\tI-ORG", "#j\tB-PER\r"};
+  std::mt19937 random(7);
+  for (int round = 0; round < 2000; ++round) {
+    std::string rows = "first\tO\n";
+    const std::size_t lines = 1 + random() % 12;
+    for (std::size_t i = 1; i < lines; ++i) {
+      rows += std::string(pieces[random() % std::size(pieces)]) + "\n";
+    }
+    const ConllText text = parse_conll(rows, "x");
+    const ConllReport& report = text.report;
+    ASSERT_EQ(report.lines, lines) << rows;
+    ASSERT_EQ(report.tokens + report.blank_lines + report.malformed.count + report.skipped.count,
+              lines)
+        << rows;
+    const ConllText again = parse_conll(
+        format_conll(text.sentences, text.tags), "x",
+        {.flaws = ConllFlaws::kRefuse, .tags = text.tags, .new_types = NewTypes::kRefuse});
+    ASSERT_EQ(again.sentences, text.sentences) << rows;
+    ASSERT_EQ(again.tags, text.tags) << rows;
+  }
+}
+
+// With EQUIPOISE_DATA set to where tools/fetch_data.sh puts the data sets.
+class ConllData : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* const data = std::getenv("EQUIPOISE_DATA");
+    if (data == nullptr) GTEST_SKIP() << "EQUIPOISE_DATA is not set";
+    directory_ = path(data) / "ner";
+  }
+
+  ConllText read(const std::vector<std::string>& names) const {
+    std::vector<path> files;
+    files.reserve(names.size());
+    for (const std::string& name : names) files.push_back(directory_ / name);
+    return read_conll(files);
+  }
+
+  path directory_;
+};
+
+TEST_F(ConllData, OfWnut17) {
+  const ConllText train = read({"wnut17/wnut17train.conll"});
+  EXPECT_EQ(summary(train.report), "3394 sentences, 62730 tokens");
+  std::map<std::string, int> tags;
+  for (const TaggedSentence& sentence : train.sentences) {
+    for (const std::int64_t tag : sentence.tags) ++tags[train.tags[static_cast<std::size_t>(tag)]];
+  }
+  EXPECT_EQ(tags["O"], 59570);  // 95 %
+  EXPECT_EQ(tags["I-corporation"], 46);
+  EXPECT_EQ(tags.size(), 13U);
+  EXPECT_EQ(summary(read({"wnut17/emerging.dev.conll"}).report), "1009 sentences, 15733 tokens");
+  EXPECT_EQ(summary(read({"wnut17/emerging.test.annotated"}).report),
+            "1287 sentences, 23394 tokens");
+}
+
+TEST_F(ConllData, OfTheBroadTwitterCorpus) {
+  const ConllText train = read({"btc/a.conll", "btc/b.conll", "btc/e.conll", "btc/g.conll"});
+  EXPECT_EQ(summary(train.report), "5338 sentences, 85480 tokens");
+  EXPECT_THAT(train.tags, ElementsAre("O", "B-LOC", "I-LOC", "B-PER", "I-PER", "B-ORG", "I-ORG"));
+  const ConllReport h = read({"btc/h.conll"}).report;
+  EXPECT_EQ(h.tokens, 29476U);
+  EXPECT_EQ(h.malformed.count, 4U);  // rows without a token
+  EXPECT_THAT(h.malformed.first, testing::EndsWith("h.conll:22918: the token is empty"));
+  const ConllReport f = read({"btc/f.conll"}).report;
+  EXPECT_EQ(f.tokens, 35425U);
+  EXPECT_EQ(f.malformed.count, 3U);
+}
+
+}  // namespace
+}  // namespace equipoise::demos

@@ -1,0 +1,110 @@
+#include "demos/ner/corpus.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "demos/common/files.h"
+#include "demos/common/input_error.h"
+
+namespace equipoise::demos {
+namespace {
+
+using std::filesystem::path;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class CorpusTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ =
+        path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::create_directories(directory_);
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  path write(const std::string& name, const std::string& text) {
+    std::filesystem::create_directories((directory_ / name).parent_path());
+    write_file(directory_ / name, text);
+    return directory_ / name;
+  }
+  static std::string error_of(const CorpusFiles& files, const ConllOptions& options = {}) {
+    try {
+      load_tagged_corpus(files, options);
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  path directory_;
+};
+
+TEST_F(CorpusTest, ReadsThreePartsWithTheTagsOfTraining) {
+  const CorpusFiles files{{write("a", "Ann\tB-PER\n\nin\tO\nRome\tB-LOC\n"), write("b", "x\tO\n")},
+                          {write("d", "Bob\tB-PER\n")},
+                          {write("t", "to\tO\nOslo\tB-LOC\n")}};
+  const TaggedCorpus corpus = load_tagged_corpus(files, {});
+  EXPECT_THAT(corpus.tags, ElementsAre("O", "B-PER", "I-PER", "B-LOC", "I-LOC"));
+  EXPECT_EQ(corpus.train.size(), 3U);
+  EXPECT_THAT(corpus.test[0].tags, ElementsAre(0, 3));
+  EXPECT_THAT(corpus.description, HasSubstr("trained on a, b, validated on d, tested on t."));
+  EXPECT_THAT(corpus.description,
+              HasSubstr("3 training, 1 validation and 1 test sentences, 2 entity types."));
+}
+
+TEST_F(CorpusTest, RefusesTypesThatTrainingLacksAndPartsWithoutFiles) {
+  const CorpusFiles files{{write("a", "Ann\tB-PER\n")},
+                          {write("d", "Bob\tB-PER\n")},
+                          {write("t", "to\tO\nAcme\tB-ORG\n")}};
+  EXPECT_THAT(error_of(files), HasSubstr("t:2: "));
+  CorpusFiles without = files;
+  without.validation.clear();
+  EXPECT_EQ(error_of(without), "--dev: a file is needed");
+}
+
+TEST_F(CorpusTest, CountsFlawsOrRefusesThem) {
+  const CorpusFiles files{{write("a", "Ann\tB-PER\nbroken\n\nto\tO\nRome\tI-PER\n")},
+                          {write("d", "Bob\tB-PER\n")},
+                          {write("t", "x\tO\n")}};
+  EXPECT_THAT(load_tagged_corpus(files, {}).description, HasSubstr("1 malformed row"));
+  ConllOptions strict;
+  strict.flaws = ConllFlaws::kRefuse;
+  EXPECT_THAT(error_of(files, strict), HasSubstr("a:2: "));
+}
+
+TEST_F(CorpusTest, FindsCorporaByName) {
+  EXPECT_TRUE(find_files("btc", directory_).train.empty());
+  for (const char* name : {"a", "b", "e", "g", "h", "f"}) {
+    write("ner/btc/" + std::string(name) + ".conll", "x\tO\n");
+  }
+  const CorpusFiles files = find_files("btc", directory_);
+  ASSERT_EQ(files.train.size(), 4U);
+  EXPECT_EQ(files.validation[0].filename(), "h.conll");
+  EXPECT_EQ(files.test[0].filename(), "f.conll");
+  EXPECT_EQ(find_files("btc", directory_ / "ner").train.size(), 4U);
+  EXPECT_EQ(find_files("btc", directory_ / "ner" / "btc").train.size(), 4U);
+  EXPECT_TRUE(find_files("wnut17", directory_).train.empty());
+}
+
+TEST(SyntheticTaggedCorpus, IsImbalancedWellFormedAndAlwaysTheSame) {
+  const TaggedCorpus corpus = synthetic_tagged_corpus();
+  EXPECT_EQ(corpus.train, synthetic_tagged_corpus().train);
+  EXPECT_THAT(corpus.description, testing::StartsWith("No data: a small synthetic corpus"));
+  std::vector<std::size_t> entities(4, 0);
+  for (const TaggedSentence& sentence : corpus.train) {
+    ASSERT_EQ(sentence.tokens.size(), sentence.tags.size());
+    EXPECT_EQ(find_tag_breaks(sentence.tags, EntityTags(corpus.tags)).count, 0U);
+    for (const std::int64_t tag : sentence.tags) ++entities[static_cast<std::size_t>(tag + 1) / 2];
+  }
+  EXPECT_GT(entities[0], 4 * (entities[1] + entities[2] + entities[3]));
+  EXPECT_GT(entities[1], 4 * entities[3]);
+  EXPECT_GT(entities[3], 50U);
+}
+
+}  // namespace
+}  // namespace equipoise::demos

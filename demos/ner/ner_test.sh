@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# The demo as its user runs it: flags, files, exit codes.
+set -uo pipefail
+
+demo=$PWD/$1
+work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/ner.XXXXXX")
+cd "$work" || exit 1
+unset BUILD_WORKSPACE_DIRECTORY BUILD_WORKING_DIRECTORY
+
+failures=0
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+
+# expect CODE FILE PATTERN ARGUMENTS...: the exit code, and a line in the file (out or err).
+expect() {
+  local wanted=$1 file=$2 pattern=$3 code
+  shift 3
+  "$demo" "$@" > out 2> err < "${input:-/dev/null}"
+  code=$?
+  [ "$code" -eq "$wanted" ] || fail "exit code $code, expected $wanted: $*: $(cat err)"
+  grep -qE -- "$pattern" "$file" || fail "no line '$pattern': $*: $(cat "$file")"
+}
+
+# Without data: the synthetic corpus, said in the first line; a report; a model.
+expect 0 out '^\| (\*\*)?weights_0\.5' --strategy=none,none_tau,weights_0.5 --seeds=2 --epochs=2 --report=report \
+  --save=model
+head -n 1 out | grep -q '^No data: a small synthetic corpus' || fail "first line: $(head -n 1 out)"
+grep -q '^About .* for 6 runs' out || fail "no word of how long it takes: $(cat out)"
+head -n 1 report/results.csv | grep -qx 'strategy,seed,split,metric,label,value' || fail "header of results.csv"
+for metric in token_macro_f1 entity_f1 entity_f1_conlleval seconds; do
+  grep -qE "^none_tau,1,test,$metric,,[0-9.e-]+$" report/results.csv || fail "$metric"
+done
+grep -qE '^weights_0\.5,0,test,f1,ORG,[0-9.e-]+$' report/results.csv || fail "F1 of a type"
+grep -q '^| PER ' report/summary.md || fail "summary.md"
+if command -v gnuplot > /dev/null; then
+  for picture in counts weights f1 shift reliability; do [ -s "report/$picture.png" ] || fail "$picture.png"; done
+fi
+
+# The model again: on the test sentences, on a text, on JSON lines.
+expect 0 out '^micro avg|^ *micro avg ' --load=model
+expect 0 out '^accuracy: ' --load=model
+expect 0 out '^  PER  ?' --load=model --predict='i saw Annna'
+printf '{"tokens": ["i", "saw", "Annna"]}\n{"text": "with Benjamin said"}\n' > lines
+input=lines expect 0 out '^\{"tags":\["O","O","B-PER"\],"tokens":\["i","saw","Annna"\]\}$' --load=model --predict=-
+[ "$(wc -l < out)" -eq 2 ] || fail "a line for each: $(cat out)"
+printf '{"tokens": [1]}\n' > lines
+input=lines expect 2 err '^standard input:1: ' --load=model --predict=-
+head -c 100 model > part
+expect 2 err '^.*part:0: not a model' --load=part
+
+# Files of one's own: columns, flaws, types that training lacks.
+printf 'Ann NNP B-PER\nleft VBD O\n\nin IN O\nRome NNP B-LOC\n' > train.conll
+printf 'Bob NNP B-PER\nto TO O\nOslo NNP B-LOC\n' > dev.conll
+cp dev.conll test.conll
+files=(--train=train.conll --dev=dev.conll --test=test.conll --strategy=none --seeds=1)
+expect 0 out '^2 training, 1 validation and 1 test sentences, 2 entity types\.$' "${files[@]}" --column=3
+expect 2 err '^.*train\.conll:1: ' "${files[@]}" --column=2 --flaws=refuse
+printf 'broken\n' >> train.conll
+expect 0 out '1 malformed row' "${files[@]}"
+expect 2 err '^.*train\.conll:6: ' "${files[@]}" --flaws=refuse --report=unwritten
+[ ! -e unwritten ] || fail "something was written"
+printf 'Acme NNP B-ORG\n' >> test.conll
+expect 2 err '^.*test\.conll:4: ' "${files[@]}"
+expect 2 err '^--dev: a file is needed' --train=train.conll --test=test.conll
+
+# Flags that do not fit.
+expect 0 out '^  --corpus: ' --help
+expect 2 err 'no strategy .smote., expected none, none_tau, weights' --strategy=smote
+expect 2 err 'no strategy .crt.' --strategy=crt
+expect 2 err '^--model: a neural model needs --backend=libtorch' --model=bilstm
+expect 2 err '^--corpus=x: expected one of btc, wnut17' --corpus=x
+expect 2 err 'no files of btc there' --data=.
+expect 2 err '^--dev: needs --train' --dev=dev.conll
+expect 2 err '^--monitor=f2: expected one of token_macro_f1, entity_f1' --strategy=none --seeds=1 --monitor=f2
+
+[ "$failures" -eq 0 ] && echo "passed"

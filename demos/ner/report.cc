@@ -1,0 +1,185 @@
+#include "demos/ner/report.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+
+#include <cstddef>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "demos/common/bar_chart.h"
+#include "demos/common/files.h"
+#include "demos/common/reliability.h"
+#include "demos/common/text_table.h"
+#include "equipoise/counts.h"
+#include "equipoise/metrics/entity_tags.h"
+#include "equipoise/weights.h"
+
+namespace equipoise::demos {
+
+namespace {
+
+// Probabilities as they are, and with what fits validation.
+const std::vector<std::string> kWays = {"raw", "fitted"};
+
+ClassCounts entities_of(const TaggingTask& task, const TaggedPart& part) {
+  return count_entities(part.tags, part.offsets, task.tags);
+}
+
+std::string type_table(const TaggingTask& task, const ExperimentOptions& options,
+                       const Results& results) {
+  const std::vector<std::string> header = {"type", "entities in train", "in test"};
+  const ClassCounts train = entities_of(task, task.train);
+  const ClassCounts test = entities_of(task, task.test);
+  std::vector<std::vector<std::string>> rows;
+  for (std::size_t k = 0; k < task.types(); ++k) {
+    rows.push_back({task.tags.types()[k], absl::StrCat(train[k]), absl::StrCat(test[k])});
+  }
+  const std::vector<Column> metrics = {
+      {"tokens' F1", "token_f1"}, {"precision", "precision"}, {"recall", "recall"}, {"F1", "f1"}};
+  return label_table(results, options, header, rows, metrics);
+}
+
+std::string entity_table(const TaggingTask& task, const Results& results) {
+  std::vector<Column> columns = {{"strict", "entity_f1"}, {"conlleval", "entity_f1_conlleval"}};
+  for (const std::string& type : task.tags.types()) columns.push_back({type, "f1", type});
+  return seed_table(results, columns);
+}
+
+std::string percent(double share) { return absl::StrFormat("%.2f %%", 100 * share); }
+
+std::string shift_table(const TaggingTask& task, const ExperimentOptions& options,
+                        const Results& results) {
+  std::vector<std::string> header = {"type", "share of train's tokens", "of test's"};
+  const std::vector<const Outcome*> outcomes = compared(results, options);
+  for (const Outcome* outcome : outcomes) {
+    header.push_back(absl::StrCat("estimated, ", outcome->strategy));
+  }
+  TextTable table(header);
+  const ClassCounts train = count_labels(task.train.types, task.types() + 1);
+  for (std::size_t k = 0; k < task.types(); ++k) {
+    const std::string& type = task.tags.types()[k];
+    std::vector<std::string> row = {type, percent(train[k + 1] / train.total()),
+                                    percent(mean_on_test(*outcomes.front(), "tokens", type))};
+    for (const Outcome* outcome : outcomes) {
+      row.push_back(percent(mean_on_test(*outcome, "tokens_em", type)));
+    }
+    table.add_row(row);
+  }
+  return table.to_string();
+}
+
+std::string calibration_table(const Results& results) {
+  TextTable table(
+      {"strategy", "ECE raw", "fitted", "class-wise raw", "fitted", "NLL raw", "fitted"});
+  for (const Outcome& outcome : results.outcomes) {
+    if (!outcome.runs.front().choice.empty()) continue;  // its probabilities are those of none
+    std::vector<std::string> row = {outcome.strategy};
+    for (const char* metric : {"ece_", "class_wise_ece_", "nll_"}) {
+      for (const std::string& way : kWays) {
+        row.push_back(figure_text(mean_on_test(outcome, absl::StrCat(metric, way))));
+      }
+    }
+    table.add_row(row);
+  }
+  return table.to_string();
+}
+
+// A value a tag, those of all tags one after the other.
+std::vector<double> of_tags(const TaggingTask& task, const std::function<double(std::size_t)>& f) {
+  std::vector<double> values;
+  for (std::size_t t = 0; t < task.tags.size(); ++t) values.push_back(f(t));
+  return values;
+}
+
+std::vector<std::pair<std::string, BarChart>> charts_of(const TaggingTask& task,
+                                                        const ExperimentOptions& options,
+                                                        const Results& results) {
+  const std::vector<std::string> types(task.tags.types().begin(), task.tags.types().end());
+  BarChart counts{.title = "Training tokens of each tag",
+                  .value_axis = "tokens",
+                  .categories = task.tag_names,
+                  .series = {{"tokens", task.prior}},
+                  .logarithmic = true};
+  BarChart weights{.title = "Weights of tags, mean one over the training tokens",
+                   .value_axis = "weight",
+                   .categories = task.tag_names,
+                   .logarithmic = true};
+  for (const double tau : {1.0, 0.5}) {
+    const std::vector<double> w =
+        class_weights(task.counts, Power{tau}, {.empty = EmptyClass::kLargest});
+    weights.series.push_back(
+        {absl::StrCat("tau = ", tau), of_tags(task, [&](std::size_t t) { return w[t]; })});
+  }
+  BarChart f1{
+      .title = "F1 of entities of each type on test", .value_axis = "F1", .categories = types};
+  BarChart shift{.title = "Shares of test tokens: as they are, and estimated without their tags",
+                 .value_axis = "share",
+                 .categories = types};
+  const std::vector<const Outcome*> outcomes = compared(results, options);
+  const auto series = [&](const std::string& name, const Outcome& outcome, const char* metric) {
+    BarSeries bars{name, {}};
+    for (const std::string& type : types)
+      bars.values.push_back(mean_on_test(outcome, metric, type));
+    return bars;
+  };
+  BarSeries in_train{"train", {}};
+  const ClassCounts train = count_labels(task.train.types, task.types() + 1);
+  for (std::size_t k = 0; k < types.size(); ++k) {
+    in_train.values.push_back(train[k + 1] / train.total());
+  }
+  shift.series = {in_train, series("test", *outcomes.front(), "tokens")};
+  for (const Outcome* outcome : outcomes) {
+    f1.series.push_back(series(outcome->strategy, *outcome, "f1"));
+    shift.series.push_back(series("estimated, " + outcome->strategy, *outcome, "tokens_em"));
+  }
+  const BarChart reliability =
+      reliability_chart("Reliability of tokens' top tag on test", *outcomes.back(), kWays);
+  return {{"counts.png", counts},
+          {"weights.png", weights},
+          {"f1.png", f1},
+          {"shift.png", shift},
+          {"reliability.png", reliability}};
+}
+
+}  // namespace
+
+std::string tagging_summary(const TaggingTask& task, const ExperimentOptions& options,
+                            const Results& results) {
+  const Outcome& best = results.outcomes[results.best];
+  const std::vector<Column> columns = {{"tokens' macro-F1", "token_macro_f1"},
+                                       {"the same, EM", "token_macro_f1_em"},
+                                       {"entity F1", "entity_f1"},
+                                       {"conlleval", "entity_f1_conlleval"},
+                                       {"macro", "entity_macro_f1"},
+                                       {"precision", "entity_precision"},
+                                       {"recall", "entity_recall"}};
+  const std::size_t seeds = best.runs.size();
+  return absl::StrCat(
+      "Test sentences, mean over ", seeds, seeds == 1 ? " seed" : " seeds",
+      "; epoch, tau and the best strategy (**", best.strategy,
+      "**) are chosen on validation. Tokens' macro-F1:\nthe mean over entity types of the F1 of "
+      "tokens by their type; EM: after a prior shift that is estimated from the\ntest tokens "
+      "without their tags. Entity F1: strict, and as conlleval reads tags.\n",
+      explain_gains(options, "test sentences"), "\n\n", strategy_table(results, options, columns),
+      "\n", gain_over_posthoc(results, options),
+      "Entity F1 on test, of all types and of each, with 95 % intervals over seeds:\n\n",
+      entity_table(task, results), "\nEach type on test:\n\n", type_table(task, options, results),
+      "\nShares of the types, and what expectation-maximisation finds on test:\n\n",
+      shift_table(task, options, results),
+      "\nProbabilities of test tokens as they are, and with the temperature and biases that fit "
+      "validation best:\n\n",
+      calibration_table(results));
+}
+
+std::string write_tagging_report(const std::string& header, const TaggingTask& task,
+                                 const ExperimentOptions& options, const Results& results,
+                                 const std::filesystem::path& directory) {
+  make_directory(directory);
+  write_file(directory / "results.csv", results_csv(results));
+  write_file(directory / "summary.md", header + "\n\n" + tagging_summary(task, options, results));
+  return draw_report(charts_of(task, options, results), directory);
+}
+
+}  // namespace equipoise::demos

@@ -1,0 +1,50 @@
+// One training of one strategy, scored.
+#ifndef EQUIPOISE_DEMOS_NER_RUNS_H_
+#define EQUIPOISE_DEMOS_NER_RUNS_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "demos/common/experiment.h"
+#include "demos/common/progress.h"
+#include "demos/common/training.h"
+#include "demos/ner/tagger.h"
+#include "demos/ner/task.h"
+
+namespace equipoise::demos {
+
+/// What models of this demo are saved as.
+inline constexpr std::string_view kTaggerKind = "equipoise tagger 1";
+
+struct TaggingRunOptions {
+  TrainingOptions training{};
+  TaggerOptions tagger{};
+};
+
+/// The figures of predicted tags: token_macro_f1, the mean over types of the F1 of tokens, by the
+/// type of the tag alone; entity_f1 and entity_f1_conlleval, of entities in the strict and in
+/// conlleval's reading; entity_macro_f1, the mean over types in the strict reading; and of each
+/// type token_f1, precision, recall and f1 (entities, strict).
+Figures tagging_figures(const TaggingTask& task, const TaggedPart& part,
+                        std::span<const std::int64_t> tags);
+
+/// Trains and scores a strategy. Besides, of the same model, on test: token_macro_f1_em and
+/// entity_f1_em, after a prior shift by expectation-maximisation (calibrated on validation by a
+/// bias-corrected temperature); and of each type tokens, its share of the test tokens, and
+/// tokens_em, that share as estimated.
+Run run_tagging(const TaggingTask& task, const std::string& strategy, std::uint64_t seed,
+                const TaggingRunOptions& options, Progress& progress);
+
+/// The optimiser steps of a strategy's training at most.
+std::uint64_t tagging_steps(const TaggingTask& task, const std::string& strategy,
+                            const TrainingOptions& options);
+
+/// Makes a few steps of a training as runs do, and throws it away.
+void train_tagging_steps(const TaggingTask& task, const TaggingRunOptions& options,
+                         std::uint64_t steps);
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_NER_RUNS_H_

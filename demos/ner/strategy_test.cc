@@ -1,0 +1,99 @@
+#include "demos/ner/strategy.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace equipoise::demos {
+namespace {
+
+using testing::DoubleNear;
+using testing::ElementsAre;
+using testing::Pointwise;
+constexpr double kRounding = 16 * std::numeric_limits<double>::epsilon();
+
+// 8 O, 4 B-PER of which two have an I-PER: 2 I-PER, 1 B-LOC, and no I-LOC.
+TaggingTask task() {
+  TaggedCorpus corpus;
+  corpus.tags = {"O", "B-PER", "I-PER", "B-LOC", "I-LOC"};
+  const auto sentence = [](std::vector<std::int64_t> tags) {
+    return TaggedSentence{std::vector<std::string>(tags.size(), "x"), std::move(tags)};
+  };
+  corpus.train = {sentence({1, 2, 0, 0}), sentence({1, 2, 0, 0}), sentence({1, 0, 0}),
+                  sentence({1, 3, 0, 0})};
+  corpus.validation = corpus.train;
+  corpus.test = corpus.train;
+  return make_tagging_task(corpus);
+}
+
+const std::vector<double>& weights_of(const Objective& objective) {
+  return std::get<SoftmaxLoss<CrossEntropy>>(objective.loss).class_weights;
+}
+
+TEST(TaggingObjective, WeighsTagsByAPowerOfTheirCounts) {
+  const TaggingTask data = task();
+  EXPECT_TRUE(weights_of(make_tagging_objective("none", data, 0, 10)).empty());
+  for (const auto& [name, tau] : {std::pair{"weights", 1.0}, std::pair{"weights_0.5", 0.5}}) {
+    const std::vector<double> w = weights_of(make_tagging_objective(name, data, 0, 10));
+    ASSERT_EQ(w.size(), 5U);
+    EXPECT_NEAR(w[3] / w[1], std::pow(4.0, tau), 64 * kRounding);
+    EXPECT_NEAR(w[1] / w[0], std::pow(2.0, tau), 64 * kRounding);
+    EXPECT_EQ(w[4], w[3]) << "a tag that does not occur weighs as the rarest";
+    EXPECT_NEAR((8 * w[0] + 4 * w[1] + 2 * w[2] + w[3]) / 15, 1, kRounding);
+  }
+}
+
+TEST(TaggingObjective, CountsAnEntityOnce) {
+  const TaggingTask data = task();
+  EXPECT_THAT(token_weights("spans_0.5", data),
+              ElementsAre(0.5, 0.5, 1, 1, 0.5, 0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1));
+  EXPECT_TRUE(token_weights("weights_0.5", data).empty());
+  // B-PER: 2 / 2 + 2 = 3 entities' worth, I-PER: 2 / 2 = 1.
+  const std::vector<double> w = weights_of(make_tagging_objective("spans_0.5", data, 0, 10));
+  EXPECT_NEAR(w[2] / w[1], std::sqrt(3.0), 16 * kRounding);
+}
+
+TEST(TaggingObjective, WeighsOutsideDown) {
+  EXPECT_THAT(weights_of(make_tagging_objective("outside", task(), 0, 10)),
+              ElementsAre(0.25, 1, 1, 1, 1));
+}
+
+TEST(TaggingObjective, DefersWeights) {
+  const Objective objective = make_tagging_objective("drw", task(), 0, 30);
+  EXPECT_THAT(class_weights_at(objective, 19), ElementsAre(1, 1, 1, 1, 1));
+  EXPECT_EQ(class_weights_at(objective, 20), weights_of(objective));
+}
+
+TEST(TaggingObjective, RepeatsSentencesWithRareTypes) {
+  const TaggingTask data = task();
+  const auto share_of_last = [&](const std::string& name) {
+    const Stream stream = make_tagging_objective(name, data, 1, 10).stream;
+    double last = 0;
+    const std::uint64_t draws = 100 * stream.epoch_size();
+    for (std::uint64_t t = 0; t < draws; ++t) last += stream[t] == 3 ? 1 : 0;
+    return last / static_cast<double>(draws);
+  };
+  EXPECT_DOUBLE_EQ(share_of_last("none"), 0.25);
+  EXPECT_GT(share_of_last("scr"), 0.28);
+  const Stream natural = make_tagging_objective("none", data, 1, 10).stream;
+  std::set<std::size_t> epoch;
+  for (std::uint64_t t = 0; t < 4; ++t) epoch.insert(natural[t]);
+  EXPECT_EQ(epoch.size(), 4U) << "each sentence once an epoch";
+}
+
+TEST(TaggingObjective, HasTheLossOfItsName) {
+  const TaggingTask data = task();
+  EXPECT_TRUE(std::holds_alternative<SoftmaxLoss<Focal>>(
+      make_tagging_objective("focal", data, 0, 10).loss));
+  EXPECT_TRUE(std::holds_alternative<SoftmaxLoss<SelfAdjustingDice>>(
+      make_tagging_objective("dice", data, 0, 10).loss));
+}
+
+}  // namespace
+}  // namespace equipoise::demos
