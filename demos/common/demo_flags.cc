@@ -38,8 +38,10 @@ ABSL_FLAG(double, rate, 0, "learning rate at the start; 0: the model's own");
 ABSL_FLAG(int, micro_batches, 1,
           "parts of a batch that pass through the model one after the other, LibTorch only: less "
           "memory, the same result");
-ABSL_FLAG(double, clip, -1,
-          "the most that a step's gradient may measure, LibTorch only; 0: no bound");
+ABSL_FLAG(
+    double, clip, -1,
+    "the most that a step's gradient may measure, LibTorch only; 0: no bound; -1: the model's "
+    "own");
 ABSL_FLAG(std::string, monitor, "",
           "figure on validation that chooses the epoch; without it that by which strategies are "
           "compared");
@@ -126,8 +128,9 @@ void check_flags() {
                   "resume", "distributed"},
                  "needs --backend=libtorch");
   }
-  if (!absl::GetFlag(FLAGS_distributed))
+  if (!absl::GetFlag(FLAGS_distributed)) {
     refuse_flags({"workers", "timeout"}, "needs --distributed");
+  }
   if (!is_set("checkpoint")) refuse_flags({"checkpoint_steps", "resume"}, "needs --checkpoint");
   if (is_set("log") || is_set("checkpoint")) check_one_run();
 }
@@ -166,11 +169,9 @@ void run(const std::function<void(const DemoFlags&)>& demo) {
   NullBuffer nowhere;
   std::ostream silent(&nowhere);
   DemoFlags flags = read_flags();
-  if (const int threads = absl::GetFlag(FLAGS_threads); threads > 0) set_threads(threads);
+  set_threads(absl::GetFlag(FLAGS_threads));
   // Without the flag this is alone, whatever a launcher's environment says.
   if (absl::GetFlag(FLAGS_distributed)) {
-    // Workers on one machine share its cores.
-    if (absl::GetFlag(FLAGS_threads) == 0) set_threads(1);
     flags.workers = connect_workers(std::chrono::seconds(absl::GetFlag(FLAGS_timeout)));
     flags.is_first = std::string_view(std::getenv("RANK")) == "0";
   }

@@ -231,7 +231,7 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   options.training.batch_size = 32;
   if (!is_set("monitor")) options.training.monitor = experiment.headline;
   if (!flags.has_epochs) options.training.epochs = 8;
-  if (!flags.has_rate) options.training.rate = model == "linear" ? 100 : 8e-3;
+  if (!flags.has_rate) options.training.rate = default_rate(model);
   if (!is_set("clip") && model != "linear") options.training.clip_norm = 5;
 
   const TaggedCorpus corpus = find_corpus(flags);

@@ -103,6 +103,8 @@ void add_calibration(const TaggingTask& task, const Logits& validation, const Lo
 
 }  // namespace
 
+double default_rate(const std::string& model) { return model == "linear" ? 200 : 8e-3; }
+
 Figures tagging_figures(const TaggingTask& task, const TaggedPart& part,
                         std::span<const std::int64_t> tags) {
   ConfusionMatrix of_types(task.types() + 1);
