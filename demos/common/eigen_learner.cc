@@ -96,7 +96,9 @@ class EigenLearner final : public Learner {
       log += log_line(epoch, fit.steps, options.rate * falling_rate(fit.steps, epoch_size, options),
                       sum / static_cast<double>(steps), figures);
       if (!options.log.empty()) write_file(options.log, log);
-      if (stopping.improves(epoch, figure_of(figures, options.monitor))) {
+      const double score = figure_of(figures, options.monitor);
+      const bool is_last = epoch + 1 == options.epochs;
+      if ((has_set_in(objective, fit.steps) || is_last) && stopping.improves(epoch, score)) {
         fit.validation = std::move(logits);
         best = {weight_, bias_};
       }

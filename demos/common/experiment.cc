@@ -192,7 +192,7 @@ std::string gain_over_posthoc(const Results& results, const ExperimentOptions& o
 std::string explain_gains(const ExperimentOptions& options, std::string_view test_units) {
   return absl::StrCat("Gain over ", options.baseline, ": paired bootstrap over ",
                       std::string(test_units),
-                      "; over seeds: the mean of\nthe gains seed by seed, whose interval is "
+                      "; over seeds: the mean of the gains seed by seed, whose interval is "
                       "Student's and wide for few seeds.");
 }
 

@@ -31,6 +31,10 @@ struct Objective {
   std::string description{};
 };
 
+/// Whether a model that has made so many steps is one that this objective makes: class weights that
+/// are deferred have set in before its last step.
+bool has_set_in(const Objective& objective, std::uint64_t steps);
+
 /// The class weights of the loss at an optimiser step.
 std::vector<double> class_weights_at(const Objective& objective, std::uint64_t step);
 

@@ -2,6 +2,7 @@
 #ifndef EQUIPOISE_DEMOS_COMMON_STREAM_H_
 #define EQUIPOISE_DEMOS_COMMON_STREAM_H_
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,8 +16,9 @@ namespace equipoise::demos {
 /// Copies share the sampler.
 class Stream {
  public:
-  template <IndexStream S>
-  explicit Stream(S stream) : model_(std::make_shared<Model<S>>(std::move(stream))) {}
+  template <class S>
+  requires(!std::same_as<S, Stream> && IndexStream<S>) explicit Stream(S stream)
+      : model_(std::make_shared<Model<S>>(std::move(stream))) {}
 
   std::size_t operator[](std::uint64_t t) const { return model_->at(t); }
   std::uint64_t seed() const { return model_->seed(); }

@@ -74,6 +74,13 @@ class LoaderSet
   const Dataset* data_;
 };
 
+// What gradients reach: not what is frozen, which may have some of an earlier training.
+std::vector<at::Tensor> trained_parameters(const Network& network) {
+  std::vector<at::Tensor> parameters = network.parameters();
+  std::erase_if(parameters, [](const at::Tensor& tensor) { return !tensor.requires_grad(); });
+  return parameters;
+}
+
 // The state of one training.
 class Training {
  public:
@@ -85,7 +92,7 @@ class Training {
         workers_(workers),
         train_(train),
         objective_(objective),
-        parameters_(network.parameters()),
+        parameters_(trained_parameters(network)),
         device_(parameters_.front().device()),
         criterion_(make_criterion(objective, network.classes(), device_)),
         sampler_(objective.stream, workers.shard(), Tail::kUneven),
@@ -204,7 +211,9 @@ class Training {
       log_ += log_line(epoch, steps_, rates_.front() * falling_rate(steps_, size, options_),
                        loss_sum_ / steps, figures);
       if (is_first() && !options_.log.empty()) write_file(options_.log, log_);
-      if (stopping_.improves(epoch, figure_of(figures, options_.monitor))) {
+      const double score = figure_of(figures, options_.monitor);
+      const bool is_last = epoch + 1 == options_.epochs;
+      if ((has_set_in(objective_, steps_) || is_last) && stopping_.improves(epoch, score)) {
         best_ = parameters_of(network_);
       }
     }

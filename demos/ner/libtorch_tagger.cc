@@ -231,6 +231,7 @@ class NeuralTagger final : public Tagger {
   Fit fit_head(const TaggedPart& train, const TaggedPart& validation, const Objective& objective,
                const TrainingOptions& options, const Validate& validate,
                Progress& progress) override {
+    torch::manual_seed(options_.seed);  // the same head, whatever has been drawn before
     auto retraining = libtorch::retrain_head(
         *network_, *network_->head, [](torch::nn::LinearImpl& head) { head.reset_parameters(); });
     network_->trains_head_only = true;

@@ -72,6 +72,7 @@ void check_own_flags(const DemoFlags& flags) {
   require_choice("flaws", absl::GetFlag(FLAGS_flaws), flaws);
   require_choice("model", absl::GetFlag(FLAGS_model), models);
   require_between("column", absl::GetFlag(FLAGS_column), 0, 1000);
+  if (is_set("predict")) refuse_flags({"distributed"}, "not with --predict: first --save");
   if (!is_set("train")) refuse_flags({"dev", "test"}, "needs --train");
   if (is_set("train")) refuse_flags({"corpus", "data"}, "not with --train");
   if (!flags.load.empty()) refuse_flags({"model"}, "not with --load, whose file says it");

@@ -49,6 +49,11 @@ std::string entity_table(const TaggingTask& task, const Results& results) {
 
 std::string percent(double share) { return absl::StrFormat("%.2f %%", 100 * share); }
 
+// Whether shares were estimated: validation must have every tag.
+bool has_shift(const Results& results) {
+  return has_figure(results.outcomes.front().runs.front(), "token_macro_f1_em");
+}
+
 std::string shift_table(const TaggingTask& task, const ExperimentOptions& options,
                         const Results& results) {
   std::vector<std::string> header = {"type", "share of train's tokens", "of test's"};
@@ -68,6 +73,13 @@ std::string shift_table(const TaggingTask& task, const ExperimentOptions& option
     table.add_row(row);
   }
   return table.to_string();
+}
+
+std::string shift_text(const TaggingTask& task, const ExperimentOptions& options,
+                       const Results& results) {
+  if (!has_shift(results)) return "";
+  return "\nShares of the types, and what expectation-maximisation finds on test:\n\n" +
+         shift_table(task, options, results);
 }
 
 std::string calibration_table(const Results& results) {
@@ -93,10 +105,36 @@ std::vector<double> of_tags(const TaggingTask& task, const std::function<double(
   return values;
 }
 
+// A figure of each type.
+BarSeries series_of(const TaggingTask& task, const std::string& name, const Outcome& outcome,
+                    const char* metric) {
+  BarSeries bars{name, {}};
+  for (const std::string& type : task.tags.types()) {
+    bars.values.push_back(mean_on_test(outcome, metric, type));
+  }
+  return bars;
+}
+
+BarChart shift_chart(const TaggingTask& task, const std::vector<const Outcome*>& outcomes) {
+  BarSeries in_train{"train", {}};
+  const ClassCounts train = count_labels(task.train.types, task.types() + 1);
+  for (std::size_t k = 0; k < task.types(); ++k) {
+    in_train.values.push_back(train[k + 1] / train.total());
+  }
+  BarChart chart{.title = "Shares of test tokens: as they are, and estimated without their tags",
+                 .value_axis = "share",
+                 .categories = {task.tags.types().begin(), task.tags.types().end()},
+                 .series = {in_train, series_of(task, "test", *outcomes.front(), "tokens")}};
+  for (const Outcome* outcome : outcomes) {
+    chart.series.push_back(
+        series_of(task, "estimated, " + outcome->strategy, *outcome, "tokens_em"));
+  }
+  return chart;
+}
+
 std::vector<std::pair<std::string, BarChart>> charts_of(const TaggingTask& task,
                                                         const ExperimentOptions& options,
                                                         const Results& results) {
-  const std::vector<std::string> types(task.tags.types().begin(), task.tags.types().end());
   BarChart counts{.title = "Training tokens of each tag",
                   .value_axis = "tokens",
                   .categories = task.tag_names,
@@ -112,35 +150,21 @@ std::vector<std::pair<std::string, BarChart>> charts_of(const TaggingTask& task,
     weights.series.push_back(
         {absl::StrCat("tau = ", tau), of_tags(task, [&](std::size_t t) { return w[t]; })});
   }
-  BarChart f1{
-      .title = "F1 of entities of each type on test", .value_axis = "F1", .categories = types};
-  BarChart shift{.title = "Shares of test tokens: as they are, and estimated without their tags",
-                 .value_axis = "share",
-                 .categories = types};
   const std::vector<const Outcome*> outcomes = compared(results, options);
-  const auto series = [&](const std::string& name, const Outcome& outcome, const char* metric) {
-    BarSeries bars{name, {}};
-    for (const std::string& type : types)
-      bars.values.push_back(mean_on_test(outcome, metric, type));
-    return bars;
-  };
-  BarSeries in_train{"train", {}};
-  const ClassCounts train = count_labels(task.train.types, task.types() + 1);
-  for (std::size_t k = 0; k < types.size(); ++k) {
-    in_train.values.push_back(train[k + 1] / train.total());
-  }
-  shift.series = {in_train, series("test", *outcomes.front(), "tokens")};
+  BarChart f1{.title = "F1 of entities of each type on test",
+              .value_axis = "F1",
+              .categories = {task.tags.types().begin(), task.tags.types().end()}};
   for (const Outcome* outcome : outcomes) {
-    f1.series.push_back(series(outcome->strategy, *outcome, "f1"));
-    shift.series.push_back(series("estimated, " + outcome->strategy, *outcome, "tokens_em"));
+    f1.series.push_back(series_of(task, outcome->strategy, *outcome, "f1"));
   }
   const BarChart reliability =
       reliability_chart("Reliability of tokens' top tag on test", *outcomes.back(), kWays);
-  return {{"counts.png", counts},
-          {"weights.png", weights},
-          {"f1.png", f1},
-          {"shift.png", shift},
-          {"reliability.png", reliability}};
+  std::vector<std::pair<std::string, BarChart>> charts = {{"counts.png", counts},
+                                                          {"weights.png", weights},
+                                                          {"f1.png", f1},
+                                                          {"reliability.png", reliability}};
+  if (has_shift(results)) charts.emplace_back("shift.png", shift_chart(task, outcomes));
+  return charts;
 }
 
 }  // namespace
@@ -148,13 +172,12 @@ std::vector<std::pair<std::string, BarChart>> charts_of(const TaggingTask& task,
 std::string tagging_summary(const TaggingTask& task, const ExperimentOptions& options,
                             const Results& results) {
   const Outcome& best = results.outcomes[results.best];
-  const std::vector<Column> columns = {{"tokens' macro-F1", "token_macro_f1"},
-                                       {"the same, EM", "token_macro_f1_em"},
-                                       {"entity F1", "entity_f1"},
-                                       {"conlleval", "entity_f1_conlleval"},
-                                       {"macro", "entity_macro_f1"},
-                                       {"precision", "entity_precision"},
-                                       {"recall", "entity_recall"}};
+  std::vector<Column> columns = {
+      {"tokens' macro-F1", "token_macro_f1"}, {"entity F1", "entity_f1"},
+      {"conlleval", "entity_f1_conlleval"},   {"macro", "entity_macro_f1"},
+      {"precision", "entity_precision"},      {"recall", "entity_recall"}};
+  if (has_shift(results))
+    columns.insert(columns.begin() + 1, {"the same, EM", "token_macro_f1_em"});
   const std::size_t seeds = best.runs.size();
   return absl::StrCat(
       "Test sentences, mean over ", seeds, seeds == 1 ? " seed" : " seeds",
@@ -166,8 +189,7 @@ std::string tagging_summary(const TaggingTask& task, const ExperimentOptions& op
       "\n", gain_over_posthoc(results, options),
       "Entity F1 on test, of all types and of each, with 95 % intervals over seeds:\n\n",
       entity_table(task, results), "\nEach type on test:\n\n", type_table(task, options, results),
-      "\nShares of the types, and what expectation-maximisation finds on test:\n\n",
-      shift_table(task, options, results),
+      shift_text(task, options, results),
       "\nProbabilities of test tokens as they are, and with the temperature and biases that fit "
       "validation best:\n\n",
       calibration_table(results));

@@ -14,7 +14,8 @@ namespace equipoise::demos {
 std::string tagging_summary(const TaggingTask& task, const ExperimentOptions& options,
                             const Results& results);
 
-/// Writes results.csv, summary.md, counts.png, weights.png, f1.png and shift.png. Returns a line
+/// Writes results.csv, summary.md, counts.png, weights.png, f1.png, reliability.png and, where
+/// shares were estimated, shift.png. Returns a line
 /// that says what was written.
 /// @throws InputError where a file cannot be written.
 std::string write_tagging_report(const std::string& header, const TaggingTask& task,

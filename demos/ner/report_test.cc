@@ -92,6 +92,22 @@ TEST(TaggingSummary, HasStrategiesTypesShiftAndCalibration) {
   EXPECT_THAT(text, Not(HasSubstr("| none_tau | .031")));
 }
 
+TEST(TaggingSummary, IsWithoutAShiftThatWasNotEstimated) {
+  const TaggingTask task = small_task();
+  Results results = small_results(task);
+  for (Outcome& outcome : results.outcomes) {
+    for (demos::Run& run : outcome.runs) {
+      std::erase_if(run.test, [](const Figure& figure) {
+        return figure.metric == "tokens_em" || figure.metric == "token_macro_f1_em";
+      });
+    }
+  }
+  const std::string text = tagging_summary(task, kOptions, results);
+  EXPECT_THAT(text, Not(HasSubstr("expectation-maximisation")));
+  EXPECT_THAT(text, Not(HasSubstr("the same, EM")));
+  EXPECT_THAT(text, HasSubstr("| PER "));
+}
+
 TEST(TaggingReport, WritesFiguresTablesAndPictures) {
   const TaggingTask task = small_task();
   const std::filesystem::path directory =

@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -65,19 +66,19 @@ std::vector<double> tau_offset(const TaggingTask& task, double tau) {
 // what a prior shift that is estimated from these tokens, without their tags, makes of them.
 void add_calibration(const TaggingTask& task, const Logits& validation, const Logits& test,
                      Figures& figures) {
-  // What is calibrated on validation has its prior. A bias needs rows of every tag there.
+  // A bias needs rows of every tag.
   const ClassCounts counts = count_labels(task.validation.tags, task.tags.size());
-  const auto is_absent = [](double count) { return count == 0; };
-  const std::span<const double> values = counts.values();
-  const bool complete = std::none_of(values.begin(), values.end(), is_absent);
+  const std::span<const double> prior = counts.values();
+  const bool complete = std::find(prior.begin(), prior.end(), 0.0) == prior.end();
   const LogitCalibration calibration =
       complete ? fit_bias_corrected_temperature(validation.view(), task.validation.tags)
                : fit_temperature(validation.view(), task.validation.tags);
-  const std::span<const double> prior = complete ? values : std::span<const double>(task.prior);
   const std::vector<double> p = calibration.probabilities(test.view());
   add_reliability("raw", LogitCalibration{}.probabilities(test.view()), task.tags.size(),
                   task.test.tags, figures);
   add_reliability("fitted", p, task.tags.size(), task.test.tags, figures);
+  // With its biases p has the prior of validation, without them one that nobody knows.
+  if (!complete) return;
   const MatrixView<const double> rows(p.data(), task.test.tokens(), task.tags.size());
   const EstimatedPrior estimated = estimate_prior(rows, prior);
   std::vector<double> deployment;
@@ -99,6 +100,14 @@ void add_calibration(const TaggingTask& task, const Logits& validation, const Lo
     figures.push_back({"tokens", task.tags.types()[k], truth[k + 1] / truth.total()});
     figures.push_back({"tokens_em", task.tags.types()[k], share});
   }
+}
+
+// The second training of two, whose files are its own.
+TrainingOptions of_head(TrainingOptions training) {
+  if (!training.log.empty()) training.log += ".head";
+  if (!training.checkpoint.empty()) training.checkpoint += ".head";
+  training.resumes = training.resumes && std::filesystem::exists(training.checkpoint);
+  return training;
 }
 
 }  // namespace
@@ -164,8 +173,8 @@ Run run_tagging(const TaggingTask& task, const std::string& strategy, std::uint6
   Fit fit = tagger->fit(task.train, task.validation, token_weights(strategy, task),
                         objective_of(retrains ? "none" : strategy), training, validate, progress);
   if (retrains) {
-    fit = tagger->fit_head(task.train, task.validation, objective_of("weights_0.5"), training,
-                           validate, progress);
+    fit = tagger->fit_head(task.train, task.validation, objective_of("weights_0.5"),
+                           of_head(training), validate, progress);
   }
 
   Run run;

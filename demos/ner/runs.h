@@ -35,10 +35,11 @@ double default_rate(const std::string& model);
 Figures tagging_figures(const TaggingTask& task, const TaggedPart& part,
                         std::span<const std::int64_t> tags);
 
-/// Trains and scores a strategy. Besides, of the same model, on test: token_macro_f1_em and
-/// entity_f1_em, after a prior shift by expectation-maximisation (calibrated on validation by a
-/// bias-corrected temperature); and of each type tokens, its share of the test tokens, and
-/// tokens_em, that share as estimated.
+/// Trains and scores a strategy. Besides, of the same model, on test, where validation has every
+/// tag: token_macro_f1_em and entity_f1_em, after a prior shift by expectation-maximisation
+/// (calibrated on validation by a bias-corrected temperature); and of each type tokens, its share
+/// of the test tokens, and tokens_em, that share as estimated. A strategy that trains twice has
+/// files of its own for the second training, their names with .head.
 Run run_tagging(const TaggingTask& task, const std::string& strategy, std::uint64_t seed,
                 const TaggingRunOptions& options, Progress& progress);
 

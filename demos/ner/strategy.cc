@@ -16,14 +16,14 @@ namespace equipoise::demos {
 namespace {
 
 constexpr double kOutsideWeight = 0.25;
-constexpr double kRepeatThreshold = 0.1;  // types in fewer sentences than this are repeated
+constexpr double kRepeatThreshold = 1;  // a type in a share f of the sentences: sqrt(1 / f) times
 
 template <RepeatPolicy P>
 std::vector<double> sentence_factors(const TaggingTask& task, const P& policy) {
   return repeat_factors(task.train.types, task.train.offsets, task.types() + 1, policy);
 }
 
-// How often an epoch has each sentence.
+// How often a sentence is drawn, in proportion: epochs of all strategies have as many sentences.
 std::vector<double> factors_of(const std::string& strategy, const TaggingTask& task) {
   if (strategy == "repeat_factor") return sentence_factors(task, LvisRepeats{kRepeatThreshold});
   if (strategy == "scr") return sentence_factors(task, CountRarenessRepeats{});
@@ -32,6 +32,18 @@ std::vector<double> factors_of(const std::string& strategy, const TaggingTask& t
 
 std::vector<double> tempered(const ClassCounts& counts, double tau) {
   return class_weights(counts, Power{tau}, {.empty = EmptyClass::kLargest});
+}
+
+// Of tags by their type, B-X as I-X: by how many entities there are, and how many tokens outside.
+std::vector<double> span_weights(const TaggingTask& task) {
+  const std::vector<double> of_types =
+      tempered(count_labels(task.train.types, task.span_shares, task.types() + 1), 0.5);
+  std::vector<double> weights;
+  for (std::size_t t = 0; t < task.tags.size(); ++t) {
+    const std::int64_t type = type_of_tag(task.tags, static_cast<std::int64_t>(t));
+    weights.push_back(of_types[static_cast<std::size_t>(type)]);
+  }
+  return weights;
 }
 
 }  // namespace
@@ -49,7 +61,8 @@ std::vector<double> token_weights(const std::string& strategy, const TaggingTask
 
 Objective make_tagging_objective(const std::string& strategy, const TaggingTask& task,
                                  std::uint64_t seed, std::uint64_t steps) {
-  Stream stream{EpochStream(SystematicResampling(factors_of(strategy, task), 0, seed))};
+  const std::size_t sentences = task.train.sentences.size();
+  Stream stream{EpochStream(SystematicResampling(factors_of(strategy, task), sentences, seed))};
   Ramp ramp;
   SoftmaxLoss<> loss;
   if (strategy == "weights") {
@@ -61,8 +74,7 @@ Objective make_tagging_objective(const std::string& strategy, const TaggingTask&
     loss.class_weights.assign(task.tags.size(), 1.0);
     loss.class_weights[task.tags.label(TagPrefix::kOutside).value()] = kOutsideWeight;
   } else if (strategy == "spans_0.5") {
-    loss.class_weights =
-        tempered(count_labels(task.train.tags, task.span_shares, task.tags.size()), 0.5);
+    loss.class_weights = span_weights(task);
   }
   Loss any = loss;
   if (strategy == "focal") any = SoftmaxLoss<Focal>{Focal{2.0}};

@@ -54,9 +54,12 @@ TEST(TaggingObjective, CountsAnEntityOnce) {
   EXPECT_THAT(token_weights("spans_0.5", data),
               ElementsAre(0.5, 0.5, 1, 1, 0.5, 0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1));
   EXPECT_TRUE(token_weights("weights_0.5", data).empty());
-  // B-PER: 2 / 2 + 2 = 3 entities' worth, I-PER: 2 / 2 = 1.
+  // Four entities of PER, two of them of two tokens; one of LOC; eight tokens outside.
   const std::vector<double> w = weights_of(make_tagging_objective("spans_0.5", data, 0, 10));
-  EXPECT_NEAR(w[2] / w[1], std::sqrt(3.0), 16 * kRounding);
+  EXPECT_EQ(w[2], w[1]);
+  EXPECT_EQ(w[4], w[3]);
+  EXPECT_NEAR(w[3] / w[1], std::sqrt(4.0), 16 * kRounding);
+  EXPECT_NEAR(w[1] / w[0], std::sqrt(8.0 / 4), 16 * kRounding);
 }
 
 TEST(TaggingObjective, WeighsOutsideDown) {
@@ -81,6 +84,10 @@ TEST(TaggingObjective, RepeatsSentencesWithRareTypes) {
   };
   EXPECT_DOUBLE_EQ(share_of_last("none"), 0.25);
   EXPECT_GT(share_of_last("scr"), 0.28);
+  EXPECT_GT(share_of_last("repeat_factor"), 0.28);
+  for (const std::string& name : all_tagging_strategies()) {
+    EXPECT_EQ(make_tagging_objective(name, data, 1, 10).stream.epoch_size(), 4U) << name;
+  }
   const Stream natural = make_tagging_objective("none", data, 1, 10).stream;
   std::set<std::size_t> epoch;
   for (std::uint64_t t = 0; t < 4; ++t) epoch.insert(natural[t]);
