@@ -1,0 +1,277 @@
+// Questions in many languages, where classes and languages differ in size: one model a task,
+// several ways to train it.
+#include <absl/flags/flag.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "demos/common/demo_flags.h"
+#include "demos/common/files.h"
+#include "demos/common/flags.h"
+#include "demos/common/input_error.h"
+#include "demos/common/model_file.h"
+#include "demos/qa/answer_types.h"
+#include "demos/qa/json_text.h"
+#include "demos/qa/prediction.h"
+#include "demos/qa/report.h"
+#include "demos/qa/runs.h"
+#include "demos/qa/scores.h"
+#include "demos/qa/sentence_data.h"
+#include "demos/qa/strategy.h"
+#include "demos/qa/task.h"
+#include "equipoise/metrics/confusion.h"
+
+ABSL_FLAG(std::string, task, "answer_type",
+          "answer_type (the type of a question's answer) or sentence_selection (the sentence that "
+          "holds the answer)");
+ABSL_FLAG(
+    std::string, flaws, "repair",
+    "what becomes of flaws: refuse (any is an error), repair (answers that do not stand where "
+    "their file says are taken from the nearest place and counted), or skip (repair; lines "
+    "and files that are damaged are left out and counted)");
+ABSL_FLAG(std::string, predict, "",
+          "a question as a JSON object, with translation or with context; a question in English "
+          "or French alone, for its type; or - for JSON lines on standard input");
+
+namespace equipoise::demos {
+namespace {
+
+constexpr const char* kUsage =
+    "Answers of questions in many languages: their type, or the sentence that holds them. Trains "
+    "one linear\nmodel in several ways, where classes and languages differ in size, and compares "
+    "them.\n"
+    "  bazel run -c opt //demos/qa -- --task=answer_type --data=DIR --report=DIR\n"
+    "  bazel run -c opt //demos/qa -- --task=sentence_selection --data=DIR --flaws=refuse\n"
+    "  bazel run -c opt //demos/qa -- --strategy=none,weights --seeds=1 --save=FILE\n"
+    "  bazel run -c opt //demos/qa -- --load=FILE --predict=\"Did Nigeria win the cup?\"\n"
+    "  bazel run -c opt //demos/qa -- --load=FILE --predict=- < FILE, with a line a question:\n"
+    "    {\"question\": \"...\", \"translation\": \"...\"} or {\"question\": \"...\", \"context\": "
+    "\"...\"}\n"
+    "Strategies: none, none_tau (of answer_type), weights, weights_0.5, focal, logit_adjustment,\n"
+    "logit_adjustment_0.5, group_adjustment, group_adjustment_0.5, mix_0.5, mix_0.3, unimax, "
+    "uniform,\nmix_0.3_weights_0.5, mix_0.3_group_0.5, rake, rake_0.5.\n"
+    "A report has results.csv (every figure of every run), summary.md and pictures. Exit codes: 0, "
+    "2 for what\nthe user can mend, 1 for anything else.";
+
+bool selects_sentences() { return absl::GetFlag(FLAGS_task) == kSentenceSelection; }
+
+void check_own_flags(const DemoFlags& flags) {
+  const std::vector<std::string> tasks = {std::string(kAnswerType),
+                                          std::string(kSentenceSelection)};
+  const std::vector<std::string> flaws = {"repair", "refuse", "skip"};
+  require_choice("task", absl::GetFlag(FLAGS_task), tasks);
+  require_choice("flaws", absl::GetFlag(FLAGS_flaws), flaws);
+  if (!flags.load.empty()) refuse_flags({"task"}, "not with --load, whose file says it");
+  if (!flags.data.empty() && !std::filesystem::is_directory(flags.data)) {
+    throw InputError(flags.data.string(), 0, "there is no directory of this name");
+  }
+}
+
+AnswerTypeData find_answer_types(const DemoFlags& flags) {
+  const std::filesystem::path data = data_directory(flags);
+  const std::filesystem::path directory = afriqa_directory(data);
+  const bool skips = absl::GetFlag(FLAGS_flaws) == "skip";
+  const bool is_there = !flags.data.empty() || (!data.empty() && directory != data);
+  return is_there
+             ? load_answer_types(directory, skips ? DamagedLines::kCount : DamagedLines::kRefuse)
+             : synthetic_answer_types();
+}
+
+SentenceData find_sentences(const DemoFlags& flags) {
+  const std::filesystem::path data = data_directory(flags);
+  const bool is_there = !flags.data.empty() || (!data.empty() && !squad_files(data).empty());
+  if (!is_there) return synthetic_sentence_data();
+  const std::string flaws = absl::GetFlag(FLAGS_flaws);
+  return load_sentence_data(
+      data, flaws == "refuse" ? MisplacedAnswers::kRefuse : MisplacedAnswers::kRepair,
+      flaws == "skip" ? DamagedFiles::kCount : DamagedFiles::kRefuse);
+}
+
+std::unique_ptr<Learner> make_learner(const DemoFlags& flags, const LearnerShape& shape,
+                                      std::uint64_t seed) {
+  if (flags.backend == "eigen") return make_eigen_learner(shape);
+  return make_libtorch_learner(shape, flags.device, seed, flags.workers);
+}
+
+QaModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file) {
+  return use_qa_model(saved, file,
+                      [&](const LearnerShape& shape) { return make_learner(flags, shape, 0); });
+}
+
+std::vector<QaStrategy> chosen_strategies(const DemoFlags& flags) {
+  const std::vector<QaStrategy> all = all_qa_strategies(absl::GetFlag(FLAGS_task));
+  std::vector<std::string> names;
+  names.reserve(all.size());
+  for (const QaStrategy& strategy : all) names.push_back(strategy.name);
+  std::vector<QaStrategy> chosen;
+  for (const std::string& name : choose_strategies(flags.strategies, names)) {
+    chosen.push_back(*std::find_if(all.begin(), all.end(),
+                                   [&](const QaStrategy& each) { return each.name == name; }));
+  }
+  return chosen;
+}
+
+// The task and what the data are.
+std::pair<QaTask, std::string> find_task(const DemoFlags& flags) {
+  if (selects_sentences()) {
+    const SentenceData data = find_sentences(flags);
+    return {make_task(data), data.description};
+  }
+  const AnswerTypeData data = find_answer_types(flags);
+  return {make_task(data), data.description};
+}
+
+std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
+  const std::vector<QaStrategy> strategies = chosen_strategies(flags);
+  QaRunOptions options;
+  options.training = flags.training;
+  if (!flags.has_rate) options.training.rate = default_rate(absl::GetFlag(FLAGS_task));
+  options.make_learner = [&](const LearnerShape& shape, std::uint64_t seed) {
+    return make_learner(flags, shape, seed);
+  };
+  // An impossible device is noticed before anything is written.
+  options.make_learner({1, 2, 0}, 0);
+  const auto [task, description] = find_task(flags);
+  if (!is_set("monitor")) options.training.monitor = headline_of(task);
+  if (!flags.report.empty()) make_directory(flags.report);
+
+  const std::string header = absl::StrCat(
+      description, "\nModel: linear softmax on ",
+      task.selects_sentences() ? "what question and sentence have in common"
+                               : "hashed n-grams of question and translation",
+      ", learning rate ", options.training.rate, ", trained with ", flags.backend, ".");
+  *flags.out << header << "\n\n" << treatment_table(task, strategies) << std::endl;
+
+  ExperimentOptions experiment;
+  for (const QaStrategy& strategy : strategies) experiment.strategies.push_back(strategy.name);
+  experiment.seeds = flags.seeds;
+  experiment.headline = headline_of(task);
+  experiment.test_units = task.test.units();
+  const std::uint64_t steps_per_run =
+      options.training.epochs * steps_per_epoch(task.train.rows(), options.training);
+  const std::uint64_t runs = strategies.size() * experiment.seeds;
+  if (flags.workers == nullptr) {
+    // Scoring an epoch takes about as long as its steps.
+    *flags.out << announcement(runs, options.training.epochs,
+                               [&, &task = task](std::uint64_t epochs) {
+                                 train_epochs(task, options, epochs);
+                               })
+               << std::endl;
+  }
+  const std::unique_ptr<Progress> progress = make_progress(flags, runs * steps_per_run);
+  ResampledRuns worst_language(strategies.size());
+  QaResults results;
+  results.results = run_experiment(
+      experiment,
+      [&, &task = task](std::size_t s, std::uint64_t seed) {
+        QaRun run = run_qa_strategy(task, strategies[s], seed, options, *progress);
+        worst_language[s].push_back(std::move(run.worst_language));
+        return std::move(run.run);
+      },
+      *progress);
+  results.worst_language_gains = gains_over_baseline(worst_language, experiment);
+  *flags.out << '\n' << qa_summary(task, experiment, results) << std::endl;
+  if (!flags.report.empty()) {
+    *flags.out << write_qa_report(header, task, experiment, results, flags.report) << std::endl;
+  }
+  return results.results.model;
+}
+
+// Of a loaded model, on the test questions.
+template <class Features, class Data>
+void print_evaluation(const DemoFlags& flags, const QaModel& model, const Data& data) {
+  if (data.languages != model.task.languages) {
+    throw InputError(absl::StrCat("--load: the model is of the languages ",
+                                  absl::StrJoin(model.task.languages, ", "), ", the data of ",
+                                  absl::StrJoin(data.languages, ", "),
+                                  ": --data=DIR with those it was trained on?"));
+  }
+  const Examples test =
+      make_examples(std::get<Features>(model.features), data.test, model.task.languages);
+  const Logits logits = model.learner->logits(test);
+  ConfusionMatrix matrix(model.task.classes.size());
+  matrix.add(test.targets, decide(model.task, logits, model.decision));
+  *flags.out << data.description << "\n\nTest questions, strategy " << model.strategy << ":\n\n"
+             << report(matrix, model.task.classes, 3) << '\n';
+  const Figures figures = qa_figures(model.task, test, logits, model.decision);
+  for (const Figure& figure : figures) {
+    if (!figure.label.empty()) continue;
+    *flags.out << figure.metric << ' ' << figure_text(figure.value) << '\n';
+  }
+}
+
+constexpr const char* kWhere = "--predict";
+
+// What --predict says, before anything is trained for it; standard input is read later.
+void check_question(const std::string& text, bool selects) {
+  if (text.empty() || text == "-") return;
+  if (text.starts_with('{')) {
+    const JsonValue question = parse_json(text, kWhere);
+    question["question"].text();
+    if (selects) question["context"].text();
+  } else if (selects) {
+    throw InputError("--predict: expected a JSON object with question and context, or -");
+  }
+}
+
+void print_predictions(const DemoFlags& flags, const QaModel& model, const std::string& text) {
+  if (text == "-") {
+    const std::string lines{std::istreambuf_iterator<char>(std::cin), {}};
+    *flags.out << predict_lines(model, lines, "standard input");
+    return;
+  }
+  if (text.starts_with('{')) {
+    *flags.out << prediction_text(predict_question(model, parse_json(text, kWhere)));
+    return;
+  }
+  check_question(text, model.task.selects_sentences());
+  const std::string question = nlohmann::json{{"question", ""}, {"translation", text}}.dump();
+  nlohmann::ordered_json prediction = predict_question(model, parse_json(question, kWhere));
+  prediction["question"] = text;
+  *flags.out << prediction_text(prediction);
+}
+
+void run(const DemoFlags& flags) {
+  check_own_flags(flags);
+  const std::string text = absl::GetFlag(FLAGS_predict);
+  const std::string file = flags.load.string();
+  std::shared_ptr<const SavedModel> saved;
+  if (flags.load.empty()) {
+    check_question(text, selects_sentences());
+    saved = train(flags);
+  } else {
+    saved = std::make_shared<SavedModel>(load_model(kQaModelKind, flags.load));
+    if (text.empty()) {
+      const QaModel model = use(flags, *saved, file);
+      if (model.task.selects_sentences()) {
+        print_evaluation<SentenceFeatures>(flags, model, find_sentences(flags));
+      } else {
+        print_evaluation<QuestionFeatures>(flags, model, find_answer_types(flags));
+      }
+    }
+  }
+  if (!flags.save.empty()) {
+    save_model(kQaModelKind, *saved, flags.save);
+    *flags.out << "Model of strategy " << saved->facts.value("strategy", "?") << ": "
+               << flags.save.string() << std::endl;
+  }
+  if (!text.empty()) print_predictions(flags, use(flags, *saved, file), text);
+}
+
+}  // namespace
+}  // namespace equipoise::demos
+
+int main(int argc, char** argv) {
+  return equipoise::demos::run_demo(argc, argv, equipoise::demos::kUsage, equipoise::demos::run);
+}

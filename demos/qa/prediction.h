@@ -1,0 +1,58 @@
+// Trained models put to use.
+#ifndef EQUIPOISE_DEMOS_QA_PREDICTION_H_
+#define EQUIPOISE_DEMOS_QA_PREDICTION_H_
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "demos/common/learner.h"
+#include "demos/common/model_file.h"
+#include "demos/qa/answer_types.h"
+#include "demos/qa/json_text.h"
+#include "demos/qa/scores.h"
+#include "demos/qa/sentence_features.h"
+#include "demos/qa/task.h"
+
+namespace equipoise::demos {
+
+/// A model with all that it needs to be used.
+struct QaModel {
+  QaTask task{};  ///< without rows
+  std::string strategy{};
+  std::variant<QuestionFeatures, SentenceFeatures> features;
+  QaDecision decision{};
+  std::vector<double> calibration{};  ///< a, b_0, b_1, ...: probabilities are softmax(a z + b)
+  std::unique_ptr<Learner> learner{};
+};
+
+/// Makes a model of what was saved in a file.
+/// @throws InputError for what run_qa_strategy() does not save.
+QaModel use_qa_model(const SavedModel& saved, const std::string& file,
+                     const std::function<std::unique_ptr<Learner>(const LearnerShape&)>& make);
+
+/// A prediction for an object with `question` and, for a type, `translation` (may be missing) or,
+/// for sentences, `context` and perhaps `language`, by whose rules it is cut into sentences:
+///   {"question": ..., "answer_type": "yes_no", "probabilities": {"yes_no": 0.53, ...}}
+///   {"question": ..., "sentences": [{"text": ..., "probability": 0.8, "is_answer": true}, ...]}
+/// Types stand in the order of their scores, the decision first, and sentences by probability.
+/// Probabilities are calibrated on validation; a decision that favours rare types need not be the
+/// most probable one.
+/// @throws InputError for an object that lacks one of them, and for a context without a sentence.
+nlohmann::ordered_json predict_question(const QaModel& model, const JsonValue& question);
+
+/// The same for people, a line a type or sentence; what is decided for has a star.
+std::string prediction_text(const nlohmann::ordered_json& prediction);
+
+/// Predictions for JSON lines, a line each; blank lines are left out. `name` stands for the text in
+/// errors.
+/// @throws InputError as predict_question() and parse_json(), and for a text without a question.
+std::string predict_lines(const QaModel& model, std::string_view text, std::string_view name);
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_QA_PREDICTION_H_

@@ -1,0 +1,194 @@
+#!/usr/bin/env bash
+# The demo as its user runs it: flags, files, exit codes.
+set -uo pipefail
+
+demo=$PWD/$1
+work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/qa.XXXXXX")
+cd "$work" || exit 1
+unset BUILD_WORKSPACE_DIRECTORY BUILD_WORKING_DIRECTORY
+
+failures=0
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+
+# Runs the demo; its output is in `out` and `err` then, its exit code in $code.
+run() {
+  "$demo" "$@" > out 2> err < "${input:-/dev/null}"
+  code=$?
+}
+
+# expect CODE FILE PATTERN ARGUMENTS...: the exit code, and a line in the file.
+expect() {
+  local wanted=$1 file=$2 pattern=$3
+  shift 3
+  run "$@"
+  [ "$code" -eq "$wanted" ] || fail "exit code $code, expected $wanted: $*: $(cat err)"
+  grep -qE -- "$pattern" "$file" || fail "no line '$pattern': $*: $(cat "$file")"
+}
+
+# Without data: invented languages, said in the first line; a report; a model.
+expect 0 out '^\| (\*\*)?none_tau ' --strategy=none,none_tau,weights --seeds=2 --epochs=2 --report=report --save=model
+head -n 1 out | grep -q '^No data: questions with four types of answers' || fail "first line: $(head -n 1 out)"
+grep -qE '^About .* for 6 runs' out || fail "no announcement: $(cat out)"
+grep -q 'seed 1: epoch' err || fail "no line for the second seed: $(cat err)"
+head -n 1 report/results.csv | grep -qx 'strategy,seed,split,metric,label,value' || fail "header of results.csv"
+for strategy in none none_tau weights; do
+  for metric in accuracy macro_f1 language_f1 worst_language_f1 ece_raw seconds; do
+    grep -qE "^$strategy,1,test,$metric,,[0-9.e-]+$" report/results.csv || fail "$strategy $metric"
+  done
+  grep -qE "^$strategy,0,test,f1,yes_no,[0-9.e-]+$" report/results.csv || fail "$strategy F1 of yes_no"
+  grep -qE "^$strategy,0,validation,macro_f1,lang=xf,[0-9.e-]+$" report/results.csv || fail "$strategy of a language"
+done
+grep -q '^| class ' report/summary.md || fail "summary.md has no table of classes"
+grep -q '^| language ' report/summary.md || fail "summary.md has no table of languages"
+grep -q '^Over seeds' report/summary.md || fail "summary.md has no intervals over seeds"
+if command -v gnuplot > note; then
+  for picture in classes languages mixes weights language_scores class_scores reliability; do
+    [ -s "report/$picture.png" ] || fail "no $picture.png: $(ls report)"
+  done
+fi
+
+# The same seeds give the same figures.
+grep -v seconds report/results.csv > first
+run --strategy=none,none_tau,weights --seeds=2 --epochs=2 --report=again
+grep -v seconds again/results.csv | cmp -s - first || fail "a second run gives other figures"
+
+# The model, loaded: a prediction, or its figures on test.
+expect 0 out '^ +[0-9.]+ %  number_date \*$' --load=model --predict='when did river church?'
+expect 0 out '^"Bushe"$' --load=model --predict='{"question": "Bushe", "translation": "is it?"}'
+expect 0 out '^macro_f1 \.[0-9]+$' --load=model
+printf '{"question": "a", "translation": "how many?"}\n\n{"question": "b"}\n' > lines
+input=lines expect 0 out '^\{"question":"b","answer_type":"' --load=model --predict=-
+[ "$(wc -l < out)" -eq 2 ] || fail "two lines expected: $(cat out)"
+printf '{"question": "a"}\n{"question"\n' > lines
+input=lines expect 2 err '^standard input:2: not JSON' --load=model --predict=-
+[ -s out ] && fail "something was printed: $(cat out)"
+expect 2 err '^--predict:0: there is no .question.$' --load=model --predict='{"text": "x"}'
+expect 2 err '^--task: not with --load, whose file says it' --load=model --task=sentence_selection
+expect 2 err '^--report: not with --load' --load=model --report=unwritten
+head -c 1000 model > part
+expect 2 err '/?part:0: not a model that --save has written, or damaged' --load=part --predict=hello
+expect 2 err 'nothing:0: cannot be read' --load=nothing --predict=hello
+
+# The other task.
+selection=(--task=sentence_selection)
+expect 0 out '^\| (\*\*)?uniform ' "${selection[@]}" --strategy=none,uniform --seeds=1 --epochs=3 --report=second \
+  --save=selector
+head -n 1 out | grep -q '^No data: texts with questions' || fail "first line: $(head -n 1 out)"
+for metric in positive_f1 mrr average_precision worst_language_f1; do
+  grep -qE "^uniform,0,test,$metric,,[0-9.e-]+$" second/results.csv || fail "uniform $metric"
+done
+grep -qE "^none,0,test,f1,positive,[0-9.e-]+$" second/results.csv || fail "F1 of positives"
+grep -qE "^none,0,test,mrr,lang=xe,[0-9.e-]+$" second/results.csv || fail "mrr of a language"
+asked='{"question": "When was it built?", "context": "A bridge. It was built in 1905."}'
+expect 0 out '^ +[0-9.]+ %  It was built in 1905\.( \*)?$' --load=selector --predict="$asked"
+echo "$asked" > lines
+input=lines expect 0 out '"sentences":\[\{"text":"[^"]+","probability":[0-9.e-]+,"is_answer":' --load=selector --predict=-
+expect 2 err '^--predict: expected a JSON object with question and context' --load=selector --predict='When?'
+expect 0 out '^mrr \.[0-9]+$' --load=selector
+
+# A log of one training; another figure chooses its epoch.
+expect 0 out '^\| \*\*rake ' "${selection[@]}" --strategy=rake --seeds=1 --epochs=2 --monitor=mrr --log=log.csv
+grep -q '^epoch,steps,rate,loss,positive_f1,.*,mrr,' log.csv || fail "header of the log: $(head -n 1 log.csv)"
+[ "$(wc -l < log.csv)" -eq 3 ] || fail "two epochs expected: $(cat log.csv)"
+
+# Flags that are wrong: what is accepted, and exit code 2.
+expect 2 err 'there is no flag .--stratgy.; accepted flags:' --stratgy=none
+expect 2 err 'no strategy .smote., expected none, none_tau, weights' --strategy=smote
+expect 2 err 'no strategy .none_tau., expected none, weights' "${selection[@]}" --strategy=none_tau
+expect 2 err '^--task=all: expected one of answer_type, sentence_selection' --task=all
+expect 2 err '^--flaws=keep: expected one of repair, refuse, skip' "${selection[@]}" --flaws=keep
+expect 2 err '^--seeds=0: expected a number from 1' --seeds=0
+expect 2 err '^--device: needs --backend=libtorch' --device=cuda
+expect 2 err '^--monitor=f2: expected one of accuracy, macro_f1' --strategy=none --seeds=1 --epochs=1 --monitor=f2
+expect 2 err 'there is no directory nowhere' --save=nowhere/model
+expect 0 out '^  --flaws: ' --help
+
+# Before anything is trained.
+for task in answer_type sentence_selection; do
+  expect 2 err '^--predict:1: not JSON' --task=$task --predict='{"question": "Who'
+  [ -s out ] && fail "something was trained for a question that cannot be read"
+done
+expect 2 err '^--predict: expected a JSON object with question and context' "${selection[@]}" --predict='When?'
+expect 2 err '^--predict:0: there is no .context.$' "${selection[@]}" --predict='{"question": "When?"}'
+
+# Data that are wrong: FILE:LINE: reason, exit code 2, nothing written.
+broken() { # broken PATTERN ARGUMENTS...
+  local pattern=$1
+  shift
+  expect 2 err "$pattern" "$@" --data=data --strategy=none --seeds=1 --report=unwritten --save=unwritten.model
+  if [ -e unwritten ] || [ -e unwritten.model ]; then fail "something was written: $pattern"; fi
+}
+row() { # row QUESTION ANSWER
+  printf '{"lang": "hau", "question": "%s", "translated_question": "%s", "translated_answer": "%s"}\n' "$1" "$1" "$2"
+}
+questions() {
+  rm -rf data
+  mkdir data
+  for part in train dev test; do
+    for i in 1 2 3 4 5 6; do
+      row "who $part $i" "['Lagos']"
+      row "why $part $i" "[]"
+      row "when $part $i" "['1960']"
+      row "is $part $i" "['yes']"
+    done > data/queries.afriqa.hau.en.$part.json
+  done
+}
+questions
+expect 0 out '^\| \*\*none\*\* ' --data=data --strategy=none --seeds=1
+head -n 1 out | grep -q '^data: 19 training, 5 validation' || fail "first line: $(head -n 1 out)"
+rm -r data
+broken '^data:0: there is no directory of this name'
+mkdir data
+broken '^data:0: there is no file queries\.afriqa'
+questions
+echo '{"lang": "hau"' >> data/queries.afriqa.hau.en.dev.json
+broken '^data/queries.afriqa.hau.en.dev.json:25: not JSON'
+expect 0 out '; 1 damaged lines, the first data/queries.afriqa.hau.en.dev.json:25: not JSON' \
+  --data=data --strategy=none --seeds=1 --flaws=skip
+questions
+echo '{"lang": "hau", "question": "who", "translated_answer": "[]"}' >> data/queries.afriqa.hau.en.train.json
+broken "^data/queries.afriqa.hau.en.train.json:25: there is no 'translated_question'"
+
+texts() { # texts START
+  rm -rf data
+  mkdir -p data/mlqa
+  for i in $(seq 20); do
+    printf '{"context": "Text %d ends. There it is.", "qas": [{"id": "%d", "question": "What is %d?",' "$i" "$i" "$i"
+    printf ' "answers": [{"text": "There", "answer_start": %d}]}]}\n' "$(($1 + ${#i}))"
+  done | paste -sd, > paragraphs
+  printf '{"data": [{"paragraphs": [%s]}]}\n' "$(cat paragraphs)" > data/mlqa/dev-context-sw-question-sw.json
+}
+texts 12
+expect 0 out '20 questions on 20 texts, 40 pairs' "${selection[@]}" --data=data --strategy=none --seeds=1 --flaws=refuse
+expect 2 err '^--load: the model is of the languages xa, xb, xc, xd, xe, the data of sw: ' --load=selector --data=data
+texts 5
+expect 0 out '; 20 answers moved to where they stand, the first data/mlqa/dev-context-sw-question-sw.json:0: data' \
+  "${selection[@]}" --data=data --strategy=none --seeds=1
+broken '^data/mlqa/dev-context-sw-question-sw.json:0: data\[0\]\.paragraphs\[0\]\.qas\[0\]\.answers\[0\]: ' \
+  "${selection[@]}" --flaws=refuse
+texts 500
+broken 'answer_start: 501 is beyond the context' "${selection[@]}"
+texts 12
+head -c 500 data/mlqa/dev-context-sw-question-sw.json > shortened
+mv shortened data/mlqa/dev-context-sw-question-sw.json
+broken '^data/mlqa/dev-context-sw-question-sw.json:1: not JSON' "${selection[@]}"
+cp data/mlqa/dev-context-sw-question-sw.json cut
+texts 12
+mv cut data/mlqa/dev-context-hi-question-hi.json
+broken '^data/mlqa/dev-context-hi-question-hi.json:1: not JSON' "${selection[@]}"
+expect 0 out '; 1 damaged files left out, the first data/mlqa/dev-context-hi-question-hi.json:1: not JSON' \
+  "${selection[@]}" --data=data --strategy=none --seeds=1 --flaws=skip
+texts 12
+mv data/mlqa/dev-context-sw-question-sw.json data/mlqa/dev.json
+broken '^data/mlqa/dev.json:0: the name says no language' "${selection[@]}"
+rm -r data
+broken '^data:0: there is no directory of this name' "${selection[@]}"
+mkdir data
+broken '^data:0: there is no file in the format of SQuAD' "${selection[@]}"
+touch file
+expect 2 err '^file:0: cannot be made a directory' --strategy=none --seeds=1 --report=file
+
+[ "$failures" -eq 0 ] && echo "passed"

@@ -1,0 +1,382 @@
+#include "demos/qa/report.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "demos/common/bar_chart.h"
+#include "demos/common/files.h"
+#include "demos/common/reliability.h"
+#include "demos/common/text_table.h"
+#include "demos/qa/scores.h"
+#include "equipoise/weights.h"
+
+namespace equipoise::demos {
+
+namespace {
+
+template <class F>
+std::vector<double> in_order(const std::vector<std::size_t>& order, const F& value) {
+  std::vector<double> values;
+  values.reserve(order.size());
+  for (const std::size_t i : order) values.push_back(value(i));
+  return values;
+}
+
+std::vector<std::string> names_in(const std::vector<std::size_t>& order,
+                                  const std::vector<std::string>& names) {
+  std::vector<std::string> result;
+  result.reserve(order.size());
+  for (const std::size_t i : order) result.push_back(names[i]);
+  return result;
+}
+
+// Rows of test by class and by language.
+std::vector<double> test_rows_by(const std::vector<std::int64_t>& labels, std::size_t size) {
+  std::vector<double> counts(size, 0.0);
+  for (const std::int64_t label : labels) counts[static_cast<std::size_t>(label)] += 1;
+  return counts;
+}
+
+// The languages that have a figure on test, the largest first.
+std::vector<std::size_t> tested_languages(const QaTask& task) {
+  const std::vector<double> rows = test_rows_by(task.test.groups, task.languages.size());
+  std::vector<std::size_t> order = languages_by_size(task);
+  std::erase_if(order, [&](std::size_t g) { return rows[g] == 0; });
+  return order;
+}
+
+std::vector<Column> strategy_columns(const QaTask& task) {
+  if (task.selects_sentences()) {
+    return {{"F1", "positive_f1"},
+            {"precision", "precision", "positive"},
+            {"recall", "recall", "positive"},
+            {"F1 at 1/2", "positive_f1_half"},
+            {"F1, several", "positive_f1_several"},
+            {"MRR", "mrr"},
+            {"avg. precision", "average_precision"}};
+  }
+  const std::string rarest = task.classes[classes_by_size(task).back()];
+  return {{"accuracy", "accuracy"},
+          {"macro-F1", "macro_f1"},
+          {"balanced acc.", "balanced_accuracy"},
+          {rarest + " precision", "precision", rarest},
+          {rarest + " recall", "recall", rarest},
+          {rarest + " F1", "f1", rarest}};
+}
+
+// What is worth an interval over seeds.
+std::vector<Column> seed_columns(const QaTask& task) {
+  if (task.selects_sentences()) {
+    return {{"F1", "positive_f1"},
+            {"MRR", "mrr"},
+            {"F1, mean of languages", "language_f1"},
+            {"worst language", "worst_language_f1"}};
+  }
+  std::vector<Column> columns = {{"macro-F1", "macro_f1"}};
+  for (const std::size_t c : classes_by_size(task)) {
+    columns.push_back({task.classes[c] + " F1", "f1", task.classes[c]});
+  }
+  columns.push_back({"worst language", "worst_language_f1"});
+  return columns;
+}
+
+// The metric of a language by which it fares better or worse.
+std::string language_metric(const QaTask& task) {
+  return task.selects_sentences() ? "f1" : "macro_f1";
+}
+
+std::string worst_language(const QaTask& task, const Outcome& outcome) {
+  std::string worst;
+  double least = 0;
+  for (const std::size_t g : tested_languages(task)) {
+    const double value =
+        mean_on_test(outcome, language_metric(task), language_label(task.languages[g]));
+    if (worst.empty() || value < least) {
+      worst = task.languages[g];
+      least = value;
+    }
+  }
+  return worst;
+}
+
+std::string language_table(const QaTask& task, const QaResults& results) {
+  const bool selects = task.selects_sentences();
+  std::vector<std::string> header = {
+      "strategy", "validation worst",        "mean of languages", "worst",
+      "which",    "gain in the worst [95 %]"};
+  if (selects) header.insert(header.end(), {"mean MRR", "worst MRR"});
+  TextTable table(header);
+  for (std::size_t i = 0; i < results.results.outcomes.size(); ++i) {
+    const Outcome& outcome = results.results.outcomes[i];
+    std::vector<std::string> row = {
+        i == results.results.best ? "**" + outcome.strategy + "**" : outcome.strategy,
+        figure_text(mean_on_validation(outcome, "worst_language_f1")),
+        figure_text(mean_on_test(outcome, "language_f1")),
+        figure_text(mean_on_test(outcome, "worst_language_f1")),
+        worst_language(task, outcome),
+        interval_text(results.worst_language_gains[i])};
+    if (selects) {
+      row.push_back(figure_text(mean_on_test(outcome, "language_mrr")));
+      row.push_back(figure_text(mean_on_test(outcome, "worst_language_mrr")));
+    }
+    table.add_row(row);
+  }
+  return table.to_string();
+}
+
+std::string class_table(const QaTask& task, const ExperimentOptions& options,
+                        const Results& results) {
+  const std::vector<std::string> header = {"class", "training rows", "test rows"};
+  const ClassCounts counts = task.class_counts();
+  const std::vector<double> in_test = test_rows_by(task.test.targets, task.classes.size());
+  std::vector<std::vector<std::string>> rows;
+  for (const std::size_t c : classes_by_size(task)) {
+    if (task.selects_sentences() && task.classes[c] != "positive") continue;
+    rows.push_back({task.classes[c], absl::StrCat(counts[c]), absl::StrCat(in_test[c])});
+  }
+  const std::vector<Column> metrics = {
+      {"precision", "precision"}, {"recall", "recall"}, {"F1", "f1"}};
+  return label_table(results, options, header, rows, metrics);
+}
+
+std::string each_language_table(const QaTask& task, const ExperimentOptions& options,
+                                const Results& results) {
+  const std::vector<std::string> header = {"language", "training rows", "test rows"};
+  const std::vector<double> in_test = test_rows_by(task.test.groups, task.languages.size());
+  std::vector<std::vector<std::string>> rows;
+  for (const std::size_t g : tested_languages(task)) {
+    rows.push_back({language_label(task.languages[g]), absl::StrCat(task.counts.group(g).total()),
+                    absl::StrCat(in_test[g])});
+  }
+  std::vector<Column> metrics = {{"F1", "f1"}, {"MRR", "mrr"}};
+  if (!task.selects_sentences()) metrics = {{"accuracy", "accuracy"}, {"macro-F1", "macro_f1"}};
+  return label_table(results, options, header, rows, metrics);
+}
+
+std::string calibration_table(const Results& results) {
+  TextTable table({"strategy", "ECE raw", "fitted", "NLL raw", "fitted"});
+  for (const Outcome& outcome : results.outcomes) {
+    std::vector<std::string> row = {outcome.strategy};
+    for (const char* metric : {"ece_raw", "ece_fitted", "nll_raw", "nll_fitted"}) {
+      row.push_back(figure_text(mean_on_test(outcome, metric)));
+    }
+    table.add_row(row);
+  }
+  return table.to_string();
+}
+
+BarChart class_chart(const QaTask& task) {
+  const std::vector<std::size_t> order = classes_by_size(task);
+  const ClassCounts counts = task.class_counts();
+  return {.title = "Training rows of each class",
+          .value_axis = "rows",
+          .categories = names_in(order, task.classes),
+          .series = {{"rows", in_order(order, [&](std::size_t c) { return counts[c]; })}},
+          .logarithmic = true};
+}
+
+BarChart language_chart(const QaTask& task) {
+  const std::vector<std::size_t> order = languages_by_size(task);
+  const auto rows = [&](std::size_t g) { return task.counts.group(g).total(); };
+  return {.title = "Training rows of each language",
+          .value_axis = "rows",
+          .categories = names_in(order, task.languages),
+          .series = {{"rows", in_order(order, rows)}}};
+}
+
+const QaStrategy& named(const std::vector<QaStrategy>& strategies, const std::string& name) {
+  return *std::find_if(strategies.begin(), strategies.end(),
+                       [&](const QaStrategy& strategy) { return strategy.name == name; });
+}
+
+BarChart mix_chart(const QaTask& task) {
+  const std::vector<std::size_t> order = languages_by_size(task);
+  const std::vector<QaStrategy> strategies = all_qa_strategies(task.name);
+  BarChart chart{.title = "Share of each language in what is drawn",
+                 .value_axis = "share",
+                 .categories = names_in(order, task.languages)};
+  for (const char* name : {"none", "mix_0.3", "unimax"}) {
+    const std::vector<double> shares =
+        language_shares(drawn_cells(named(strategies, name), task.counts), task.classes.size());
+    chart.series.push_back({std::string(name) == "none" ? "natural" : name,
+                            in_order(order, [&](std::size_t g) { return shares[g]; })});
+  }
+  return chart;
+}
+
+BarChart weight_chart(const QaTask& task) {
+  const std::vector<std::size_t> order = classes_by_size(task);
+  BarChart chart{.title = "Class weights",
+                 .value_axis = "weight",
+                 .categories = names_in(order, task.classes),
+                 .logarithmic = true};
+  for (const double tau : {1.0, 0.5}) {
+    const std::vector<double> weights = class_weights(task.class_counts(), Power{tau});
+    chart.series.push_back(
+        {absl::StrCat("tau = ", tau), in_order(order, [&](std::size_t c) { return weights[c]; })});
+  }
+  return chart;
+}
+
+// A figure of each label.
+BarChart score_chart(const std::vector<std::string>& names, const std::vector<std::string>& labels,
+                     const std::vector<const Outcome*>& outcomes, const std::string& metric,
+                     const std::string& title) {
+  BarChart chart{.title = title, .value_axis = metric, .categories = names};
+  for (const Outcome* outcome : outcomes) {
+    std::vector<double> values;
+    values.reserve(labels.size());
+    for (const std::string& label : labels) {
+      values.push_back(mean_on_test(*outcome, metric, label));
+    }
+    chart.series.push_back({outcome->strategy, values});
+  }
+  return chart;
+}
+
+// Before and after, and, where it is neither, with languages drawn alike.
+BarChart language_score_chart(const QaTask& task, const ExperimentOptions& options,
+                              const Results& results) {
+  const std::vector<std::string> names = names_in(tested_languages(task), task.languages);
+  std::vector<std::string> labels;
+  labels.reserve(names.size());
+  for (const std::string& language : names) labels.push_back(language_label(language));
+  std::vector<const Outcome*> outcomes = compared(results, options);
+  const Outcome* const uniform = find_outcome(results, "uniform");
+  if (uniform != nullptr && uniform != outcomes.back()) outcomes.push_back(uniform);
+  return score_chart(names, labels, outcomes, language_metric(task),
+                     task.selects_sentences() ? "F1 of each language on test"
+                                              : "Macro-F1 of each language on test");
+}
+
+}  // namespace
+
+std::vector<std::optional<Interval>> gains_over_baseline(const ResampledRuns& runs,
+                                                         const ExperimentOptions& options) {
+  const auto found =
+      std::find(options.strategies.begin(), options.strategies.end(), options.baseline);
+  std::vector<std::optional<Interval>> gains(runs.size());
+  if (found == options.strategies.end()) return gains;
+  const auto baseline = static_cast<std::size_t>(found - options.strategies.begin());
+  for (std::size_t s = 0; s < runs.size(); ++s) {
+    if (s == baseline) continue;
+    gains[s] = bootstrap(options.test_units, [&](std::span<const std::uint32_t> times) {
+      double gain = 0;
+      for (const auto& figure : runs[s])
+        gain += figure(times) / static_cast<double>(runs[s].size());
+      for (const auto& figure : runs[baseline]) {
+        gain -= figure(times) / static_cast<double>(runs[baseline].size());
+      }
+      return gain;
+    });
+  }
+  return gains;
+}
+
+std::string treatment_table(const QaTask& task, const std::vector<QaStrategy>& strategies) {
+  const std::vector<std::size_t> languages = languages_by_size(task);
+  const std::vector<std::size_t> classes = classes_by_size(task);
+  const std::size_t width = task.classes.size();
+  const std::size_t rarest = classes.back();
+  TextTable table({"strategy", "draws of " + task.languages[languages.front()],
+                   "of " + task.languages[languages.back()], "of " + task.classes[rarest],
+                   "a row at most", "weight of " + task.classes[rarest], "logit terms"});
+  for (const QaStrategy& strategy : strategies) {
+    const std::vector<double> cells = drawn_cells(strategy, task.counts);
+    const std::vector<double> of_language = language_shares(cells, width);
+    const std::vector<double> of_class = class_shares(cells, width);
+    const std::vector<double> weights = loss_weights(strategy, task.counts);
+    const double rows = task.class_counts().total();
+    double most = 0;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      if (cells[i] > 0)
+        most = std::max(most, cells[i] * rows / task.counts.group(i / width)[i % width]);
+    }
+    std::string terms;
+    if (strategy.adjustment_tau != 0) terms = absl::StrFormat("%.2f", strategy.adjustment_tau);
+    if (strategy.group_adjustment_tau != 0) {
+      terms = absl::StrFormat("%.2f by language", strategy.group_adjustment_tau);
+    }
+    table.add_row({strategy.name, absl::StrFormat("%.1f %%", 100 * of_language[languages.front()]),
+                   absl::StrFormat("%.1f %%", 100 * of_language[languages.back()]),
+                   absl::StrFormat("%.1f %%", 100 * of_class[rarest]),
+                   absl::StrFormat("%.1f times", most),
+                   absl::StrFormat("%.2f", weights.empty() ? 1.0 : weights[rarest]), terms});
+  }
+  return absl::StrCat(
+      "Before training: the share of draws that the largest and the smallest language and the "
+      "rarest class have,\nhow often an epoch draws a row at most, and what the loss does.\n\n",
+      table.to_string());
+}
+
+std::string qa_summary(const QaTask& task, const ExperimentOptions& options, const QaResults& all) {
+  const Results& results = all.results;
+  const Outcome& best = results.outcomes[results.best];
+  const std::size_t seeds = best.runs.size();
+  const std::string mean = absl::StrCat("mean over ", seeds, seeds == 1 ? " seed" : " seeds");
+  const std::vector<Column> columns = strategy_columns(task);
+  std::string text;
+  if (task.selects_sentences()) {
+    absl::StrAppend(&text, "Test questions, ", mean, "; epoch, threshold and the best strategy (**",
+                    best.strategy,
+                    "**) are chosen on validation. Figures are of\nsentences that hold an answer. "
+                    "F1 at 1/2: without a threshold. F1, several: of questions with several "
+                    "sentences.\nMRR: mean reciprocal rank of the best such sentence.\n");
+  } else {
+    absl::StrAppend(&text, "Test questions, ", mean, "; epoch, tau and the best strategy (**",
+                    best.strategy, "**) are chosen on validation.\n");
+  }
+  absl::StrAppend(&text, explain_gains(options, "test questions"), "\n\n");
+  absl::StrAppend(&text, strategy_table(results, options, columns));
+  const Outcome* const posthoc = find_outcome(results, "none_tau");
+  if (posthoc != nullptr && posthoc != &best) {
+    absl::StrAppend(&text, "\nGain of ", best.strategy, " over none_tau: ",
+                    interval_text(gain_over(best, *posthoc, options.test_units)), ".\n");
+  }
+  absl::StrAppend(&text, "\nBy language, ",
+                  task.selects_sentences() ? "F1" : "macro-F1 over the types that it has",
+                  ": the mean of languages and the worst of them.\n\n", language_table(task, all));
+  if (seeds > 1) {
+    absl::StrAppend(&text, "\nOver seeds, the mean and its 95 % interval by Student's t:\n\n",
+                    seed_table(results, seed_columns(task)));
+  }
+  absl::StrAppend(&text, "\nEach class on test:\n\n", class_table(task, options, results),
+                  "\nEach language on test:\n\n", each_language_table(task, options, results),
+                  "\nProbabilities on test, as they are and with the temperature and biases that "
+                  "fit validation best:\n\n",
+                  calibration_table(results));
+  return text;
+}
+
+std::string write_qa_report(const std::string& header, const QaTask& task,
+                            const ExperimentOptions& options, const QaResults& all,
+                            const std::filesystem::path& directory) {
+  const Results& results = all.results;
+  make_directory(directory);
+  write_file(directory / "results.csv", results_csv(results));
+  write_file(directory / "summary.md", header + "\n\n" + qa_summary(task, options, all));
+  std::vector<std::pair<std::string, BarChart>> charts = {
+      {"classes.png", class_chart(task)},
+      {"languages.png", language_chart(task)},
+      {"mixes.png", mix_chart(task)},
+      {"weights.png", weight_chart(task)},
+      {"language_scores.png", language_score_chart(task, options, results)},
+      {"reliability.png",
+       reliability_chart(task.selects_sentences() ? "Reliability of `positive` on test"
+                                                  : "Reliability of the top type on test",
+                         results.outcomes[results.best], {"raw", "fitted"})}};
+  if (!task.selects_sentences()) {
+    const std::vector<std::string> classes = names_in(classes_by_size(task), task.classes);
+    charts.emplace_back(
+        "class_scores.png",
+        score_chart(classes, classes, compared(results, options), "f1", "F1 of each type on test"));
+  }
+  return draw_report(charts, directory);
+}
+
+}  // namespace equipoise::demos

@@ -1,0 +1,49 @@
+// One training of one strategy, scored.
+#ifndef EQUIPOISE_DEMOS_QA_RUNS_H_
+#define EQUIPOISE_DEMOS_QA_RUNS_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "demos/common/experiment.h"
+#include "demos/common/learner.h"
+#include "demos/common/progress.h"
+#include "demos/common/training.h"
+#include "demos/qa/scores.h"
+#include "demos/qa/strategy.h"
+#include "demos/qa/task.h"
+
+namespace equipoise::demos {
+
+/// What models of this demo are saved as.
+inline constexpr std::string_view kQaModelKind = "equipoise qa model 1";
+
+struct QaRunOptions {
+  TrainingOptions training{};
+  /// Makes an untrained model.
+  std::function<std::unique_ptr<Learner>(const LearnerShape& shape, std::uint64_t seed)>
+      make_learner;
+};
+
+/// The rate that suits a task, the same for every strategy: of types 40, of 5, 10, 20, 40, 80 and
+/// 160, of sentences 2, of 0.5, 1, 2 and 4. On validation both the best strategy and the mean over
+/// strategies lie within .002 of what they are at any of these.
+double default_rate(std::string_view task);
+
+/// Trains for some epochs as runs do, each scored on validation, and throws it away.
+void train_epochs(const QaTask& task, const QaRunOptions& options, std::uint64_t epochs);
+
+struct QaRun {
+  Run run;
+  std::function<double(std::span<const std::uint32_t>)> worst_language;  ///< resampled, on test
+};
+
+/// Trains and scores a strategy. Test figures include those of calibration.
+QaRun run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint64_t seed,
+                      const QaRunOptions& options, Progress& progress);
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_QA_RUNS_H_

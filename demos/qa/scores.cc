@@ -1,0 +1,288 @@
+#include "demos/qa/scores.h"
+
+#include <absl/strings/str_format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "demos/common/reliability.h"
+#include "demos/common/resampled.h"
+#include "equipoise/calibrate.h"
+#include "equipoise/metrics/confusion.h"
+#include "equipoise/metrics/grouped.h"
+#include "equipoise/metrics/ranking.h"
+
+namespace equipoise::demos {
+
+namespace {
+
+// Strengths of the post-hoc correction that are tried on validation; 0 is none.
+constexpr std::array kTaus = {0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5};
+
+constexpr std::size_t kPositive = 1;
+
+double macro_f1(const ConfusionMatrix& matrix) { return matrix.macro_f1(); }
+double positive_f1(const ConfusionMatrix& matrix) { return matrix.f1(kPositive); }
+// Of the types that a language has.
+double macro_f1_of_present(const ConfusionMatrix& matrix) {
+  return matrix.macro_f1(Absent::kSkipUnsupported);
+}
+
+ConfusionFigure language_figure(const QaTask& task) {
+  return task.selects_sentences() ? positive_f1 : macro_f1_of_present;
+}
+
+// -tau log prior, up to a constant: zero for a class of average size.
+std::vector<double> posthoc_offset(const ClassCounts& counts, double tau) {
+  const std::vector<double> equal(counts.classes(),
+                                  counts.total() / static_cast<double>(counts.classes()));
+  std::vector<double> offset = logit_offset(counts.values(), equal);
+  for (double& value : offset) value *= tau;
+  return offset;
+}
+
+std::vector<std::int64_t> at_threshold(std::span<const double> scores, double threshold) {
+  std::vector<std::int64_t> decisions;
+  decisions.reserve(scores.size());
+  for (const double score : scores) decisions.push_back(score >= threshold ? 1 : 0);
+  return decisions;
+}
+
+Grouped<ConfusionMatrix> by_language(const QaTask& task, const Examples& part,
+                                     std::span<const std::int64_t> decisions) {
+  Grouped<ConfusionMatrix> grouped(task.languages.size(), ConfusionMatrix(task.classes.size()));
+  grouped.add_rows(part.groups, [&](ConfusionMatrix& matrix, std::size_t r) {
+    matrix.add(part.targets[r], decisions[r]);
+  });
+  return grouped;
+}
+
+void add_class_figures(const QaTask& task, const ConfusionMatrix& matrix, std::size_t c,
+                       Figures& figures) {
+  figures.push_back({"precision", task.classes[c], matrix.precision(c)});
+  figures.push_back({"recall", task.classes[c], matrix.recall(c)});
+  figures.push_back({"f1", task.classes[c], matrix.f1(c)});
+}
+
+// A figure of each language that has one, their mean and the lowest.
+void add_language_figures(const QaTask& task, const std::string& metric, const std::string& name,
+                          std::span<const double> values, Figures& figures) {
+  double sum = 0;
+  double least = 0;
+  std::size_t languages = 0;
+  for (std::size_t g = 0; g < values.size(); ++g) {
+    if (std::isnan(values[g])) continue;
+    figures.push_back({metric, language_label(task.languages[g]), values[g]});
+    least = languages == 0 ? values[g] : std::min(least, values[g]);
+    sum += values[g];
+    ++languages;
+  }
+  figures.push_back(
+      {"language_" + name, "", sum / static_cast<double>(std::max<std::size_t>(languages, 1))});
+  figures.push_back({"worst_language_" + name, "", least});
+}
+
+Figures type_figures(const QaTask& task, const Examples& part,
+                     std::span<const std::int64_t> decisions) {
+  const Grouped<ConfusionMatrix> languages = by_language(task, part, decisions);
+  const ConfusionMatrix matrix = languages.total();
+  Figures figures = {{"accuracy", "", matrix.accuracy()},
+                     {"macro_f1", "", matrix.macro_f1()},
+                     {"balanced_accuracy", "", matrix.balanced_accuracy()}};
+  for (std::size_t c = 0; c < task.classes.size(); ++c) {
+    add_class_figures(task, matrix, c, figures);
+  }
+  const std::vector<double> accuracies =
+      languages.figures([](const ConfusionMatrix& m) { return m.accuracy(); });
+  add_language_figures(task, "accuracy", "accuracy", accuracies, figures);
+  add_language_figures(task, "macro_f1", "f1", languages.figures(macro_f1_of_present), figures);
+  return figures;
+}
+
+double mean_of(std::span<const double> values) {
+  if (values.empty()) return 0;
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+// The mean reciprocal rank of the questions of each language; NaN for those that have none.
+std::vector<double> mrr_by_language(const QaTask& task, const Examples& part,
+                                    std::span<const double> scores) {
+  std::vector<std::vector<double>> ranks(task.languages.size());
+  for (std::size_t u = 0; u < part.units(); ++u) {
+    const std::size_t begin = part.unit_begin(u);
+    const std::size_t size = part.unit_begin(u + 1) - begin;
+    const std::size_t whole[] = {0, size};
+    const std::vector<double> rank = reciprocal_ranks(
+        scores.subspan(begin, size), std::span(part.targets).subspan(begin, size), whole);
+    std::vector<double>& own = ranks[static_cast<std::size_t>(part.groups[begin])];
+    own.insert(own.end(), rank.begin(), rank.end());
+  }
+  std::vector<double> means;
+  means.reserve(ranks.size());
+  for (const std::vector<double>& of_language : ranks) {
+    means.push_back(of_language.empty() ? std::nan("") : mean_of(of_language));
+  }
+  return means;
+}
+
+// F1 of positives over the questions that have several sentences.
+double f1_of_several(const Examples& part, std::span<const std::int64_t> decisions) {
+  ConfusionMatrix matrix(2);
+  for (std::size_t u = 0; u < part.units(); ++u) {
+    if (part.unit_begin(u + 1) - part.unit_begin(u) < 2) continue;
+    for (std::size_t r = part.unit_begin(u); r < part.unit_begin(u + 1); ++r) {
+      matrix.add(part.targets[r], decisions[r]);
+    }
+  }
+  return positive_f1(matrix);
+}
+
+Figures sentence_figures(const QaTask& task, const Examples& part, std::span<const double> scores,
+                         std::span<const std::int64_t> decisions) {
+  const Grouped<ConfusionMatrix> languages = by_language(task, part, decisions);
+  const ConfusionMatrix matrix = languages.total();
+  ConfusionMatrix at_half(2);
+  at_half.add(part.targets, at_threshold(scores, 0));
+  Figures figures = {{"positive_f1", "", positive_f1(matrix)},
+                     {"positive_f1_half", "", positive_f1(at_half)},
+                     {"positive_f1_several", "", f1_of_several(part, decisions)},
+                     {"mrr", "", mean_of(reciprocal_ranks(scores, part.targets, part.unit_starts))},
+                     {"average_precision", "", average_precision(scores, part.targets)}};
+  add_class_figures(task, matrix, kPositive, figures);
+  add_language_figures(task, "f1", "f1", languages.figures(positive_f1), figures);
+  add_language_figures(task, "mrr", "mrr", mrr_by_language(task, part, scores), figures);
+  return figures;
+}
+
+}  // namespace
+
+QaDecision choose_decision(const QaTask& task, bool posthoc, const Logits& validation) {
+  QaDecision decision;
+  if (task.selects_sentences()) {
+    const std::vector<double> scores = sentence_scores(validation);
+    decision.threshold = choose_threshold(std::span<const double>(scores),
+                                          std::span<const std::int64_t>(task.validation.targets),
+                                          [](const BinaryCounts& counts) { return counts.f1(); })
+                             .threshold;
+    decision.choice = absl::StrFormat("at %.2f", 1 / (1 + std::exp(-decision.threshold)));
+  } else if (posthoc) {
+    const ClassCounts counts = task.class_counts();
+    const double tau = choose_tau(validation.view(), task.validation.targets, counts.values(),
+                                  std::span<const double>(kTaus), macro_f1)
+                           .tau;
+    decision.offset = posthoc_offset(counts, tau);
+    decision.choice = absl::StrFormat("tau %.3g", tau);
+  }
+  return decision;
+}
+
+std::vector<std::int64_t> decide(const QaTask& task, const Logits& logits,
+                                 const QaDecision& decision) {
+  if (task.selects_sentences()) return at_threshold(sentence_scores(logits), decision.threshold);
+  return predict(logits.view(), decision.offset);
+}
+
+std::vector<double> sentence_scores(const Logits& logits) {
+  const MatrixView<const float> rows = logits.view();
+  std::vector<double> scores;
+  scores.reserve(rows.rows);
+  for (std::size_t r = 0; r < rows.rows; ++r) {
+    scores.push_back(double{rows(r, kPositive)} - double{rows(r, 0)});
+  }
+  return scores;
+}
+
+std::vector<double> reciprocal_ranks(std::span<const double> scores,
+                                     std::span<const std::int64_t> is_positive,
+                                     std::span<const std::size_t> question_starts) {
+  std::vector<double> ranks;
+  for (std::size_t u = 0; u + 1 < question_starts.size(); ++u) {
+    const std::size_t begin = question_starts[u];
+    const std::size_t end = question_starts[u + 1];
+    std::size_t best = end;
+    for (std::size_t r = begin; r < end; ++r) {
+      if (is_positive[r] != 0 && (best == end || scores[r] > scores[best])) best = r;
+    }
+    if (best == end) continue;
+    std::size_t before = 0;
+    for (std::size_t r = begin; r < end; ++r) {
+      before += is_positive[r] == 0 && scores[r] >= scores[best] ? 1 : 0;
+    }
+    ranks.push_back(1 / static_cast<double>(before + 1));
+  }
+  return ranks;
+}
+
+Figures qa_figures(const QaTask& task, const Examples& part, const Logits& logits,
+                   const QaDecision& decision) {
+  const std::vector<std::int64_t> decisions = decide(task, logits, decision);
+  if (!task.selects_sentences()) return type_figures(task, part, decisions);
+  return sentence_figures(task, part, sentence_scores(logits), decisions);
+}
+
+std::string headline_of(const QaTask& task) {
+  return task.selects_sentences() ? "positive_f1" : "macro_f1";
+}
+
+QaResampled qa_resampled(const QaTask& task, const Examples& part,
+                         const std::vector<std::int64_t>& decisions) {
+  const std::size_t classes = task.classes.size();
+  QaResampled resampled;
+  resampled.headline =
+      resampled_confusion(part.targets, decisions, classes,
+                          task.selects_sentences() ? positive_f1 : macro_f1, part.unit_starts);
+  // One matrix over (language, class): a language is a block of it.
+  const std::size_t languages = task.languages.size();
+  std::vector<std::int64_t> targets;
+  std::vector<std::int64_t> predictions;
+  for (std::size_t r = 0; r < part.rows(); ++r) {
+    const auto first = part.groups[r] * static_cast<std::int64_t>(classes);
+    targets.push_back(first + part.targets[r]);
+    predictions.push_back(first + decisions[r]);
+  }
+  const auto lowest = [languages, classes,
+                       figure = language_figure(task)](const ConfusionMatrix& all) {
+    double least = 1;
+    for (std::size_t g = 0; g < languages; ++g) {
+      ConfusionMatrix own(classes);
+      const std::span<double> counts = own.all_reduce_buffer();
+      for (std::size_t i = 0; i < counts.size(); ++i) {
+        counts[i] = all.count(g * classes + i / classes, g * classes + i % classes);
+      }
+      if (own.total() > 0) least = std::min(least, figure(own));
+    }
+    return least;
+  };
+  resampled.worst_language =
+      resampled_confusion(targets, predictions, languages * classes, lowest, part.unit_starts);
+  return resampled;
+}
+
+QaCalibration qa_calibration(const QaTask& task, const Logits& validation, const Logits& test) {
+  QaCalibration result;
+  const ClassCounts there = count_labels(task.validation.targets, task.classes.size());
+  const bool has_all =
+      std::all_of(there.values().begin(), there.values().end(), [](double n) { return n > 0; });
+  const LogitCalibration fitted =
+      has_all ? fit_bias_corrected_temperature(validation.view(), task.validation.targets)
+              : fit_temperature(validation.view(), task.validation.targets);
+  result.scale_and_bias = {fitted.scale};
+  for (std::size_t c = 0; c < task.classes.size(); ++c) {
+    result.scale_and_bias.push_back(fitted.bias.empty() ? 0.0 : fitted.bias[c]);
+  }
+  std::optional<std::size_t> of_class;
+  if (task.selects_sentences()) of_class = kPositive;
+  const auto add = [&](const char* way, const LogitCalibration& calibration) {
+    add_reliability(way, calibration.probabilities(test.view()), task.classes.size(),
+                    task.test.targets, result.figures, of_class);
+  };
+  add("raw", {});
+  add("fitted", fitted);
+  return result;
+}
+
+}  // namespace equipoise::demos

@@ -1,0 +1,197 @@
+#include "demos/qa/scores.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace equipoise::demos {
+namespace {
+
+using testing::DoubleEq;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+double value(const Figures& figures, const std::string& metric, const std::string& label = "") {
+  for (const Figure& figure : figures) {
+    if (figure.metric == metric && figure.label == label) return figure.value;
+  }
+  ADD_FAILURE() << "no figure " << metric << " of '" << label << "'";
+  return -1;
+}
+
+// Logits of sentences with these scores.
+Logits scored(const std::vector<float>& scores) {
+  Logits logits{2};
+  for (const float score : scores) {
+    logits.values.push_back(-score / 2);
+    logits.values.push_back(score / 2);
+  }
+  return logits;
+}
+
+// Logits of types that are these.
+Logits decided(const std::vector<std::size_t>& types) {
+  Logits logits{4};
+  for (const std::size_t type : types) {
+    for (std::size_t c = 0; c < 4; ++c) logits.values.push_back(c == type ? 1.0F : 0.0F);
+  }
+  return logits;
+}
+
+QaTask sentence_task() {
+  QaTask task;
+  task.name = kSentenceSelection;
+  task.classes = {"other", "positive"};
+  task.languages = {"en", "sw", "ko"};
+  task.counts = GroupedCounts(3, 2);
+  // Three questions: two English ones with three and two sentences, one in Swahili with one.
+  task.test.targets = {0, 1, 0, 1, 0, 1};
+  task.test.groups = {0, 0, 0, 0, 0, 1};
+  task.test.unit_starts = {0, 3, 5, 6};
+  task.test.features.starts.assign(7, 0);
+  task.validation = task.test;
+  return task;
+}
+
+QaTask type_task() {
+  QaTask task;
+  task.name = kAnswerType;
+  task.classes = {"text", "no_answer", "number_date", "yes_no"};
+  task.languages = {"hau", "yor", "zul"};
+  task.counts = GroupedCounts(
+      {ClassCounts({40, 30, 10, 5}), ClassCounts({40, 30, 10, 5}), ClassCounts({20, 0, 0, 0})});
+  task.test.targets = {0, 0, 1, 2, 0, 3};
+  task.test.groups = {0, 0, 0, 0, 1, 1};
+  task.test.features.starts.assign(7, 0);
+  task.validation = task.test;
+  return task;
+}
+
+TEST(ReciprocalRanks, AreOfTheBestPositiveOfEachQuestion) {
+  const std::vector<double> scores = {0.1, 0.5, 0.9, 0.3, 0.2, 0.7, 0.6};
+  const std::vector<std::int64_t> positive = {1, 1, 0, 0, 1, 0, 0};
+  const std::vector<std::size_t> starts = {0, 3, 5, 7};
+  // Of the first two positives the better one is second; the last question has none.
+  EXPECT_THAT(reciprocal_ranks(scores, positive, starts), ElementsAre(0.5, 0.5));
+  const std::vector<double> last = {0.9, 0.8, 0.7, 0.1, 0.6};
+  const std::vector<std::int64_t> fourth = {0, 0, 0, 1, 0};
+  const std::vector<std::size_t> one = {0, 5};
+  EXPECT_THAT(reciprocal_ranks(last, fourth, one), ElementsAre(DoubleEq(0.2)));
+}
+
+TEST(ReciprocalRanks, CountNegativesThatTieBefore) {
+  const std::vector<double> same = {1, 1, 1, 1};
+  const std::vector<std::int64_t> positive = {0, 1, 1, 0};
+  const std::vector<std::size_t> starts = {0, 4};
+  EXPECT_THAT(reciprocal_ranks(same, positive, starts), ElementsAre(DoubleEq(1.0 / 3)));
+  EXPECT_THAT(reciprocal_ranks({}, {}, std::vector<std::size_t>{0}), IsEmpty());
+}
+
+TEST(SentenceFigures, AreOfPositivesOfQuestionsAndOfLanguages) {
+  const QaTask task = sentence_task();
+  // At 0.5 the second, fifth and sixth sentences are taken: two rightly, of three.
+  const Logits logits = scored({-1, 2, 0.25F, 0.1F, 1, 3});
+  const Figures figures = qa_figures(task, task.test, logits, {{}, 0.5, ""});
+  EXPECT_DOUBLE_EQ(value(figures, "positive_f1"), 2.0 / 3);
+  EXPECT_DOUBLE_EQ(value(figures, "precision", "positive"), 2.0 / 3);
+  EXPECT_DOUBLE_EQ(value(figures, "recall", "positive"), 2.0 / 3);
+  // At a half the third and fourth are taken too.
+  EXPECT_DOUBLE_EQ(value(figures, "positive_f1_half"), 2 * 3.0 / (5 + 3));
+  EXPECT_DOUBLE_EQ(value(figures, "positive_f1_several"), 0.5);
+  EXPECT_DOUBLE_EQ(value(figures, "mrr"), (1 + 0.5 + 1) / 3);
+  EXPECT_DOUBLE_EQ(value(figures, "f1", "lang=en"), 0.5);
+  EXPECT_DOUBLE_EQ(value(figures, "f1", "lang=sw"), 1);
+  EXPECT_DOUBLE_EQ(value(figures, "language_f1"), 0.75);  // Korean has no rows
+  EXPECT_DOUBLE_EQ(value(figures, "worst_language_f1"), 0.5);
+  EXPECT_DOUBLE_EQ(value(figures, "mrr", "lang=en"), 0.75);
+  EXPECT_DOUBLE_EQ(value(figures, "worst_language_mrr"), 0.75);
+  EXPECT_DOUBLE_EQ(value(figures, "average_precision"), (1 + 1 + 3.0 / 5) / 3);
+}
+
+TEST(TypeFigures, AreOfTypesAndOfLanguages) {
+  const QaTask task = type_task();
+  const Logits logits = decided({0, 1, 1, 2, 0, 0});
+  const Figures figures = qa_figures(task, task.test, logits, {});
+  EXPECT_DOUBLE_EQ(value(figures, "accuracy"), 4.0 / 6);
+  // text 2 of 3 and 3, no_answer 1 of 1 and 2, number_date 1 of 1 and 1, yes_no never.
+  EXPECT_DOUBLE_EQ(value(figures, "f1", "text"), 2.0 / 3);
+  EXPECT_DOUBLE_EQ(value(figures, "f1", "no_answer"), 2.0 / 3);
+  EXPECT_DOUBLE_EQ(value(figures, "recall", "number_date"), 1);
+  EXPECT_DOUBLE_EQ(value(figures, "f1", "yes_no"), 0);
+  EXPECT_DOUBLE_EQ(value(figures, "macro_f1"), (2.0 / 3 + 2.0 / 3 + 1 + 0) / 4);
+  // Hausa has no yes_no, Yoruba only text and yes_no.
+  EXPECT_DOUBLE_EQ(value(figures, "macro_f1", "lang=hau"), (2.0 / 3 + 2.0 / 3 + 1) / 3);
+  EXPECT_DOUBLE_EQ(value(figures, "macro_f1", "lang=yor"), (2.0 / 3 + 0) / 2);
+  EXPECT_DOUBLE_EQ(value(figures, "worst_language_f1"), 1.0 / 3);
+  EXPECT_DOUBLE_EQ(value(figures, "accuracy", "lang=hau"), 0.75);
+}
+
+TEST(ChooseDecision, TakesTheThresholdWithTheBestF1) {
+  const QaTask task = sentence_task();
+  // Positives score 2, 1 and 3, others -1, 1.5 and 0.
+  const QaDecision decision = choose_decision(task, false, scored({-1, 2, 1.5F, 1, 0, 3}));
+  EXPECT_NEAR(decision.threshold, 0.5, 1e-6);  // all positives and one other
+  EXPECT_EQ(decision.choice, "at 0.62");
+  EXPECT_THAT(decide(task, scored({0.25F, 0.75F}), decision), ElementsAre(0, 1));
+}
+
+TEST(ChooseDecision, TakesTauWhereItIsWanted) {
+  const QaTask task = type_task();
+  // The rare type's logit is always short of that of the frequent one.
+  Logits logits = decided({0, 0, 1, 2, 0, 0});
+  logits.values[4 * 5 + 3] = 0.75F;
+  const QaDecision plain = choose_decision(task, false, logits);
+  EXPECT_TRUE(plain.offset.empty() && plain.choice.empty());
+  EXPECT_EQ(decide(task, logits, plain)[5], 0);
+  const QaDecision corrected = choose_decision(task, true, logits);
+  EXPECT_EQ(corrected.choice, "tau 0.125");
+  EXPECT_THAT(decide(task, logits, corrected), ElementsAre(0, 0, 1, 2, 0, 3));
+}
+
+TEST(Resampled, AreTheFiguresOfAllRowsTakenOnce) {
+  for (const QaTask& task : {sentence_task(), type_task()}) {
+    const std::vector<std::int64_t> decisions = {0, 1, 1, 0, 1, 1};
+    const QaResampled resampled = qa_resampled(task, task.test, decisions);
+    const Logits logits =
+        task.selects_sentences() ? scored({-1, 1, 1, -1, 1, 1}) : decided({0, 1, 1, 0, 1, 1});
+    const Figures figures = qa_figures(task, task.test, logits, {});
+    const std::vector<std::uint32_t> once(task.test.units(), 1);
+    EXPECT_DOUBLE_EQ(resampled.headline(once), value(figures, headline_of(task)));
+    EXPECT_DOUBLE_EQ(resampled.worst_language(once), value(figures, "worst_language_f1"));
+  }
+}
+
+TEST(Resampled, TakeAllSentencesOfAQuestionTogether) {
+  const QaTask task = sentence_task();
+  const QaResampled resampled = qa_resampled(task, task.test, {0, 1, 0, 0, 1, 1});
+  const std::vector<std::uint32_t> first = {1, 0, 0};
+  EXPECT_DOUBLE_EQ(resampled.headline(first), 1);
+  const std::vector<std::uint32_t> times = {1, 2, 0};
+  EXPECT_DOUBLE_EQ(resampled.headline(times), 2 * 1.0 / (3 + 3));
+  EXPECT_DOUBLE_EQ(resampled.worst_language(times), 2 * 1.0 / (3 + 3));
+}
+
+TEST(Calibration, IsFittedOnValidation) {
+  QaTask task = sentence_task();
+  // Scores that are the same everywhere: what fits is the share of positives, a half.
+  const Logits logits = scored({2, 2, -2, 2, -2, -2});
+  const QaCalibration calibration = qa_calibration(task, logits, logits);
+  ASSERT_EQ(calibration.scale_and_bias.size(), 3U);
+  EXPECT_GT(value(calibration.figures, "nll_raw"), value(calibration.figures, "nll_fitted"));
+  EXPECT_GT(value(calibration.figures, "ece_raw"), value(calibration.figures, "ece_fitted"));
+  // The two bins of `positive`: logits of 2 and -2 come true twice in three times, and once.
+  EXPECT_DOUBLE_EQ(value(calibration.figures, "frequency_raw", "14"), 2.0 / 3);
+  EXPECT_DOUBLE_EQ(value(calibration.figures, "frequency_raw", "2"), 1.0 / 3);
+  // A class that validation lacks has no bias.
+  task.validation.targets.assign(6, 1);
+  const QaCalibration one_class = qa_calibration(task, scored({1, 2, 1, 2, -1, 1}), logits);
+  EXPECT_EQ(one_class.scale_and_bias[1], 0);
+}
+
+}  // namespace
+}  // namespace equipoise::demos

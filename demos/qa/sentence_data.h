@@ -1,0 +1,57 @@
+// Questions with the sentences of their contexts, in three parts.
+#ifndef EQUIPOISE_DEMOS_QA_SENTENCE_DATA_H_
+#define EQUIPOISE_DEMOS_QA_SENTENCE_DATA_H_
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "demos/qa/sentence_features.h"
+#include "demos/qa/squad.h"
+
+namespace equipoise::demos {
+
+struct SentenceData {
+  std::string description;  ///< a line or more: what it is and what was found and left out
+  std::vector<std::string> languages;
+  std::vector<SentenceQuestion> train;
+  std::vector<SentenceQuestion> validation;
+  std::vector<SentenceQuestion> test;
+};
+
+/// A context as its sentences, by the rules of its language.
+std::vector<std::string> sentences_of(std::string_view context, std::string_view language);
+
+/// The files in what --data names that are in the format of SQuAD: there, in mlqa/ and
+/// tydiqa_goldp/ under it, and in the same under qa/. Sorted.
+std::vector<std::filesystem::path> squad_files(const std::filesystem::path& data);
+
+/// The language of a file, which its name says by the first part of two letters between dots,
+/// hyphens and underscores: tydiqa.goldp.sw.train.json. Empty if there is none.
+std::string language_of(const std::filesystem::path& file);
+
+/// What becomes of files that are damaged: cut short, say.
+enum class DamagedFiles {
+  kRefuse,  ///< an error
+  kCount,   ///< they are left out and counted
+};
+
+/// All questions of all files: a fifth of the contexts for testing, a fifth for validation, the
+/// others for training. No context is in two parts, and of each language a part has its share. A
+/// sentence is an answer if it holds one or a piece of one.
+///
+/// Left out are files in which questions are of another language than contexts, by their names, and
+/// questions none of whose answers is to be found.
+/// @throws InputError where there is no file, for a file whose name says no language, for one that
+/// cannot be read or is damaged and for misplaced answers, if these shall be refused, and for too
+/// few contexts.
+SentenceData load_sentence_data(const std::filesystem::path& data, MisplacedAnswers misplaced,
+                                DamagedFiles damaged = DamagedFiles::kRefuse);
+
+/// Texts and questions that a generator makes, for a first look without data: five invented
+/// languages from 900 questions down to 60. Equal on every platform.
+SentenceData synthetic_sentence_data();
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_QA_SENTENCE_DATA_H_

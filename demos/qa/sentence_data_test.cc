@@ -1,0 +1,229 @@
+#include "demos/qa/sentence_data.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "demos/common/input_error.h"
+
+namespace equipoise::demos {
+namespace {
+
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+json question(const std::string& id, const std::string& answer, int start) {
+  return {{"id", id},
+          {"question", "What is " + id + "?"},
+          {"answers", {{{"text", answer}, {"answer_start", start}}}}};
+}
+
+// Texts of two sentences each, with two questions that the second answers.
+json squad(int texts, const std::string& start) {
+  json paragraphs = json::array();
+  for (int i = 0; i < texts; ++i) {
+    const std::string context = start + " " + std::to_string(i) + " ends. There it is.";
+    const int at = static_cast<int>(context.find("There"));
+    paragraphs.push_back({{"context", context},
+                          {"qas",
+                           {question(std::to_string(i), "There", at),
+                            question("again " + std::to_string(i), "it", at + 6)}}});
+  }
+  return {{"data", {{{"paragraphs", paragraphs}}}}};
+}
+
+class SquadFiles : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(directory_);
+    write("tydiqa.goldp.en.train.json", squad(40, "Text"));
+    write("dev-context-de-question-de.json", squad(20, "Im 19. Jahrhundert, Text"));
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  void write(const std::string& name, const json& text) const {
+    std::ofstream(directory_ / name) << text.dump();
+  }
+  std::string error(MisplacedAnswers misplaced = MisplacedAnswers::kRepair) const {
+    try {
+      load_sentence_data(directory_, misplaced);
+    } catch (const InputError& failure) {
+      return failure.what();
+    }
+    return "";
+  }
+
+  const std::filesystem::path directory_ =
+      std::filesystem::path(testing::TempDir()) /
+      ("squad_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+};
+
+TEST_F(SquadFiles, AreSplitByTextAndLanguage) {
+  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  EXPECT_THAT(data.languages, ElementsAre("de", "en"));
+  std::map<std::string, std::set<int>> parts_of;
+  std::map<std::pair<int, std::string>, int> sizes;
+  int number = 0;
+  for (const auto part : {&SentenceData::train, &SentenceData::validation, &SentenceData::test}) {
+    for (const SentenceQuestion& question : data.*part) {
+      ASSERT_EQ(question.sentences.size(), 2U) << question.sentences[0];  // 19. ends none
+      EXPECT_THAT(question.is_answer, ElementsAre(0, 1));
+      parts_of[question.sentences[0]].insert(number);
+      ++sizes[{number, question.language}];
+    }
+    ++number;
+  }
+  EXPECT_EQ(parts_of.size(), 60U);
+  for (const auto& [text, parts] : parts_of) EXPECT_EQ(parts.size(), 1U) << text;
+  EXPECT_EQ((sizes[{0, "en"}]), 48);
+  EXPECT_EQ((sizes[{1, "en"}]), 16);
+  EXPECT_EQ((sizes[{2, "en"}]), 16);
+  EXPECT_EQ((sizes[{1, "de"}]), 8);
+  EXPECT_EQ((sizes[{2, "de"}]), 8);
+  EXPECT_THAT(data.description, HasSubstr("120 questions on 60 texts, 240 pairs"));
+  EXPECT_THAT(data.description, HasSubstr("72 training, 24 validation and 24 test questions"));
+}
+
+TEST_F(SquadFiles, WithTheSameTextTwiceKeepItInOnePart) {
+  // Other files repeat the texts of the first with other identifiers.
+  write("tydiqa.goldp.sw.train.json", squad(40, "Text"));
+  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  EXPECT_THAT(data.description, HasSubstr("200 questions on 60 texts"));
+  std::map<std::string, std::set<const void*>> parts_of;
+  for (const auto part : {&SentenceData::train, &SentenceData::validation, &SentenceData::test}) {
+    for (const SentenceQuestion& question : data.*part) {
+      parts_of[question.sentences[0]].insert(&(data.*part));
+    }
+  }
+  for (const auto& [text, parts] : parts_of) EXPECT_EQ(parts.size(), 1U) << text;
+}
+
+TEST_F(SquadFiles, WithMisplacedAnswersAreRepairedAndCountedOrRefused) {
+  json text = squad(40, "Text");
+  json& first = text["data"][0]["paragraphs"][0]["qas"];
+  first[0]["answers"][0]["answer_start"] = 0;
+  first[1]["answers"][0]["text"] = "nowhere";
+  write("tydiqa.goldp.en.train.json", text);
+  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRepair);
+  EXPECT_THAT(data.description, HasSubstr("119 questions"));
+  EXPECT_THAT(data.description, HasSubstr("; 1 answers moved to where they stand, the first "));
+  EXPECT_THAT(data.description, HasSubstr("data[0].paragraphs[0].qas[0].answers[0]: "));
+  EXPECT_THAT(data.description,
+              HasSubstr("; 1 answers that do not stand in their text, the first "));
+  EXPECT_THAT(data.description, HasSubstr("; 1 questions left out"));
+  EXPECT_THAT(error(MisplacedAnswers::kRefuse), HasSubstr("tydiqa.goldp.en.train.json:0: data[0]"));
+}
+
+TEST_F(SquadFiles, ThatAreCutShortAreRefusedOrLeftOutAndCounted) {
+  const std::string whole = squad(40, "Text").dump();
+  std::ofstream(directory_ / "tydiqa.goldp.ko.train.json") << whole.substr(0, whole.size() / 2);
+  EXPECT_THAT(error(), HasSubstr("tydiqa.goldp.ko.train.json:1: not JSON"));
+  const auto load = [&] {
+    return load_sentence_data(directory_, MisplacedAnswers::kRepair, DamagedFiles::kCount);
+  };
+  const SentenceData data = load();
+  EXPECT_THAT(data.languages, ElementsAre("de", "en"));
+  EXPECT_THAT(data.description, HasSubstr("120 questions on 60 texts"));
+  EXPECT_THAT(data.description, HasSubstr("; 1 damaged files left out, the first "));
+  EXPECT_THAT(data.description, HasSubstr("tydiqa.goldp.ko.train.json:1: not JSON"));
+
+  std::filesystem::remove(directory_ / "tydiqa.goldp.en.train.json");
+  std::filesystem::remove(directory_ / "dev-context-de-question-de.json");
+  std::string message;
+  try {
+    load();
+  } catch (const InputError& failure) {
+    message = failure.what();
+  }
+  EXPECT_THAT(message, HasSubstr("too few texts to train, validate and test on; 1 damaged files"));
+}
+
+TEST_F(SquadFiles, MaySayThatThereIsNoAnswer) {
+  json text = squad(40, "Text");
+  text["data"][0]["paragraphs"][0]["qas"][0]["answers"] = json::array();
+  write("tydiqa.goldp.en.train.json", text);
+  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  EXPECT_THAT(data.description, HasSubstr("120 questions"));
+  EXPECT_THAT(data.description, HasSubstr("; 1 without an answer"));
+}
+
+TEST_F(SquadFiles, SayTheirLanguageInTheirNames) {
+  EXPECT_EQ(language_of("a/tydiqa.goldp.sw.train.json"), "sw");
+  EXPECT_EQ(language_of("dev-context-zh-question-zh.json"), "zh");
+  EXPECT_EQ(language_of("train_ko.json"), "ko");
+  EXPECT_EQ(language_of("train-v1.1.json"), "");
+  write("train-v1.1.json", squad(3, "Text"));
+  EXPECT_THAT(error(), HasSubstr("train-v1.1.json:0: the name says no language"));
+}
+
+TEST_F(SquadFiles, OfTwoLanguagesAreLeftOut) {
+  write("dev-context-en-question-de.json", squad(3, "Other"));
+  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  EXPECT_THAT(data.description, HasSubstr(", 2 files: 120 questions"));
+  EXPECT_THAT(data.description, HasSubstr("\nLeft out: 1 files"));
+}
+
+TEST_F(SquadFiles, AreFoundBelowTheDirectoryToo) {
+  EXPECT_EQ(squad_files(directory_).size(), 2U);
+  std::filesystem::create_directories(directory_ / "qa" / "mlqa");
+  std::filesystem::rename(directory_ / "dev-context-de-question-de.json",
+                          directory_ / "qa" / "mlqa" / "dev-context-de-question-de.json");
+  write("queries.afriqa.hau.en.train.json", {});
+  EXPECT_EQ(squad_files(directory_).size(), 2U);
+  EXPECT_EQ(squad_files(directory_ / "qa").size(), 1U);
+  EXPECT_THAT(squad_files(directory_ / "nowhere"), IsEmpty());
+}
+
+TEST_F(SquadFiles, NeedTextsForAllParts) {
+  std::filesystem::remove(directory_ / "dev-context-de-question-de.json");
+  write("tydiqa.goldp.en.train.json", squad(4, "Text"));
+  EXPECT_EQ(error(), directory_.string() + ":0: too few texts to train, validate and test on");
+  std::filesystem::remove(directory_ / "tydiqa.goldp.en.train.json");
+  EXPECT_THAT(error(), HasSubstr("there is no file in the format of SQuAD"));
+  json without = squad(10, "Text");
+  for (json& paragraph : without["data"][0]["paragraphs"]) {
+    for (json& each : paragraph["qas"]) each["answers"] = json::array();
+  }
+  write("tydiqa.goldp.en.train.json", without);
+  EXPECT_THAT(error(), HasSubstr("no sentence with an answer"));
+}
+
+TEST(Sentences, AreCutByTheRulesOfTheLanguage) {
+  EXPECT_THAT(sentences_of("Am 3. Mai kam er. Er ging.", "de"),
+              ElementsAre("Am 3. Mai kam er.", "Er ging."));
+  EXPECT_THAT(sentences_of("He had 3. May came. He left.", "en"),
+              ElementsAre("He had 3.", "May came.", "He left."));
+  EXPECT_THAT(sentences_of(" \n ", "en"), IsEmpty());
+}
+
+TEST(SyntheticSentenceData, IsImbalancedAndAlwaysTheSame) {
+  const SentenceData data = synthetic_sentence_data();
+  std::map<std::string, int> languages;
+  for (const SentenceQuestion& question : data.train) {
+    ++languages[question.language];
+    ASSERT_EQ(question.is_answer.size(), question.sentences.size());
+    ASSERT_GE(question.sentences.size(), 3U);
+    EXPECT_EQ(std::count(question.is_answer.begin(), question.is_answer.end(), 1), 1);
+  }
+  EXPECT_EQ(languages.size(), data.languages.size());
+  EXPECT_EQ(languages["xa"], 900);
+  EXPECT_EQ(languages["xe"], 60);
+  EXPECT_EQ(data.train[5].text, synthetic_sentence_data().train[5].text);
+  EXPECT_NE(data.validation[5].text, data.test[5].text);
+  EXPECT_THAT(data.description, testing::StartsWith("No data: "));
+}
+
+}  // namespace
+}  // namespace equipoise::demos

@@ -1,0 +1,95 @@
+// Questions on texts in the format of SQuAD.
+#ifndef EQUIPOISE_DEMOS_QA_SQUAD_H_
+#define EQUIPOISE_DEMOS_QA_SQUAD_H_
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "demos/common/finding.h"
+
+namespace equipoise::demos {
+
+/// An answer that its context holds, or should.
+struct SquadAnswer {
+  std::string text;
+  /// Where it begins in its context, in bytes; nothing if it does not stand there.
+  std::optional<std::size_t> begin = std::nullopt;
+};
+
+struct SquadQuestion {
+  std::string id;
+  std::string text;
+  std::size_t context = 0;  ///< an index into SquadText::contexts
+  std::vector<SquadAnswer> answers;
+
+  /// Whether an answer is not to be found.
+  bool lacks_answer() const;
+};
+
+/// A text on which questions are.
+struct SquadContext {
+  std::string text;
+  std::size_t article = 0;  ///< contexts of one article are neighbours and have the same number
+};
+
+/// What becomes of answers that do not stand where they should.
+enum class MisplacedAnswers {
+  kRepair,  ///< the nearest place at which they stand is taken; they are counted
+  kRefuse,  ///< an error
+};
+
+/// What becomes of questions with the identifier of another in the same text.
+enum class RepeatedIds {
+  kRefuse,  ///< an error
+  kCount,   ///< they are kept and counted; TyDi QA numbers its questions from 0 in each part
+};
+
+struct SquadOptions {
+  MisplacedAnswers misplaced = MisplacedAnswers::kRepair;
+  RepeatedIds repeated_ids = RepeatedIds::kRefuse;
+};
+
+/// What was found in texts. Places are "FILE:0: data[0].paragraphs[2].qas[1]...".
+struct SquadReport {
+  std::size_t articles = 0;
+  std::size_t contexts = 0;
+  std::size_t questions = 0;
+  std::size_t answers = 0;
+  std::size_t without_answers = 0;  ///< questions, as those that SQuAD 2.0 calls impossible
+  Finding moved;                    ///< answers that stand elsewhere in the context
+  Finding lost;                     ///< answers that do not stand in the context, or are empty
+  Finding repeated_ids;             ///< questions
+};
+
+/// The report in a line of text, for people.
+std::string summary(const SquadReport& report);
+
+struct SquadText {
+  std::vector<SquadContext> contexts;
+  std::vector<SquadQuestion> questions;  ///< in the order of the file
+  SquadReport report;
+};
+
+/// Reads data.paragraphs.{context, qas.{id, question, answers.{text, answer_start}}}, as SQuAD
+/// (Rajpurkar et al. 2016, arXiv:1606.05250), MLQA (Lewis et al. 2020) and TyDi QA (Clark et al.
+/// 2020) have it; other members are not read. Offsets count code points.
+///
+/// `name` stands for the file in errors. O(size), but for answers that do not stand where they
+/// should, each of which searches its context.
+/// @throws InputError for what parse_json() refuses, a member that is missing or of another type,
+/// an offset that is negative or beyond the context, a text without any question, and what options
+/// refuse.
+SquadText parse_squad(std::string_view text, std::string_view name,
+                      const SquadOptions& options = {});
+
+/// Reads a file.
+/// @throws as parse_squad() does, and InputError for a file that cannot be read.
+SquadText read_squad(const std::filesystem::path& file, const SquadOptions& options = {});
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_QA_SQUAD_H_

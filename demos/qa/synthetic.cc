@@ -1,0 +1,238 @@
+// Invented languages, for a first look without data.
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "demos/qa/answer_types.h"
+#include "demos/qa/sentence_data.h"
+#include "equipoise/random.h"
+
+namespace equipoise::demos {
+
+namespace {
+
+// The next numbers of a stream, one after the other.
+class Draws {
+ public:
+  explicit Draws(std::uint64_t seed) : random_{seed} {}
+  std::size_t below(std::size_t n) {
+    constexpr std::uint32_t kPurpose = 1;
+    return static_cast<std::size_t>(random_.below(n, position_++, kPurpose));
+  }
+  bool happens(std::size_t of_hundred) { return below(100) < of_hundred; }
+
+ private:
+  CounterRandom random_;
+  std::uint64_t position_ = 0;
+};
+
+// Word `number` of language `language`: two or three of the language's syllables.
+std::string word(std::size_t language, std::size_t number) {
+  constexpr std::array kOnsets = {"b", "d", "k", "l", "m", "n", "r", "s", "t", "w", "ch", "nd"};
+  constexpr std::array kVowels = {"a", "e", "i", "o", "u", "ai", "ou"};
+  Draws draws(1000 * (language + 1) + number);
+  std::string text;
+  const std::size_t syllables = 2 + draws.below(2);
+  for (std::size_t i = 0; i < syllables; ++i) {
+    // A language has seven onsets and four vowels.
+    absl::StrAppend(&text, kOnsets[(language * 3 + draws.below(7)) % kOnsets.size()],
+                    kVowels[(language * 2 + draws.below(4)) % kVowels.size()]);
+  }
+  return text;
+}
+
+std::string capitalized(std::string text) {
+  text[0] = static_cast<char>(text[0] - 'a' + 'A');
+  return text;
+}
+
+// Small numbers are more frequent.
+std::size_t skewed(std::size_t n, Draws& draws) { return draws.below(1 + draws.below(n)); }
+
+// --- Types of answers ---
+
+// How a question of a type begins in English: those for yes or no in many ways, each of them rare.
+const std::vector<std::string>& openings(std::size_t type) {
+  static const std::vector<std::string> kOpenings[] = {
+      {"who is", "what is the name of", "where is", "which"},
+      {"what kind of", "why did", "how does", "what is the"},
+      {"when did", "how many", "what year did", "how old is"},
+      {"is", "did", "does", "was", "are", "has", "can", "do", "were", "have", "will", "had"},
+  };
+  return kOpenings[type];
+}
+// In a hundred: how many questions are of a type.
+constexpr std::array<std::size_t, 4> kTypeShares = {45, 39, 13, 3};
+
+std::size_t draw_type(Draws& draws) {
+  std::size_t rest = draws.below(100);
+  std::size_t type = 0;
+  while (rest >= kTypeShares[type]) rest -= kTypeShares[type++];
+  return type;
+}
+
+AfriqaQuestion typed_question(std::size_t language, std::size_t type, Draws& draws) {
+  // An eighth begin as questions of some type do.
+  const std::size_t opening = draws.below(8) == 0 ? draw_type(draws) : type;
+  const std::vector<std::string>& in_english = openings(opening);
+  AfriqaQuestion question;
+  question.language = absl::StrCat("x", std::string(1, static_cast<char>('a' + language)));
+  question.type = static_cast<AnswerType>(type);
+  const std::size_t way = draws.below(in_english.size());
+  question.text = capitalized(word(language, 200 + 20 * opening + way));
+  question.translation = in_english[way];
+  constexpr std::array kTopics = {"river", "king",   "town",  "song",   "team",
+                                  "film",  "church", "party", "school", "war"};
+  const std::size_t words = 2 + draws.below(4);
+  for (std::size_t i = 0; i < words; ++i) {
+    // Topics lean to a type.
+    const std::size_t topic =
+        draws.happens(30) ? (type * 3 + draws.below(3)) % 10 : draws.below(10);
+    absl::StrAppend(&question.text, " ", word(language, 20 + topic));
+    absl::StrAppend(&question.translation, " ", kTopics[topic]);
+  }
+  question.text += '?';
+  question.translation += '?';
+  return question;
+}
+
+constexpr std::array<std::size_t, 6> kTypedQuestions = {1200, 800, 500, 300, 150, 80};
+
+std::vector<AfriqaQuestion> typed_questions(std::uint64_t seed, double share) {
+  std::vector<AfriqaQuestion> questions;
+  Draws draws(seed);
+  for (std::size_t language = 0; language < kTypedQuestions.size(); ++language) {
+    const auto size =
+        static_cast<std::size_t>(std::ceil(share * static_cast<double>(kTypedQuestions[language])));
+    for (std::size_t i = 0; i < size; ++i) {
+      questions.push_back(typed_question(language, draw_type(draws), draws));
+    }
+  }
+  return questions;
+}
+
+// --- Sentences ---
+
+// What a question asks for, and what its answer then has.
+enum class Wanted : std::size_t { kName, kNumber, kQuote, kWords };
+constexpr std::size_t kWantedKinds = 4;
+
+constexpr std::size_t kVocabulary = 400;
+
+std::size_t content_word(Draws& draws) { return 50 + skewed(kVocabulary, draws); }
+
+struct Sentence {
+  std::vector<std::size_t> words;
+  std::string text;
+};
+
+Sentence sentence(std::size_t language, Wanted wanted, Draws& draws) {
+  Sentence result;
+  const std::size_t size = 6 + draws.below(6);
+  const std::size_t place = 1 + draws.below(size - 1);
+  for (std::size_t i = 0; i < size; ++i) {
+    result.words.push_back(content_word(draws));
+    const std::string text = word(language, result.words.back());
+    absl::StrAppend(&result.text, i == 0 ? "" : " ", i == 0 ? capitalized(text) : text);
+    if (i != place) continue;
+    if (wanted == Wanted::kName) {
+      absl::StrAppend(&result.text, " ", capitalized(word(language, 500 + draws.below(300))));
+    } else if (wanted == Wanted::kNumber) {
+      absl::StrAppend(&result.text, " ", 1000 + draws.below(1000));
+    } else if (wanted == Wanted::kQuote) {
+      absl::StrAppend(&result.text, " \"", word(language, 800 + draws.below(300)), "\"");
+    }
+  }
+  result.text += '.';
+  return result;
+}
+
+// Which sentence answers is told by words that it shares with the question, but a second one shares
+// some too; and by the word that the question asks with, which each language has its own of.
+SentenceQuestion selection_question(std::size_t language, Draws& draws) {
+  SentenceQuestion question;
+  question.language = absl::StrCat("x", std::string(1, static_cast<char>('a' + language)));
+  const std::size_t sentences = 3 + draws.below(4);
+  const std::size_t answer = draws.below(sentences);
+  const std::size_t second = (answer + 1 + draws.below(sentences - 1)) % sentences;
+  const std::size_t wanted = draws.below(kWantedKinds);
+  std::vector<Sentence> context;
+  for (std::size_t i = 0; i < sentences; ++i) {
+    const std::size_t kind = i == answer ? wanted : draws.below(kWantedKinds);
+    context.push_back(sentence(language, static_cast<Wanted>(kind), draws));
+    question.sentences.push_back(context.back().text);
+    question.is_answer.push_back(i == answer ? 1 : 0);
+  }
+  const auto from = [&](std::size_t i) {
+    return word(language, context[i].words[draws.below(context[i].words.size())]);
+  };
+  question.text = capitalized(word(language, 2 * wanted + draws.below(2)));
+  absl::StrAppend(&question.text, " ", from(answer), " ", from(second), " ", from(answer), " ",
+                  draws.happens(50) ? from(second) : word(language, content_word(draws)), "?");
+  return question;
+}
+
+constexpr std::array<std::size_t, 5> kSelectionQuestions = {900, 450, 200, 100, 60};
+
+// At least so many of each language, so that small ones can be measured too.
+std::vector<SentenceQuestion> selection_questions(std::uint64_t seed, std::size_t least) {
+  std::vector<SentenceQuestion> questions;
+  Draws draws(seed);
+  for (std::size_t language = 0; language < kSelectionQuestions.size(); ++language) {
+    const std::size_t size = std::max(least, kSelectionQuestions[language]);
+    for (std::size_t i = 0; i < size; ++i) {
+      questions.push_back(selection_question(language, draws));
+    }
+  }
+  return questions;
+}
+
+std::string described(const std::string& what, std::size_t train, std::size_t validation,
+                      std::size_t test, std::size_t languages) {
+  return absl::StrCat("No data: ", what,
+                      ", generated here. For real data run tools/fetch_data.sh qa, or say "
+                      "--data=DIR.\n",
+                      train, " training, ", validation, " validation and ", test,
+                      " test questions in ", languages, " invented languages.");
+}
+
+}  // namespace
+
+AnswerTypeData synthetic_answer_types() {
+  AnswerTypeData data;
+  data.train = typed_questions(1, 1.0);
+  data.validation = typed_questions(2, 1.0);
+  data.test = typed_questions(3, 1.5);
+  for (const AfriqaQuestion& question : data.train) {
+    if (data.languages.empty() || data.languages.back() != question.language) {
+      data.languages.push_back(question.language);
+    }
+  }
+  data.description = described("questions with four types of answers", data.train.size(),
+                               data.validation.size(), data.test.size(), data.languages.size());
+  return data;
+}
+
+SentenceData synthetic_sentence_data() {
+  SentenceData data;
+  data.train = selection_questions(1, 0);
+  data.validation = selection_questions(2, 150);
+  data.test = selection_questions(3, 150);
+  for (const SentenceQuestion& question : data.train) {
+    if (data.languages.empty() || data.languages.back() != question.language) {
+      data.languages.push_back(question.language);
+    }
+  }
+  data.description = described("texts with questions", data.train.size(), data.validation.size(),
+                               data.test.size(), data.languages.size());
+  return data;
+}
+
+}  // namespace equipoise::demos

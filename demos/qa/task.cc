@@ -1,0 +1,101 @@
+#include "demos/qa/task.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <numeric>
+#include <utility>
+
+namespace equipoise::demos {
+
+namespace {
+
+std::int64_t index_of(std::span<const std::string> languages, const std::string& language) {
+  const auto found = std::find(languages.begin(), languages.end(), language);
+  return found == languages.end() ? -1 : found - languages.begin();
+}
+
+template <class Features, class Question>
+void add_parts(const Features& features, const std::vector<Question>& train,
+               const std::vector<Question>& validation, const std::vector<Question>& test,
+               QaTask& task) {
+  task.features = features.facts();
+  task.train = make_examples(features, train, task.languages);
+  task.train.unit_starts.clear();  // samplers draw rows
+  task.validation = make_examples(features, validation, task.languages);
+  task.test = make_examples(features, test, task.languages);
+  task.counts = count_grouped(task.train.targets, task.train.groups, task.languages.size(),
+                              task.classes.size());
+}
+
+std::vector<std::size_t> by_falling(std::size_t size, const std::function<double(std::size_t)>& n) {
+  std::vector<std::size_t> order(size);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return n(a) > n(b); });
+  return order;
+}
+
+}  // namespace
+
+QaTask make_task(const AnswerTypeData& data) {
+  QaTask task;
+  task.name = kAnswerType;
+  task.classes = answer_type_names();
+  task.languages = data.languages;
+  task.columns = kQuestionColumns;
+  add_parts(QuestionFeatures(data.train), data.train, data.validation, data.test, task);
+  return task;
+}
+
+QaTask make_task(const SentenceData& data) {
+  QaTask task;
+  task.name = kSentenceSelection;
+  task.classes = {"other", "positive"};
+  task.languages = data.languages;
+  task.columns = kSentenceColumns;
+  add_parts(SentenceFeatures(data.train), data.train, data.validation, data.test, task);
+  return task;
+}
+
+Examples make_examples(const QuestionFeatures& features, std::span<const AfriqaQuestion> questions,
+                       std::span<const std::string> languages) {
+  Examples examples;
+  examples.features = features(questions);
+  for (const AfriqaQuestion& question : questions) {
+    examples.targets.push_back(static_cast<std::int64_t>(question.type));
+    examples.groups.push_back(index_of(languages, question.language));
+  }
+  return examples;
+}
+
+Examples make_examples(const SentenceFeatures& features,
+                       std::span<const SentenceQuestion> questions,
+                       std::span<const std::string> languages) {
+  Examples examples;
+  examples.features = features(questions);
+  examples.unit_starts.push_back(0);
+  for (const SentenceQuestion& question : questions) {
+    const std::size_t rows = question.sentences.size();
+    for (std::size_t i = 0; i < rows; ++i) {
+      examples.targets.push_back(i < question.is_answer.size() ? question.is_answer[i] : 0);
+      examples.groups.push_back(index_of(languages, question.language));
+    }
+    examples.unit_starts.push_back(examples.unit_starts.back() + rows);
+  }
+  return examples;
+}
+
+std::vector<std::size_t> classes_by_size(const QaTask& task) {
+  const ClassCounts counts = task.class_counts();
+  return by_falling(task.classes.size(), [&](std::size_t c) { return counts[c]; });
+}
+
+std::vector<std::size_t> languages_by_size(const QaTask& task) {
+  return by_falling(task.languages.size(),
+                    [&](std::size_t g) { return task.counts.group(g).total(); });
+}
+
+std::string language_label(const std::string& language) { return "lang=" + language; }
+
+}  // namespace equipoise::demos

@@ -1,0 +1,59 @@
+// Either task as models see it.
+#ifndef EQUIPOISE_DEMOS_QA_TASK_H_
+#define EQUIPOISE_DEMOS_QA_TASK_H_
+
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "demos/common/examples.h"
+#include "demos/qa/answer_types.h"
+#include "demos/qa/sentence_data.h"
+#include "equipoise/counts.h"
+
+namespace equipoise::demos {
+
+/// The tasks by the names that flags and saved models have for them.
+inline constexpr std::string_view kAnswerType = "answer_type";
+inline constexpr std::string_view kSentenceSelection = "sentence_selection";
+
+/// Groups of rows are languages. Where sentences are selected, the classes are `other` and
+/// `positive`, and units of validation and test are questions: their sentences.
+struct QaTask {
+  std::string name;
+  std::vector<std::string> classes;
+  std::vector<std::string> languages;
+  GroupedCounts counts;  ///< training rows by language and class
+  std::size_t columns = 0;
+  nlohmann::json features;  ///< what makes the rows of other questions
+  Examples train;
+  Examples validation;
+  Examples test;
+
+  bool selects_sentences() const { return name == kSentenceSelection; }
+  ClassCounts class_counts() const { return counts.total(); }
+};
+
+QaTask make_task(const AnswerTypeData& data);
+QaTask make_task(const SentenceData& data);
+
+/// Questions as rows with targets; a question of a language that is not in the list has none of
+/// its group, -1.
+Examples make_examples(const QuestionFeatures& features, std::span<const AfriqaQuestion> questions,
+                       std::span<const std::string> languages);
+Examples make_examples(const SentenceFeatures& features,
+                       std::span<const SentenceQuestion> questions,
+                       std::span<const std::string> languages);
+
+/// The classes, or the languages, from the one with most training rows to that with fewest.
+std::vector<std::size_t> classes_by_size(const QaTask& task);
+std::vector<std::size_t> languages_by_size(const QaTask& task);
+
+/// How a figure of a language is labelled: "lang=sw".
+std::string language_label(const std::string& language);
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_QA_TASK_H_
