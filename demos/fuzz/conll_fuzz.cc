@@ -1,0 +1,93 @@
+// CoNLL files: every line is accounted for, tags are well-formed, and what was read is read again.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "demos/fuzz/properties.h"
+#include "demos/ner/conll.h"
+#include "equipoise/metrics/entity_tags.h"
+
+namespace {
+
+using namespace equipoise;         // NOLINT(google-build-using-namespace)
+using namespace equipoise::demos;  // NOLINT(google-build-using-namespace)
+
+constexpr const char* kFile = "x";
+
+void check_report(const ConllText& result, std::string_view text) {
+  const ConllReport& report = result.report;
+  if (text.starts_with("\uFEFF")) text.remove_prefix(3);
+  require(report.lines == count_lines(text), "all lines are counted");
+  require(report.lines ==
+              report.tokens + report.malformed.count + report.skipped.count + report.blank_lines,
+          "lines are tokens, malformed, skipped or blank");
+  require(report.sentences == result.sentences.size(), "all sentences are counted");
+  std::size_t tokens = 0;
+  for (const TaggedSentence& sentence : result.sentences) tokens += sentence.tokens.size();
+  require(report.tokens == tokens, "all tokens are counted");
+  for (const auto* finding : {&report.malformed, &report.broken, &report.skipped}) {
+    require((finding->count == 0) == finding->first.empty(), "findings have a first place");
+  }
+  require(!summary(report).empty(), "a report has a summary");
+}
+
+void check_sentences(const ConllText& result, std::string_view text) {
+  const EntityTags tags(result.tags);
+  for (const TaggedSentence& sentence : result.sentences) {
+    require(!sentence.tokens.empty(), "a sentence has tokens");
+    require(sentence.tokens.size() == sentence.tags.size(), "each token has a tag");
+    require(find_tag_breaks(sentence.tags, tags).count == 0, "tags are well-formed");
+    std::size_t at = 0;
+    for (const std::string& token : sentence.tokens) {
+      require(!token.empty() && token.find_first_of("\t\n") == std::string::npos,
+              "tokens are words");
+      at = text.find(token, at);
+      require(at != std::string_view::npos, "tokens stand in the text in this order");
+      at += token.size();
+    }
+  }
+}
+
+void check_round_trip(const ConllText& result) {
+  // The blank line: a byte order mark that belongs to the first token must not begin the file.
+  const std::string written = "\n" + format_conll(result.sentences, result.tags);
+  const ConllText again = parse_conll(
+      written, kFile,
+      {.flaws = ConllFlaws::kRefuse, .tags = result.tags, .new_types = NewTypes::kRefuse});
+  require(again.sentences == result.sentences && again.tags == result.tags,
+          "what is written is read again");
+  require(again.report.skipped.count == 0, "nothing that is written is skipped");
+}
+
+void check(std::string_view text, const ConllOptions& options) {
+  const auto result = result_of([&] { return parse_conll(text, kFile, options); }, text, kFile);
+  ConllOptions strict = options;
+  strict.flaws = ConllFlaws::kRefuse;
+  const auto refused = result_of([&] { return parse_conll(text, kFile, strict); }, text, kFile);
+  if (!result) {
+    require(!refused, "what is refused with repairs is without");
+    return;
+  }
+  const bool has_flaws = result->report.malformed.count + result->report.broken.count > 0;
+  require(refused.has_value() != has_flaws, "flaws are refused, and nothing else");
+  if (refused)
+    require(refused->sentences == result->sentences, "without flaws nothing is repaired");
+  check_report(*result, text);
+  check_sentences(*result, text);
+  check_round_trip(*result);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text = as_text(data, size);
+  for (const TagScheme scheme : {TagScheme::kIob1, TagScheme::kIob2, TagScheme::kBioes}) {
+    check(text, {.scheme = scheme});
+  }
+  check(text, {.tag_column = 3});
+  check(text, {.tags = {"O", "B-PER", "I-PER"}, .new_types = NewTypes::kRefuse});
+  return 0;
+}

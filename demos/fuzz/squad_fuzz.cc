@@ -1,0 +1,170 @@
+// SQuAD JSON: no question is lost, answers stand where they are said to, and what was read is read
+// again. Sentences cover the contexts.
+
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "demos/common/unicode.h"
+#include "demos/fuzz/properties.h"
+#include "demos/qa/sentences.h"
+#include "demos/qa/squad.h"
+
+namespace {
+
+using namespace equipoise::demos;  // NOLINT(google-build-using-namespace)
+using nlohmann::json;
+
+constexpr const char* kFile = "x";
+
+// What is in the text, by other means than the parser's.
+void check_counts(const SquadText& result, std::string_view text) {
+  if (text.starts_with("\uFEFF")) text.remove_prefix(3);
+  const json root = json::parse(text);
+  std::size_t articles = 0;
+  std::size_t contexts = 0;
+  std::size_t questions = 0;
+  std::size_t answers = 0;
+  std::set<std::string> ids;
+  for (const json& article : root.at("data")) {
+    ++articles;
+    for (const json& paragraph : article.at("paragraphs")) {
+      ++contexts;
+      for (const json& question : paragraph.at("qas")) {
+        ++questions;
+        answers += question.at("answers").size();
+        ids.insert(question.at("id").get<std::string>());
+      }
+    }
+  }
+  const SquadReport& report = result.report;
+  require(articles == report.articles, "all articles are counted");
+  require(contexts == report.contexts && contexts == result.contexts.size(), "no context is lost");
+  require(questions == report.questions && questions == result.questions.size(),
+          "no question is lost");
+  require(answers == report.answers, "all answers are counted");
+  require(questions - ids.size() == report.repeated_ids.count, "repeated ids are counted");
+}
+
+void check_answers(const SquadText& result) {
+  std::size_t answers = 0;
+  std::size_t lost = 0;
+  std::size_t without_answers = 0;
+  for (const SquadQuestion& question : result.questions) {
+    require(question.context < result.contexts.size(), "a question has a context");
+    const std::string_view context = result.contexts[question.context].text;
+    std::size_t lost_here = 0;
+    for (const SquadAnswer& answer : question.answers) {
+      ++answers;
+      if (!answer.begin) {
+        ++lost_here;
+        require(answer.text.empty() || context.find(answer.text) == std::string_view::npos,
+                "an answer that is lost does not stand in its context");
+      } else {
+        require(*answer.begin <= context.size(), "an answer begins in its context");
+        require(context.substr(*answer.begin, answer.text.size()) == answer.text,
+                "an answer stands where it is said to");
+      }
+    }
+    require(question.lacks_answer() == (lost_here > 0), "questions with lost answers are flagged");
+    lost += lost_here;
+    without_answers += question.answers.empty() ? 1 : 0;
+  }
+  require(answers == result.report.answers, "no answer is lost");
+  require(lost == result.report.lost.count, "lost answers are counted");
+  require(without_answers == result.report.without_answers,
+          "questions without answers are counted");
+}
+
+void check_sentences(std::string_view context, const SentenceRules& rules) {
+  const auto require_blank = [&](std::size_t begin, std::size_t end) {
+    for (const char32_t point : code_points(context.substr(begin, end - begin))) {
+      require(is_white_space(point), "between sentences is white space");
+    }
+  };
+  std::size_t end = 0;
+  for (const TextRange& range : split_sentences(context, rules)) {
+    require(end <= range.begin && range.begin < range.end && range.end <= context.size(),
+            "sentences are in order and apart");
+    require(!first_invalid_utf8(context.substr(range.begin, range.end - range.begin)),
+            "sentences are whole code points");
+    require_blank(end, range.begin);
+    end = range.end;
+  }
+  require_blank(end, context.size());
+}
+
+// The text again as JSON, with answers where they were found.
+std::string written(const SquadText& text) {
+  json articles = json::array();
+  for (const SquadContext& context : text.contexts) {
+    while (articles.size() <= context.article) articles.push_back({{"paragraphs", json::array()}});
+    articles[context.article]["paragraphs"].push_back({{"context", context.text}});
+    articles[context.article]["paragraphs"].back()["qas"] = json::array();
+  }
+  std::vector<json*> questions;
+  for (json& article : articles) {
+    for (json& paragraph : article["paragraphs"]) questions.push_back(&paragraph["qas"]);
+  }
+  for (const SquadQuestion& question : text.questions) {
+    json answers = json::array();
+    for (const SquadAnswer& answer : question.answers) {
+      const std::string_view context = text.contexts[question.context].text;
+      const std::size_t start = code_points(context.substr(0, answer.begin.value_or(0))).size();
+      answers.push_back({{"text", answer.text}, {"answer_start", start}});
+    }
+    questions[question.context]->push_back(
+        {{"id", question.id}, {"question", question.text}, {"answers", answers}});
+  }
+  return json({{"data", articles}}).dump();
+}
+
+void check_round_trip(const SquadText& result, const SquadOptions& options) {
+  const SquadText again = parse_squad(written(result), kFile, options);
+  require(again.report.moved.count == 0, "answers stand where they were found");
+  require(again.report.lost.count == result.report.lost.count, "lost answers stay lost");
+  require(again.questions.size() == result.questions.size(), "all questions are read again");
+  for (std::size_t i = 0; i < again.questions.size(); ++i) {
+    const SquadQuestion& a = result.questions[i];
+    const SquadQuestion& b = again.questions[i];
+    require(a.id == b.id && a.text == b.text && a.context == b.context &&
+                a.answers.size() == b.answers.size(),
+            "questions are read again");
+    for (std::size_t k = 0; k < a.answers.size(); ++k) {
+      require(a.answers[k].text == b.answers[k].text && a.answers[k].begin == b.answers[k].begin,
+              "answers are read again");
+    }
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text = as_text(data, size);
+  const SquadOptions options = {.repeated_ids = RepeatedIds::kCount};
+  const auto result = result_of([&] { return parse_squad(text, kFile, options); }, text, kFile);
+  const auto strict =
+      result_of([&] { return parse_squad(text, kFile, {.misplaced = MisplacedAnswers::kRefuse}); },
+                text, kFile);
+  if (!result) {
+    require(!strict, "what is refused with repairs is without");
+    return 0;
+  }
+  const SquadReport& report = result->report;
+  require(strict.has_value() ==
+              (report.moved.count + report.lost.count + report.repeated_ids.count == 0),
+          "flaws are refused, and nothing else");
+  check_counts(*result, text);
+  check_answers(*result);
+  check_round_trip(*result, options);
+  for (const SquadContext& context : result->contexts) {
+    check_sentences(context.text, {});
+    check_sentences(context.text, {.ordinals = true});
+  }
+  return 0;
+}

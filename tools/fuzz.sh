@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Fuzzes the demos' loaders: libFuzzer under the sanitizers of addresses and of undefined behaviour.
+#
+#   tools/fuzz.sh [LOADER ...] [--seconds=N]     by default all of them, for 60 seconds each
+#
+#   tsv          labelled texts (demos/sentiment)     squad        questions on texts (demos/qa)
+#   conll        tagged sentences (demos/ner)         json_lines   questions with answers (demos/qa)
+#
+# demos/fuzz/LOADER_fuzz.cc also has properties: no row is lost, what is read lies in its text, and so on. It
+# starts from demos/fuzz/corpus/LOADER and from what earlier runs have put into build/fuzz/LOADER/corpus. Inputs at
+# which it fails stay in build/fuzz/LOADER, beside the program, which takes their names as arguments. CXX is the
+# clang++ to compile with.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=${TEST_TMPDIR:-$root/build}/fuzz
+seconds=60
+loaders=()
+
+usage() {
+  echo "usage: tools/fuzz.sh [tsv|conll|squad|json_lines ...] [--seconds=N]" >&2
+  exit 2
+}
+say() { echo "fuzz: $*"; }
+
+for argument in "$@"; do
+  case $argument in
+    tsv | conll | squad | json_lines) loaders+=("$argument") ;;
+    --seconds=*)
+      seconds=${argument#*=}
+      [[ $seconds =~ ^[1-9][0-9]{0,6}$ ]] || usage
+      ;;
+    *) usage ;;
+  esac
+done
+if [ ${#loaders[@]} -eq 0 ]; then loaders=(tsv conll squad json_lines); fi
+
+# The sources of a loader, the target last: of functions in several the linker takes the first.
+sources_of() {
+  printf '%s\n' demos/common/files demos/common/unicode
+  case $1 in
+    tsv) printf 'demos/sentiment/%s\n' load_corpus polarity ;;
+    conll) printf 'demos/ner/%s\n' conll ;;
+    squad) printf 'demos/qa/%s\n' json_text sentences squad ;;
+    json_lines) printf 'demos/qa/%s\n' afriqa json_text ;;
+  esac
+  echo "demos/fuzz/$1_fuzz"
+}
+# The libraries that it calls.
+libraries=(-lutf8proc)
+for name in city hash low_level_hash raw_hash_set strings throw_delegate; do libraries+=("-labsl_$name"); done
+
+mkdir -p "$work"
+cxx=${CXX:-$(command -v clang++-14 || command -v clang++ || true)}
+if [ -z "$cxx" ] ||
+  ! "$cxx" -x c++ -fsanitize=fuzzer,address,undefined -o "$work/probe" - 2> "$work/log" \
+    <<< 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'; then
+  if [ -n "$cxx" ]; then cat "$work/log" >&2; fi
+  say "needs clang++ with libFuzzer: apt-get install clang-14 libclang-rt-14-dev, or tools/setup.sh" >&2
+  exit 2
+fi
+
+# The loaders are instrumented; what checks their results is compiled fast.
+readonly INSTRUMENTED="-O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+compile() { # FILE without its ending
+  local options=-O0
+  if [[ $1 != demos/fuzz/* ]]; then options=$INSTRUMENTED; fi
+  mkdir -p "$work/$(dirname "$1")"
+  # shellcheck disable=SC2086  # several options
+  "$cxx" -std=c++20 -g $options -I "$root/include" -I "$root" -c "$root/$1.cc" -o "$work/$1.o"
+}
+
+say "compiling"
+mapfile -t sources < <(for loader in "${loaders[@]}"; do sources_of "$loader"; done | sort -u)
+jobs=()
+for source in "${sources[@]}"; do
+  compile "$source" &
+  jobs+=($!)
+  if [ ${#jobs[@]} -ge "$(nproc)" ]; then
+    wait "${jobs[0]}"
+    jobs=("${jobs[@]:1}")
+  fi
+done
+for job in "${jobs[@]}"; do wait "$job"; done
+
+failed=0
+for loader in "${loaders[@]}"; do
+  directory=$work/$loader
+  mkdir -p "$directory/corpus"
+  mapfile -t objects < <(sources_of "$loader" | sed "s|.*|$work/&.o|")
+  "$cxx" -fsanitize=fuzzer,address,undefined "${objects[@]}" "${libraries[@]}" -o "$directory/$loader"
+
+  status=0
+  "$directory/$loader" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+    -artifact_prefix="$directory/" "$directory/corpus" "$root/demos/fuzz/corpus/$loader" \
+    > "$directory/log" 2>&1 || status=$?
+  runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$directory/log")
+  coverage=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$directory/log" | tail -n 1)
+  if [ "$status" -eq 0 ]; then
+    say "$loader: $runs executions, coverage $coverage, no failure"
+  else
+    tail -n 60 "$directory/log"
+    say "$loader: FAILED; its log is $directory/log"
+    failed=1
+  fi
+done
+exit "$failed"
