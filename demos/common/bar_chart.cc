@@ -39,6 +39,12 @@ double lowest(const BarChart& chart) {
   return least / 2;
 }
 
+// In pixels: room for a title, and for every category.
+std::size_t width_of(const BarChart& chart) {
+  constexpr std::size_t kLeast = 620;
+  return std::max(kLeast, 260 + 34 * chart.categories.size());
+}
+
 }  // namespace
 
 std::string gnuplot_script(const BarChart& chart, const std::filesystem::path& picture) {
@@ -48,10 +54,10 @@ std::string gnuplot_script(const BarChart& chart, const std::filesystem::path& p
     for (const BarSeries& series : chart.series) absl::StrAppend(&script, " ", series.values[c]);
     script += '\n';
   }
-  absl::StrAppend(&script, "EndOfData\n", "set terminal pngcairo noenhanced size ",
-                  260 + 34 * chart.categories.size(), ",480 font 'sans,10'\n", "set output ",
-                  quoted(picture.string()), "\n", "set title ", quoted(chart.title), "\n",
-                  "set ylabel ", quoted(chart.value_axis), "\n",
+  absl::StrAppend(&script, "EndOfData\n", "set terminal pngcairo noenhanced size ", width_of(chart),
+                  ",480 font 'sans,10'\n", "set output ", quoted(picture.string()), "\n",
+                  "set title ", quoted(chart.title), "\n", "set ylabel ", quoted(chart.value_axis),
+                  "\n",
                   "set style data histogram\n"
                   "set style histogram clustered gap 1\n"
                   "set style fill solid 0.9 noborder\n"
@@ -63,7 +69,7 @@ std::string gnuplot_script(const BarChart& chart, const std::filesystem::path& p
                   "set key above\n");
   if (chart.logarithmic) script += "set logscale y\n";
   absl::StrAppend(&script, "set yrange [", lowest(chart), ":*]\n");
-  constexpr const char* kColours[] = {"#4c72b0", "#dd8452", "#55a868"};
+  constexpr const char* kColours[] = {"#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3"};
   for (std::size_t s = 0; s < chart.series.size(); ++s) {
     absl::StrAppend(&script, s == 0 ? "plot " : ", ", "$data using ", s + 2, ":xtic(1) title ",
                     quoted(chart.series[s].name), " lc rgb '", kColours[s % std::size(kColours)],
