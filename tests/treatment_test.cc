@@ -37,7 +37,7 @@ TEST(Treatment, OfASoftmaxLossIsWhatTheLedgerAsksFor) {
   EXPECT_EQ(result.logit_terms, loss.logit_terms);
   EXPECT_EQ(result.mean, Mean::kByWeight);
   EXPECT_EQ(result.batch_size, 64);
-  EXPECT_EQ(result.no_offset, "");
+  EXPECT_EQ(treatment(SoftmaxLoss<>(), ClassCounts{90, 10}).no_offset, "");
   EXPECT_EQ(treatment(SoftmaxLoss<>(), ClassCounts{1, 1}).mean, Mean::kByCount);
   EXPECT_EQ(treatment(SoftmaxLoss<CrossEntropy, Sum>(), ClassCounts{1, 1}).mean, Mean::kByCount);
   EXPECT_EQ(treatment(SoftmaxLoss<CrossEntropy, MeanPerClass>(), ClassCounts{1, 1}).mean,
@@ -71,6 +71,36 @@ TEST(Treatment, WithoutAnOffsetIsRefusedWithAPointerToWhatThereIs) {
   scale.logit_terms.scale = {1, 0.5};
   expect(refusal(scale), "a scale that differs between classes");
   expect(refusal(OverlapLoss<>()), "a loss of sets");
+}
+
+// A modulator of a user.
+struct Tsallis {
+  template <class T>
+  EQUIPOISE_INLINE ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
+    const T root = math::pow(t.p, 0.5);
+    return {(1.0 - root) * 2.0, -root};
+  }
+};
+
+// The logits of such a loss are no log posterior, whatever is added to them.
+TEST(Treatment, OfAModulatorIsLeftToPosterior) {
+  const auto expect = [](const std::string& error) {
+    EXPECT_THAT(error, HasSubstr("Ledger::offset(): a modulator"));
+    EXPECT_THAT(error, HasSubstr("posterior() inverts it"));
+  };
+  expect(refusal(SoftmaxLoss<Focal>()));
+  expect(refusal(SoftmaxLoss<Polynomial<>>()));
+  expect(refusal(SoftmaxLoss<SelfAdjustingDice>()));
+  expect(refusal(SoftmaxLoss<Tsallis>()));
+  // The prior is that of the treatment all the same.
+  SoftmaxLoss<Focal> loss;
+  loss.class_weights = {1, 9};
+  const Ledger entries = ledger(treatment(loss, ClassCounts{90, 10}));
+  EXPECT_NEAR(entries.effective[0], 0.5, 1e-15);
+  EXPECT_THAT(report(entries), HasSubstr("warning: a modulator"));
+  // What posterior() cannot invert either is named first.
+  loss.logit_terms.margin = {0.1, 0.5};
+  EXPECT_THAT(refusal(loss), HasSubstr("a margin (LDAM)"));
 }
 
 TEST(Treatment, OfAnOverlapLossHasTheSamplerAlone) {

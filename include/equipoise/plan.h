@@ -404,7 +404,10 @@ inline Treatment treatment(const Plan& plan, std::uint64_t step = kLastStep) {
 }
 
 /// The ledger of the plan after all ramps. With a ramp it is approximate: how much of the last
-/// stage is realised depends on how long it lasts. @throws std::invalid_argument as treatment() and
+/// stage is realised depends on how long it lasts. A plan holds no modulator, so the offset of this
+/// ledger is for a cross-entropy; that of ledger(treatment(loss, counts, mix)) is refused where the
+/// loss has one.
+/// @throws std::invalid_argument as treatment() and
 /// ledger() of a treatment.
 inline Ledger ledger(const Plan& plan) {
   Ledger result = ledger(treatment(plan));

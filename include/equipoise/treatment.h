@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -30,7 +31,7 @@ struct Treatment {
   LogitTerms logit_terms{};       ///< of the loss
   double label_smoothing = 0;     ///< of the loss
   Mean mean = Mean::kByCount;
-  /// Rows that one mean is taken over; only Mean::kByWeight asks for it.
+  /// Rows that one mean is taken over; Mean::kByWeight and Mean::kPerClass ask for it.
   std::uint64_t batch_size = 0;
   /// Why no logit offset undoes it, where that does not follow from the fields above.
   std::string no_offset{};
@@ -85,13 +86,26 @@ std::string reason_against_offset(const SoftmaxLoss<M, R>& loss) {
   return {};
 }
 
+// Why an offset alone does not undo a loss with such a modulator. Not among the reasons above, by
+// which posterior() refuses too.
+template <class M>
+std::string reason_against_modulator() {
+  if constexpr (std::is_same_v<M, CrossEntropy>) {
+    return {};
+  } else {
+    return "a modulator (focal, Poly-1) moves the optimum away from the probabilities, which an "
+           "offset does not undo: posterior() inverts it";
+  }
+}
+
 }  // namespace detail
 
 /// What a training with this softmax loss does to classes that are drawn in proportion to `mix`, or
-/// as they are if it is empty: for ledger() and dry_run(). The modulator does not move the classes;
-/// posterior() inverts it. Where no logit offset undoes the loss, the ledger says so and
-/// Ledger::offset() refuses: pair shifts, Seesaw, whatever goes by group, margins, scales that
-/// differ, label smoothing. O(C).
+/// as they are if it is empty: for ledger() and dry_run(). Where no logit offset undoes the loss,
+/// the ledger says so and Ledger::offset() refuses: pair shifts, Seesaw, whatever goes by group,
+/// margins, scales that differ; and label smoothing and modulators other than CrossEntropy, which
+/// leave the ledger's prior as it is, but the logits no logarithms of posteriors: posterior()
+/// inverts both. O(C).
 template <Modulator M, Reduction R>
 Treatment treatment(const SoftmaxLoss<M, R>& loss, ClassCounts counts, std::vector<double> mix = {},
                     std::uint64_t batch_size = 0) {
@@ -104,6 +118,10 @@ Treatment treatment(const SoftmaxLoss<M, R>& loss, ClassCounts counts, std::vect
   result.mean = detail::mean_of<R>().value_or(Mean::kByCount);
   result.batch_size = batch_size;
   result.no_offset = detail::reason_against_offset(loss);
+  if (result.no_offset.empty()) {
+    result.no_offset = detail::reason_against_offset(loss.logit_terms);
+  }
+  if (result.no_offset.empty()) result.no_offset = detail::reason_against_modulator<M>();
   return result;
 }
 

@@ -11,6 +11,8 @@
 
 #include "equipoise/group_dro.h"
 #include "equipoise/loss/modulator.h"
+#include "equipoise/loss/overlap.h"
+#include "equipoise/math.h"
 #include "tests/support/errors.h"
 
 namespace equipoise {
@@ -102,6 +104,50 @@ TEST(Posterior, OfTheFocalLossIsThePublishedFormula) {
   const Numbers equal(3, 1.0);
   const Numbers p = posterior(loss, MatrixView<const double>(z.data(), 1, 3), equal, equal);
   for (std::size_t c = 0; c < 3; ++c) EXPECT_NEAR(p[c], expected[c] / sum, 1e-14);
+}
+
+// Slope -p^s: convex up to s = 1, where it is the mean absolute error, whose minimum is a vertex
+// whatever the probabilities are.
+struct Tsallis {
+  double s;
+  template <class T>
+  EQUIPOISE_INLINE ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
+    const T power = math::pow(t.p, s);
+    return {(1.0 - power) * (1.0 / s), -power};
+  }
+};
+
+template <class M>
+std::string refusal_of_modulator(const M& modulator) {
+  SoftmaxLoss<M> loss;
+  loss.modulator = modulator;
+  const Numbers z = {3, 0};
+  const Numbers equal = {1, 1};
+  return error_of([&] { posterior(loss, MatrixView<const double>(z.data(), 1, 2), equal, equal); });
+}
+
+TEST(Posterior, RefusesModulatorsWithoutInverse) {
+  // At p = .953 the slopes of these are positive, which once came out as certainty.
+  EXPECT_THAT(refusal_of_modulator(SelfAdjustingDice{}),
+              HasSubstr("posterior(): -slope of loss.modulator at p = 0.5 = 0, expected a positive "
+                        "number: the modulator has no inverse"));
+  EXPECT_THAT(refusal_of_modulator(poly1(-2)), HasSubstr("posterior(): -slope of loss.modulator"));
+  EXPECT_THAT(refusal_of_modulator(poly1(-1.0001)), HasSubstr("-slope of loss.modulator"));
+  EXPECT_THAT(refusal_of_modulator(Tsallis{1}), HasSubstr("posterior(): p / -slope of"));
+  EXPECT_THAT(refusal_of_modulator(Tsallis{1.5}), HasSubstr("expected more than at a smaller p"));
+  for (const double gamma : {0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0}) {
+    EXPECT_EQ(refusal_of_modulator(Focal{gamma}), "nothing was thrown") << gamma;
+    EXPECT_EQ(refusal_of_modulator(poly1(Focal{gamma})), "nothing was thrown") << gamma;
+  }
+  for (const double epsilon : {-1.0, -0.5, 0.0, 3.0, 100.0}) {
+    EXPECT_EQ(refusal_of_modulator(poly1(epsilon)), "nothing was thrown") << epsilon;
+  }
+  for (const double s : {0.01, 0.5, 0.9, 0.99}) {
+    EXPECT_EQ(refusal_of_modulator(Tsallis{s}), "nothing was thrown") << s;
+  }
+}
+TEST(Posterior, InvertsAModulatorOfAUser) {
+  expect_truth_under_all_options(Tsallis{0.5}, "Tsallis");
 }
 
 TEST(Posterior, StaysFiniteAtTheEdges) {

@@ -30,9 +30,40 @@ namespace equipoise {
 
 namespace detail {
 
+// Refuses a modulator without an inverse. The gradient vanishes where targets are proportional to
+// p_c / -slope(p_c), and that is a minimum, the only one, if p / -slope(p) is positive and rises:
+// if the loss is convex in p. Looked at for log odds from -30 to 30.
+template <Modulator M>
+void require_inverse(std::string_view where, const M& modulator) {
+  constexpr double kStep = 0.25;
+  constexpr int kSteps = 120;
+  // This near to 0 or 1, p / -slope may be flat up to rounding, and slopes underflow.
+  constexpr double kEdge = 1e-3;
+  constexpr double kRounding = 1e-12;
+  double last = -infinity();
+  for (int i = -kSteps; i <= kSteps; ++i) {
+    const double x = kStep * i;
+    const double p = 1 / (1 + std::exp(-x));
+    const double q = 1 / (1 + std::exp(x));
+    const double log_p = -std::log1p(std::exp(-x));
+    const double slope = modulator(TargetProbability<double>{log_p, p, q}).slope;
+    if (is_nan(slope) || slope > 0 || (slope == 0 && q > kEdge)) {
+      reject(where, "-slope of loss.modulator at p = " + to_text(p), -slope,
+             "a positive number: the modulator has no inverse");
+    }
+    if (q < kEdge) continue;
+    const double log_mass = log_p - std::log(-slope);
+    if (log_mass - last <= (p < kEdge ? -kRounding : kRounding)) {
+      reject(where, "p / -slope of loss.modulator at p = " + to_text(p), std::exp(log_mass),
+             "more than at a smaller p: the modulator has no inverse");
+    }
+    last = log_mass;
+  }
+}
+
 // From the logits that a loss saw to the targets' mass at its optimum, in place: the gradient
-// vanishes where t_c is proportional to p_c / -slope(p_c). A slope of 0 at p_c = 1 leaves all mass
-// there.
+// vanishes where t_c is proportional to p_c / -slope(p_c). A slope of 0 at p_c = 1, or one that
+// underflows, leaves all mass there.
 template <Modulator M>
 void invert_modulator(const M& modulator, std::span<double> row) {
   const std::vector<double> logits(row.begin(), row.end());
@@ -93,6 +124,8 @@ inline void invert_smoothing(double smoothing, Semantics semantics, std::span<co
 /// is taken over. O(N C^2), for 1 - v without cancellation.
 /// @throws std::invalid_argument for what has no inverse, as Ledger::offset() has it (margins,
 /// shifts by pair, Seesaw, whatever goes by group, reductions that the ledger does not know); for a
+/// modulator without one, whose slope is positive or 0 somewhere below p = 1, or whose p / -slope
+/// does not rise with p everywhere (self-adjusting Dice, Poly-1 with an epsilon below -1); for a
 /// label smoothing outside [0, 1); for a class weight or scale that is not finite and > 0; for
 /// class weights under MeanByWeight and a batch size of 0; for sizes that differ; for priors that
 /// are not finite and > 0; and for a logit that is NaN or infinity, or a row of nothing but minus
@@ -111,6 +144,7 @@ requires std::floating_point<std::remove_const_t<T>> std::vector<double> posteri
   detail::require_between(kWhere, "loss.label_smoothing", loss.label_smoothing, 0, 1,
                           detail::Ends::kLeast);
   if constexpr (requires { loss.modulator.require(kWhere); }) loss.modulator.require(kWhere);
+  detail::require_inverse(kWhere, loss.modulator);
   detail::require_terms(kWhere, loss.logit_terms, classes);
   detail::require_all_positive(kWhere, "loss.logit_terms.scale", loss.logit_terms.scale);
   if (!loss.class_weights.empty()) {
