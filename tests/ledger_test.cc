@@ -91,11 +91,21 @@ TEST(Ledger, MeanByWeightWeakensTheWeightsInSmallBatches) {
   expect_near(ledger(t).effective, {0.2, 0.2, 0.2, 0.2, 0.2});
 }
 
-TEST(Ledger, MeanPerClassBalancesWhateverTheWeights) {
+// Whatever the weights: by batch size. A class that a batch lacks gets nothing of it.
+TEST(Ledger, MeanPerClassBalancesInLargeBatches) {
   Treatment t = treatment(kShares);
   t.weights = {1, 2, 3, 4, 5};
   t.mean = Mean::kPerClass;
-  expect_near(ledger(t).effective, {0.2, 0.2, 0.2, 0.2, 0.2});
+  EXPECT_EQ(error_of([&] { ledger(t); }), "ledger(): batch_size = 0, expected at least 1");
+  t.batch_size = 1;
+  expect_near(ledger(t).effective, kShares, 1e-12);
+  t.batch_size = 8;
+  expect_near(ledger(t).effective, {0.69, 0.15, 0.09, 0.05, 0.016}, 0.005);
+  t.batch_size = 64;
+  expect_near(ledger(t).effective, {0.28, 0.27, 0.23, 0.16, 0.06}, 0.005);
+  t.batch_size = 1024;
+  expect_near(ledger(t).effective, {0.20, 0.20, 0.20, 0.20, 0.20}, 0.002);
+  EXPECT_NEAR(ledger(t).strength.weights, 1, 0.01);
 }
 
 // A class whose bucket has no mass does not count in a mean per class.
@@ -103,7 +113,8 @@ TEST(Ledger, MeanPerClassLeavesOutWhatWeighsNothing) {
   Treatment t = treatment({50, 30, 20});
   t.weights = {1, 0, 2};
   t.mean = Mean::kPerClass;
-  expect_near(ledger(t).effective, {0.5, 0, 0.5});
+  t.batch_size = 100'000;
+  expect_near(ledger(t).effective, {0.5, 0, 0.5}, 1e-12);
 }
 
 TEST(Ledger, StrengthsAreTheExponentsOfPowerPolicies) {

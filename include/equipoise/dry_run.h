@@ -265,7 +265,8 @@ class RunForecast {
 /// rows shows n_c (1 - (1 - q_c / n_c)^D) different ones on average, and a batch misses it with
 /// probability (1 - q_c)^B; with kExactQuota its rows are dealt out before any repeats, so it shows
 /// min(n_c, exposures_c), and, slots being shuffled within an epoch, of which it has floor or ceil
-/// of its share, the probability is hypergeometric. O(C), with Mean::kByWeight times some hundred.
+/// of its share, the probability is hypergeometric. O(C), with Mean::kByWeight times some hundred,
+/// with Mean::kPerClass times some thousand.
 /// @throws std::invalid_argument as ledger(), for a batch size or a number of epochs of 0, for
 /// counts that sum to less than 1 without an epoch_size (shares, say), for 2^63 draws and more, and
 /// for a bound that is NaN.

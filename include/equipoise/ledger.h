@@ -147,14 +147,16 @@ inline Exposure exposure_of(std::string_view where, const Treatment& treatment) 
 
 /// The ledger of a treatment: e_c proportional to q_c w_c exp(-shift_c), with w_c the expected
 /// coefficient of a row under the mean, and shift_c in units of the scaled logits. O(C), with
-/// Mean::kByWeight times some hundred.
+/// Mean::kByWeight times some hundred, with Mean::kPerClass times some thousand.
 ///
-/// The terms of Mean::kPerClass are those of means over many rows of each class: e is uniform over
-/// the classes that are drawn, before the shifts.
+/// Under Mean::kPerClass a class counts the less the more batches lack it, so that e is uniform,
+/// before the shifts, only where all batches hold all classes. The two means that depend on the
+/// batch take its rows for independent draws; see mean_by_weight_coefficients() and
+/// mean_per_class_coefficients().
 /// @throws std::invalid_argument for counts that are empty or all zero, sizes that differ, masses
 /// that are negative, NaN, infinite or all zero, terms that are not finite, a class without rows
-/// that is to be drawn, a label smoothing outside [0, 1], and weights under Mean::kByWeight with a
-/// batch size of 0.
+/// that is to be drawn, a label smoothing outside [0, 1], and a batch size of 0 under
+/// Mean::kPerClass, and with weights under Mean::kByWeight.
 inline Ledger ledger(const Treatment& treatment) {
   const std::size_t classes = treatment.counts.classes();
   auto [drawn, weights] = detail::exposure_of("ledger", treatment);

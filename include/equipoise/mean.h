@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "equipoise/config.h"
@@ -25,7 +27,7 @@ namespace equipoise {
 enum class Mean {
   kByCount,   ///< MeanByCount, Sum: weights act in full
   kByWeight,  ///< MeanByWeight: weights act the less the smaller the batch
-  kPerClass,  ///< MeanPerClass: every class counts the same, whatever its weight, unless it is 0
+  kPerClass,  ///< MeanPerClass: the classes of a batch count the same, whatever their weights
 };
 
 /// The expected coefficient of a row of class c under a mean by weight: B E[w_c / (w_c + S)] with S
@@ -79,6 +81,120 @@ inline std::vector<double> mean_by_weight_coefficients(std::span<const double> p
 
 namespace detail {
 
+// Points and weights of an integral over s in (0, 1) that is exact, at least to about 1e-12, for
+// s^0 to s^degree: the trapezoidal rule in log(-log s).
+inline std::vector<std::pair<double, double>> unit_interval_rule(double degree) {
+  constexpr double kStep = 0.25;
+  constexpr double kTail = 32;
+  std::vector<std::pair<double, double>> rule;
+  const double end = std::log(kTail);
+  for (double x = -std::log(degree + 1) - kTail; x <= end; x += kStep) {
+    const double u = std::exp(x);
+    rule.emplace_back(std::exp(-u), kStep * u * std::exp(-u));
+  }
+  return rule;
+}
+
+// exp(z) - 1 without cancellation.
+inline std::complex<double> complex_expm1(const std::complex<double>& z) {
+  const double half = std::sin(z.imag() / 2);
+  return {std::expm1(z.real()) * std::cos(z.imag()) - 2 * half * half,
+          std::exp(z.real()) * std::sin(z.imag())};
+}
+
+}  // namespace detail
+
+/// The expected coefficient of a row of class c under a mean per class, times the size of the
+/// batch: E[[c occurs] / K] / q_c, with K the number of classes that occur among B rows drawn in
+/// proportions q. A class with weight 0 or proportion 0 does not occur; other weights do nothing.
+/// What counts is the batch: for B = 1 the coefficients are 1, so that the mean per class does
+/// nothing; as B grows they tend to 1 / (C q_c), so that all classes count the same. Between, a
+/// class counts the less the more batches lack it. The classes' shares q_c times coefficient sum up
+/// to the probability that some class occurs.
+///
+/// Exact, to about 1e-10, for independent draws: 1 / K is the integral of s^(K - 1) over [0, 1],
+/// and E[s^K] is B! times the coefficient of t^B in prod_k (1 - s + s exp(q_k t)), by Cauchy's
+/// integral over the circle |t| = B, where 20 points or so count. A shuffled pass over N rows is
+/// near that while B is much less than N; batches with exact quotas hold a class that is due once
+/// or more always, and it then counts in full. O(C x some thousand).
+/// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
+/// zero, no class with both, and a batch size of 0.
+inline std::vector<double> mean_per_class_coefficients(std::span<const double> proportions,
+                                                       std::span<const double> weights,
+                                                       std::uint64_t batch_size) {
+  constexpr std::string_view kWhere = "mean_per_class_coefficients";
+  using Complex = std::complex<double>;
+  detail::require_size(kWhere, "weights", weights.size(), proportions.size(), "classes");
+  detail::require_some_mass(kWhere, "proportions", proportions);
+  detail::require_some_mass(kWhere, "weights", weights);
+  if (batch_size == 0) detail::reject(kWhere, "batch_size", 0, "at least 1");
+  std::vector<double> q(proportions.begin(), proportions.end());
+  detail::normalize(q);
+  std::vector<std::size_t> occurring;
+  double never = 0;  // share of the rows that occur as nothing
+  for (std::size_t c = 0; c < q.size(); ++c) {
+    if (q[c] > 0 && weights[c] > 0) {
+      occurring.push_back(c);
+    } else {
+      never += q[c];
+    }
+  }
+  const std::size_t size = occurring.size();
+  if (size == 0) {
+    detail::reject(kWhere, "classes with a proportion and a weight", 0, "at least 1");
+  }
+  const auto rows = static_cast<double>(batch_size);
+  const auto rule = detail::unit_interval_rule(std::min(rows, static_cast<double>(size)));
+  // Coefficients of t^n other than n = B come in at n = B +- points, where those of exp(t) on the
+  // circle have fallen below 1e-15 of its largest.
+  constexpr double kNegligible = 40;
+  const double points = std::ceil(8.5 * std::sqrt(rows)) + 30;
+  std::vector<double> shares(size, 0.0);
+  std::vector<Complex> absent(size);   // exp(-q_k t) per class, turned by its part of t^-B
+  std::vector<Complex> present(size);  // and 1 - that
+  std::vector<Complex> after(size + 1);
+  for (double j = 0; 2 * j <= points; ++j) {
+    constexpr double kPi = 3.141592653589793;
+    const double angle = 2 * kPi * j / points;
+    const double half = std::sin(angle / 2);
+    // t = B e^(i angle); exp(t) (t / B)^-B exp(-B), shared out among the classes by q_k.
+    const Complex turned(-2 * rows * half * half, rows * (std::sin(angle) - angle));
+    if (turned.real() < -kNegligible) break;
+    const Complex rest(-rows, -rows * angle);
+    for (std::size_t i = 0; i < size; ++i) {
+      const double share = q[occurring[i]];
+      absent[i] = std::exp(share * rest);
+      const Complex t(rows * std::cos(angle), rows * std::sin(angle));
+      const Complex exponent = share * t;
+      present[i] = exponent.real() < 1 ? absent[i] * detail::complex_expm1(exponent)
+                                       : std::exp(share * turned) - absent[i];
+    }
+    const Complex start = std::exp(never * turned);
+    // Both halves of the circle have the same real part.
+    const double fold = j == 0 || 2 * j == points ? 1 : 2;
+    for (const auto& [s, weight] : rule) {
+      after[size] = 1;
+      for (std::size_t i = size; i-- > 0;) after[i] = after[i + 1] * (absent[i] + s * present[i]);
+      Complex before = start;
+      for (std::size_t i = 0; i < size; ++i) {
+        shares[i] += fold * weight * (before * present[i] * after[i + 1]).real();
+        before *= absent[i] + s * present[i];
+      }
+    }
+  }
+  // The constant before the integral is the one with which shares sum up as they have to.
+  double sum = 0;
+  for (double& share : shares) sum += share = std::max(share, 0.0);
+  const double some = never > 0 ? -std::expm1(rows * std::log(never)) : 1;
+  std::vector<double> coefficients(q.size(), 0.0);
+  for (std::size_t i = 0; i < size; ++i) {
+    coefficients[occurring[i]] = shares[i] / sum * some / q[occurring[i]];
+  }
+  return coefficients;
+}
+
+namespace detail {
+
 // The mean of a reduction, where the ledger knows it. Softmax losses have one positive a row.
 template <class R>
 constexpr std::optional<Mean> mean_of() {
@@ -107,10 +223,8 @@ inline std::vector<double> expected_coefficients(std::string_view where, Mean me
       if (batch_size == 0) reject(where, "batch_size", 0, "at least 1");
       return mean_by_weight_coefficients(proportions, weights, batch_size);
     case Mean::kPerClass:
-      for (std::size_t c = 0; c < result.size(); ++c) {
-        result[c] = result[c] > 0 && proportions[c] > 0 ? 1 / proportions[c] : 0;
-      }
-      return result;
+      if (batch_size == 0) reject(where, "batch_size", 0, "at least 1");
+      return mean_per_class_coefficients(proportions, result, batch_size);
   }
   reject(where, "mean", static_cast<int>(mean), "an enumerator of Mean");
 }

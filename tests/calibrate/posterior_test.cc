@@ -226,9 +226,30 @@ TEST(Posterior, InvertsAMeanPerClass) {
       }
       const Numbers z = trained_logits(loss, {all}, 20000);
       expect_truth_of_table(
-          posterior(loss, MatrixView<const double>(z.data(), 2, 3), kShares, kPrior));
+          posterior(loss, MatrixView<const double>(z.data(), 2, 3), kShares, kPrior, 1'000'000));
     }
   }
+}
+
+// In small batches a rare class is mostly missing, and gets nothing then.
+TEST(Posterior, InvertsAMeanPerClassAtItsBatchSize) {
+  SoftmaxLoss<CrossEntropy, MeanPerClass> loss;
+  loss.reduction.classes = 3;
+  std::vector<Batch> batches;
+  for (std::size_t three = 0; three < 216; ++three) {
+    Batch batch{1, {}, {}};
+    for (const std::size_t row : {three % 6, three / 6 % 6, three / 36}) {
+      batch.probability *= kShares[row % 3] * kTable[row % 3][row / 3];
+      batch.values.push_back(row / 3);
+      batch.targets.push_back(static_cast<int>(row % 3));
+    }
+    batches.push_back(batch);
+  }
+  const Numbers z = trained_logits(loss, batches, 1000);
+  const MatrixView<const double> view(z.data(), 2, 3);
+  expect_truth_of_table(posterior(loss, view, kShares, kPrior, 3));
+  EXPECT_EQ(error_of([&] { posterior(loss, view, kShares, kPrior); }),
+            "posterior(): batch_size = 0, expected at least 1");
 }
 
 // In batches of two rows weights do less than they say.

@@ -120,16 +120,16 @@ inline void invert_smoothing(double smoothing, Semantics semantics, std::span<co
 /// calibrate it on validation rows before you rely on it. A logit of minus infinity rules its class
 /// out.
 ///
-/// A mean by weight weakens weights by the size of the batch, `batch_size`: the rows that one mean
-/// is taken over. O(N C^2), for 1 - v without cancellation.
+/// Means by weight and per class do the more the larger the batch; `batch_size` is the number of
+/// rows that one mean is taken over. O(N C^2), for 1 - v without cancellation.
 /// @throws std::invalid_argument for what has no inverse, as Ledger::offset() has it (margins,
 /// shifts by pair, Seesaw, whatever goes by group, reductions that the ledger does not know); for a
 /// modulator without one, whose slope is positive or 0 somewhere below p = 1, or whose p / -slope
 /// does not rise with p everywhere (self-adjusting Dice, Poly-1 with an epsilon below -1); for a
 /// label smoothing outside [0, 1); for a class weight or scale that is not finite and > 0; for
-/// class weights under MeanByWeight and a batch size of 0; for sizes that differ; for priors that
-/// are not finite and > 0; and for a logit that is NaN or infinity, or a row of nothing but minus
-/// infinity.
+/// a batch size of 0 under MeanPerClass, and with class weights under MeanByWeight; for sizes that
+/// differ; for priors that are not finite and > 0; and for a logit that is NaN or infinity, or a
+/// row of nothing but minus infinity.
 template <class T, Modulator M, class R>
 requires std::floating_point<std::remove_const_t<T>> std::vector<double> posterior(
     const SoftmaxLoss<M, R>& loss, const MatrixView<T>& logits, std::span<const double> drawn,
