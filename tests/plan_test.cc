@@ -349,6 +349,24 @@ TEST(Plan, DryRunFollowsARampOfTheMix) {
   EXPECT_NEAR(dry_run(plan, {.epochs = 5}).classes[0].exposures, exposures, 1e-9);
 }
 
+// A plan without a batch size takes that of the options, for its mean too.
+TEST(Plan, DryRunTakesABatchSizeThatThePlanDoesNotSay) {
+  for (const Mean mean : {Mean::kByCount, Mean::kByWeight, Mean::kPerClass}) {
+    Plan plan;
+    plan.counts = {900, 80, 20};
+    plan.weights = {1, 5, 20};
+    plan.mean = mean;
+    plan.weights_ramp = {2, 9};
+    Plan sized = plan;
+    sized.batch_size = 32;
+    EXPECT_EQ(report(dry_run(plan, {.batch_size = 32})), report(dry_run(sized)));
+    EXPECT_EQ(dry_run(plan, {.batch_size = 32}).effective_sample_size,
+              dry_run(sized).effective_sample_size);
+    EXPECT_EQ(error_of([&] { dry_run(plan); }),
+              "dry_run(): options.batch_size = 0, expected at least 1");
+  }
+}
+
 // Pieces of a long ramp give what its steps do.
 TEST(Plan, DryRunOfALongRampIsThatOfItsSteps) {
   Plan plan;

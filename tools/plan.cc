@@ -351,11 +351,12 @@ void run() {
     }
     if (file.empty()) classes.names = names_in(text, plan.classes());
   }
-  const Ledger entries = ledger(plan);
+  Plan sized = plan;  // what is saved stays as it was read
+  if (plan.batch_size == 0) sized.batch_size = batch > 0 ? batch : 64;
+  const Ledger entries = ledger(sized);
   DryRunOptions options;
-  if (plan.batch_size == 0) options.batch_size = batch > 0 ? batch : 64;
   options.epochs = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_epochs));
-  const DryRun forecast = dry_run(plan, options);
+  const DryRun forecast = dry_run(sized, options);
   std::cout << report(entries, classes.names) << "\n" << report(forecast, classes.names);
   for (const std::string& doubt : classes.doubts) std::cout << "warning: " << doubt << std::endl;
   if (const std::string save = absl::GetFlag(FLAGS_save); !save.empty()) {

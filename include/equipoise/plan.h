@@ -407,8 +407,7 @@ inline Treatment treatment(const Plan& plan, std::uint64_t step = kLastStep) {
 /// stage is realised depends on how long it lasts. A plan holds no modulator, so the offset of this
 /// ledger is for a cross-entropy; that of ledger(treatment(loss, counts, mix)) is refused where the
 /// loss has one.
-/// @throws std::invalid_argument as treatment() and
-/// ledger() of a treatment.
+/// @throws std::invalid_argument as treatment() and ledger() of a treatment.
 inline Ledger ledger(const Plan& plan) {
   Ledger result = ledger(treatment(plan));
   result.approximate =
@@ -416,7 +415,8 @@ inline Ledger ledger(const Plan& plan) {
   return result;
 }
 
-/// The dry run of the plan with its batch size and its sampler: class_sampler(), or
+/// The dry run of the plan with its batch size, or that of the options where the plan does not say
+/// one, and its sampler: class_sampler(), or
 /// scheduled_sampler() where the mix has a ramp. Mix and weights are taken as they are at each step
 /// of the run, a step being batch_size draws, so that what is shown, what is never learnt from and
 /// the effective rows are those of the whole run; the ratio of weights and double correction are
@@ -435,16 +435,18 @@ inline DryRun dry_run(const Plan& plan, DryRunOptions options = {}) {
     }
     options.batch_size = plan.batch_size;
   }
+  Plan sized = plan;  // a mean may depend on it
+  sized.batch_size = options.batch_size;
   options.mode = plan.sampling;
   std::optional<std::uint64_t> window;
   if (plan.mix_ramp.end > 0) window = options.batch_size;
   detail::RunForecast forecast(kWhere, plan.counts, options, window);
   detail::for_each_stretch(
-      plan, forecast.draws(), options.batch_size,
+      sized, forecast.draws(), options.batch_size,
       [&](double draws, const detail::RampShares& shares) {
-        forecast.add(draws, detail::exposure_of(kWhere, detail::treatment_at(plan, shares)));
+        forecast.add(draws, detail::exposure_of(kWhere, detail::treatment_at(sized, shares)));
       });
-  return forecast.result(ledger(treatment(plan, (forecast.draws() - 1) / options.batch_size)));
+  return forecast.result(ledger(treatment(sized, (forecast.draws() - 1) / options.batch_size)));
 }
 
 namespace detail {

@@ -69,6 +69,13 @@ expect 0 out '^2 steps$' --plan=saved --batch=64
 expect 0 out '^1 steps$' --plan=gap --batch=32
 expect 0 out ' +2\.00 +0\.0000$' --plan=gap
 
+# A plan without a batch size whose mean depends on it: that of the flag, or 64.
+printf 'counts 90 8 2\nweights 1 10 40\nmean by_weight\n' > sizeless
+expect 0 out '^ +2 +0\.02000 +0\.02000 +1\.000 +0\.02000 +1\.000$' --plan=sizeless --batch=1
+expect 0 out '^ +2 +0\.02000 +0\.02000 +[1-9][0-9.]+ +0\.[1-3]' --plan=sizeless
+printf 'counts 90 8 2\nmean per_class\n' > sizeless
+expect 0 out '^ +2 +0\.02000 +0\.02000 +1\.000 +0\.02000 +1\.000$' --plan=sizeless --batch=2
+
 # Columns that are not those of the labels.
 for i in $(seq 30); do printf 'text\t%d\tid%d\n' $((i % 3)) "$i"; done > ids
 expect 0 out '^warning: of 30 classes 30 have one row: is --column that of the labels\?$' --labels=ids
