@@ -11,13 +11,13 @@
 #include <span>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 #include "equipoise/calibrate/logit_offset.h"
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/detail/linear_algebra.h"
+#include "equipoise/detail/text.h"
 #include "equipoise/metrics/confusion.h"
 #include "equipoise/mix.h"
 #include "equipoise/view.h"
@@ -89,7 +89,8 @@ inline double undo_undersampling(double sampled_posterior, double beta) {
 /// A prior that was estimated from rows without labels.
 struct EstimatedPrior {
   std::vector<double> prior{};  ///< sums to one
-  double log_likelihood = 0;    ///< mean over rows of log sum_c p_c prior_c / training_c
+  double log_likelihood =
+      0;  ///< of that prior: mean over rows of log sum_c p_c prior_c / training_c
   std::size_t iterations = 0;
   bool converged = false;
 };
@@ -105,7 +106,11 @@ struct EstimatePriorOptions {
 ///
 /// probabilities are posteriors under training_prior, calibrated first, by
 /// fit_bias_corrected_temperature() (Alexandari et al. 2020, arXiv:1901.06852): errors of
-/// calibration become errors of the prior. O(N C) an iteration.
+/// calibration become errors of the prior. Mind which prior that is: probabilities that were
+/// calibrated on validation rows, by fit_bias_corrected_temperature() or
+/// FittedOffset::calibration(), carry the proportions of those rows, whatever weights or sampler
+/// the training had; the softmax of uncalibrated logits, and that of fit_temperature(), which has
+/// no biases, carries the ledger's effective prior. O(N C) an iteration.
 /// @throws std::invalid_argument for no rows, sizes that differ, probabilities that are negative,
 /// not finite or all zero, a training prior that is not finite and > 0, and options out of range.
 template <class T>
@@ -127,18 +132,19 @@ estimate_prior(const MatrixView<T>& probabilities, std::span<const double> train
   std::vector<double> row(classes);
   std::vector<double> next(classes);
   const auto size = static_cast<double>(probabilities.rows);
+  // row_c = p_c prior_c / training_c of a row, and its sum.
+  const auto weigh = [&](std::size_t r) {
+    double sum = 0;
+    for (std::size_t c = 0; c < classes; ++c) {
+      const auto p = static_cast<double>(probabilities(r, c));
+      sum += row[c] = p * (result.prior[c] / training[c]);
+    }
+    return sum;
+  };
   while (result.iterations < options.max_iterations && !result.converged) {
     std::fill(next.begin(), next.end(), 0.0);
-    result.log_likelihood = 0;
     for (std::size_t r = 0; r < probabilities.rows; ++r) {
-      double mass = 0;
-      double sum = 0;
-      for (std::size_t c = 0; c < classes; ++c) {
-        const auto p = static_cast<double>(probabilities(r, c));
-        mass += p;
-        sum += row[c] = p * (result.prior[c] / training[c]);
-      }
-      result.log_likelihood += std::log(sum / mass) / size;
+      const double sum = weigh(r);
       for (std::size_t c = 0; c < classes; ++c) next[c] += row[c] / sum / size;
     }
     double moved = 0;
@@ -149,6 +155,11 @@ estimate_prior(const MatrixView<T>& probabilities, std::span<const double> train
     ++result.iterations;
     result.converged = moved <= options.tolerance;
   }
+  for (std::size_t r = 0; r < probabilities.rows; ++r) {
+    double mass = 0;
+    for (std::size_t c = 0; c < classes; ++c) mass += static_cast<double>(probabilities(r, c));
+    result.log_likelihood += std::log(weigh(r) / mass) / size;
+  }
   return result;
 }
 
@@ -158,6 +169,8 @@ struct BlackBoxShift {
   std::vector<double> ratio{};
   std::vector<double> prior{};  ///< of deployment; sums to one
   double condition = 0;         ///< largest over smallest singular value of the confusion matrix
+  double signal =
+      0;  ///< least ratio of a singular value to its standard error; infinity: no errors
 };
 
 /// Black-box shift estimation, BBSE (Lipton et al. 2018, arXiv:1802.03916): from nothing but
@@ -167,20 +180,28 @@ struct BlackBoxShift {
 /// calibration, only a classifier that tells the classes apart; less precise than estimate_prior().
 /// O(C^3).
 ///
-/// `held_out` is the confusion matrix of held-out rows, predictions[i] how many unlabelled rows
-/// were taken for class i.
+/// The solution divides by the singular values of C, so each has to be more than chance makes it. A
+/// singular value u^T C v of n held-out rows has the variance (sum_ij u_i^2 v_j^2 C_ij - (u^T C
+/// v)^2) / n, at most 1 / n; one that is less than `least_signal` times its standard error is
+/// refused: the classifier hardly tells some classes apart, or has too few rows of one (for a
+/// perfect classifier the ratio is the root of the number of rows of the rarest class). Of
+/// classifiers that guess the default refuses about 95 %; 0 refuses none of them.
+///
+/// `held_out` is the confusion matrix of held-out rows, each counted as 1, predictions[i] how many
+/// unlabelled rows were taken for class i.
 /// @throws std::invalid_argument for sizes that differ, counts that are negative, not finite or all
-/// zero, a class without held-out rows, a max_condition that is not finite and > 0, and a matrix
-/// whose condition exceeds it: the classifier confuses some classes completely, and the solution
-/// would be noise.
+/// zero, a class without held-out rows, a max_condition that is not finite and > 0, a least_signal
+/// that is negative or not finite, and a matrix whose condition exceeds the one or whose signal is
+/// below the other: the solution would be noise.
 inline BlackBoxShift estimate_black_box_shift(const ConfusionMatrix& held_out,
                                               std::span<const double> predictions,
-                                              double max_condition = 1e6) {
+                                              double max_condition = 1e6, double least_signal = 2) {
   constexpr std::string_view kWhere = "estimate_black_box_shift";
   const std::size_t classes = held_out.classes();
   detail::require_size(kWhere, "predictions", predictions.size(), classes, "classes of held_out");
   detail::require_some_mass(kWhere, "predictions", predictions);
   detail::require_positive(kWhere, "max_condition", max_condition);
+  detail::require_not_negative(kWhere, "least_signal", least_signal);
   std::vector<double> joint(classes * classes);
   const double total = held_out.total();
   for (std::size_t j = 0; j < classes; ++j) {
@@ -189,13 +210,33 @@ inline BlackBoxShift estimate_black_box_shift(const ConfusionMatrix& held_out,
     }
     for (std::size_t i = 0; i < classes; ++i) joint[i * classes + j] = held_out.count(j, i) / total;
   }
-  const detail::Svd svd = detail::svd(std::move(joint), classes);
+  const detail::Svd svd = detail::svd(joint, classes);
   const auto [least, most] = std::minmax_element(svd.values.begin(), svd.values.end());
   BlackBoxShift result;
   result.condition = *least > 0 ? *most / *least : detail::infinity();
   if (!detail::is_finite(result.condition) || result.condition > max_condition) {
     detail::reject(kWhere, "condition of held_out", result.condition,
                    "at most " + detail::to_text(max_condition));
+  }
+  result.signal = detail::infinity();
+  for (std::size_t k = 0; k < classes; ++k) {
+    const double value = svd.values[k];
+    double squares = 0;
+    for (std::size_t i = 0; i < classes; ++i) {
+      const double u = svd.scaled_u[i * classes + k] / value;
+      for (std::size_t j = 0; j < classes; ++j) {
+        const double v = svd.v[j * classes + k];
+        squares += u * u * v * v * joint[i * classes + j];
+      }
+    }
+    const double error = std::sqrt(std::max(squares - value * value, 0.0) / total);
+    if (value < least_signal * error) {
+      detail::reject(kWhere, "a singular value of held_out", value,
+                     "at least " + detail::to_text(least_signal) + " times its standard error, " +
+                         detail::with_digits(error, 4) + " from " + detail::to_text(total) +
+                         " rows: the classifier hardly tells some classes apart");
+    }
+    if (error > 0) result.signal = std::min(result.signal, value / error);
   }
   std::vector<double> mu(predictions.begin(), predictions.end());
   detail::normalize(mu);
