@@ -299,6 +299,10 @@ TEST(EigenLearner, EndsWithTheBestEpochAndStopsInTime) {
   EXPECT_EQ(fit.validation.classes, kClasses);
 }
 
+TEST(EigenLearner, WaitsForDeferredWeights) {
+  expect_waits_for_deferred_weights([] { return make_eigen_learner(kShape); });
+}
+
 TEST(EigenLearner, GivesValidationTheLogitsOfEachEpoch) {
   const Examples train = random_examples({});
   const Examples validation = random_examples({.rows = 20}, 2);

@@ -2,9 +2,13 @@
 #ifndef EQUIPOISE_DEMOS_COMMON_LEARNER_TEST_H_
 #define EQUIPOISE_DEMOS_COMMON_LEARNER_TEST_H_
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <random>
 #include <set>
 #include <sstream>
@@ -138,6 +142,45 @@ inline Fit fit_to_the_end(Learner& learner, const Examples& train, const Objecti
   ScoreScript script{std::vector<double>(options.epochs)};
   for (std::size_t e = 0; e < options.epochs; ++e) script.scores[e] = static_cast<double>(e);
   return fit_quietly(learner, train, train, objective, options, script.validate());
+}
+
+/// Of class weights that set in late the epochs before do not count, however good; nor do they
+/// where the weights never set in, and the last epoch is kept.
+inline void expect_waits_for_deferred_weights(
+    const std::function<std::unique_ptr<Learner>()>& make) {
+  const Examples train = random_examples({});
+  TrainingOptions options = small_training();
+  options.epochs = 6;
+  constexpr std::uint64_t kSteps = 7;  // an epoch
+  SoftmaxLoss<CrossEntropy> loss;
+  loss.class_weights = {0.5, 1, 2};
+  const auto after_epochs = [&](const Objective& objective, std::uint64_t epochs) {
+    TrainingOptions cut = options;
+    cut.max_steps = epochs * kSteps;
+    const std::unique_ptr<Learner> learner = make();
+    fit_quietly(*learner, train, train, objective, cut, {});
+    return learner->parameters();
+  };
+  const auto fit = [&](const Objective& objective, const std::unique_ptr<Learner>& learner) {
+    ScoreScript script{{9, 8, 7, 3, 2, 1}};
+    return fit_quietly(*learner, train, train, objective, options, script.validate());
+  };
+  const Objective late{loss, pass_over(train.units()), {3 * kSteps, 3 * kSteps}};
+  const std::unique_ptr<Learner> learner = make();
+  const Fit reached = fit(late, learner);
+  EXPECT_EQ(reached.epoch, 3U);
+  EXPECT_EQ(reached.score, 3);
+  EXPECT_EQ(reached.steps, 6 * kSteps);
+  EXPECT_EQ(learner->parameters(), after_epochs(late, 4));
+  EXPECT_NE(learner->parameters(), after_epochs({loss, late.stream}, 4));
+  const Objective never{loss, late.stream, {100, 100}};
+  const std::unique_ptr<Learner> other = make();
+  const Fit last = fit(never, other);
+  EXPECT_EQ(last.epoch, 5U);
+  EXPECT_EQ(other->parameters(), after_epochs(never, 6));
+  EXPECT_EQ(last.validation.values, other->logits(train).values);
+  const std::unique_ptr<Learner> third = make();
+  EXPECT_EQ(fit({loss, late.stream}, third).epoch, 0U);
 }
 
 /// The class with the largest logit, row by row.

@@ -14,10 +14,6 @@ namespace {
 
 constexpr double kHiddenDeviation = 0.03;
 
-at::Tensor tensor_of(const std::vector<std::int64_t>& values) {
-  return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong);
-}
-
 // Sparse rows as torch::nn::EmbeddingBag takes them: all features one after the other, their
 // values, and where each row starts.
 class SparseSet final : public Dataset {

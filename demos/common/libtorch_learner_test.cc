@@ -190,6 +190,10 @@ TEST(LibTorchLearner, EndsWithTheBestEpochAndStopsInTime) {
   EXPECT_EQ(learner->parameters(), cut->parameters());
 }
 
+TEST(LibTorchLearner, WaitsForDeferredWeights) {
+  expect_waits_for_deferred_weights([] { return make_learner(); });
+}
+
 TEST(LibTorchLearner, TrainsAHiddenLayerThatTheSeedDraws) {
   const Examples train = random_examples({.rows = 200});
   TrainingOptions options = small_training();

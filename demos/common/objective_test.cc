@@ -41,5 +41,13 @@ TEST(ClassWeightsAt, AreThoseOfTheLossWithoutARamp) {
   EXPECT_THAT(class_weights_at(objective(SigmoidLoss<>(), {1, 2}), 0), IsEmpty());
 }
 
+TEST(HasSetIn, AfterAStepThatHadTheWholeWeights) {
+  const Objective late = objective(SoftmaxLoss<>(), {10, 14});
+  EXPECT_FALSE(has_set_in(late, 10));
+  EXPECT_FALSE(has_set_in(late, 14));
+  EXPECT_TRUE(has_set_in(late, 15));
+  EXPECT_TRUE(has_set_in(objective(SoftmaxLoss<>(), {}), 1));
+}
+
 }  // namespace
 }  // namespace equipoise::demos

@@ -5,16 +5,19 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <filesystem>
 #include <functional>
 #include <numeric>
+#include <variant>
 
 #include "demos/common/criterion.h"
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
 #include "equipoise/libtorch/sampler.h"
 #include "equipoise/random.h"
+#include "equipoise/splits/hash.h"
 
 namespace equipoise::demos {
 
@@ -81,6 +84,48 @@ std::vector<at::Tensor> trained_parameters(const Network& network) {
   return parameters;
 }
 
+std::uint64_t digest_of(const at::Tensor& tensor) {
+  if (!tensor.defined()) return 0;
+  const at::Tensor values = tensor.to(at::kCPU).contiguous();
+  return fnv1a64({static_cast<const char*>(values.data_ptr()), values.nbytes()});
+}
+
+// Of what a loss sees of data besides logits.
+std::uint64_t digest_of(const Dataset& data) {
+  std::string digests;
+  for (std::size_t begin = 0; begin < data.units(); begin += kChunk) {
+    std::vector<std::size_t> units(std::min(kChunk, data.units() - begin));
+    std::iota(units.begin(), units.end(), begin);
+    const Batch batch = data.batch(units);
+    for (const at::Tensor& each : {batch.targets, batch.groups, batch.weights}) {
+      absl::StrAppend(&digests, digest_of(each), " ");
+    }
+    for (const std::size_t unit : units) absl::StrAppend(&digests, data.rows(unit), " ");
+  }
+  return fnv1a64(digests);
+}
+
+// Of a loss's numbers for each class.
+std::uint64_t digest_of(const Loss& loss) {
+  const auto add = [](std::string& text, const std::vector<double>& values) {
+    absl::StrAppend(&text, values.size(), ":");
+    for (const double value : values)
+      absl::StrAppend(&text, std::bit_cast<std::uint64_t>(value), " ");
+  };
+  std::string text = absl::StrCat(loss.index(), " ");
+  std::visit(
+      [&](const auto& each) {
+        add(text, each.class_weights);
+        if constexpr (requires { each.group_weights; }) add(text, each.group_weights);
+        if constexpr (requires { each.pos_weight; }) {
+          add(text, each.pos_weight);
+          add(text, each.shift);
+        }
+      },
+      loss);
+  return fnv1a64(text);
+}
+
 // The state of one training.
 class Training {
  public:
@@ -97,6 +142,7 @@ class Training {
         criterion_(make_criterion(objective, network.classes(), device_)),
         sampler_(objective.stream, workers.shard(), Tail::kUneven),
         stopping_(options.patience) {
+    if (!options.checkpoint.empty()) data_digest_ = digest_of(train);
     for (const auto& group : optimizer.param_groups()) rates_.push_back(group.options().get_lr());
     const std::uint64_t parts = workers.shard().world * options.micro_batches;
     if (options.batch_size % parts != 0) {
@@ -232,7 +278,9 @@ class Training {
                         " with seed ", objective_.stream.seed(), ", epochs ", options_.epochs,
                         ", batch size ", options_.batch_size, ", rate ", rates_.front(), ", clip ",
                         options_.clip_norm, ", monitor ", options_.monitor, ", patience ",
-                        options_.patience, "\nnetwork", shapes, "\n", objective_.description);
+                        options_.patience, "\ntargets ", data_digest_, ", class weights ",
+                        digest_of(objective_.loss), "\nnetwork", shapes, "\n",
+                        objective_.description);
   }
 
   void save() {
@@ -325,6 +373,7 @@ class Training {
   at::Device device_;
   std::unique_ptr<Criterion> criterion_;
   libtorch::StreamSampler<Stream> sampler_;
+  std::uint64_t data_digest_ = 0;
   std::vector<double> rates_;
   EarlyStopping stopping_;
   std::vector<Parameter> best_;
@@ -343,6 +392,10 @@ Batch Batch::to(const at::Device& device) const {
   Batch result{{}, move(targets), move(groups), move(weights)};
   for (const at::Tensor& input : inputs) result.inputs.push_back(move(input));
   return result;
+}
+
+at::Tensor tensor_of(const std::vector<std::int64_t>& values) {
+  return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong);
 }
 
 at::Device device_of(const std::string& name) {

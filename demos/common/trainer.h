@@ -7,6 +7,7 @@
 #include <torch/optim/optimizer.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -40,6 +41,8 @@ class Dataset {
   virtual Batch batch(std::span<const std::size_t> units) const = 0;
 };
 
+at::Tensor tensor_of(const std::vector<std::int64_t>& values);
+
 /// A network that makes logits [R, C] of a batch, its rows in order.
 class Network : public torch::nn::Module {
  public:
@@ -63,9 +66,9 @@ Logits predict(Network& network, const Dataset& data, const at::Device& device,
 ///
 /// A step takes options.batch_size units over all workers and micro-batches, divides by the loss's
 /// denominators of all of them, and sums gradients, so that it is the same step however the batch
-/// is cut. Whatever is random in the network is a function of the seed, the step and the part, so
-/// that nothing of it has to be kept. The rates of the optimiser's parameter groups are taken for
-/// those at the start and fall linearly to zero.
+/// is cut. Whatever is random in the network (dropout, say) is a function of the seed, the step and
+/// the part: nothing of it has to be kept, but another cut draws other numbers. The rates of the
+/// optimiser's parameter groups are taken for those at the start and fall linearly to zero.
 class Trainer {
  public:
   Trainer(std::shared_ptr<Network> network, std::unique_ptr<torch::optim::Optimizer> optimizer,
@@ -76,7 +79,9 @@ class Trainer {
         workers_(workers ? std::move(workers) : std::make_shared<const Workers>()) {}
 
   /// Trains; see Learner::fit(). The first worker writes log and checkpoint, the latter every
-  /// checkpoint_steps steps and after each epoch; any number of workers may go on from it.
+  /// checkpoint_steps steps and after each epoch; any number of workers may go on from it. A
+  /// training that goes on from there ends as if it had not stopped; in another cut, to rounding
+  /// and only without randomness in the network.
   /// @throws InputError for a batch that workers and micro-batches do not divide, and for a
   /// checkpoint that cannot be read or is of another training, naming what differs.
   Fit fit(const Dataset& train, const Dataset& validation, const Objective& objective,

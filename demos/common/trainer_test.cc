@@ -16,6 +16,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -79,6 +80,9 @@ class DenseSet final : public Dataset {
   }
   const std::vector<std::int64_t>& targets() const { return targets_; }
 
+  void change_a_target() { targets_[7] = (targets_[7] + 1) % kClasses; }
+  void change_a_weight() { weights_[7] += 0.5; }
+
  private:
   std::vector<std::size_t> starts_;
   std::vector<float> values_;
@@ -133,9 +137,10 @@ Stream pass_over(std::size_t units, std::uint64_t seed = 5) {
   return Stream(ClassSampler(one_class, mass, seed, {.mode = SamplingMode::kExactQuota}));
 }
 
-Objective objective_over(std::size_t units) {
+Objective objective_over(std::size_t units,
+                         const std::vector<double>& class_weights = {0.5, 1, 2}) {
   SoftmaxLoss<CrossEntropy> loss;
-  loss.class_weights = {0.5, 1, 2};
+  loss.class_weights = class_weights;
   return {loss, pass_over(units), {}, "a test"};
 }
 
@@ -219,14 +224,17 @@ class TrainerTest : public testing::Test {
     std::int64_t hidden = kHidden;
     std::size_t units = kUnits;
     std::uint64_t network_seed = 7;
+    std::function<void(DenseSet&)> change_rows = [](DenseSet&) {};
+    std::vector<double> class_weights = {0.5, 1, 2};
   };
   Trained train(const TrainingOptions& with, const Setup& setup) const {
-    const DenseSet train_set(setup.units);
+    DenseSet train_set(setup.units);
+    setup.change_rows(train_set);
     const DenseSet validation_set(20, 2);
     const auto network =
         std::make_shared<DenseNetwork>(setup.dropout, setup.hidden, setup.network_seed);
     network->eval();  // as whoever had it before may have left it
-    Objective objective = objective_over(setup.units);
+    Objective objective = objective_over(setup.units, setup.class_weights);
     objective.stream = pass_over(setup.units, setup.stream_seed);
     objective.description = setup.description;
     Trainer trainer(network, make_optimizer(setup.descent, *network), with, setup.workers);
@@ -511,6 +519,29 @@ TEST_F(TrainerTest, CheckpointsOfOtherTrainingsAreRefusedByWhatDiffers) {
   };
   EXPECT_THAT(error_with([](Options&, Setup& s) { s.units = kUnits + 1; }),
               both(stream_of(kUnits), stream_of(kUnits + 1)));
+  // Data of the same size, and a loss of the same name: targets and weights tell them apart.
+  const auto number_after = [](const std::string& text, const std::string& name) {
+    const std::size_t begin = text.find(name, text.find("expected")) + name.size();
+    return text.substr(begin, text.find_first_of(",\n", begin) - begin);
+  };
+  std::set<std::string> targets = {
+      number_after(error_with([](Options& o, Setup&) { o.seed = 4; }), "targets ")};
+  std::set<std::string> weights = {
+      number_after(error_with([](Options& o, Setup&) { o.seed = 4; }), "class weights ")};
+  targets.insert(number_after(
+      error_with([](Options&, Setup& s) { s.change_rows = &DenseSet::change_a_target; }),
+      "targets "));
+  targets.insert(number_after(
+      error_with([](Options&, Setup& s) { s.change_rows = &DenseSet::change_a_weight; }),
+      "targets "));
+  EXPECT_EQ(targets.size(), 3U);
+  weights.insert(number_after(error_with([](Options&, Setup& s) {
+                                s.class_weights = {0.5, 1, 2.5};
+                              }),
+                              "class weights "));
+  weights.insert(
+      number_after(error_with([](Options&, Setup& s) { s.class_weights = {}; }), "class weights "));
+  EXPECT_EQ(weights.size(), 3U);
   EXPECT_EQ(read_file(checkpoint()), before);  // nothing has been written over it
 }
 
@@ -554,6 +585,40 @@ TEST_F(TrainerTest, ABoundOnTheGradientBoundsTheStep) {
     EXPECT_NEAR(bounded[k], whole[k] * 0.5 * 0.05 / length, 1e-6);
   }
   EXPECT_EQ(step_of(2.1 * length), whole);
+}
+
+// What is frozen may have gradients of an earlier training: they are no part of the head's.
+TEST_F(TrainerTest, FrozenParametersHaveNoPartInTheBoundOnTheGradient) {
+  const DenseSet train_set(kUnits);
+  const auto fit_with = [&](const std::shared_ptr<DenseNetwork>& network, bool head_alone) {
+    std::vector<at::Tensor> trained;
+    for (const auto& item : network->named_parameters()) {
+      if (head_alone && item.key().starts_with("first")) {
+        item.value().set_requires_grad(false);
+      } else {
+        trained.push_back(item.value());
+      }
+    }
+    TrainingOptions with = options();
+    with.log.clear();
+    with.clip_norm = 0.05;
+    Trainer trainer(
+        network, std::make_unique<torch::optim::SGD>(trained, torch::optim::SGDOptions(0.5)), with);
+    std::ostringstream out;
+    Progress progress(out, false, 1000, "steps");
+    trainer.fit(train_set, train_set, objective_over(kUnits), {}, progress);
+  };
+  const auto network = std::make_shared<DenseNetwork>(0);
+  fit_with(network, false);
+  const at::Tensor gradient = network->named_parameters()["first.weight"].grad();
+  ASSERT_GT(gradient.abs().sum().item<double>(), 0);
+  const at::Tensor before = gradient.clone();
+  const auto cleared = std::make_shared<DenseNetwork>(0);
+  set_parameters_of(*cleared, parameters_of(*network));
+  fit_with(network, true);
+  fit_with(cleared, true);
+  EXPECT_EQ(parameters_of(*network), parameters_of(*cleared));
+  EXPECT_TRUE(gradient.equal(before));
 }
 
 TEST_F(TrainerTest, WithoutALookAtValidationTheLastEpochIsKept) {

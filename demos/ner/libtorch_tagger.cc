@@ -22,10 +22,6 @@ constexpr double kDropout = 0.5;
 constexpr double kWordDropout = 0.05;  // words taken for unknown in training
 constexpr double kHeadRate = 0.5;      // of the first training's rate, for the head alone
 
-at::Tensor tensor_of(const std::vector<std::int64_t>& values) {
-  return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong);
-}
-
 // Words by number, 1 for the first; 0 for all others.
 class Vocabulary {
  public:
