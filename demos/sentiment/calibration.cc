@@ -5,7 +5,6 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -40,12 +39,7 @@ FittedCalibration fit_calibration(const Ledger& entries, const Logits& logits,
     return {fit_temperature(logits.view(), labels), std::nullopt};
   }
   const FittedOffset fitted = fit_offset(logits.view(), labels, offset);
-  LogitCalibration calibration;
-  calibration.scale = 1 / fitted.temperature;
-  for (const double value : offset) {
-    calibration.bias.push_back(fitted.share.estimate * value);
-  }
-  return {std::move(calibration), fitted.share};
+  return {fitted.calibration(), fitted.share};
 }
 
 Probabilities logs_of(Probabilities p) {

@@ -234,6 +234,44 @@ TEST(FitOffset, FindsTheRealisedShare) {
                                            HasSubstr("is outside [0.8, 1.2]")));
 }
 
+// The calibration that was fitted, and the offset with the temperature, are the same posteriors.
+TEST(FitOffset, GivesACalibration) {
+  const Numbers offset = {2, 0, -1};
+  const Rows rows = treated_rows(5000, offset, 0.74, 1.3, 4);
+  const FittedOffset fitted = fit_offset(rows.view(), rows.targets, offset);
+  const LogitCalibration calibration = fitted.calibration();
+  EXPECT_EQ(calibration.temperature(), 1 / (1 / fitted.temperature));
+  EXPECT_NEAR(calibration.bias[0] + calibration.bias[1] + calibration.bias[2], 0, 1e-15);
+  EXPECT_NEAR(calibration.bias[0] - calibration.bias[2], 3 * fitted.share.estimate, 1e-12);
+  EXPECT_EQ(calibration.nll, fitted.nll);
+  EXPECT_EQ(calibration.nll_before, fitted.nll_nominal);
+  EXPECT_TRUE(calibration.converged);
+  const Numbers p = calibration.probabilities(rows.view());
+  double sum = 0;
+  for (std::size_t r = 0; r < rows.targets.size(); ++r) {
+    double total = 0;
+    for (std::size_t c = 0; c < 3; ++c) {
+      total += std::exp((rows.logits[3 * r + c] + fitted.offset[c]) / fitted.temperature);
+    }
+    for (std::size_t c = 0; c < 3; ++c) {
+      const double u = (rows.logits[3 * r + c] + fitted.offset[c]) / fitted.temperature;
+      EXPECT_NEAR(p[3 * r + c], std::exp(u) / total, 1e-12);
+    }
+    sum -= std::log(p[3 * r + static_cast<std::size_t>(rows.targets[r])]);
+  }
+  EXPECT_NEAR(sum / 5000, fitted.nll, 1e-12);
+}
+
+TEST(FitOffset, ReportsALineAndWarnings) {
+  FittedOffset fitted;
+  fitted.share = {0.744, 0.71, 0.77};
+  fitted.temperature = 1.3;
+  EXPECT_EQ(report(fitted), "nominal 1.00, realised 0.74 [0.71, 0.77], temperature 1.30\n");
+  fitted.warnings = {"a", "b"};
+  EXPECT_EQ(report(fitted),
+            "nominal 1.00, realised 0.74 [0.71, 0.77], temperature 1.30\nwarning: a\nwarning: b\n");
+}
+
 TEST(FitOffset, IntervalsHoldTheShareAsOftenAsTheySay) {
   const Numbers offset = {2, 0, -1};
   int held = 0;

@@ -22,6 +22,7 @@
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/detail/linear_algebra.h"
+#include "equipoise/detail/text.h"
 #include "equipoise/metrics/interval.h"
 #include "equipoise/view.h"
 
@@ -48,6 +49,17 @@ struct LogitCalibration {
   std::vector<double> probabilities(const MatrixView<T>& logits) const;
 };
 
+namespace detail {
+
+// Makes numbers sum to 0.
+inline void center(std::span<double> values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  for (double& value : values) value -= sum / static_cast<double>(values.size());
+}
+
+}  // namespace detail
+
 /// How much of a logit offset makes the posteriors of validation rows right: softmax(z / T + share
 /// offset), with T and share the most likely ones.
 struct FittedOffset {
@@ -56,9 +68,36 @@ struct FittedOffset {
   double nll_nominal = 0;  ///< mean negative log-likelihood with T = 1, share = 1
   double nll = 0;          ///< and with the fitted ones
   bool converged = false;
-  std::vector<double> offset{};  ///< T share offset: what to add to the logits z
+  /// T share offset: what to add to the logits z where their argmax is taken. For probabilities the
+  /// sum has to be divided by T, softmax((z + offset) / T); calibration() does both.
+  std::vector<double> offset{};
   std::vector<std::string> warnings{};
+
+  /// softmax(z / T + share offset) as a calibration of logits: probabilities(), with the nominal
+  /// correction for nll_before.
+  LogitCalibration calibration() const {
+    LogitCalibration result;
+    result.scale = 1 / temperature;
+    for (const double value : offset) result.bias.push_back(value / temperature);
+    detail::center(result.bias);
+    result.nll_before = nll_nominal;
+    result.nll = nll;
+    result.converged = converged;
+    return result;
+  }
 };
+
+/// What was nominal and what was realised, in a line, then the warnings:
+///
+///     nominal 1.00, realised 0.74 [0.71, 0.77], temperature 1.30
+inline std::string report(const FittedOffset& fitted) {
+  const auto figure = [](double value) { return detail::with_digits(value, 2); };
+  std::string text = "nominal 1.00, realised " + figure(fitted.share.estimate) + " [" +
+                     figure(fitted.share.lower) + ", " + figure(fitted.share.upper) +
+                     "], temperature " + figure(fitted.temperature) + "\n";
+  for (const std::string& warning : fitted.warnings) text += "warning: " + warning + "\n";
+  return text;
+}
 
 namespace detail {
 
@@ -255,9 +294,7 @@ LogitCalibration fit_calibration(std::string_view where, const MatrixView<T>& lo
   if (biases) {
     result.bias.assign(1, 0.0);
     result.bias.insert(result.bias.end(), theta.begin() + 1, theta.end());
-    double sum = 0;
-    for (const double b : result.bias) sum += b;
-    for (double& b : result.bias) b -= sum / static_cast<double>(result.bias.size());
+    center(result.bias);
   }
   return result;
 }
