@@ -33,6 +33,20 @@ TEST(Decide, TakesTheLeastExpectedCost) {
   EXPECT_THAT(decide(rows, costs, 0.1), ElementsAre(kAbstain, kAbstain, kAbstain));
 }
 
+// Rows of the costs are classes, columns are decisions.
+TEST(Decide, CostsAreOfAClassByDecision) {
+  const Numbers p = {0.8, 0.2, 10.01 / 11, 0.99 / 11, 9.99 / 11, 1.01 / 11, 0.5 / 11, 10.5 / 11};
+  const MatrixView<const double> rows(p.data(), 4, 2);
+  const Numbers cost = {0, 1, 10, 0};  // a missed class 1 costs 10, a false alarm 1
+  EXPECT_THAT(decide(rows, MatrixView<const double>(cost.data(), 2, 2)), ElementsAre(1, 0, 1, 1));
+  // The same numbers as a view of a matrix whose rows are decisions, as Elkan writes them.
+  const Numbers transposed = {0, 10, 1, 0};
+  EXPECT_THAT(decide(rows, MatrixView<const double>(transposed.data(), 2, 2)),
+              ElementsAre(0, 0, 0, 1));
+  EXPECT_THAT(decide(rows, MatrixView<const double>(transposed.data(), 2, 2, 1, 2)),
+              ElementsAre(1, 0, 1, 1));
+}
+
 TEST(Decide, MayHaveMoreDecisionsThanClassesAndRowsThatDoNotSumToOne) {
   const Numbers p = {60, 40};
   const Numbers cost = {0, 1, 0.3, 1, 0, 0.3};

@@ -27,9 +27,20 @@ inline constexpr std::int64_t kAbstain = -1;
 
 /// The decision with the least expected cost for each row: argmin_k sum_c p(c | x) cost(c, k), the
 /// lowest k among equals (Elkan 2001, "The foundations of cost-sensitive learning"). With
-/// `abstain_cost`, kAbstain where even that decision is expected to cost more (Chow 1970). cost is
-/// C x K, class by decision: usually K = C with zeros on the diagonal. Probabilities must be
-/// calibrated; rows need not sum to one. O(N C K).
+/// `abstain_cost`, kAbstain where even that decision is expected to cost more (Chow 1970).
+///
+/// cost is C x K, a row for each true class, a column for each decision: usually K = C with zeros
+/// on the diagonal. Mind that Elkan's C(i, j) has the decision first: pass his matrix transposed.
+/// Where a missed 1 costs ten times a false alarm,
+///
+///     //            decide 0  decide 1
+///     // class 0        0         1       a false alarm
+///     // class 1       10         0       a miss
+///     const std::vector<double> cost = {0, 1, 10, 0};
+///
+/// decides for 1 from a probability of 1/11 on; transposed only from one of 10/11 on.
+///
+/// Probabilities must be calibrated; rows need not sum to one. O(N C K).
 /// @throws std::invalid_argument for sizes that differ, no decisions, costs that are not finite, an
 /// abstain cost that is NaN, and probabilities that are negative, not finite or all zero.
 template <class T, class U>
