@@ -5,9 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "equipoise/metrics/calibration.h"
 #include "equipoise/metrics/confusion.h"
 #include "equipoise/metrics/ranking.h"
 #include "equipoise/random.h"
@@ -52,6 +54,30 @@ TEST(Grouped, WorstOfEqualsIsTheFirstAndOfNoneNothing) {
   grouped.group(1).add(1, 0);
   EXPECT_EQ(grouped.worst(accuracy), (GroupFigure{0, 0}));
   EXPECT_FALSE(grouped.worst([](const ConfusionMatrix&) { return detail::quiet_nan(); }));
+}
+
+// Of an error the highest is the worst.
+TEST(Grouped, WorstOfWhatIsBetterTheLower) {
+  Grouped<ConfusionMatrix> grouped(4, ConfusionMatrix(2));
+  grouped.group(0).add(0, 0);
+  grouped.group(1).add(0, 1);
+  grouped.group(2).add(1, 0);
+  const auto error = [](const ConfusionMatrix& matrix) { return 1 - matrix.accuracy(); };
+  EXPECT_EQ(grouped.worst(error, Better::kLower), (GroupFigure{1, 1}));
+  EXPECT_EQ(grouped.worst(error), (GroupFigure{0, 0}));
+  EXPECT_EQ(grouped.worst(accuracy, Better::kHigher), (GroupFigure{1, 0}));
+  EXPECT_EQ(Grouped<ConfusionMatrix>(2, ConfusionMatrix(2)).worst(error, Better::kLower),
+            std::nullopt);
+
+  Grouped<Calibration> calibrations(2, Calibration(2));
+  const std::vector<double> p = {0.9, 0.1, 0.9, 0.1};
+  const std::vector<int> targets = {0, 1};
+  calibrations.add_rows(std::vector<int>{0, 1}, [&](Calibration& sums, std::size_t r) {
+    sums.add(MatrixView<const double>(&p[2 * r], 1, 2), std::span(targets).subspan(r, 1));
+  });
+  const auto ece = [](const Calibration& sums) { return sums.ece(); };
+  EXPECT_EQ(calibrations.worst(ece, Better::kLower)->group, 1u);
+  EXPECT_NEAR(calibrations.worst(ece, Better::kLower)->value, 0.9, 1e-15);
 }
 
 TEST(Grouped, MergedPartsEqualTheWhole) {

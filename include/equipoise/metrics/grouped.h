@@ -34,6 +34,12 @@ struct GroupFigure {
   friend bool operator==(const GroupFigure&, const GroupFigure&) = default;
 };
 
+/// Which figures are good ones.
+enum class Better {
+  kHigher,  ///< accuracy, F1, areas under curves
+  kLower,   ///< errors: ECE, negative log-likelihood, Brier score, Hamming loss
+};
+
 /// One metric a group. Figures of it say how each group fares, all groups alike (macro) and the
 /// worst of them, which a figure of all rows together hides where groups differ in size. A figure
 /// is a callable of a const Metric&, such as [](const ConfusionMatrix& m) { return m.macro_f1(); }.
@@ -127,13 +133,17 @@ class Grouped {
         [&](std::size_t g) { return !(metrics_[g] == empty_); });
   }
 
-  /// The group whose figure is lowest, the first among equals; nothing if no group has one.
+  /// The group whose figure is worst: the lowest, or the highest of what is better the lower it is,
+  /// as errors are; the first among equals. Nothing if no group has one.
   template <class F>
-  std::optional<GroupFigure> worst(const F& figure) const {
+  std::optional<GroupFigure> worst(const F& figure, Better better = Better::kHigher) const {
     const std::vector<double> values = figures(figure);
+    const auto is_worse = [&](double a, double b) {
+      return better == Better::kHigher ? a < b : a > b;
+    };
     std::optional<GroupFigure> result;
     for (std::size_t g = 0; g < groups(); ++g) {
-      if (detail::is_nan(values[g]) || (result && result->value <= values[g])) continue;
+      if (detail::is_nan(values[g]) || (result && !is_worse(values[g], result->value))) continue;
       result = {g, values[g]};
     }
     return result;
