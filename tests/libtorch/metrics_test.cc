@@ -188,6 +188,24 @@ TEST(MultiLabelCalibrationAccumulator, EqualsTheCoreOnTheCpuAndByOperations) {
   expect_sums(detail::multilabel_calibration_sums(p, targets, 15, {}), expected, 0);
 }
 
+// Edges of bins, and what is next to them, fall into the same bins.
+TEST(MultiLabelCalibrationAccumulator, EqualsTheCoreAtEdges) {
+  for (std::int64_t bins = 1; bins <= 100; ++bins) {
+    const at::Tensor edges =
+        at::arange(bins + 1, at::kDouble).div(at::full({1}, bins, at::kDouble));
+    const at::Tensor p = at::cat({edges, edges.mul(1 - 0x1p-53), edges.mul(1 + 0x1p-52)})
+                             .clamp(0, 1)
+                             .unsqueeze(1)
+                             .contiguous();
+    const at::Tensor targets = at::zeros(p.sizes(), at::kLong);
+    MultiLabelCalibration expected(1, static_cast<std::size_t>(bins));
+    expected.add(view_of<double>(p.masked_fill(p.eq(1), 0.999)), view_of<std::int64_t>(targets));
+    expect_sums(
+        detail::multilabel_calibration_sums(p.masked_fill(p.eq(1), 0.999), targets, bins, {}),
+        expected, 1e-10);
+  }
+}
+
 TEST(Areas, EqualTheCoreOnTheCpuAndByOperations) {
   for (std::int64_t seed = 0; seed < 20; ++seed) {
     const Tokens data(seed);

@@ -59,6 +59,22 @@ TEST(Calibration, BinsAreOpenBelowAndClosedAbove) {
   EXPECT_EQ(counts(1), (Numbers{0, 1, 1, 1}));
 }
 
+TEST(Calibration, AveragesByARuleForWhatIsAbsent) {
+  // Class 2 has no samples.
+  Calibration calibration(3);
+  calibration.add(rows_of({0.6, 0.3, 0.1, 0.5, 0.3, 0.2}, 3), std::vector<int>{0, 1});
+  const double all = (calibration.ece(0) + calibration.ece(1) + calibration.ece(2)) / 3;
+  for (const Absent absent : {Absent::kSkip, Absent::kZero, Absent::kOne, Absent::kNaN}) {
+    EXPECT_NEAR(calibration.class_wise_ece(absent), all, 1e-15);
+  }
+  EXPECT_NEAR(calibration.class_wise_ece(Absent::kSkipUnsupported),
+              (calibration.ece(0) + calibration.ece(1)) / 2, 1e-15);
+  const Calibration empty(3);
+  EXPECT_EQ(empty.class_wise_ece(Absent::kSkipUnsupported), 0);
+  EXPECT_EQ(empty.class_wise_ece(Absent::kOne), 1);
+  EXPECT_TRUE(detail::is_nan(empty.class_wise_ece(Absent::kNaN)));
+}
+
 struct Case {
   std::size_t classes;
   Numbers probabilities{};

@@ -50,6 +50,20 @@ TEST(MultiLabelCalibration, ByHand) {
   EXPECT_EQ(calibration.bin(1, 1).frequency, 0.5);
 }
 
+TEST(MultiLabelCalibration, AveragesByARuleForWhatIsAbsent) {
+  // Of label 1 nothing is decided, no row has label 2.
+  MultiLabelCalibration calibration(3);
+  calibration.add(rows_of(Numbers{0.9, 0.5, 0.2, 0.4, 0.5, 0.3}, 3),
+                  rows_of(Bits{1, -1, 0, 0, -1, 0}, 3), -1);
+  const double sum = calibration.ece(0) + calibration.ece(2);
+  EXPECT_EQ(calibration.ece(1), 0);
+  EXPECT_NEAR(calibration.label_wise_ece(), sum / 2, kEpsilon);
+  EXPECT_NEAR(calibration.label_wise_ece(Absent::kZero), sum / 3, kEpsilon);
+  EXPECT_NEAR(calibration.label_wise_ece(Absent::kOne), (sum + 1) / 3, kEpsilon);
+  EXPECT_EQ(calibration.label_wise_ece(Absent::kSkipUnsupported), calibration.ece(0));
+  EXPECT_TRUE(detail::is_nan(calibration.label_wise_ece(Absent::kNaN)));
+}
+
 TEST(MultiLabelCalibration, OfOneLabelIsThatOfItsClass) {
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     const CounterRandom random{seed};

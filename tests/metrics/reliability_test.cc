@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstddef>
+#include <limits>
 #include <vector>
 
 #include "tests/support/errors.h"
@@ -24,6 +27,26 @@ TEST(ReliabilityGrid, ByHand) {
   EXPECT_EQ(grid.error(sums, 1), (1 - 0.5) + (1.75 - 1));
   EXPECT_EQ(grid.bin(sums, 0, 1).count, 0);
   EXPECT_EQ(grid.error(sums, 0), 0);
+}
+
+// Edges belong to the bin below, also where the product with the number of bins rounds past them.
+TEST(ReliabilityGrid, BinsAreClosedAboveAtEveryEdge) {
+  for (std::size_t bins = 1; bins <= 200; ++bins) {
+    const ReliabilityGrid grid{bins};
+    const auto size = static_cast<double>(bins);
+    EXPECT_EQ(grid.bin_of(0), 0u);
+    EXPECT_EQ(grid.bin_of(std::numeric_limits<double>::denorm_min()), 0u);
+    for (std::size_t b = 0; b < bins; ++b) {
+      const double left = static_cast<double>(b) / size;
+      const double right = static_cast<double>(b + 1) / size;
+      EXPECT_EQ(grid.bin_of(std::nextafter(left, 1)), b) << bins;
+      EXPECT_EQ(grid.bin_of((left + right) / 2), b) << bins;
+      EXPECT_EQ(grid.bin_of(std::nextafter(right, 0)), b) << bins;
+      EXPECT_EQ(grid.bin_of(right), b) << bins;
+    }
+    EXPECT_EQ(grid.bin_of(1.00005), bins - 1);
+  }
+  EXPECT_EQ((ReliabilityGrid{100}.bin_of(0.07)), 6u);  // .07 x 100 is 7.000000000000001
 }
 
 TEST(RequireBins, RefusesNoneAndTooMany) {

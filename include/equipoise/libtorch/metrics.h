@@ -119,7 +119,12 @@ inline at::Tensor confusion_sums(const at::Tensor& targets, const at::Tensor& pr
 inline at::Tensor reliability_sums(const at::Tensor& p, const at::Tensor& outcomes,
                                    const at::Tensor& weights, std::int64_t bins) {
   const std::int64_t diagrams = p.size(1);
-  const at::Tensor bin = p.mul(bins).ceil().sub(1).clamp(0, bins - 1).to(at::kLong);
+  // As ReliabilityGrid::bin_of(). By a number devices divide as if by its reciprocal, which rounds
+  // otherwise.
+  const at::Tensor within = p.clamp_max(1);
+  const at::Tensor edge = within.mul(bins).add(0.5).floor();
+  const at::Tensor is_below = within.le(edge.div(at::full_like(edge, bins))).to(at::kDouble);
+  const at::Tensor bin = edge.sub(is_below).clamp_min(0).to(at::kLong);
   const at::Tensor index = at::arange(diagrams, bin.options()).mul(bins).add(bin);
   const auto sum = [&](const at::Tensor& numbers) {
     return sums_at(index, numbers, diagrams * bins);

@@ -16,6 +16,7 @@
 #include "equipoise/config.h"
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/metrics/absent.h"
 #include "equipoise/metrics/reliability.h"
 #include "equipoise/view.h"
 
@@ -114,11 +115,13 @@ class Calibration {
   double ece(std::size_t c) const { return error_of(c + 1); }
 
   /// Its mean over classes (Nixon et al. 2019, arXiv:1904.01685; Kull et al. 2019,
-  /// arXiv:1910.12656). O(C bins).
-  double class_wise_ece() const {
-    double sum = 0;
-    for (std::size_t c = 0; c < classes_; ++c) sum += ece(c);
-    return classes_ > 0 ? sum / static_cast<double>(classes_) : 0;
+  /// arXiv:1910.12656). Every row says something of every class, so that one without samples has a
+  /// figure, mostly a small one: Absent::kSkipUnsupported leaves it out. Without rows no class has
+  /// one. O(C bins).
+  double class_wise_ece(Absent absent = Absent::kSkip) const {
+    return detail::mean_figure(
+        classes_, absent, [&](std::size_t c) { return total() > 0 ? ece(c) : detail::quiet_nan(); },
+        [&](std::size_t c) { return grid().came_true(diagrams(), c + 1) > 0; });
   }
 
   /// Bin b of the reliability diagram of the top label, and of class c.

@@ -92,12 +92,13 @@ class MultiLabelCalibration {
   double brier() const { return mean(2); }
 
   /// The expected calibration error of one label, sum_b n_b / n |frequency_b - confidence_b|, and
-  /// its mean over labels. O(bins), O(L bins).
+  /// its mean over labels, by default without those of which nothing was decided, whose figure is
+  /// 0 / 0. Absent::kSkipUnsupported also leaves out labels that no row has. O(bins), O(L bins).
   double ece(std::size_t l) const { return ratio(grid().error(diagrams(), l), total(l)); }
-  double label_wise_ece() const {
-    double sum = 0;
-    for (std::size_t l = 0; l < labels_; ++l) sum += ece(l);
-    return ratio(sum, static_cast<double>(labels_));
+  double label_wise_ece(Absent absent = Absent::kSkip) const {
+    return detail::mean_figure(
+        labels_, absent, [&](std::size_t l) { return total(l) > 0 ? ece(l) : detail::quiet_nan(); },
+        [&](std::size_t l) { return grid().came_true(diagrams(), l) > 0; });
   }
 
   /// Bin b of the reliability diagram of label l.
