@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <set>
 #include <string>
 #include <vector>
@@ -191,6 +192,37 @@ TEST(DryRun, WarnsOfWhatGoesWrong) {
   treatment.mix = {1, 1};
   treatment.weights = {1, 9};
   EXPECT_THAT(cautions(treatment, options), ElementsAre(Caution::kCorrectedTwice));
+}
+
+// A class that is due less than once: how likely it is to be missed, by drawing runs.
+TEST(DryRun, WarnsOfAClassThatARunMayMiss) {
+  std::vector<int> labels(480, 0);
+  labels.insert(labels.end(), 18, 1);
+  labels.insert(labels.end(), 2, 2);
+  Treatment treatment;
+  treatment.counts = ClassCounts{480, 18, 2};
+  treatment.mix = {480, 19.6, 0.4};
+  for (const SamplingMode mode : {SamplingMode::kIndependent, SamplingMode::kExactQuota}) {
+    const DryRunOptions options{.batch_size = 500, .mode = mode, .least_effective_share = 0};
+    const DryRun run = dry_run(treatment, options);
+    ASSERT_EQ(run.warnings.size(), 1u);
+    const Warning& warning = run.warnings[0];
+    EXPECT_EQ(warning.caution, Caution::kNeverSeen);
+    EXPECT_EQ(warning.class_index, 2u);
+    EXPECT_DOUBLE_EQ(warning.value, 0.4);
+    EXPECT_EQ(warning.bound, 1);
+    const double missed = mode == SamplingMode::kIndependent ? std::pow(1 - 0.0008, 500) : 0.6;
+    char text[120];
+    std::snprintf(text, sizeof text,
+                  "class 2 has 2 rows, of which 0.40 are drawn on average: with a probability of "
+                  "%.2f none in the whole run",
+                  missed);
+    EXPECT_EQ(warning.text, text);
+    // The batch is the run. Four standard deviations of a mean over 1,000.
+    EXPECT_NEAR(observe(labels, treatment.mix, options, 1000).missing[2], missed,
+                4 * std::sqrt(missed * (1 - missed) / 1000));
+    EXPECT_THAT(cautions(treatment, {.batch_size = 500, .epochs = 3, .mode = mode}), IsEmpty());
+  }
 }
 
 TEST(DryRun, ReportsATable) {

@@ -415,6 +415,13 @@ TEST(Plan, DryRunWarnsOfWhatIsNeverSeenInTheWholeRun) {
   EXPECT_THAT(cautions(plan, 1), ElementsAre(Caution::kNeverSeen));
   plan.mix_ramp = {0, 100};  // is seen until the mix has set in
   EXPECT_THAT(cautions(plan, 1), ElementsAre());
+  // A class whose share falls to nothing before it is due once: .01 (1 - s / 10) in step s.
+  plan.counts = {9990, 10};
+  plan.mix_ramp = {0, 10};
+  EXPECT_THAT(cautions(plan, 1), ElementsAre(Caution::kNeverSeen));
+  EXPECT_NEAR(dry_run(plan).warnings[0].value, 10 * 0.001 * 5.5, 1e-12);
+  EXPECT_THAT(dry_run(plan).warnings[0].text, HasSubstr("with a probability of 0.95 none"));
+  plan.counts = {900, 100};
   plan.mix = {};
   plan.mix_ramp = {};
   plan.weights = {1, 101};

@@ -50,7 +50,7 @@ struct ClassForecast {
 enum class Caution {
   kWeightRatio,    ///< the largest weight is many times the least
   kRepeats,        ///< rows of a class are repeated often within an epoch
-  kNeverSeen,      ///< a class with rows is not drawn, or weighs nothing
+  kNeverSeen,      ///< a class with rows is not drawn, weighs nothing, or is due less than once
   kNoRows,         ///< a declared class has no rows
   kEffectiveRows,  ///< few rows carry most of the weight
   kCorrectedTwice,
@@ -152,6 +152,7 @@ class RunForecast {
       // windows, within which rows are distinct.
       const double together = independent ? 1 : window_;
       if (independent || anew_) {
+        sums.log_missing += draws / together * std::log1p(-std::min(together * q, 1.0));
         sums.log_unseen += draws / together * std::log1p(-std::min(together * q / counts_[c], 1.0));
       }
     }
@@ -170,9 +171,8 @@ class RunForecast {
       forecast.per_batch = batch_ * (sums.exposures / draws_);
       forecast.missing = sums.missing / draws_;
       if (counts_[c] > 0) {
-        const bool by_deck = options_.mode == SamplingMode::kExactQuota && !anew_;
-        forecast.distinct = by_deck ? std::min(counts_[c], sums.exposures)
-                                    : counts_[c] * -std::expm1(sums.log_unseen);
+        forecast.distinct = is_by_deck() ? std::min(counts_[c], sums.exposures)
+                                         : counts_[c] * -std::expm1(sums.log_unseen);
         forecast.repeats = sums.exposures / static_cast<double>(options_.epochs) / counts_[c];
       }
       if (sums.mass > 0) squares += sums.mass * sums.mass / forecast.distinct;
@@ -187,10 +187,20 @@ class RunForecast {
  private:
   struct Sums {
     double exposures = 0;
-    double mass = 0;        // draws times what they count for
-    double missing = 0;     // probabilities, by draws
-    double log_unseen = 0;  // of the probability that a row is not drawn
+    double mass = 0;         // draws times what they count for
+    double missing = 0;      // probabilities, by draws
+    double log_unseen = 0;   // of the probability that a row is not drawn
+    double log_missing = 0;  // of the probability that no row of the class is
   };
+
+  // Whether rows are dealt out over the whole run before any repeats.
+  bool is_by_deck() const { return options_.mode == SamplingMode::kExactQuota && !anew_; }
+
+  // The probability that the run draws no row of a class that it draws less than once on average.
+  // Quotas over the run are floor or ceil of that.
+  double never_drawn(const Sums& sums) const {
+    return is_by_deck() ? 1 - sums.exposures : std::exp(sums.log_missing);
+  }
 
   std::vector<Warning> warnings(const Ledger& last, const DryRun& run) const {
     std::vector<Warning> warnings;
@@ -211,6 +221,14 @@ class RunForecast {
             {Caution::kNeverSeen, c, 0, 0,
              name + " has " + to_text(counts_[c]) + " rows and is never learnt from"});
         continue;
+      }
+      constexpr double kRounding = 1e-9;
+      if (sums_[c].exposures < 1 - kRounding) {
+        warnings.push_back({Caution::kNeverSeen, c, sums_[c].exposures, 1,
+                            name + " has " + to_text(counts_[c]) + " rows, of which " +
+                                with_digits(sums_[c].exposures, 2) +
+                                " are drawn on average: with a probability of " +
+                                with_digits(never_drawn(sums_[c]), 2) + " none in the whole run"});
       }
       if (last.drawn[c] > 0 && last.weights[c] > 0) {
         least = std::min(least, last.weights[c]);
