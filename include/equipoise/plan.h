@@ -63,6 +63,10 @@ struct Plan {
 
   /// A digest of every field, for a checkpoint to compare; equal plans have equal ones on every
   /// platform. Where they differ, require_same_plan() says in what. O(C).
+  ///
+  /// What a loss is made with beside its plan is no part of it: the modulator and its parameters,
+  /// semantics, ignore index, the value of an empty batch; nor are the sampler's seed and labels,
+  /// whose fingerprint is the sampler's. A checkpoint that is to know the loss stores its name too.
   std::uint64_t fingerprint() const;
 };
 

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "equipoise/plan.h"
@@ -326,6 +327,47 @@ TEST(StreamSamplerTest, LoadNamesWhatDiffers) {
             "StreamSampler::load(): archive's epoch_size = 50, expected 51 (the stream's)");
   EXPECT_THAT(message(make_stream(42, 50, 4)),
               HasSubstr("(the stream's: labels, weights or options are others)"));
+}
+
+// A plan says more than the stream that is drawn: one with other weights draws the same rows.
+TEST(StreamSamplerTest, LoadRefusesAnotherPlan) {
+  Plan plan;
+  plan.counts = {32, 8};
+  plan.mix = {1, 1};
+  plan.weights = {1, 2};
+  StreamSampler<ClassSampler> first(class_sampler(plan, some_labels(), 7));
+  ASSERT_TRUE(first.next(5));
+  first.consume_batch();
+  const auto restored = [](const std::string& text, const Plan& now) {
+    StreamSampler<ClassSampler> sampler(class_sampler(now, some_labels(), 7));
+    std::stringstream stream(text);
+    torch::serialize::InputArchive archive;
+    archive.load_from(stream);
+    const std::string message = message_of([&] { sampler.load(archive, now); });
+    return std::pair{message, sampler.position()};
+  };
+  torch::serialize::OutputArchive archive;
+  first.save(archive, plan);
+  std::stringstream stream;
+  archive.save_to(stream);
+  EXPECT_EQ(restored(stream.str(), plan), std::pair(std::string("no exception"), std::uint64_t{5}));
+  Plan heavier = plan;
+  heavier.weights[1] = 3;
+  EXPECT_EQ(restored(stream.str(), heavier),
+            std::pair(std::string("require_same_plan(): weights[1] = 3, expected 2, as saved"),
+                      std::uint64_t{0}));
+  // Who does not ask for the plan need not have one.
+  StreamSampler<ClassSampler> second(class_sampler(heavier, some_labels(), 7));
+  restore(second, stream.str());
+  EXPECT_EQ(second.position(), 5u);
+  EXPECT_EQ(restored(saved(first), plan).first,
+            "StreamSampler::load(): the archive holds no plan: it was saved without one");
+  plan.mix = {1};
+  EXPECT_EQ(message_of([&] {
+              torch::serialize::OutputArchive unused;
+              first.save(unused, plan);
+            }),
+            "StreamSampler::save(): plan.mix.size() = 1, expected 2 (classes)");
 }
 
 TEST(StreamSamplerTest, RefusesWhatItCannotDo) {

@@ -22,6 +22,7 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/plan.h"
 #include "equipoise/sampling/stream.h"
 
 namespace equipoise::libtorch {
@@ -46,7 +47,8 @@ struct ParameterOf<void (C::*)(A)> {
 /// - Loaders call reset() at the start of every loop. It goes back to what was consumed; or on to
 ///   the next epoch, if the epoch had been issued to its end.
 /// - save() stores what was consumed, load() goes there, and the next loop of a loader continues
-///   from it. The place counts over all workers, so another number of them may continue.
+///   from it. The place counts over all workers, so another number of them may continue. Given a
+///   Plan, save() stores it too and load() refuses another one.
 ///
 /// Each worker makes a sampler with its own shard of the same stream. Not safe for use by several
 /// threads at once; loaders draw indices in the thread that loops.
@@ -174,7 +176,16 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
     }
   }
 
-  /// Goes to a stored place, in this handle and all its copies. Nothing changes on failure.
+  /// The same with the plan that the training follows, as text.
+  /// @throws std::invalid_argument for a plan that is not valid; see parse_plan().
+  void save(torch::serialize::OutputArchive& archive, const Plan& plan) const {
+    equipoise::detail::require_plan("StreamSampler::save", plan);
+    save(archive);
+    archive.write(kPlan, c10::IValue(equipoise::to_text(plan)));
+  }
+
+  /// Goes to a stored place, in this handle and all its copies. Nothing changes on failure. A plan
+  /// that was stored is not looked at.
   /// @throws std::invalid_argument where the archive is of a stream with another seed, epoch size
   /// or fingerprint, naming what differs; c10::Error where it is of no sampler.
   void load(torch::serialize::InputArchive& archive) override {
@@ -201,7 +212,22 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
     state.is_placed = true;
   }
 
+  /// The same for a training that follows a plan: it refuses to go on with another one than it was
+  /// stored with, in whatever field, also where the stream would be the same.
+  /// @throws std::invalid_argument as load() without a plan and require_same_plan(), which names
+  /// what differs, and for an archive that was saved without a plan.
+  void load(torch::serialize::InputArchive& archive, const Plan& plan) {
+    c10::IValue stored;
+    if (!archive.try_read(kPlan, stored)) {
+      equipoise::detail::invalid_argument(
+          "StreamSampler::load(): the archive holds no plan: it was saved without one");
+    }
+    require_same_plan(parse_plan(stored.toStringRef()), plan);
+    load(archive);
+  }
+
  private:
+  static constexpr const char* kPlan = "plan";
   static constexpr std::size_t kFields = 6;
   static constexpr std::array<const char*, kFields> kNames{"seed",  "epoch_size", "fingerprint",
                                                            "epoch", "begin",      "consumed"};
