@@ -46,7 +46,8 @@ enum class Granularity {
 /// Rows with several labels are left out unless that is what the classes are. So are validation and
 /// test rows whose text stands in train, and validation rows whose text stands in test. dev.tsv is
 /// for validation; without it a tenth of train is, by a stratified split (an iterative one for
-/// several labels).
+/// several labels), but for the rows whose text stands in the rest too. The description counts all
+/// that is left out.
 /// @throws InputError for a directory or file that is missing, empty or not UTF-8, a row with too
 /// few columns, an unknown label, a label without polarity when that is asked for, and a class
 /// without training rows.

@@ -114,6 +114,40 @@ TEST_F(CorpusFiles, SplitsValidationOffTrainWhereThereIsNoFileForIt) {
   std::set<std::string> texts(corpus.train.texts.begin(), corpus.train.texts.end());
   texts.insert(corpus.validation.texts.begin(), corpus.validation.texts.end());
   EXPECT_EQ(texts.size(), 100U);
+  EXPECT_THAT(corpus.description, HasSubstr("0 validation rows whose text stands in another part"));
+}
+
+// Rows that stand twice in the file may fall into both parts: those of validation are dropped, and
+// counted.
+TEST_F(CorpusFiles, CountsTheRowsOfATenthThatStandInTheRestToo) {
+  remove("dev.tsv");
+  std::string rows;
+  for (int i = 0; i < 100; ++i) {
+    const int text = i % 2 == 0 ? i : i / 20;  // fifty of their own, fifty of five texts
+    rows += "text " + std::to_string(text) + "\t" + std::to_string(i % 3) + "\tid\n";
+  }
+  write("train.tsv", rows);
+  for (const Granularity granularity : {Granularity::kFine, Granularity::kMultiLabel}) {
+    const Corpus corpus = load_corpus(directory_, granularity);
+    const std::size_t dropped = 100 - corpus.train.size() - corpus.validation.size();
+    EXPECT_GT(dropped, 0U);
+    EXPECT_GT(corpus.validation.size(), 0U);
+    EXPECT_THAT(
+        corpus.description,
+        HasSubstr(std::to_string(dropped) + " validation rows whose text stands in another part."));
+    const std::set<std::string> texts(corpus.train.texts.begin(), corpus.train.texts.end());
+    for (const std::string& text : corpus.validation.texts) EXPECT_EQ(texts.count(text), 0U);
+  }
+}
+
+TEST_F(CorpusFiles, RefusesATenthOfWhichNothingIsLeft) {
+  remove("dev.tsv");
+  std::string rows;
+  for (int i = 0; i < 30; ++i) rows += "text\t" + std::to_string(i % 3) + "\tid\n";
+  write("train.tsv", rows);
+  EXPECT_EQ(error(),
+            "train.tsv:0: no row is left for validation: there is no dev.tsv, and each text of "
+            "the tenth that was taken here stands in the rest too");
 }
 
 TEST_F(CorpusFiles, KeepsRowsWithSeveralLabelsWhereThatIsAskedFor) {
@@ -207,7 +241,11 @@ TEST_F(CorpusFiles, RefusesClassesWithoutTrainingRowsAndPartsWithoutRows) {
   EXPECT_EQ(error(), "test.tsv:0: no row is left for testing");
   SetUp();
   remove("dev.tsv");
-  EXPECT_THAT(error(), HasSubstr("train.tsv:0: too few rows with one label"));
+  EXPECT_EQ(error(),
+            "train.tsv:0: there is no dev.tsv, and of 4 rows with one label no tenth can be taken "
+            "for validation");
+  EXPECT_EQ(error(Granularity::kMultiLabel),
+            "train.tsv:0: there is no dev.tsv, and of 5 rows no tenth can be taken for validation");
   SetUp();
   write("dev.tsv", "good\t0\ta\n");
   EXPECT_EQ(error(), "dev.tsv:0: no row is left for validation");

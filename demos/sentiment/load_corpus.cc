@@ -130,17 +130,19 @@ Split tenth_of(const LabelledTexts& rows, const Corpus& corpus) {
   return stratified_split(labels, corpus.classes.size(), kShare, kSeed, {});
 }
 
-void split_off_validation(Corpus& corpus, const path& file) {
+// Returns how many rows it drops.
+std::size_t split_off_validation(Corpus& corpus, const path& file) {
   constexpr std::size_t kLeastRows = 10;
   if (corpus.train.size() < kLeastRows) {
     throw InputError(file.string(), 0,
-                     "too few rows with one label to take a tenth of them for validation; there "
-                     "is no dev.tsv");
+                     absl::StrCat("there is no dev.tsv, and of ", corpus.train.size(), " rows",
+                                  corpus.has_several_labels ? "" : " with one label",
+                                  " no tenth can be taken for validation"));
   }
   const Split split = tenth_of(corpus.train, corpus);
   corpus.validation = take(corpus.train, split.test);
   corpus.train = take(corpus.train, split.train);
-  drop_known(corpus.train, corpus.validation);  // texts that stand twice in the file
+  return drop_known(corpus.train, corpus.validation);  // texts that stand twice in the file
 }
 
 void require_rows_of_each_class(const Corpus& corpus, const path& file) {
@@ -185,12 +187,17 @@ Corpus load_corpus(const path& directory, Granularity granularity) {
     validation_dropped += drop_known(corpus.test, corpus.validation);
   }
   require_rows_of_each_class(corpus, directory / "train.tsv");
-  if (!has_validation) split_off_validation(corpus, directory / "train.tsv");
+  if (!has_validation) validation_dropped = split_off_validation(corpus, directory / "train.tsv");
   if (corpus.test.size() == 0) {
     throw InputError((directory / "test.tsv").string(), 0, "no row is left for testing");
   }
   if (corpus.validation.size() == 0) {
-    throw InputError((directory / "dev.tsv").string(), 0, "no row is left for validation");
+    if (has_validation) {
+      throw InputError((directory / "dev.tsv").string(), 0, "no row is left for validation");
+    }
+    throw InputError((directory / "train.tsv").string(), 0,
+                     "no row is left for validation: there is no dev.tsv, and each text of the "
+                     "tenth that was taken here stands in the rest too");
   }
   corpus.description = absl::StrCat(
       directory.string(), ": ", corpus.train.size(), " training, ", corpus.validation.size(),
