@@ -3,6 +3,7 @@
 #include <absl/flags/commandlineflag.h>
 #include <absl/flags/flag.h>
 #include <absl/flags/reflection.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
@@ -28,7 +29,8 @@ ABSL_FLAG(std::string, data, "",
           "directory with the data; without it what tools/fetch_data.sh has fetched, else a small "
           "set that is generated");
 ABSL_FLAG(std::string, backend, "eigen", "library that trains the model: eigen or libtorch");
-ABSL_FLAG(std::string, device, "cpu", "where LibTorch computes: cpu or cuda");
+ABSL_FLAG(std::string, device, "cpu",
+          "where LibTorch computes: cpu, or cuda, which is not with --distributed");
 ABSL_FLAG(int, threads, 1,
           "threads that LibTorch computes with; models as small as these gain little from more");
 ABSL_FLAG(std::string, strategy, "", "strategies, with commas between; without it all of them");
@@ -37,7 +39,7 @@ ABSL_FLAG(int, epochs, 0, "epochs of a run, at most; 0: the demo's own");
 ABSL_FLAG(double, rate, 0, "learning rate at the start; 0: the model's own");
 ABSL_FLAG(int, micro_batches, 1,
           "parts of a batch that pass through the model one after the other, LibTorch only: less "
-          "memory, the same result");
+          "memory, the same result to rounding; dropout draws other numbers");
 ABSL_FLAG(
     double, clip, -1,
     "the most that a step's gradient may measure, LibTorch only; 0: no bound; -1: the model's "
@@ -53,7 +55,9 @@ ABSL_FLAG(std::string, log, "", "file for a line an epoch, as CSV; of one strate
 ABSL_FLAG(std::string, checkpoint, "",
           "file for the state of the training, LibTorch only; of one strategy and seed");
 ABSL_FLAG(int, checkpoint_steps, 200, "steps from one checkpoint to the next");
-ABSL_FLAG(bool, resume, false, "goes on from --checkpoint, with any number of workers");
+ABSL_FLAG(bool, resume, false,
+          "goes on from --checkpoint as if nothing had happened; also with other --workers and "
+          "--micro_batches, then to rounding, and with dropout of other numbers");
 ABSL_FLAG(bool, distributed, false,
           "trains by several processes, LibTorch only: starts --workers of them here, or is one of "
           "those that torchrun has started");
@@ -98,7 +102,28 @@ void check_one_run() {
   }
 }
 
-void check_flags() {
+// How many processes train together: those that are to be started, or that a launcher says.
+int count_workers() {
+  if (!absl::GetFlag(FLAGS_distributed)) return 1;
+  const char* const world = std::getenv("WORLD_SIZE");
+  int count = 0;
+  if (is_worker() && world != nullptr && absl::SimpleAtoi(world, &count) && count > 0) return count;
+  return absl::GetFlag(FLAGS_workers);
+}
+
+void check_batch(std::size_t batch_size) {
+  const int workers = count_workers();
+  const int micro_batches = absl::GetFlag(FLAGS_micro_batches);
+  const std::size_t parts =
+      static_cast<std::size_t>(workers) * static_cast<std::size_t>(micro_batches);
+  if (batch_size % parts == 0) return;
+  throw InputError(absl::StrCat("--micro_batches=", micro_batches,
+                                workers == 1 ? "" : absl::StrCat(" with --workers=", workers),
+                                ": a batch of ", batch_size, " cannot be cut into ", parts,
+                                " equal parts"));
+}
+
+void check_flags(std::size_t batch_size) {
   const std::vector<std::string> backends = {"eigen", "libtorch"};
   const std::vector<std::string> devices = {"cpu", "cuda"};
   require_choice("backend", absl::GetFlag(FLAGS_backend), backends);
@@ -112,7 +137,10 @@ void check_flags() {
   require_between("workers", absl::GetFlag(FLAGS_workers), 1, 64);
   require_between("timeout", absl::GetFlag(FLAGS_timeout), 1, 86400);
   require_number("rate", absl::GetFlag(FLAGS_rate), 0, 1e6);
-  require_number("clip", absl::GetFlag(FLAGS_clip), -1, 1e6);
+  const double clip = absl::GetFlag(FLAGS_clip);
+  if (clip != -1 && !(clip >= 0 && clip <= 1e6)) {
+    throw InputError(absl::StrCat("--clip=", clip, ": expected -1 or a number from 0 to 1e+06"));
+  }
   for (const std::string& name :
        {absl::GetFlag(FLAGS_save), absl::GetFlag(FLAGS_log), absl::GetFlag(FLAGS_checkpoint)}) {
     require_file_name(name);
@@ -130,9 +158,15 @@ void check_flags() {
   }
   if (!absl::GetFlag(FLAGS_distributed)) {
     refuse_flags({"workers", "timeout"}, "needs --distributed");
+  } else {
+    if (absl::GetFlag(FLAGS_device) == "cuda") {
+      throw InputError("--device=cuda: not with --distributed, whose workers compute on the CPU");
+    }
+    if (is_set("predict")) refuse_flags({"distributed"}, "not with --predict: first --save");
   }
   if (!is_set("checkpoint")) refuse_flags({"checkpoint_steps", "resume"}, "needs --checkpoint");
   if (is_set("log") || is_set("checkpoint")) check_one_run();
+  check_batch(batch_size);
 }
 
 DemoFlags read_flags() {
@@ -165,10 +199,11 @@ DemoFlags read_flags() {
   return flags;
 }
 
-void run(const std::function<void(const DemoFlags&)>& demo) {
+void run(const std::function<void(const DemoFlags&)>& demo, std::size_t batch_size) {
   NullBuffer nowhere;
   std::ostream silent(&nowhere);
   DemoFlags flags = read_flags();
+  flags.training.batch_size = batch_size;
   set_threads(absl::GetFlag(FLAGS_threads));
   // Without the flag this is alone, whatever a launcher's environment says.
   if (absl::GetFlag(FLAGS_distributed)) {
@@ -194,15 +229,15 @@ void run(const std::function<void(const DemoFlags&)>& demo) {
 }  // namespace
 
 int run_demo(int argc, char** argv, std::string_view usage,
-             const std::function<void(const DemoFlags&)>& demo) {
+             const std::function<void(const DemoFlags&)>& demo, std::size_t batch_size) {
   try {
     const std::span<char* const> arguments(argv, static_cast<std::size_t>(argc));
     if (!parse_flags(arguments, usage)) return 0;
-    check_flags();
+    check_flags(batch_size);
     if (absl::GetFlag(FLAGS_distributed) && !is_worker()) {
       return run_local_workers(absl::GetFlag(FLAGS_workers), arguments);
     }
-    run(demo);
+    run(demo, batch_size);
     return 0;
   } catch (const InputError& error) {
     std::cerr << error.what() << std::endl;
@@ -220,7 +255,7 @@ bool is_set(const char* name) {
 
 void refuse_flags(std::initializer_list<const char*> names, const std::string& reason) {
   for (const char* name : names) {
-    if (is_set(name)) throw InputError(absl::StrCat("--", name, ": ", reason));
+    if (was_given(name)) throw InputError(absl::StrCat("--", name, ": ", reason));
   }
 }
 

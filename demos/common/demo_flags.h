@@ -41,13 +41,15 @@ struct DemoFlags {
 };
 
 /// Parses the command line, starts the workers of --distributed, runs the demo and returns the exit
-/// code: 0, 2 for an InputError, 1 for any other; messages go to standard error.
+/// code: 0, 2 for an InputError, 1 for any other; messages go to standard error. A step takes
+/// batch_size units, which --micro_batches and --workers must divide.
 int run_demo(int argc, char** argv, std::string_view usage,
-             const std::function<void(const DemoFlags&)>& demo);
+             const std::function<void(const DemoFlags&)>& demo,
+             std::size_t batch_size = TrainingOptions().batch_size);
 
 /// Whether a flag has another value than its default.
 bool is_set(const char* name);
-/// Refuses flags that would be set in vain.
+/// Refuses flags that would be set in vain, if only to their defaults.
 /// @throws InputError that gives the reason.
 void refuse_flags(std::initializer_list<const char*> names, const std::string& reason);
 

@@ -140,6 +140,7 @@ TEST_F(RunDemo, HasDefaults) {
   const TrainingOptions& training = ran.flags.training;
   EXPECT_EQ(training.epochs, TrainingOptions().epochs);
   EXPECT_EQ(training.rate, TrainingOptions().rate);
+  EXPECT_EQ(training.batch_size, TrainingOptions().batch_size);
   EXPECT_EQ(training.micro_batches, 1U);
   EXPECT_EQ(training.clip_norm, 0);
   EXPECT_EQ(training.monitor, "macro_f1");
@@ -189,7 +190,10 @@ TEST_F(RunDemo, RefusesWhatIsOutOfRange) {
   EXPECT_THAT(error_of({"--workers=0"}), StartsWith("--workers=0: expected a number from 1 to 64"));
   EXPECT_THAT(error_of({"--timeout=0"}), StartsWith("--timeout=0: expected a number from 1"));
   EXPECT_THAT(error_of({"--checkpoint_steps=0"}), StartsWith("--checkpoint_steps=0: expected"));
-  EXPECT_THAT(error_of({"--clip=-2"}), StartsWith("--clip=-2: expected a number from -1"));
+  for (const char* clip : {"-2", "-0.5", "nan", "1e+07"}) {
+    EXPECT_EQ(error_of({"--backend=libtorch", std::string("--clip=") + clip}),
+              std::string("--clip=") + clip + ": expected -1 or a number from 0 to 1e+06\n");
+  }
 }
 
 TEST_F(RunDemo, RefusesWhatWouldBeInVain) {
@@ -217,6 +221,35 @@ TEST_F(RunDemo, RefusesWhatWouldBeInVain) {
     }
     EXPECT_THAT(error_of(arguments), HasSubstr(": not with --load, which trains nothing")) << flag;
   }
+}
+
+TEST_F(RunDemo, RefusesDefaultsThatWouldBeInVainToo) {
+  EXPECT_EQ(error_of({"--load=model", "--seeds=3"}),
+            "--seeds: not with --load, which trains nothing\n");
+  EXPECT_EQ(error_of({"--threads=1"}), "--threads: needs --backend=libtorch\n");
+  EXPECT_EQ(error_of({"--backend=libtorch", "--workers=2"}), "--workers: needs --distributed\n");
+  EXPECT_EQ(run({"--backend=libtorch", "--threads=1", "--seeds=3"}).code, 0);
+  EXPECT_EQ(run({"--load=model"}).code, 0);
+}
+
+TEST_F(RunDemo, BatchesThatCannotBeCutAreNoticedFirst) {
+  EXPECT_EQ(error_of({"--backend=libtorch", "--micro_batches=3"}),
+            "--micro_batches=3: a batch of 64 cannot be cut into 3 equal parts\n");
+  EXPECT_EQ(
+      error_of({"--backend=libtorch", "--distributed", "--workers=16", "--micro_batches=8"}),
+      "--micro_batches=8 with --workers=16: a batch of 64 cannot be cut into 128 equal parts\n");
+  EXPECT_EQ(run({"--backend=libtorch", "--micro_batches=64"}).code, 0);
+  setenv("RANK", "1", 1);  // a launcher's number counts, and not --workers
+  setenv("WORLD_SIZE", "6", 1);
+  EXPECT_EQ(error_of({"--backend=libtorch", "--distributed"}),
+            "--micro_batches=1 with --workers=6: a batch of 64 cannot be cut into 6 equal parts\n");
+  unsetenv("RANK");
+  unsetenv("WORLD_SIZE");
+}
+
+TEST_F(RunDemo, WorkersComputeOnTheProcessor) {
+  EXPECT_EQ(error_of({"--backend=libtorch", "--distributed", "--device=cuda"}),
+            "--device=cuda: not with --distributed, whose workers compute on the CPU\n");
 }
 
 TEST_F(RunDemo, LogsAndCheckpointsAreOfOneTraining) {

@@ -8,8 +8,10 @@
 #include <absl/strings/strip.h>
 
 #include <cstddef>
+#include <functional>
 #include <iostream>
 #include <map>
+#include <set>
 #include <string>
 
 #include "demos/common/input_error.h"
@@ -30,6 +32,12 @@ std::map<std::string, absl::CommandLineFlag*> program_flags() {
   return flags;
 }
 
+// The names in the arguments that were parsed last.
+std::set<std::string, std::less<>>& given_flags() {
+  static std::set<std::string, std::less<>> names;
+  return names;
+}
+
 std::string accepted_flags() {
   std::string text = "accepted flags:\n";
   for (const auto& [name, flag] : program_flags()) {
@@ -44,6 +52,7 @@ std::string accepted_flags() {
 
 bool parse_flags(std::span<char* const> arguments, std::string_view usage) {
   const std::map<std::string, absl::CommandLineFlag*> flags = program_flags();
+  given_flags().clear();
   const auto find = [&](absl::string_view name) {
     const auto place = flags.find(std::string(name));
     return place == flags.end() ? nullptr : place->second;
@@ -83,9 +92,12 @@ bool parse_flags(std::span<char* const> arguments, std::string_view usage) {
                                     error.empty() ? "" : " (" + error + ")", "\n  --", name, ": ",
                                     flag->Help()));
     }
+    given_flags().emplace(flag->Name());
   }
   return true;
 }
+
+bool was_given(std::string_view name) { return given_flags().contains(name); }
 
 void require_choice(std::string_view flag, std::string_view value,
                     std::span<const std::string> choices) {

@@ -16,6 +16,9 @@ namespace equipoise::demos {
 /// @throws InputError for an argument that is not one of these, and for a value that does not fit.
 bool parse_flags(std::span<char* const> arguments, std::string_view usage);
 
+/// Whether a flag stood in the arguments that were parsed last, with whatever value.
+bool was_given(std::string_view name);
+
 /// @throws InputError that lists the choices, unless the value is one of them.
 void require_choice(std::string_view flag, std::string_view value,
                     std::span<const std::string> choices);

@@ -57,6 +57,17 @@ TEST(ParseFlags, ValuesMayLookLikeFlags) {
   EXPECT_EQ(absl::GetFlag(FLAGS_storeys), -3);
 }
 
+TEST(WasGiven, AlsoSeesFlagsThatHaveTheirDefaults) {
+  parse({"--storeys=1", "--nogarden"});
+  EXPECT_TRUE(was_given("storeys"));
+  EXPECT_TRUE(was_given("garden"));
+  EXPECT_FALSE(was_given("colour"));
+  parse({"--colour", "--garden"});  // a value
+  EXPECT_TRUE(was_given("colour"));
+  EXPECT_FALSE(was_given("garden"));
+  EXPECT_FALSE(was_given("storeys"));
+}
+
 TEST(ParseFlags, WithoutArgumentsChangeNothing) {
   absl::SetFlag(&FLAGS_storeys, 7);
   EXPECT_TRUE(parse({}));

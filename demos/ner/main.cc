@@ -72,7 +72,6 @@ void check_own_flags(const DemoFlags& flags) {
   require_choice("flaws", absl::GetFlag(FLAGS_flaws), flaws);
   require_choice("model", absl::GetFlag(FLAGS_model), models);
   require_between("column", absl::GetFlag(FLAGS_column), 0, 1000);
-  if (is_set("predict")) refuse_flags({"distributed"}, "not with --predict: first --save");
   if (!is_set("train")) refuse_flags({"dev", "test"}, "needs --train");
   if (is_set("train")) refuse_flags({"corpus", "data"}, "not with --train");
   if (!flags.load.empty()) refuse_flags({"model"}, "not with --load, whose file says it");
@@ -229,7 +228,6 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   TaggingRunOptions options;
   options.tagger = tagger_options(flags, model);
   options.training = flags.training;
-  options.training.batch_size = 32;
   if (!is_set("monitor")) options.training.monitor = experiment.headline;
   if (!flags.has_epochs) options.training.epochs = 8;
   if (!flags.has_rate) options.training.rate = default_rate(model);
@@ -300,5 +298,7 @@ void run(const DemoFlags& flags) {
 }  // namespace equipoise::demos
 
 int main(int argc, char** argv) {
-  return equipoise::demos::run_demo(argc, argv, equipoise::demos::kUsage, equipoise::demos::run);
+  constexpr std::size_t kSentences = 32;  // a batch
+  return equipoise::demos::run_demo(argc, argv, equipoise::demos::kUsage, equipoise::demos::run,
+                                    kSentences);
 }

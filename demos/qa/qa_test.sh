@@ -68,6 +68,9 @@ input=lines expect 2 err '^standard input:2: not JSON' --load=model --predict=-
 expect 2 err '^--predict:0: there is no .question.$' --load=model --predict='{"text": "x"}'
 expect 2 err '^--task: not with --load, whose file says it' --load=model --task=sentence_selection
 expect 2 err '^--report: not with --load' --load=model --report=unwritten
+expect 2 err '^--seeds: not with --load' --load=model --seeds=3
+expect 2 err '^--distributed: not with --predict: first --save' --backend=libtorch --distributed --strategy=none \
+  --predict='is it?'
 head -c 1000 model > part
 expect 2 err '/?part:0: not a model that --save has written, or damaged' --load=part --predict=hello
 expect 2 err 'nothing:0: cannot be read' --load=nothing --predict=hello

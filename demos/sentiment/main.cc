@@ -8,7 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -32,7 +34,9 @@ ABSL_FLAG(std::string, labels, "fine",
           "classes: fine (the file's labels, of texts that have one), polarity (positive, neutral, "
           "negative, ambiguous) or multilabel (the file's labels, of all texts)");
 ABSL_FLAG(int, hidden, 0, "units of a hidden layer, LibTorch only; 0: a linear model");
-ABSL_FLAG(std::string, predict, "", "a text: its most probable classes");
+ABSL_FLAG(std::string, predict, "",
+          "a text: its most probable classes; -: JSON lines from standard input, each {\"text\": "
+          "\"...\"}, to JSON lines with label or labels and probabilities");
 
 namespace equipoise::demos {
 namespace {
@@ -43,6 +47,7 @@ constexpr const char* kUsage =
     "  bazel run -c opt //demos/sentiment -- --labels=multilabel\n"
     "  bazel run -c opt //demos/sentiment -- --strategy=none,weights_0.5 --save=FILE\n"
     "  bazel run -c opt //demos/sentiment -- --load=FILE --predict=\"thanks a lot\"\n"
+    "  bazel run -c opt //demos/sentiment -- --load=FILE --predict=- < FILE\n"
     "  bazel run -c opt //demos/sentiment -- --backend=libtorch --distributed --workers=2\n"
     "Strategies, of texts with one label: none, none_tau, weights, weights_0.5, sampler, "
     "sampler_0.5,\nlogit_adjustment, logit_adjustment_0.5, double, split, focal; with several: "
@@ -81,6 +86,8 @@ struct LoadedModel {
   std::vector<double> offset;
   std::vector<double> thresholds;
   std::unique_ptr<Learner> learner;
+
+  bool has_several_labels() const { return !thresholds.empty(); }
 };
 
 LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file) {
@@ -108,34 +115,81 @@ LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::stri
   }
 }
 
-// The five most probable classes; the offset of a post-hoc correction moves the probabilities. With
-// several labels, each has a probability of its own, and those that reach its threshold are marked.
-void print_prediction(const DemoFlags& flags, const LoadedModel& model, const std::string& text) {
+// Scores of a text's classes and their probabilities, which the offset of a post-hoc correction
+// moves. With several labels, each has a probability of its own.
+struct Prediction {
+  std::vector<double> scores{};
+  std::vector<double> probabilities{};
+  std::vector<std::size_t> order{};  // the most probable first
+};
+
+Prediction predict_text(const LoadedModel& model, const std::string& text) {
   const Logits logits = model.learner->logits(make_examples(model.tf_idf, {text}));
-  std::vector<double> scores(logits.values.begin(), logits.values.end());
+  Prediction result;
+  std::vector<double>& scores = result.scores;
+  scores.assign(logits.values.begin(), logits.values.end());
   for (std::size_t c = 0; c < model.offset.size(); ++c) scores[c] += model.offset[c];
-  std::vector<std::size_t> order(scores.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
+  result.order.resize(scores.size());
+  std::iota(result.order.begin(), result.order.end(), std::size_t{0});
+  std::stable_sort(result.order.begin(), result.order.end(),
                    [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+  const double largest = scores[result.order[0]];
   double sum = 0;
-  for (const double score : scores) sum += std::exp(score - scores[order[0]]);
+  for (const double score : scores) sum += std::exp(score - largest);
+  for (const double score : scores) {
+    result.probabilities.push_back(model.has_several_labels() ? 1 / (1 + std::exp(-score))
+                                                              : std::exp(score - largest) / sum);
+  }
+  return result;
+}
+
+// The five most probable classes; with several labels those are marked that reach their thresholds.
+void print_prediction(const DemoFlags& flags, const LoadedModel& model, const std::string& text) {
+  const Prediction prediction = predict_text(model, text);
   *flags.out << "\"" << text << "\"\n";
   constexpr std::size_t kShown = 5;
-  for (std::size_t i = 0; i < std::min(kShown, order.size()); ++i) {
-    const std::size_t c = order[i];
-    const bool several = !model.thresholds.empty();
-    const double p =
-        several ? 1 / (1 + std::exp(-scores[c])) : std::exp(scores[c] - scores[order[0]]) / sum;
-    *flags.out << absl::StrFormat("  %5.1f %%  %s%s\n", 100 * p, model.classes[c],
-                                  several && scores[c] >= model.thresholds[c] ? " *" : "");
+  for (std::size_t i = 0; i < std::min(kShown, prediction.order.size()); ++i) {
+    const std::size_t c = prediction.order[i];
+    const bool is_marked =
+        model.has_several_labels() && prediction.scores[c] >= model.thresholds[c];
+    *flags.out << absl::StrFormat("  %5.1f %%  %s%s\n", 100 * prediction.probabilities[c],
+                                  model.classes[c], is_marked ? " *" : "");
   }
+}
+
+// A line of JSON for each on standard input.
+void predict_lines(const DemoFlags& flags, const LoadedModel& model) {
+  std::string line;
+  for (std::size_t number = 1; std::getline(std::cin, line); ++number) {
+    if (line.empty()) continue;
+    try {
+      const std::string text = nlohmann::json::parse(line).at("text");
+      const Prediction prediction = predict_text(model, text);
+      nlohmann::ordered_json result = {{"text", text}};
+      if (model.has_several_labels()) {
+        std::vector<std::string> labels;
+        for (const std::size_t c : prediction.order) {
+          if (prediction.scores[c] >= model.thresholds[c]) labels.push_back(model.classes[c]);
+        }
+        result["labels"] = labels;
+      } else {
+        result["label"] = model.classes[prediction.order[0]];
+      }
+      for (const std::size_t c : prediction.order) {
+        result["probabilities"][model.classes[c]] = prediction.probabilities[c];
+      }
+      *flags.out << result.dump() << "\n";
+    } catch (const nlohmann::json::exception& error) {
+      throw InputError("standard input", number, error.what());
+    }
+  }
+  *flags.out << std::flush;
 }
 
 void print_evaluation(const DemoFlags& flags, const LoadedModel& model,
                       const std::string& strategy) {
   const Corpus corpus = find_corpus(flags);
-  const bool several = !model.thresholds.empty();
+  const bool several = model.has_several_labels();
   if (corpus.classes != model.classes || corpus.has_several_labels != several) {
     throw InputError("--load: the model's classes are not those of the data; see --labels");
   }
@@ -245,7 +299,11 @@ void run(const DemoFlags& flags) {
     *flags.out << "Model of strategy " << model->facts.value("strategy", "?") << ": "
                << flags.save.string() << std::endl;
   }
-  if (!text.empty()) print_prediction(flags, use(flags, *model, file), text);
+  if (text == "-") {
+    predict_lines(flags, use(flags, *model, file));
+  } else if (!text.empty()) {
+    print_prediction(flags, use(flags, *model, file), text);
+  }
 }
 
 }  // namespace

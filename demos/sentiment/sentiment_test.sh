@@ -15,7 +15,7 @@ fail() {
 
 # Runs the demo; its output is in `out` and `err` then, its exit code in $code.
 run() {
-  "$demo" "$@" > out 2> err
+  "$demo" "$@" > out 2> err < "${input:-/dev/null}"
   code=$?
 }
 
@@ -54,6 +54,19 @@ expect 0 out '^ +macro avg ' --load=model
 expect 2 err '^--load: the model.s classes are not those of the data' --load=model --labels=polarity
 expect 2 err '^--strategy: not with --load' --load=model --strategy=none
 expect 2 err '^--report: not with --load' --load=model --report=unwritten
+printf '{"text": "thanks thank grateful cheers", "id": 7}\n\n{"text": ""}\n' > lines
+input=lines expect 0 out '^\{"text":"thanks thank grateful cheers","label":"gratitude","probabilities":\{"gratitude":0[.]' \
+  --load=model --predict=-
+[ "$(wc -l < out)" -eq 2 ] || fail "two lines: $(cat out)"
+printf '{"text": "thanks"}\n{"text": \n' > lines
+input=lines expect 2 err '^standard input:2: ' --load=model --predict=-
+printf '{"words": "thanks"}\n' > lines
+input=lines expect 2 err '^standard input:1: ' --load=model --predict=-
+printf '"thanks"\n' > lines
+input=lines expect 2 err '^standard input:1: ' --load=model --predict=-
+expect 2 err '^--distributed: not with --predict: first --save' --backend=libtorch --distributed --strategy=none \
+  --predict=thanks
+expect 2 err '^--seeds: not with --load' --load=model --seeds=3
 head -c 1000 model > part
 expect 2 err '/?part:0: not a model that --save has written, or damaged' --load=part --predict=hello
 expect 2 err 'nothing:0: cannot be read' --load=nothing --predict=hello
@@ -81,6 +94,9 @@ done
 # The loaded model predicts what the trained one did, and has its figures on test.
 run --load=label_model --predict='thanks why grateful how thank curious'
 grep -E '^ +[0-9.]+ %' out | cmp -s - predicted || fail "the loaded model predicts: $(cat out)"
+printf '{"text": "thanks why grateful how thank curious"}\n' > lines
+input=lines expect 0 out '"labels":\["(gratitude|curiosity)",.*\],"probabilities":\{"(gratitude|curiosity)":0[.]' \
+  --load=label_model --predict=-
 expect 0 out '^macro-F1 0[.][0-9]{3}, micro-F1 0[.][0-9]{3}$' --load=label_model --labels=multilabel
 strategy=$(sed -n 's/^Test rows, strategy \(.*\):$/\1/p' out)
 for metric in macro_f1 micro_f1; do
