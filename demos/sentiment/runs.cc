@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cmath>
+#include <limits>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <sstream>
@@ -16,6 +17,7 @@
 #include "demos/common/resampled.h"
 #include "demos/sentiment/calibration.h"
 #include "equipoise/calibrate.h"
+#include "equipoise/metrics/binary.h"
 #include "equipoise/metrics/confusion.h"
 #include "equipoise/metrics/multilabel.h"
 #include "equipoise/metrics/ranking.h"
@@ -56,7 +58,6 @@ std::shared_ptr<const SavedModel> saved(const Task& task, const std::string& str
   return model;
 }
 
-// A set of thresholds on validation's probabilities, and what they make of rows.
 MatrixView<const std::int64_t> targets_of(const Examples& part) {
   return {part.targets.data(), part.rows(), part.labels};
 }
@@ -70,8 +71,40 @@ MultiLabelCounts counts_at(const Logits& logits, const Examples& part,
   return counts;
 }
 
-// For each label the threshold on its logit that is best on validation; and one for all labels, of
-// logits that lie evenly between the extremes.
+// For all labels one threshold on their logits: of those that change a decision, half-way between
+// neighbouring logits, the one with the best macro-F1; of equals the highest.
+double choose_shared(const Logits& logits, const Examples& validation) {
+  const std::size_t labels = validation.labels;
+  std::vector<BinaryCounts> counts(labels);
+  for (std::size_t i = 0; i < validation.targets.size(); ++i) {
+    counts[i % labels].add(validation.targets[i] != 0, false);
+  }
+  std::vector<std::size_t> order(logits.values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return logits.values[a] > logits.values[b];
+  });
+  constexpr double kRounding = 1e-9;  // of a sum that changes with each decision
+  double threshold = std::numeric_limits<double>::infinity();
+  double best = 0;  // no decision for any label
+  double sum = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    BinaryCounts& own = counts[order[i] % labels];
+    sum -= own.f1();
+    const bool is_positive = validation.targets[order[i]] != 0;
+    (is_positive ? own.true_positives : own.false_positives) += 1;
+    (is_positive ? own.false_negatives : own.true_negatives) -= 1;
+    sum += own.f1();
+    const double logit = logits.values[order[i]];
+    const double next = i + 1 < order.size() ? double{logits.values[order[i + 1]]} : logit - 1;
+    if (next == logit || !(sum > best + kRounding)) continue;
+    best = sum;
+    threshold = std::midpoint(next, logit);
+  }
+  return threshold;
+}
+
+// For each label the threshold on its logit that is best on validation; and one for all labels.
 struct Thresholds {
   std::vector<double> own;
   double shared = 0;
@@ -82,17 +115,7 @@ Thresholds choose(const Logits& logits, const Examples& validation) {
   for (const Threshold& each : choose_thresholds(logits.view(), targets_of(validation))) {
     result.own.push_back(each.threshold);
   }
-  constexpr int kSteps = 80;
-  double best = -1;
-  for (int step = 0; step <= kSteps; ++step) {
-    const double logit = -6 + 8.0 * step / kSteps;  // probabilities from .0025 to .88
-    const std::vector<double> all(validation.labels, logit);
-    const double score = counts_at(logits, validation, all).macro_f1();
-    if (score > best) {
-      best = score;
-      result.shared = logit;
-    }
-  }
+  result.shared = choose_shared(logits, validation);
   return result;
 }
 

@@ -7,8 +7,10 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <set>
 #include <sstream>
@@ -392,15 +394,18 @@ TEST(RunMultilabel, ChoosesThresholdsOnValidationAndScoresTestWithThem) {
       }
       EXPECT_DOUBLE_EQ(count(validation, l, own[l]).f1(), best);
     }
-    // One for all: of 81 logits from -6 to 2 the first with the best macro-F1.
-    double shared = 0;
-    double best = -1;
-    for (int step = 0; step <= 80; ++step) {
-      const double logit = -6 + 8.0 * step / 80;
-      if (const double score = macro_f1(validation, std::vector<double>(kLabels, logit));
-          score > best) {
-        best = score;
-        shared = logit;
+    // One for all: half-way between neighbouring logits, the highest with the best macro-F1.
+    std::vector<double> logits(validation.logits.begin(), validation.logits.end());
+    std::sort(logits.begin(), logits.end(), std::greater<>());
+    logits.push_back(logits.back() - 1);
+    double shared = std::numeric_limits<double>::infinity();
+    double best_shared = 0;
+    for (std::size_t i = 0; i + 1 < logits.size(); ++i) {
+      const double half = std::midpoint(logits[i], logits[i + 1]);
+      if (const double score = macro_f1(validation, std::vector<double>(kLabels, half));
+          score > best_shared + 1e-9) {
+        best_shared = score;
+        shared = half;
       }
     }
     const std::vector<double> all_shared(kLabels, shared);
@@ -429,6 +434,28 @@ TEST(RunMultilabel, ChoosesThresholdsOnValidationAndScoresTestWithThem) {
     };
     expect_figures(ran.run.validation, validation);
     expect_figures(ran.run.test, test);
+  }
+}
+
+// Weights of positives move all logits up, by log 500 for a rare label: the shared threshold goes
+// along.
+TEST(RunMultilabel, TheSharedThresholdIsFoundWhereverLogitsLie) {
+  const LabelledLogits validation = random_labels(60, 3);
+  const LabelledLogits test = random_labels(50, 4);
+  const auto shared_figures = [&](float shift) {
+    LabelledLogits moved = validation;
+    LabelledLogits moved_test = test;
+    for (float& logit : moved.logits) logit += shift;
+    for (float& logit : moved_test.logits) logit += shift;
+    const Ran ran =
+        run_labels(three_labels(moved, moved_test), {{moved.logits}, moved_test.logits});
+    return std::pair(value(ran.run.test, "macro_f1_shared"), value(ran.run.test, "macro_f1_half"));
+  };
+  const auto [shared, half] = shared_figures(0);
+  for (const float shift : {-32.0F, 8.0F, 32.0F}) {
+    const auto [moved, moved_half] = shared_figures(shift);
+    EXPECT_DOUBLE_EQ(moved, shared) << shift;
+    EXPECT_NE(moved_half, half);
   }
 }
 
