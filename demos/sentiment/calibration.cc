@@ -75,6 +75,7 @@ Figures calibration_figures(const Plan& plan, const Loss& loss, const Logits& va
   const Probabilities on_test = fitted.calibration.probabilities(test.view());
   add_reliability("fitted", on_test, classes, test_labels, figures);
   if (fitted.share) {
+  figures.push_back({"temperature", "", 1 / fitted.calibration.scale});
     figures.push_back({"realised_share", "", fitted.share->estimate});
     figures.push_back({"realised_share_lower", "", fitted.share->lower});
     figures.push_back({"realised_share_upper", "", fitted.share->upper});

@@ -17,6 +17,7 @@ namespace equipoise::demos {
 /// with the temperature and the share of the ledger's offset that fit validation best. Of each way
 /// the figures of add_reliability().
 ///
+/// temperature is what the fitted way divides logits by, more than 1 where they are too sure;
 /// realised_share, realised_share_lower and realised_share_upper are of the nominal offset, where
 /// there is one; rule_macro_f1 is that of the fitted probabilities by argmax log p - tau log prior,
 /// with the rule_tau of `taus` that is best on validation.

@@ -162,6 +162,7 @@ TEST(Calibration, FittedFindsTheTemperature) {
   const Figures figures = figures_of("none", validation, test);
   EXPECT_NEAR(value(figures, "nll_fitted"), nll_of(test, 0.5, {0, 0, 0}), 2e-3);
   EXPECT_LT(value(figures, "nll_fitted"), value(figures, "nll_raw") - 0.02);
+  EXPECT_NEAR(value(figures, "temperature"), 2, 0.1);
   EXPECT_LT(value(figures, "ece_fitted"), 0.02);
   EXPECT_GT(value(figures, "ece_raw"), 0.05);
 }
@@ -198,7 +199,7 @@ TEST(Calibration, FitsOnValidationOnly) {
   std::reverse(other.labels.begin(), other.labels.end());
   const Figures figures = figures_of("weights", validation, test);
   const Figures others = figures_of("weights", validation, other);
-  for (const char* metric : {"realised_share", "rule_tau"}) {
+  for (const char* metric : {"temperature", "realised_share", "rule_tau"}) {
     EXPECT_EQ(value(figures, metric), value(others, metric)) << metric;
   }
   EXPECT_NE(value(figures, "nll_fitted"), value(others, "nll_fitted"));

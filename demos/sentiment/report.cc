@@ -39,7 +39,7 @@ std::string share_text(const Outcome& outcome) {
 
 std::string calibration_table(const Results& results) {
   TextTable table({"strategy", "ECE raw", "nominal", "fitted", "class-wise raw", "nominal",
-                   "fitted", "NLL raw", "nominal", "fitted", "realised share [95 %]",
+                   "fitted", "NLL raw", "nominal", "fitted", "T", "realised share [95 %]",
                    "macro-F1 at the rule"});
   for (const Outcome& outcome : results.outcomes) {
     if (!is_trained(outcome)) continue;
@@ -49,6 +49,7 @@ std::string calibration_table(const Results& results) {
         row.push_back(figure_text(mean_on_test(outcome, absl::StrCat(metric, way))));
       }
     }
+    row.push_back(absl::StrFormat("%.2f", mean_on_test(outcome, "temperature")));
     row.push_back(share_text(outcome));
     row.push_back(figure_text(mean_on_test(outcome, "rule_macro_f1")));
     table.add_row(row);
@@ -144,7 +145,7 @@ std::string one_label_summary(const Task& task, const ExperimentOptions& options
       explain_gains(options, "test rows"), "\n\n", strategy_table(results, options, columns), "\n",
       gain_over_posthoc(results, options),
       "Probabilities on test: as they are; with the treatment undone as the ledger has it "
-      "(nominal); with the\ntemperature and the share of the ledger's offset that fit validation "
+      "(nominal); with the\ntemperature T and the share of the ledger's offset that fit validation "
       "best, which the first seed's share says (fitted).\nThe rule: argmax of the fitted log p - "
       "tau log prior, tau chosen on validation.\n\n",
       calibration_table(results), "\nEach class on test:\n\n", class_table(task, options, results));

@@ -37,7 +37,7 @@ Task task() {
 
 // The figures of calibration, each a number of its own.
 Figures calibration(double first) {
-  Figures figures;
+  Figures figures = {{"temperature", "", 1 + first}};
   for (const char* way : {"raw", "nominal", "fitted"}) {
     for (const char* metric : {"ece_", "class_wise_ece_", "nll_"}) {
       figures.push_back({std::string(metric) + way, "", first});
@@ -122,7 +122,7 @@ TEST(Summary, ShowsCalibrationOfWhatWasTrained) {
   // Metric by metric and way by way; the mean of the two seeds is half more than the first.
   EXPECT_THAT(text,
               HasSubstr("| none | .500 | .875 | 1.250 | .625 | 1.000 | 1.375 | .750 | 1.125 | "
-                        "1.500 | 0.80 [0.70, 0.90] | .625 |"));
+                        "1.500 | 1.50 | 0.80 [0.70, 0.90] | .625 |"));
   EXPECT_THAT(text, Not(HasSubstr("| none_tau |")));  // the probabilities of none
 }
 
