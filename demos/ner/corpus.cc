@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "demos/common/draws.h"
 #include "demos/common/input_error.h"
-#include "equipoise/random.h"
 
 namespace equipoise::demos {
 
@@ -29,20 +29,6 @@ std::string files_text(const std::vector<path>& files) {
   }
   return text;
 }
-
-// The next numbers of a stream, one after the other.
-class Draws {
- public:
-  explicit Draws(std::uint64_t seed) : random_{seed} {}
-  std::size_t below(std::size_t n) {
-    constexpr std::uint32_t kPurpose = 1;
-    return static_cast<std::size_t>(random_.below(n, position_++, kPurpose));
-  }
-
- private:
-  CounterRandom random_;
-  std::uint64_t position_ = 0;
-};
 
 // A type by its share of the entities (in 20), the syllables of its names, and what may stand
 // before one and after.

@@ -3,14 +3,13 @@
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <cmath>
 #include <filesystem>
 #include <sstream>
 #include <utility>
 #include <vector>
 
+#include "demos/common/posthoc.h"
 #include "demos/common/reliability.h"
 #include "demos/common/resampled.h"
 #include "demos/ner/strategy.h"
@@ -23,10 +22,6 @@ namespace equipoise::demos {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// Strengths of the post-hoc correction that are tried on validation; 0 is none.
-constexpr std::array kTaus = {0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5};
-constexpr std::span<const double> kNoTau(kTaus.data(), 1);
 
 // The mean F1 of types, of which 0 is O, which is no type.
 double type_macro_f1(const ConfusionMatrix& of_types) {
@@ -54,12 +49,6 @@ std::vector<std::int64_t> types_of(const EntityTags& tags, std::span<const std::
   types.reserve(own.size());
   for (const std::int64_t tag : own) types.push_back(type_of_tag(tags, tag));
   return types;
-}
-
-std::vector<double> tau_offset(const TaggingTask& task, double tau) {
-  std::vector<double> offset;
-  for (const double n : task.prior) offset.push_back(-tau * std::log(n / task.counts.total()));
-  return offset;
 }
 
 // How well the probabilities of test tokens are calibrated, as they are and as fits validation, and
@@ -161,7 +150,7 @@ Run run_tagging(const TaggingTask& task, const std::string& strategy, std::uint6
         .tau;
   };
   const auto tags_of = [&](const Logits& logits, double tau) {
-    return predict(logits.view(), tau_offset(task, tau));
+    return predict(logits.view(), posthoc_offset(task.prior, tau));
   };
   const Validate validate = [&](const Logits& logits) {
     return tagging_figures(task, task.validation, tags_of(logits, tau_for(logits)));
@@ -193,7 +182,7 @@ Run run_tagging(const TaggingTask& task, const std::string& strategy, std::uint6
   model->facts["strategy"] = strategy;
   model->facts["model"] = options.tagger.model;
   model->facts["tags"] = task.tag_names;
-  model->facts["offset"] = tau_offset(task, tau);
+  model->facts["offset"] = posthoc_offset(task.prior, tau);
   run.model = std::move(model);
   run.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return run;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "demos/common/unicode.h"
+#include "equipoise/splits/hash.h"
 
 namespace equipoise::demos {
 
@@ -17,10 +18,7 @@ namespace {
 
 // FNV-1a (Fowler, Noll & Vo), the same on every platform.
 std::uint64_t hash_of(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  for (const char byte : text) {
-    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3u;
-  }
+  const std::uint64_t hash = fnv1a64(text);
   return hash ^ (hash >> 32);
 }
 

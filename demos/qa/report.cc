@@ -332,13 +332,8 @@ std::string qa_summary(const QaTask& task, const ExperimentOptions& options, con
                     best.strategy, "**) are chosen on validation.\n");
   }
   absl::StrAppend(&text, explain_gains(options, "test questions"), "\n\n");
-  absl::StrAppend(&text, strategy_table(results, options, columns));
-  const Outcome* const posthoc = find_outcome(results, "none_tau");
-  if (posthoc != nullptr && posthoc != &best) {
-    absl::StrAppend(&text, "\nGain of ", best.strategy, " over none_tau: ",
-                    interval_text(gain_over(best, *posthoc, options.test_units)), ".\n");
-  }
-  absl::StrAppend(&text, "\nBy language, ",
+  absl::StrAppend(&text, strategy_table(results, options, columns), "\n",
+                  gain_over_posthoc(results, options), "By language, ",
                   task.selects_sentences() ? "F1" : "macro-F1 over the types that it has",
                   ": the mean of languages and the worst of them.\n\n", language_table(task, all));
   if (seeds > 1) {

@@ -3,12 +3,12 @@
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numeric>
 #include <optional>
 #include <utility>
 
+#include "demos/common/posthoc.h"
 #include "demos/common/reliability.h"
 #include "demos/common/resampled.h"
 #include "equipoise/calibrate.h"
@@ -19,9 +19,6 @@
 namespace equipoise::demos {
 
 namespace {
-
-// Strengths of the post-hoc correction that are tried on validation; 0 is none.
-constexpr std::array kTaus = {0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5};
 
 constexpr std::size_t kPositive = 1;
 
@@ -34,15 +31,6 @@ double macro_f1_of_present(const ConfusionMatrix& matrix) {
 
 ConfusionFigure language_figure(const QaTask& task) {
   return task.selects_sentences() ? positive_f1 : macro_f1_of_present;
-}
-
-// -tau log prior, up to a constant: zero for a class of average size.
-std::vector<double> posthoc_offset(const ClassCounts& counts, double tau) {
-  const std::vector<double> equal(counts.classes(),
-                                  counts.total() / static_cast<double>(counts.classes()));
-  std::vector<double> offset = logit_offset(counts.values(), equal);
-  for (double& value : offset) value *= tau;
-  return offset;
 }
 
 std::vector<std::int64_t> at_threshold(std::span<const double> scores, double threshold) {
@@ -174,7 +162,7 @@ QaDecision choose_decision(const QaTask& task, bool posthoc, const Logits& valid
     const double tau = choose_tau(validation.view(), task.validation.targets, counts.values(),
                                   std::span<const double>(kTaus), macro_f1)
                            .tau;
-    decision.offset = posthoc_offset(counts, tau);
+    decision.offset = posthoc_offset(counts.values(), tau);
     decision.choice = absl::StrFormat("tau %.3g", tau);
   }
   return decision;

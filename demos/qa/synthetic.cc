@@ -10,28 +10,13 @@
 #include <utility>
 #include <vector>
 
+#include "demos/common/draws.h"
 #include "demos/qa/answer_types.h"
 #include "demos/qa/sentence_data.h"
-#include "equipoise/random.h"
 
 namespace equipoise::demos {
 
 namespace {
-
-// The next numbers of a stream, one after the other.
-class Draws {
- public:
-  explicit Draws(std::uint64_t seed) : random_{seed} {}
-  std::size_t below(std::size_t n) {
-    constexpr std::uint32_t kPurpose = 1;
-    return static_cast<std::size_t>(random_.below(n, position_++, kPurpose));
-  }
-  bool happens(std::size_t of_hundred) { return below(100) < of_hundred; }
-
- private:
-  CounterRandom random_;
-  std::uint64_t position_ = 0;
-};
 
 // Word `number` of language `language`: two or three of the language's syllables.
 std::string word(std::size_t language, std::size_t number) {

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "demos/common/posthoc.h"
 #include "demos/common/reliability.h"
 #include "equipoise/calibrate.h"
 #include "equipoise/ledger.h"
@@ -74,8 +75,8 @@ Figures calibration_figures(const Plan& plan, const Loss& loss, const Logits& va
   const FittedCalibration fitted = fit_calibration(ledger(plan), validation, validation_labels);
   const Probabilities on_test = fitted.calibration.probabilities(test.view());
   add_reliability("fitted", on_test, classes, test_labels, figures);
-  if (fitted.share) {
   figures.push_back({"temperature", "", 1 / fitted.calibration.scale});
+  if (fitted.share) {
     figures.push_back({"realised_share", "", fitted.share->estimate});
     figures.push_back({"realised_share_lower", "", fitted.share->lower});
     figures.push_back({"realised_share_upper", "", fitted.share->upper});
@@ -86,12 +87,10 @@ Figures calibration_figures(const Plan& plan, const Loss& loss, const Logits& va
       logs_of(fitted.calibration.probabilities(validation.view()));
   const PosthocTau rule =
       choose_tau(rows_of(validation_logs, classes), validation_labels, plan.counts, taus, macro_f1);
-  const ClassCounts counts(plan.counts);
-  std::vector<double> offset;
-  for (const double n : plan.counts) offset.push_back(-rule.tau * std::log(n / counts.total()));
   ConfusionMatrix matrix(classes);
   const Probabilities test_logs = logs_of(on_test);
-  matrix.add(test_labels, predict(rows_of(test_logs, classes), offset));
+  matrix.add(test_labels,
+             predict(rows_of(test_logs, classes), posthoc_offset(plan.counts, rule.tau)));
   figures.push_back({"rule_tau", "", rule.tau});
   figures.push_back({"rule_macro_f1", "", matrix.macro_f1()});
   return figures;

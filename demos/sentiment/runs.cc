@@ -3,7 +3,6 @@
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <limits>
 #include <numeric>
@@ -14,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "demos/common/posthoc.h"
 #include "demos/common/resampled.h"
 #include "demos/sentiment/calibration.h"
 #include "equipoise/calibrate.h"
@@ -28,20 +28,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Strengths of the post-hoc correction that are tried on validation; 0 is none.
-constexpr std::array kTaus = {0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5};
-constexpr std::span<const double> kNoTau(kTaus.data(), 1);
-
 double macro_f1(const ConfusionMatrix& matrix) { return matrix.macro_f1(); }
-
-// -tau log prior, up to a constant: zero for a class of average size.
-std::vector<double> posthoc_offset(const ClassCounts& counts, double tau) {
-  const std::vector<double> equal(counts.classes(),
-                                  counts.total() / static_cast<double>(counts.classes()));
-  std::vector<double> offset = logit_offset(counts.values(), equal);
-  for (double& value : offset) value *= tau;
-  return offset;
-}
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -226,8 +213,8 @@ Run run_strategy(const Task& task, const Strategy& strategy, std::uint64_t seed,
     return choose_tau(logits.view(), task.validation.targets, task.counts.values(), taus, macro_f1);
   };
   const auto predictions_of = [&](const Logits& logits, double tau) {
-    return predict(logits.view(),
-                   strategy.posthoc ? posthoc_offset(task.counts, tau) : std::vector<double>());
+    return predict(logits.view(), strategy.posthoc ? posthoc_offset(task.counts.values(), tau)
+                                                   : std::vector<double>());
   };
   TrainingOptions training = options.training;
   training.seed = seed;
@@ -254,7 +241,7 @@ Run run_strategy(const Task& task, const Strategy& strategy, std::uint64_t seed,
   run.resampled = resampled_confusion(task.test.targets, predictions, classes, macro_f1);
   auto model = std::make_shared<SavedModel>(*saved(task, strategy.name, options, *learner));
   model->facts["offset"] =
-      strategy.posthoc ? posthoc_offset(task.counts, tau) : std::vector<double>();
+      strategy.posthoc ? posthoc_offset(task.counts.values(), tau) : std::vector<double>();
   run.model = std::move(model);
   run.seconds = seconds_since(start);
   return run;

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "demos/common/draws.h"
 #include "demos/sentiment/corpus.h"
-#include "equipoise/random.h"
 
 namespace equipoise::demos {
 
@@ -36,20 +36,6 @@ constexpr std::size_t kClasses = std::size(kEmotions);
 
 constexpr std::array kFillers = {"the", "a",    "this", "that", "was",  "is",   "people", "really",
                                  "and", "time", "just", "they", "with", "what", "game",   "day"};
-
-// The next numbers of a stream, one after the other.
-class Draws {
- public:
-  explicit Draws(std::uint64_t seed) : random_{seed} {}
-  std::size_t below(std::size_t n) {
-    constexpr std::uint32_t kPurpose = 1;
-    return static_cast<std::size_t>(random_.below(n, position_++, kPurpose));
-  }
-
- private:
-  CounterRandom random_;
-  std::uint64_t position_ = 0;
-};
 
 // Five to twelve words: an eighth tells the class, or one of two, a sixteenth tells some other.
 std::string comment(std::size_t emotion, std::size_t second, Draws& draws) {
