@@ -110,8 +110,11 @@ grep -q 'expected seed 0, .*epochs 3,' err || fail "no word of what was expected
 head -c 2000 one > part
 expect_error 'part:0: not a checkpoint, or damaged' "${one_run[@]}" --workers=1 --checkpoint=part --resume
 expect_error 'nothing:0: there is no such checkpoint' "${one_run[@]}" --workers=1 --checkpoint=nothing --resume
-expect_error '^a batch of 64 cannot be cut into as many equal parts as 3 workers with 1 micro-batches' "${one_run[@]}" \
-  --workers=3
+expect_error '^--micro_batches=1 with --workers=3: a batch of 64 cannot be cut into 3 equal parts$' "${one_run[@]}" \
+  --workers=3 --report=unwritten
+[ ! -e unwritten ] || fail "a report of a batch that cannot be cut"
+expect_error '^--device=cuda: not with --distributed' --device=cuda
+expect_error '^--distributed: not with --predict: first --save' "${one_run[@]}" --predict=thanks
 expect_error '^--resume: needs --checkpoint' --resume
 expect_error '^--checkpoint: is of one training: needs one --strategy and --seeds=1' --checkpoint=state
 expect_error '^--distributed: not with --load' --load=model
