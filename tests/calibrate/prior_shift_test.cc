@@ -102,7 +102,7 @@ TEST(EstimatePrior, AfterCalibrationStartsFromThePriorOfTheValidationRows) {
     for (std::size_t x = 0; x < 3; ++x) {
       for (std::size_t y = 0; y < 3; ++y) {
         const double share = prior[y] * kLikelihood[y][x];
-        for (long i = 0; i < std::lround(1000 * share); ++i) {
+        for (std::int64_t i = 0; i < std::lround(1000 * share); ++i) {
           for (const double p : posterior_of_kind(x, effective))
             logits.push_back(1.7 * std::log(p));
           targets.push_back(static_cast<std::int64_t>(y));

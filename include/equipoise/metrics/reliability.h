@@ -43,6 +43,8 @@ struct ReliabilityGrid {
   std::size_t bin_of(double p) const {
     const auto size = static_cast<double>(static_cast<std::int64_t>(bins));
     const double within = std::min(p, 1.0);
+    // Half-way between two edges either of them will do.
+    // NOLINTNEXTLINE(bugprone-incorrect-roundings)
     const auto edge = static_cast<std::int64_t>(within * size + 0.5);
     const auto is_below = static_cast<std::int64_t>(within <= static_cast<double>(edge) / size);
     return static_cast<std::size_t>(std::max<std::int64_t>(edge - is_below, 0));
