@@ -1,3 +1,4 @@
+#include <dlfcn.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -155,6 +156,12 @@ std::unique_ptr<Learner> make_libtorch_learner(const LearnerShape& shape, const 
   return std::make_unique<LibTorchLearner>(shape, device_of(device), std::move(workers));
 }
 
-void set_threads(int threads) { at::set_num_threads(threads); }
+void set_threads(int threads) {
+  at::set_num_threads(threads);
+  // Where OpenBLAS multiplies matrices its threads are its own, and wait by spinning.
+  using SetThreads = void (*)(int);
+  void* const symbol = dlsym(RTLD_DEFAULT, "openblas_set_num_threads");
+  if (symbol != nullptr) reinterpret_cast<SetThreads>(symbol)(threads);
+}
 
 }  // namespace equipoise::demos

@@ -708,8 +708,9 @@ class Accumulator<LabelScores<T>> {
                                    std::optional<std::int64_t> ignore_index) {
     if (scores.dim() <= 2) return detail::rank_labels(kWhere, scores, targets, ignore_index);
     const bool by_class = targets.dim() < scores.dim();
+    const at::IntArrayRef sizes = scores.sizes();
     detail::require_sizes(kWhere, "targets", targets,
-                          by_class ? scores.sizes().slice(0, scores.dim() - 1) : scores.sizes());
+                          by_class ? sizes.slice(0, sizes.size() - 1) : sizes);
     const at::Tensor rows = detail::rows_of(kWhere, "scores", scores);
     return detail::rank_labels(kWhere, rows,
                                by_class ? targets.reshape({-1}) : targets.reshape(rows.sizes()),
