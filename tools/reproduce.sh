@@ -23,10 +23,8 @@ sentiment-28-hidden   sentiment --data={}/sentiment/goemotions --backend=libtorc
 sentiment-polarity    sentiment --data={}/sentiment/goemotions --labels=polarity
 sentiment-multilabel  sentiment --data={}/sentiment/goemotions --labels=multilabel
 ner-btc               ner --data={}/ner --backend=libtorch
-ner-btc-cnn           ner --data={}/ner --backend=libtorch --model=cnn --strategy=none,none_tau,weights_0.5,spans_0.5
 ner-btc-linear        ner --data={}/ner
-ner-wnut17            ner --data={}/ner --corpus=wnut17 --backend=libtorch
-ner-wnut17-linear     ner --data={}/ner --corpus=wnut17
+ner-wnut17-linear     ner --data={}/ner --corpus=wnut17 --rate=400
 qa-answer-type        qa --data={}/qa --task=answer_type
 qa-sentences          qa --data={}/qa --task=sentence_selection
 "

@@ -2,26 +2,8 @@
 # The demo as its user runs it: flags, files, exit codes.
 set -uo pipefail
 
-demo=$PWD/$1
-work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/ner.XXXXXX")
-cd "$work" || exit 1
-unset BUILD_WORKSPACE_DIRECTORY BUILD_WORKING_DIRECTORY
-
-failures=0
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
-
-# expect CODE FILE PATTERN ARGUMENTS...: the exit code, and a line in the file (out or err).
-expect() {
-  local wanted=$1 file=$2 pattern=$3 code
-  shift 3
-  "$demo" "$@" > out 2> err < "${input:-/dev/null}"
-  code=$?
-  [ "$code" -eq "$wanted" ] || fail "exit code $code, expected $wanted: $*: $(cat err)"
-  grep -qE -- "$pattern" "$file" || fail "no line '$pattern': $*: $(cat "$file")"
-}
+# shellcheck source=demos/common/demo_test.sh
+. demos/common/demo_test.sh
 
 # Without data: the synthetic corpus, said in the first line; a report; a model.
 expect 0 out '^\| (\*\*)?weights_0\.5' --strategy=none,none_tau,weights_0.5 --seeds=2 --epochs=2 --report=report \
@@ -75,4 +57,4 @@ expect 2 err 'no files of btc there' --data=.
 expect 2 err '^--dev: needs --train' --dev=dev.conll
 expect 2 err '^--monitor=f2: expected one of token_macro_f1, entity_f1' --strategy=none --seeds=1 --monitor=f2
 
-[ "$failures" -eq 0 ] && echo "passed"
+finish

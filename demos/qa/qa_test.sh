@@ -2,31 +2,8 @@
 # The demo as its user runs it: flags, files, exit codes.
 set -uo pipefail
 
-demo=$PWD/$1
-work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/qa.XXXXXX")
-cd "$work" || exit 1
-unset BUILD_WORKSPACE_DIRECTORY BUILD_WORKING_DIRECTORY
-
-failures=0
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
-
-# Runs the demo; its output is in `out` and `err` then, its exit code in $code.
-run() {
-  "$demo" "$@" > out 2> err < "${input:-/dev/null}"
-  code=$?
-}
-
-# expect CODE FILE PATTERN ARGUMENTS...: the exit code, and a line in the file.
-expect() {
-  local wanted=$1 file=$2 pattern=$3
-  shift 3
-  run "$@"
-  [ "$code" -eq "$wanted" ] || fail "exit code $code, expected $wanted: $*: $(cat err)"
-  grep -qE -- "$pattern" "$file" || fail "no line '$pattern': $*: $(cat "$file")"
-}
+# shellcheck source=demos/common/demo_test.sh
+. demos/common/demo_test.sh
 
 # Without data: invented languages, said in the first line; a report; a model.
 expect 0 out '^\| (\*\*)?none_tau ' --strategy=none,none_tau,weights --seeds=2 --epochs=2 --report=report --save=model
@@ -194,4 +171,4 @@ broken '^data:0: there is no file in the format of SQuAD' "${selection[@]}"
 touch file
 expect 2 err '^file:0: cannot be made a directory' --strategy=none --seeds=1 --report=file
 
-[ "$failures" -eq 0 ] && echo "passed"
+finish

@@ -2,17 +2,9 @@
 # One training by one worker, by several, and by others that take over from workers that were killed.
 set -uo pipefail
 
-demo=$PWD/$1
-work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/distributed.XXXXXX")
-cd "$work" || exit 1
-unset BUILD_WORKSPACE_DIRECTORY BUILD_WORKING_DIRECTORY
+# shellcheck source=demos/common/demo_test.sh
+. demos/common/demo_test.sh
 export OMP_NUM_THREADS=1
-
-failures=0
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
 
 one_run=(--strategy=weights_0.5 --seeds=1 --epochs=2)
 run() {
@@ -124,4 +116,4 @@ expect_error '^--workers=0: expected a number from 1 to 64' --workers=0
 [ $? -eq 2 ] || fail "workers without --distributed: $(cat err)"
 grep -q '^--workers: needs --distributed' err || fail "workers without --distributed: $(cat err)"
 
-[ "$failures" -eq 0 ] && echo "passed"
+finish

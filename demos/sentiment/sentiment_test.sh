@@ -2,31 +2,8 @@
 # The demo as its user runs it: flags, files, exit codes.
 set -uo pipefail
 
-demo=$PWD/$1
-work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/sentiment.XXXXXX")
-cd "$work" || exit 1
-unset BUILD_WORKSPACE_DIRECTORY BUILD_WORKING_DIRECTORY
-
-failures=0
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
-
-# Runs the demo; its output is in `out` and `err` then, its exit code in $code.
-run() {
-  "$demo" "$@" > out 2> err < "${input:-/dev/null}"
-  code=$?
-}
-
-# expect CODE FILE PATTERN ARGUMENTS...: the exit code, and a line in the file.
-expect() {
-  local wanted=$1 file=$2 pattern=$3
-  shift 3
-  run "$@"
-  [ "$code" -eq "$wanted" ] || fail "exit code $code, expected $wanted: $*: $(cat err)"
-  grep -qE -- "$pattern" "$file" || fail "no line '$pattern': $*: $(cat "$file")"
-}
+# shellcheck source=demos/common/demo_test.sh
+. demos/common/demo_test.sh
 
 # Without data: the synthetic corpus, said in the first line; a report; a model.
 expect 0 out '^\| (\*\*)?none_tau ' --strategy=none,none_tau,weights_0.5 --seeds=2 --epochs=2 --report=report \
@@ -203,4 +180,4 @@ expect 2 err "corpus/train.tsv:4: label '0,1,0' stands twice$" --data=corpus --l
 touch file
 expect 2 err '^file:0: cannot be made a directory' --data=corpus --strategy=none --report=file
 
-[ "$failures" -eq 0 ] && echo "passed"
+finish
