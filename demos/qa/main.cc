@@ -21,6 +21,7 @@
 #include "demos/common/flags.h"
 #include "demos/common/input_error.h"
 #include "demos/common/model_file.h"
+#include "demos/common/unicode.h"
 #include "demos/qa/answer_types.h"
 #include "demos/qa/json_text.h"
 #include "demos/qa/prediction.h"
@@ -38,11 +39,12 @@ ABSL_FLAG(std::string, task, "answer_type",
 ABSL_FLAG(
     std::string, flaws, "repair",
     "what becomes of flaws: refuse (any is an error), repair (answers that do not stand where "
-    "their file says are taken from the nearest place and counted), or skip (repair; lines "
-    "and files that are damaged are left out and counted)");
+    "their file says are taken from the nearest place and counted; so are repeated ids), or skip "
+    "(repair; lines and files that are damaged are left out and counted)");
 ABSL_FLAG(std::string, predict, "",
-          "a question as a JSON object, with translation or with context; a question in English "
-          "or French alone, for its type; or - for JSON lines on standard input");
+          "a question as a JSON object, with translation, or with context and perhaps language "
+          "(two letters, as de, by whose rules the context is cut into sentences); a question in "
+          "English or French alone, for its type; or - for JSON lines on standard input");
 
 namespace equipoise::demos {
 namespace {
@@ -72,7 +74,16 @@ void check_own_flags(const DemoFlags& flags) {
   const std::vector<std::string> flaws = {"repair", "refuse", "skip"};
   require_choice("task", absl::GetFlag(FLAGS_task), tasks);
   require_choice("flaws", absl::GetFlag(FLAGS_flaws), flaws);
-  if (!flags.load.empty()) refuse_flags({"task"}, "not with --load, whose file says it");
+  const std::string question = absl::GetFlag(FLAGS_predict);
+  if (const auto at = first_invalid_utf8(question)) {
+    throw InputError(absl::StrCat("--predict: byte ", *at + 1, " is not UTF-8"));
+  }
+  if (!flags.load.empty()) {
+    refuse_flags({"task"}, "not with --load, whose file says it");
+    if (!question.empty()) {
+      refuse_flags({"data", "flaws"}, "not with --load and --predict, which read no data");
+    }
+  }
   if (!flags.data.empty() && !std::filesystem::is_directory(flags.data)) {
     throw InputError(flags.data.string(), 0, "there is no directory of this name");
   }
@@ -157,7 +168,7 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   for (const QaStrategy& strategy : strategies) experiment.strategies.push_back(strategy.name);
   experiment.seeds = flags.seeds;
   experiment.headline = headline_of(task);
-  experiment.test_units = task.test.units();
+  experiment.test_units = task.resampled_units();
   const std::uint64_t steps_per_run =
       options.training.epochs * steps_per_epoch(task.train.rows(), options.training);
   const std::uint64_t runs = strategies.size() * experiment.seeds;
@@ -199,6 +210,12 @@ void print_evaluation(const DemoFlags& flags, const QaModel& model, const Data& 
   }
   const Examples test =
       make_examples(std::get<Features>(model.features), data.test, model.task.languages);
+  if (const std::string found = fingerprint(test); found != model.test) {
+    throw InputError(absl::StrCat("--load: the model was tested on ", model.test,
+                                  "; the test part of the data has ", found,
+                                  ": figures on questions that it may have been trained on say "
+                                  "nothing"));
+  }
   const Logits logits = model.learner->logits(test);
   ConfusionMatrix matrix(model.task.classes.size());
   matrix.add(test.targets, decide(model.task, logits, model.decision));

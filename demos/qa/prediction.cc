@@ -99,6 +99,7 @@ QaModel use_qa_model(const SavedModel& saved, const std::string& file,
     model.decision.offset = facts.at("offset").get<std::vector<double>>();
     model.decision.threshold = facts.at("threshold");
     model.calibration = facts.at("calibration").get<std::vector<double>>();
+    model.test = facts.at("test");
     const std::size_t classes = model.task.classes.size();
     const std::size_t expected = model.task.selects_sentences() ? 2 : answer_type_names().size();
     const bool fits = classes == expected && model.calibration.size() == classes + 1 &&

@@ -27,6 +27,7 @@ struct QaModel {
   std::variant<QuestionFeatures, SentenceFeatures> features;
   QaDecision decision{};
   std::vector<double> calibration{};  ///< a, b_0, b_1, ...: probabilities are softmax(a z + b)
+  std::string test{};                 ///< fingerprint() of the rows it was tested on
   std::unique_ptr<Learner> learner{};
 };
 

@@ -44,6 +44,9 @@ input=lines expect 2 err '^standard input:2: not JSON' --load=model --predict=-
 [ -s out ] && fail "something was printed: $(cat out)"
 expect 2 err '^--predict:0: there is no .question.$' --load=model --predict='{"text": "x"}'
 expect 2 err '^--task: not with --load, whose file says it' --load=model --task=sentence_selection
+expect 2 err '^--data: not with --load and --predict, which read no data' --load=model --data=. --predict='is it?'
+expect 2 err '^--flaws: not with --load and --predict, which read no data' --load=model --flaws=skip --predict='is it?'
+expect 2 err '^--predict: byte 5 is not UTF-8$' --load=model --predict=$'is i\xff'
 expect 2 err '^--report: not with --load' --load=model --report=unwritten
 expect 2 err '^--seeds: not with --load' --load=model --seeds=3
 expect 2 err '^--distributed: not with --predict: first --save' --backend=libtorch --distributed --strategy=none \
@@ -91,6 +94,8 @@ for task in answer_type sentence_selection; do
   expect 2 err '^--predict:1: not JSON' --task=$task --predict='{"question": "Who'
   [ -s out ] && fail "something was trained for a question that cannot be read"
 done
+expect 2 err '^--predict: byte 1 is not UTF-8$' --predict=$'\xc3'
+[ -s out ] && fail "something was trained for a question that is not UTF-8"
 expect 2 err '^--predict: expected a JSON object with question and context' "${selection[@]}" --predict='When?'
 expect 2 err '^--predict:0: there is no .context.$' "${selection[@]}" --predict='{"question": "When?"}'
 
@@ -150,7 +155,18 @@ expect 0 out '; 20 answers moved to where they stand, the first data/mlqa/dev-co
 broken '^data/mlqa/dev-context-sw-question-sw.json:0: data\[0\]\.paragraphs\[0\]\.qas\[0\]\.answers\[0\]: ' \
   "${selection[@]}" --flaws=refuse
 texts 500
-broken 'answer_start: 501 is beyond the context' "${selection[@]}"
+broken 'answer_start: 501 is beyond the context' "${selection[@]}" --flaws=refuse
+expect 0 out '; 20 answers moved to where they stand, the first data/mlqa/dev-context-sw-question-sw.json:0: data' \
+  "${selection[@]}" --data=data --strategy=none --seeds=1
+texts 12
+expect 0 out '^Model of strategy none: ' "${selection[@]}" --data=data --strategy=none --seeds=1 --save=swahili
+expect 0 out '^mrr ' --load=swahili --data=data
+sed -i 's/There it is\./There it is. Now./g' data/mlqa/dev-context-sw-question-sw.json
+expect 2 err '^--load: the model was tested on 4 questions, 8 rows, digest [0-9a-f]+; the test part of the data has 4' \
+  --load=swahili --data=data
+sed -i 's/"id": "7"/"id": "6"/' data/mlqa/dev-context-sw-question-sw.json
+broken 'qas\[0\]\.id: an earlier question has the same id$' "${selection[@]}" --flaws=refuse
+expect 0 out '; 1 questions with the id of another, the first data' "${selection[@]}" --data=data --strategy=none --seeds=1
 texts 12
 head -c 500 data/mlqa/dev-context-sw-question-sw.json > shortened
 mv shortened data/mlqa/dev-context-sw-question-sw.json

@@ -2,8 +2,10 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/strings/str_join.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -90,18 +92,37 @@ std::string language_metric(const QaTask& task) {
   return task.selects_sentences() ? "f1" : "macro_f1";
 }
 
-std::string worst_language(const QaTask& task, const Outcome& outcome) {
-  std::string worst;
-  double least = 0;
-  for (const std::size_t g : tested_languages(task)) {
-    const double value =
-        mean_on_test(outcome, language_metric(task), language_label(task.languages[g]));
-    if (worst.empty() || value < least) {
-      worst = task.languages[g];
+// A figure of a language on test.
+double figure_of(const Run& run, const std::string& metric, const std::string& language) {
+  const std::string label = language_label(language);
+  const auto found = std::find_if(run.test.begin(), run.test.end(), [&](const Figure& figure) {
+    return figure.metric == metric && figure.label == label;
+  });
+  return found == run.test.end() ? std::nan("") : found->value;
+}
+
+// The language with the lowest figure in most seeds, or those.
+std::string worst_languages(const QaTask& task, const Outcome& outcome) {
+  const std::vector<bool> comparable = comparable_languages(task, task.test);
+  std::vector<std::size_t> times(task.languages.size(), 0);
+  for (const Run& run : outcome.runs) {
+    std::size_t worst = task.languages.size();
+    double least = 0;
+    for (const std::size_t g : tested_languages(task)) {
+      if (!comparable[g]) continue;
+      const double value = figure_of(run, language_metric(task), task.languages[g]);
+      if (worst < task.languages.size() && value >= least) continue;
+      worst = g;
       least = value;
     }
+    if (worst < task.languages.size()) ++times[worst];
   }
-  return worst;
+  const std::size_t most = *std::max_element(times.begin(), times.end());
+  std::vector<std::string> names;
+  for (std::size_t g = 0; g < times.size() && most > 0; ++g) {
+    if (times[g] == most) names.push_back(task.languages[g]);
+  }
+  return absl::StrJoin(names, ", ");
 }
 
 std::string language_table(const QaTask& task, const QaResults& results) {
@@ -118,7 +139,7 @@ std::string language_table(const QaTask& task, const QaResults& results) {
         figure_text(mean_on_validation(outcome, "worst_language_f1")),
         figure_text(mean_on_test(outcome, "language_f1")),
         figure_text(mean_on_test(outcome, "worst_language_f1")),
-        worst_language(task, outcome),
+        worst_languages(task, outcome),
         interval_text(results.worst_language_gains[i])};
     if (selects) {
       row.push_back(figure_text(mean_on_test(outcome, "language_mrr")));
@@ -331,11 +352,17 @@ std::string qa_summary(const QaTask& task, const ExperimentOptions& options, con
     absl::StrAppend(&text, "Test questions, ", mean, "; epoch, tau and the best strategy (**",
                     best.strategy, "**) are chosen on validation.\n");
   }
-  absl::StrAppend(&text, explain_gains(options, "test questions"), "\n\n");
+  absl::StrAppend(&text,
+                  explain_gains(options, task.selects_sentences() ? "facts of test questions"
+                                                                  : "test questions"),
+                  "\n\n");
   absl::StrAppend(&text, strategy_table(results, options, columns), "\n",
                   gain_over_posthoc(results, options), "By language, ",
-                  task.selects_sentences() ? "F1" : "macro-F1 over the types that it has",
-                  ": the mean of languages and the worst of them.\n\n", language_table(task, all));
+                  task.selects_sentences()
+                      ? "F1: the mean of all languages, and the worst of them"
+                      : "macro-F1 over the types that it has: the mean of all languages, and the "
+                        "worst of those that\nhave every type in the part at hand",
+                  "; which: the worst in most seeds.\n\n", language_table(task, all));
   if (seeds > 1) {
     absl::StrAppend(&text, "\nOver seeds, the mean and its 95 % interval by Student's t:\n\n",
                     seed_table(results, seed_columns(task)));

@@ -131,6 +131,21 @@ TEST(QaSummary, OfSentencesShowsRanksAndNamesTheWorstLanguage) {
   EXPECT_THAT(text, Not(HasSubstr("lang=ko")));  // it has no test rows
 }
 
+TEST(QaSummary, NamesTheLanguagesThatAreWorstInMostSeeds) {
+  const QaTask task = sentence_task();
+  QaResults all = results(task);
+  for (demos::Run& run : all.results.outcomes[0].runs) {
+    for (Figure& figure : run.test) {
+      const bool is_english = figure.metric == "f1" && figure.label == "lang=en";
+      if (is_english && run.seed == 1) figure.value = 0.125;
+    }
+  }
+  const std::string text = qa_summary(task, options(task), all);
+  EXPECT_THAT(text, HasSubstr("| en, sw |"));
+  EXPECT_THAT(text, HasSubstr("|     sw |"));
+  EXPECT_THAT(text, HasSubstr("which: the worst in most seeds"));
+}
+
 TEST(QaSummary, HasIntervalsOverSeedsWhereThereAreSeveral) {
   for (const QaTask& task : {type_task(), sentence_task()}) {
     QaResults all = results(task);

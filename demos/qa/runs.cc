@@ -61,7 +61,7 @@ QaRun run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint6
   run.test = qa_figures(task, task.test, test, decision);
   const QaCalibration calibration = qa_calibration(task, fit.validation, test);
   run.test.insert(run.test.end(), calibration.figures.begin(), calibration.figures.end());
-  QaResampled resampled = qa_resampled(task, task.test, decide(task, test, decision));
+  QaResampled resampled = qa_resampled(task, decide(task, test, decision));
   run.resampled = std::move(resampled.headline);
   result.worst_language = std::move(resampled.worst_language);
   auto model = std::make_shared<SavedModel>();
@@ -72,7 +72,8 @@ QaRun run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint6
                   {"features", task.features},
                   {"offset", decision.offset},
                   {"threshold", decision.threshold},
-                  {"calibration", calibration.scale_and_bias}};
+                  {"calibration", calibration.scale_and_bias},
+                  {"test", fingerprint(task.test)}};
   model->parameters = learner->parameters();
   run.model = std::move(model);
   run.seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -18,7 +18,7 @@
 namespace equipoise::demos {
 
 /// What models of this demo are saved as.
-inline constexpr std::string_view kQaModelKind = "equipoise qa model 1";
+inline constexpr std::string_view kQaModelKind = "equipoise qa model 2";
 
 struct QaRunOptions {
   TrainingOptions training{};

@@ -62,6 +62,7 @@ TEST(RunQaStrategy, ScoresTypes) {
   EXPECT_EQ(facts.at("task"), "answer_type");
   EXPECT_EQ(facts.at("strategy"), "none_tau");
   EXPECT_EQ(facts.at("offset").size(), 4U);
+  EXPECT_EQ(facts.at("test"), fingerprint(type_task().test));
   EXPECT_EQ(facts.at("calibration").size(), 5U);
 }
 

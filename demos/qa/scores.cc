@@ -56,22 +56,23 @@ void add_class_figures(const QaTask& task, const ConfusionMatrix& matrix, std::s
   figures.push_back({"f1", task.classes[c], matrix.f1(c)});
 }
 
-// A figure of each language that has one, their mean and the lowest.
-void add_language_figures(const QaTask& task, const std::string& metric, const std::string& name,
+// A figure of each language that has one, their mean and the lowest of those to compare.
+void add_language_figures(const QaTask& task, const std::vector<bool>& comparable,
+                          const std::string& metric, const std::string& name,
                           std::span<const double> values, Figures& figures) {
   double sum = 0;
-  double least = 0;
+  std::optional<double> least;
   std::size_t languages = 0;
   for (std::size_t g = 0; g < values.size(); ++g) {
     if (std::isnan(values[g])) continue;
     figures.push_back({metric, language_label(task.languages[g]), values[g]});
-    least = languages == 0 ? values[g] : std::min(least, values[g]);
+    if (comparable[g]) least = std::min(least.value_or(values[g]), values[g]);
     sum += values[g];
     ++languages;
   }
   figures.push_back(
       {"language_" + name, "", sum / static_cast<double>(std::max<std::size_t>(languages, 1))});
-  figures.push_back({"worst_language_" + name, "", least});
+  figures.push_back({"worst_language_" + name, "", least.value_or(0)});
 }
 
 Figures type_figures(const QaTask& task, const Examples& part,
@@ -86,8 +87,10 @@ Figures type_figures(const QaTask& task, const Examples& part,
   }
   const std::vector<double> accuracies =
       languages.figures([](const ConfusionMatrix& m) { return m.accuracy(); });
-  add_language_figures(task, "accuracy", "accuracy", accuracies, figures);
-  add_language_figures(task, "macro_f1", "f1", languages.figures(macro_f1_of_present), figures);
+  const std::vector<bool> comparable = comparable_languages(task, part);
+  add_language_figures(task, comparable, "accuracy", "accuracy", accuracies, figures);
+  add_language_figures(task, comparable, "macro_f1", "f1", languages.figures(macro_f1_of_present),
+                       figures);
   return figures;
 }
 
@@ -141,8 +144,10 @@ Figures sentence_figures(const QaTask& task, const Examples& part, std::span<con
                      {"mrr", "", mean_of(reciprocal_ranks(scores, part.targets, part.unit_starts))},
                      {"average_precision", "", average_precision(scores, part.targets)}};
   add_class_figures(task, matrix, kPositive, figures);
-  add_language_figures(task, "f1", "f1", languages.figures(positive_f1), figures);
-  add_language_figures(task, "mrr", "mrr", mrr_by_language(task, part, scores), figures);
+  const std::vector<bool> comparable = comparable_languages(task, part);
+  add_language_figures(task, comparable, "f1", "f1", languages.figures(positive_f1), figures);
+  add_language_figures(task, comparable, "mrr", "mrr", mrr_by_language(task, part, scores),
+                       figures);
   return figures;
 }
 
@@ -212,17 +217,34 @@ Figures qa_figures(const QaTask& task, const Examples& part, const Logits& logit
   return sentence_figures(task, part, sentence_scores(logits), decisions);
 }
 
+std::vector<bool> comparable_languages(const QaTask& task, const Examples& part) {
+  const std::size_t classes = task.classes.size();
+  std::vector<std::vector<bool>> has(task.languages.size(), std::vector<bool>(classes, false));
+  for (std::size_t r = 0; r < part.targets.size(); ++r) {
+    has[static_cast<std::size_t>(part.groups[r])][static_cast<std::size_t>(part.targets[r])] = true;
+  }
+  std::vector<bool> with_rows;
+  std::vector<bool> with_all;
+  for (const std::vector<bool>& own : has) {
+    const auto there = static_cast<std::size_t>(std::count(own.begin(), own.end(), true));
+    with_rows.push_back(there > 0);
+    with_all.push_back(there == classes);
+  }
+  const bool is_any_whole = std::find(with_all.begin(), with_all.end(), true) != with_all.end();
+  return !task.selects_sentences() && is_any_whole ? with_all : with_rows;
+}
+
 std::string headline_of(const QaTask& task) {
   return task.selects_sentences() ? "positive_f1" : "macro_f1";
 }
 
-QaResampled qa_resampled(const QaTask& task, const Examples& part,
-                         const std::vector<std::int64_t>& decisions) {
+QaResampled qa_resampled(const QaTask& task, const std::vector<std::int64_t>& decisions) {
+  const Examples& part = task.test;
   const std::size_t classes = task.classes.size();
   QaResampled resampled;
-  resampled.headline =
-      resampled_confusion(part.targets, decisions, classes,
-                          task.selects_sentences() ? positive_f1 : macro_f1, part.unit_starts);
+  resampled.headline = resampled_confusion(part.targets, decisions, classes,
+                                           task.selects_sentences() ? positive_f1 : macro_f1,
+                                           task.resampled_starts());
   // One matrix over (language, class): a language is a block of it.
   const std::size_t languages = task.languages.size();
   std::vector<std::int64_t> targets;
@@ -232,10 +254,11 @@ QaResampled qa_resampled(const QaTask& task, const Examples& part,
     targets.push_back(first + part.targets[r]);
     predictions.push_back(first + decisions[r]);
   }
-  const auto lowest = [languages, classes,
+  const auto lowest = [languages, classes, comparable = comparable_languages(task, part),
                        figure = language_figure(task)](const ConfusionMatrix& all) {
     double least = 1;
     for (std::size_t g = 0; g < languages; ++g) {
+      if (!comparable[g]) continue;
       ConfusionMatrix own(classes);
       const std::span<double> counts = own.all_reduce_buffer();
       for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -245,8 +268,8 @@ QaResampled qa_resampled(const QaTask& task, const Examples& part,
     }
     return least;
   };
-  resampled.worst_language =
-      resampled_confusion(targets, predictions, languages * classes, lowest, part.unit_starts);
+  resampled.worst_language = resampled_confusion(targets, predictions, languages * classes, lowest,
+                                                 task.resampled_starts());
   return resampled;
 }
 

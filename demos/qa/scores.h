@@ -43,7 +43,7 @@ std::vector<double> reciprocal_ranks(std::span<const double> scores,
 /// The figures of rows, of types:
 ///   accuracy, macro_f1, balanced_accuracy; precision, recall and f1 of each type
 ///   macro_f1 and accuracy of each language (of the types that it has there), language_f1 their
-///   mean macro-F1, worst_language_f1 the lowest
+///   mean macro-F1, worst_language_f1 the lowest of comparable_languages(); so of accuracy
 /// and of sentences:
 ///   positive_f1; at a probability of a half, positive_f1_half; of the questions that have several
 ///   sentences, positive_f1_several; mrr, the mean reciprocal rank; average_precision; precision,
@@ -53,16 +53,19 @@ std::vector<double> reciprocal_ranks(std::span<const double> scores,
 Figures qa_figures(const QaTask& task, const Examples& part, const Logits& logits,
                    const QaDecision& decision);
 
+/// Languages whose figures can be compared: of types those that have rows of every type, or if
+/// there are none, as of sentences, those that have rows.
+std::vector<bool> comparable_languages(const QaTask& task, const Examples& part);
+
 /// The figure by which strategies of a task are chosen and compared.
 std::string headline_of(const QaTask& task);
 
-/// Figures of units that are taken so often, for bootstraps.
+/// Figures on test of facts that are taken so often, for bootstraps.
 struct QaResampled {
   std::function<double(std::span<const std::uint32_t>)> headline;
   std::function<double(std::span<const std::uint32_t>)> worst_language;
 };
-QaResampled qa_resampled(const QaTask& task, const Examples& part,
-                         const std::vector<std::int64_t>& decisions);
+QaResampled qa_resampled(const QaTask& task, const std::vector<std::int64_t>& decisions);
 
 /// How calibrated the probabilities of test rows are, as add_reliability() has it, of the most
 /// probable type or of `positive`: `raw` and, with temperature and biases that fit validation best

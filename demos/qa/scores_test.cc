@@ -156,7 +156,7 @@ TEST(ChooseDecision, TakesTauWhereItIsWanted) {
 TEST(Resampled, AreTheFiguresOfAllRowsTakenOnce) {
   for (const QaTask& task : {sentence_task(), type_task()}) {
     const std::vector<std::int64_t> decisions = {0, 1, 1, 0, 1, 1};
-    const QaResampled resampled = qa_resampled(task, task.test, decisions);
+    const QaResampled resampled = qa_resampled(task, decisions);
     const Logits logits =
         task.selects_sentences() ? scored({-1, 1, 1, -1, 1, 1}) : decided({0, 1, 1, 0, 1, 1});
     const Figures figures = qa_figures(task, task.test, logits, {});
@@ -168,12 +168,42 @@ TEST(Resampled, AreTheFiguresOfAllRowsTakenOnce) {
 
 TEST(Resampled, TakeAllSentencesOfAQuestionTogether) {
   const QaTask task = sentence_task();
-  const QaResampled resampled = qa_resampled(task, task.test, {0, 1, 0, 0, 1, 1});
+  const QaResampled resampled = qa_resampled(task, {0, 1, 0, 0, 1, 1});
   const std::vector<std::uint32_t> first = {1, 0, 0};
   EXPECT_DOUBLE_EQ(resampled.headline(first), 1);
   const std::vector<std::uint32_t> times = {1, 2, 0};
   EXPECT_DOUBLE_EQ(resampled.headline(times), 2 * 1.0 / (3 + 3));
   EXPECT_DOUBLE_EQ(resampled.worst_language(times), 2 * 1.0 / (3 + 3));
+}
+
+TEST(Resampled, TakeAllQuestionsOfAFactTogether) {
+  QaTask task = sentence_task();
+  task.fact_starts = {0, 5, 6};  // both English questions are of one
+  ASSERT_EQ(task.resampled_units(), 2U);
+  const QaResampled resampled = qa_resampled(task, {0, 1, 0, 0, 1, 1});
+  const std::vector<std::uint32_t> first = {2, 0};
+  EXPECT_DOUBLE_EQ(resampled.headline(first), 0.5);
+  const std::vector<std::uint32_t> second = {0, 1};
+  EXPECT_DOUBLE_EQ(resampled.headline(second), 1);
+}
+
+TEST(ComparableLanguages, HaveEveryTypeIfAnyDoes) {
+  QaTask task = type_task();
+  EXPECT_THAT(comparable_languages(task, task.test), ElementsAre(true, true, false));
+  task.test.targets = {0, 3, 1, 2, 0, 3};
+  EXPECT_THAT(comparable_languages(task, task.test), ElementsAre(true, false, false));
+  // Yoruba has but two types and the lowest figure.
+  const Logits logits = decided({0, 3, 1, 0, 1, 1});
+  const Figures figures = qa_figures(task, task.test, logits, {});
+  const double hausa = (2.0 / 3 + 1 + 1 + 0) / 4;
+  EXPECT_DOUBLE_EQ(value(figures, "macro_f1", "lang=yor"), 0);
+  EXPECT_DOUBLE_EQ(value(figures, "worst_language_f1"), hausa);
+  EXPECT_DOUBLE_EQ(value(figures, "language_f1"), hausa / 2);
+  const std::vector<std::uint32_t> once(6, 1);
+  EXPECT_DOUBLE_EQ(qa_resampled(task, {0, 3, 1, 0, 1, 1}).worst_language(once), hausa);
+  // Of sentences those that have any.
+  const QaTask sentences = sentence_task();
+  EXPECT_THAT(comparable_languages(sentences, sentences.test), ElementsAre(true, true, false));
 }
 
 TEST(Calibration, IsFittedOnValidation) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <map>
 #include <set>
 #include <string_view>
 #include <system_error>
@@ -55,16 +57,42 @@ bool overlap(const TextRange& sentence, const SquadAnswer& answer) {
   return *answer.begin < sentence.end && sentence.begin < end;
 }
 
-// Contexts of all files by number, so that what is the same text is one.
-class Contexts {
+// Which questions may be of one fact: those that share a key, and all that are joined by others.
+class Facts {
  public:
-  std::int64_t number_of(const std::string& text) {
-    return numbers_.emplace(text, static_cast<std::int64_t>(numbers_.size())).first->second;
+  // The next question, joined with the earlier ones that have one of its keys.
+  void add(std::initializer_list<std::string> keys) {
+    const std::size_t question = parents_.size();
+    parents_.push_back(question);
+    for (const std::string& key : keys) {
+      const auto [earlier, is_new] = questions_.emplace(key, question);
+      if (!is_new) parents_[root_of(question)] = root_of(earlier->second);
+    }
   }
-  std::size_t size() const { return numbers_.size(); }
+
+  // The fact of each question, from 0 in the order of their first questions.
+  std::vector<std::int64_t> numbers() {
+    std::unordered_map<std::size_t, std::int64_t> numbers;
+    std::vector<std::int64_t> facts;
+    facts.reserve(parents_.size());
+    for (std::size_t q = 0; q < parents_.size(); ++q) {
+      const auto next = static_cast<std::int64_t>(numbers.size());
+      facts.push_back(numbers.emplace(root_of(q), next).first->second);
+    }
+    return facts;
+  }
 
  private:
-  std::unordered_map<std::string, std::int64_t> numbers_;
+  std::size_t root_of(std::size_t question) {
+    while (parents_[question] != question) {
+      parents_[question] = parents_[parents_[question]];
+      question = parents_[question];
+    }
+    return question;
+  }
+
+  std::vector<std::size_t> parents_;
+  std::unordered_map<std::string, std::size_t> questions_;  // the first with a key
 };
 
 bool has_both_classes(const std::vector<SentenceQuestion>& questions) {
@@ -79,6 +107,8 @@ class Reader {
  public:
   Reader(MisplacedAnswers misplaced, DamagedFiles damaged) : damaged_(damaged) {
     options_.misplaced = misplaced;
+    options_.repeated_ids =
+        misplaced == MisplacedAnswers::kRefuse ? RepeatedIds::kRefuse : RepeatedIds::kCount;
   }
 
   void read(const path& file) {
@@ -100,12 +130,16 @@ class Reader {
     for (const SquadContext& context : text.contexts) {
       ranges.push_back(split_sentences(context.text, rules_of(language)));
     }
+    std::map<std::string, std::size_t> times;
+    for (const SquadQuestion& question : text.questions) ++times[question.id];
     for (const SquadQuestion& question : text.questions) {
-      add(question, language, text.contexts[question.context].text, ranges[question.context]);
+      add(question, times[question.id] == 1, language, text.contexts[question.context].text,
+          ranges[question.context]);
     }
     found_.without_answers += text.report.without_answers;
     found_.moved += text.report.moved;
     found_.lost += text.report.lost;
+    found_.repeated_ids += text.report.repeated_ids;
   }
 
   // What was read, in parts, with its description behind the given words.
@@ -129,21 +163,24 @@ class Reader {
         start, ": ", questions_.size(), " questions on ", contexts_.size(), " texts, ", sentences,
         " pairs of a question and a sentence, ", data.languages.size(), " languages.\n", alone,
         " questions are on a text of one sentence", findings(), ".\n");
-    deal(languages, data);
-    absl::StrAppend(&data.description, "By text: ", data.train.size(), " training, ",
-                    data.validation.size(), " validation and ", data.test.size(),
-                    " test questions.");
+    const std::size_t facts = deal(languages, data);
+    absl::StrAppend(&data.description, "By fact, of which there are ", facts, ": ",
+                    data.train.size(), " training, ", data.validation.size(), " validation and ",
+                    data.test.size(), " test questions.");
     return data;
   }
 
   const Finding& damaged_files() const { return damaged_files_; }
-  bool has_enough() const { return contexts_.size() >= kFolds; }
+  bool has_enough() {
+    const std::vector<std::int64_t> facts = facts_.numbers();
+    return std::set<std::int64_t>(facts.begin(), facts.end()).size() >= kFolds;
+  }
 
  private:
   static constexpr std::uint32_t kFolds = 5;
 
-  void add(const SquadQuestion& question, const std::string& language, const std::string& context,
-           const std::vector<TextRange>& ranges) {
+  void add(const SquadQuestion& question, bool has_own_id, const std::string& language,
+           const std::string& context, const std::vector<TextRange>& ranges) {
     const bool is_found =
         std::any_of(question.answers.begin(), question.answers.end(),
                     [](const SquadAnswer& answer) { return answer.begin.has_value(); });
@@ -160,25 +197,37 @@ class Reader {
       pair.is_answer.push_back(is_answer ? 1 : 0);
     }
     questions_.push_back(std::move(pair));
-    contexts_of_.push_back(contexts_.number_of(context));
+    contexts_.insert(context);
+    const std::string of_context = "context " + context;
+    facts_.add({of_context, has_own_id ? "id " + question.id : of_context,
+                absl::StrCat("question ", language, " ", question.text)});
   }
 
-  // Gives the questions to parts: all of a context to one, each language to all.
-  void deal(const std::vector<std::int64_t>& languages, SentenceData& data) {
+  // Gives the questions to parts: all of a fact to one, each language to all. Returns the number of
+  // facts.
+  std::size_t deal(const std::vector<std::int64_t>& languages, SentenceData& data) {
     constexpr std::uint64_t kSeed = 1;
-    const std::vector<std::uint32_t> folds = grouped_k_fold(
-        languages, contexts_of_, contexts_.size(), data.languages.size(), kFolds, kSeed);
+    const std::vector<std::int64_t> facts = facts_.numbers();
+    const auto size = static_cast<std::size_t>(*std::max_element(facts.begin(), facts.end()) + 1);
+    const std::vector<std::uint32_t> folds =
+        grouped_k_fold(languages, facts, size, data.languages.size(), kFolds, kSeed);
     for (std::size_t q = 0; q < questions_.size(); ++q) {
+      questions_[q].fact = facts[q];
       std::vector<SentenceQuestion>& part = folds[q] == 0   ? data.test
                                             : folds[q] == 1 ? data.validation
                                                             : data.train;
       part.push_back(std::move(questions_[q]));
     }
+    std::stable_sort(
+        data.test.begin(), data.test.end(),
+        [](const SentenceQuestion& a, const SentenceQuestion& b) { return a.fact < b.fact; });
+    return size;
   }
 
   std::string findings() const {
     std::string text = absl::StrCat(found_.moved.text("answers moved to where they stand"),
                                     found_.lost.text("answers that do not stand in their text"),
+                                    found_.repeated_ids.text("questions with the id of another"),
                                     damaged_files_.text("damaged files left out"));
     if (dropped_ > 0) {
       absl::StrAppend(&text, "; ", dropped_,
@@ -191,12 +240,12 @@ class Reader {
     return text;
   }
 
-  SquadOptions options_{.repeated_ids = RepeatedIds::kCount};
+  SquadOptions options_;
   DamagedFiles damaged_;
   Finding damaged_files_;
-  Contexts contexts_;
+  std::set<std::string> contexts_;
   std::vector<SentenceQuestion> questions_;
-  std::vector<std::int64_t> contexts_of_;
+  Facts facts_;
   SquadReport found_;
   std::size_t dropped_ = 0;
 };

@@ -16,7 +16,7 @@ struct SentenceData {
   std::vector<std::string> languages;
   std::vector<SentenceQuestion> train;
   std::vector<SentenceQuestion> validation;
-  std::vector<SentenceQuestion> test;
+  std::vector<SentenceQuestion> test;  ///< questions of one fact stand together
 };
 
 /// A context as its sentences, by the rules of its language.
@@ -36,15 +36,18 @@ enum class DamagedFiles {
   kCount,   ///< they are left out and counted
 };
 
-/// All questions of all files: a fifth of the contexts for testing, a fifth for validation, the
-/// others for training. No context is in two parts, and of each language a part has its share. A
-/// sentence is an answer if it holds one or a piece of one.
+/// All questions of all files: a fifth for testing, a fifth for validation, the others for
+/// training. No fact is in two parts, and of each language a part has its share. Of one fact are
+/// questions on the same context, questions with the same identifier, as translations have it in
+/// files of several languages, those of the same text in the same language, and all that these
+/// join. An identifier that a file repeats joins none of its questions. A sentence is an answer if
+/// it holds one or a piece of one.
 ///
 /// Left out are files in which questions are of another language than contexts, by their names, and
 /// questions none of whose answers is to be found.
 /// @throws InputError where there is no file, for a file whose name says no language, for one that
-/// cannot be read or is damaged and for misplaced answers, if these shall be refused, and for too
-/// few contexts.
+/// cannot be read or is damaged, for misplaced answers and repeated identifiers, if these shall be
+/// refused, and for too few facts.
 SentenceData load_sentence_data(const std::filesystem::path& data, MisplacedAnswers misplaced,
                                 DamagedFiles damaged = DamagedFiles::kRefuse);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -31,15 +32,15 @@ json question(const std::string& id, const std::string& answer, int start) {
 }
 
 // Texts of two sentences each, with two questions that the second answers.
-json squad(int texts, const std::string& start) {
+json squad(int texts, const std::string& start, const std::string& id = "") {
   json paragraphs = json::array();
   for (int i = 0; i < texts; ++i) {
     const std::string context = start + " " + std::to_string(i) + " ends. There it is.";
     const int at = static_cast<int>(context.find("There"));
     paragraphs.push_back({{"context", context},
                           {"qas",
-                           {question(std::to_string(i), "There", at),
-                            question("again " + std::to_string(i), "it", at + 6)}}});
+                           {question(id + std::to_string(i), "There", at),
+                            question(id + "again " + std::to_string(i), "it", at + 6)}}});
   }
   return {{"data", {{{"paragraphs", paragraphs}}}}};
 }
@@ -49,7 +50,7 @@ class SquadFiles : public testing::Test {
   void SetUp() override {
     std::filesystem::create_directories(directory_);
     write("tydiqa.goldp.en.train.json", squad(40, "Text"));
-    write("dev-context-de-question-de.json", squad(20, "Im 19. Jahrhundert, Text"));
+    write("dev-context-de-question-de.json", squad(20, "Im 19. Jahrhundert, Text", "de "));
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }
 
@@ -94,6 +95,71 @@ TEST_F(SquadFiles, AreSplitByTextAndLanguage) {
   EXPECT_EQ((sizes[{2, "de"}]), 8);
   EXPECT_THAT(data.description, HasSubstr("120 questions on 60 texts, 240 pairs"));
   EXPECT_THAT(data.description, HasSubstr("72 training, 24 validation and 24 test questions"));
+}
+
+// The parts that the questions that `chosen` takes are in.
+template <class F>
+std::set<int> parts_of(const SentenceData& data, const F& chosen) {
+  std::set<int> parts;
+  int number = 0;
+  for (const auto part : {&SentenceData::train, &SentenceData::validation, &SentenceData::test}) {
+    for (const SentenceQuestion& question : data.*part) {
+      if (chosen(question)) parts.insert(number);
+    }
+    ++number;
+  }
+  return parts;
+}
+
+TEST_F(SquadFiles, KeepTranslationsInOnePart) {
+  // The same identifiers on other texts, as parallel files have them.
+  std::filesystem::remove(directory_ / "dev-context-de-question-de.json");
+  json parallel = squad(40, "Im 19. Jahrhundert, Text");
+  for (json& paragraph : parallel["data"][0]["paragraphs"]) {
+    for (json& each : paragraph["qas"]) each["question"] = "Was? " + each["id"].get<std::string>();
+  }
+  write("dev-context-de-question-de.json", parallel);
+  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  EXPECT_THAT(data.description, HasSubstr("160 questions on 80 texts"));
+  EXPECT_THAT(data.description, HasSubstr("By fact, of which there are 40: 96 training"));
+  for (int i = 0; i < 40; ++i) {
+    const std::string text = "Text " + std::to_string(i) + " ends.";
+    const std::set<int> parts = parts_of(data, [&](const SentenceQuestion& question) {
+      return question.sentences[0].ends_with(text);
+    });
+    EXPECT_EQ(parts.size(), 1U) << i;
+  }
+  // Questions of one fact stand together.
+  std::set<std::int64_t> seen;
+  for (std::size_t q = 0; q < data.test.size(); ++q) {
+    const std::int64_t fact = data.test[q].fact;
+    if (q > 0 && data.test[q - 1].fact == fact) continue;
+    EXPECT_TRUE(seen.insert(fact).second) << fact;
+  }
+}
+
+TEST_F(SquadFiles, KeepQuestionsOfTheSameTextInOnePart) {
+  json text = squad(40, "Text");
+  for (const int i : {0, 9, 18, 27}) {
+    text["data"][0]["paragraphs"][i]["qas"][0]["question"] = "Where is it?";
+  }
+  write("tydiqa.goldp.en.train.json", text);
+  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  EXPECT_THAT(data.description, HasSubstr("By fact, of which there are 57: "));
+  const std::set<int> parts = parts_of(
+      data, [](const SentenceQuestion& question) { return question.text == "Where is it?"; });
+  EXPECT_EQ(parts.size(), 1U);
+}
+
+TEST_F(SquadFiles, WithRepeatedIdentifiersAreCountedOrRefused) {
+  json text = squad(40, "Text");
+  for (json& paragraph : text["data"][0]["paragraphs"]) paragraph["qas"][0]["id"] = "0";
+  write("tydiqa.goldp.en.train.json", text);
+  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRepair);
+  EXPECT_THAT(data.description, HasSubstr("; 39 questions with the id of another, the first "));
+  EXPECT_THAT(data.description, HasSubstr("By fact, of which there are 60: "));  // they join none
+  EXPECT_THAT(error(MisplacedAnswers::kRefuse),
+              HasSubstr("data[0].paragraphs[1].qas[0].id: an earlier question has the same id"));
 }
 
 TEST_F(SquadFiles, WithTheSameTextTwiceKeepItInOnePart) {

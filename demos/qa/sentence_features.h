@@ -19,6 +19,8 @@ struct SentenceQuestion {
   std::string language;
   std::vector<std::string> sentences;
   std::vector<std::int64_t> is_answer{};  ///< of each sentence, 0 or 1
+  /// Questions of one number may ask for one fact, such as translations; -1: no other does.
+  std::int64_t fact = -1;
 };
 
 /// Columns of the rows that SentenceFeatures makes.

@@ -76,11 +76,12 @@ class SquadParser {
     SquadAnswer answer{value["text"].text()};
     const JsonValue start = value["answer_start"];
     const std::size_t characters = offsets.size() - 1;
-    if (start.count() > characters) {
+    const bool is_beyond = start.count() > characters;
+    if (is_beyond && options_.misplaced == MisplacedAnswers::kRefuse) {
       start.fail(std::to_string(start.count()) + " is beyond the context, which has " +
                  std::to_string(characters) + " characters");
     }
-    const std::size_t begin = offsets[start.count()];
+    const std::size_t begin = offsets[is_beyond ? characters : start.count()];
     if (answer.text.empty()) {
       take_misplaced(result_.report.lost, value, "the answer is empty");
     } else if (context.substr(begin).starts_with(answer.text)) {

@@ -38,7 +38,7 @@ struct SquadContext {
 
 /// What becomes of answers that do not stand where they should.
 enum class MisplacedAnswers {
-  kRepair,  ///< the nearest place at which they stand is taken; they are counted
+  kRepair,  ///< the nearest place at which they stand is taken, if any; they are counted
   kRefuse,  ///< an error
 };
 
@@ -79,10 +79,10 @@ struct SquadText {
 /// 2020) have it; other members are not read. Offsets count code points.
 ///
 /// `name` stands for the file in errors. O(size), but for answers that do not stand where they
-/// should, each of which searches its context.
+/// should, each of which searches its context. An offset beyond the context is one of them, and is
+/// taken for its end.
 /// @throws InputError for what parse_json() refuses, a member that is missing or of another type,
-/// an offset that is negative or beyond the context, a text without any question, and what options
-/// refuse.
+/// an offset that is negative, a text without any question, and what options refuse.
 SquadText parse_squad(std::string_view text, std::string_view name,
                       const SquadOptions& options = {});
 

@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -193,11 +195,22 @@ TEST(Squad, NamesThePlaceOfWhatIsWrong) {
             at + ".answer_start: expected a whole number from 0, found -1");
   EXPECT_EQ(with(start.c_str(), 4.0),
             at + ".answer_start: expected a whole number from 0, found 4.0");
-  EXPECT_EQ(with(start.c_str(), 8),
-            at + ".answer_start: 8 is beyond the context, which has 7 characters");
-  EXPECT_EQ(with(start.c_str(), 18446744073709551615U),
-            at + ".answer_start: 18446744073709551615 is beyond the context, which has 7 "
-                 "characters");
+}
+
+TEST(Squad, RefusesOrRepairsOffsetsBeyondTheContext) {
+  for (const std::size_t start : {std::size_t{8}, std::numeric_limits<std::size_t>::max()}) {
+    const std::string rows = text_of("two two", {question("a", {answer("two", start)}),
+                                                 question("b", {answer("three", start)})})
+                                 .dump();
+    const SquadText text = parse_squad(rows, "x");
+    EXPECT_EQ(text.questions[0].answers[0].begin, 4U);  // the nearest to the end
+    EXPECT_EQ(text.questions[1].answers[0].begin, std::nullopt);
+    EXPECT_EQ(text.report.moved.count, 1U);
+    EXPECT_EQ(text.report.lost.count, 1U);
+    EXPECT_EQ(message_of([&] { parse_squad(rows, "x", {.misplaced = MisplacedAnswers::kRefuse}); }),
+              "x:0: data[0].paragraphs[0].qas[0].answers[0].answer_start: " +
+                  std::to_string(start) + " is beyond the context, which has 7 characters");
+  }
 }
 
 TEST(Squad, NamesTheLineOfWhatIsNotJson) {

@@ -1,10 +1,16 @@
 #include "demos/qa/task.h"
 
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <absl/strings/str_join.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <numeric>
 #include <utility>
+
+#include "equipoise/splits.h"
 
 namespace equipoise::demos {
 
@@ -26,6 +32,20 @@ void add_parts(const Features& features, const std::vector<Question>& train,
   task.test = make_examples(features, test, task.languages);
   task.counts = count_grouped(task.train.targets, task.train.groups, task.languages.size(),
                               task.classes.size());
+}
+
+// Where the rows of each fact begin, and their number; questions of one stand together.
+std::vector<std::size_t> fact_starts(const std::vector<SentenceQuestion>& questions) {
+  std::vector<std::size_t> starts;
+  std::size_t rows = 0;
+  for (std::size_t q = 0; q < questions.size(); ++q) {
+    const bool goes_on =
+        q > 0 && questions[q].fact >= 0 && questions[q].fact == questions[q - 1].fact;
+    if (!goes_on) starts.push_back(rows);
+    rows += questions[q].sentences.size();
+  }
+  starts.push_back(rows);
+  return starts;
 }
 
 std::vector<std::size_t> by_falling(std::size_t size, const std::function<double(std::size_t)>& n) {
@@ -55,6 +75,7 @@ QaTask make_task(const SentenceData& data) {
   task.languages = data.languages;
   task.columns = kSentenceColumns;
   add_parts(SentenceFeatures(data.train), data.train, data.validation, data.test, task);
+  task.fact_starts = fact_starts(data.test);
   return task;
 }
 
@@ -84,6 +105,14 @@ Examples make_examples(const SentenceFeatures& features,
     examples.unit_starts.push_back(examples.unit_starts.back() + rows);
   }
   return examples;
+}
+
+std::string fingerprint(const Examples& examples) {
+  const std::string numbers =
+      absl::StrCat(absl::StrJoin(examples.targets, " "), "; ", absl::StrJoin(examples.groups, " "),
+                   "; ", absl::StrJoin(examples.unit_starts, " "));
+  return absl::StrFormat("%d questions, %d rows, digest %016x", examples.units(),
+                         examples.targets.size(), fnv1a64(numbers));
 }
 
 std::vector<std::size_t> classes_by_size(const QaTask& task) {

@@ -31,9 +31,17 @@ struct QaTask {
   Examples train;
   Examples validation;
   Examples test;
+  /// Bootstraps resample the test rows [fact_starts[f], fact_starts[f + 1]) together; empty: units.
+  std::vector<std::size_t> fact_starts{};
 
   bool selects_sentences() const { return name == kSentenceSelection; }
   ClassCounts class_counts() const { return counts.total(); }
+  const std::vector<std::size_t>& resampled_starts() const {
+    return fact_starts.empty() ? test.unit_starts : fact_starts;
+  }
+  std::size_t resampled_units() const {
+    return fact_starts.empty() ? test.units() : fact_starts.size() - 1;
+  }
 };
 
 QaTask make_task(const AnswerTypeData& data);
@@ -46,6 +54,9 @@ Examples make_examples(const QuestionFeatures& features, std::span<const AfriqaQ
 Examples make_examples(const SentenceFeatures& features,
                        std::span<const SentenceQuestion> questions,
                        std::span<const std::string> languages);
+
+/// What tells rows from others: units, rows, and a digest of targets, languages and units.
+std::string fingerprint(const Examples& examples);
 
 /// The classes, or the languages, from the one with most training rows to that with fewest.
 std::vector<std::size_t> classes_by_size(const QaTask& task);

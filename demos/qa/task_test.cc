@@ -66,6 +66,28 @@ TEST(Task, OfSentencesHasARowASentenceAndQuestionsAsUnits) {
   EXPECT_EQ(task.counts.group(0)[1], 1);
 }
 
+TEST(Task, ResamplesQuestionsOfAFactTogether) {
+  SentenceData data = sentences();
+  EXPECT_THAT(make_task(data).resampled_starts(), ElementsAre(0, 3, 4));  // -1 is no fact
+  data.test[0].fact = data.test[1].fact = 7;
+  data.test.push_back({"Wo?", "de", {"Hier.", "Dort."}, {1, 0}, 8});
+  const QaTask task = make_task(data);
+  EXPECT_THAT(task.resampled_starts(), ElementsAre(0, 4, 6));
+  EXPECT_EQ(task.resampled_units(), 2U);
+  EXPECT_EQ(task.test.units(), 3U);
+  EXPECT_EQ(make_task(types()).resampled_units(), 1U);
+}
+
+TEST(Fingerprint, TellsTestPartsApart) {
+  SentenceData data = sentences();
+  const std::string first = fingerprint(make_task(data).test);
+  EXPECT_THAT(first, testing::StartsWith("2 questions, 4 rows, digest "));
+  EXPECT_EQ(fingerprint(make_task(sentences()).test), first);
+  data.test[0].is_answer = {1, 0, 0};
+  EXPECT_NE(fingerprint(make_task(data).test), first);
+  EXPECT_NE(fingerprint(make_task(types()).test), first);
+}
+
 TEST(Task, SortsClassesAndLanguagesBySize) {
   EXPECT_THAT(classes_by_size(make_task(types())), ElementsAre(0, 1, 2, 3));
   EXPECT_THAT(languages_by_size(make_task(types())), ElementsAre(1, 0));
