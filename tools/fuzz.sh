@@ -51,13 +51,13 @@ libraries=(-lutf8proc)
 for name in city hash low_level_hash raw_hash_set strings throw_delegate; do libraries+=("-labsl_$name"); done
 
 mkdir -p "$work"
-cxx=${CXX:-$(command -v clang++-14 || command -v clang++ || true)}
+cxx=${CXX:-$(command -v clang++ || true)}
 if [ -z "$cxx" ] ||
   ! "$cxx" -x c++ -fsanitize=fuzzer,address,undefined -o "$work/probe" - 2> "$work/log" \
     <<< 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'; then
   if [ -n "$cxx" ]; then cat "$work/log" >&2; fi
-  say "needs clang++ with libFuzzer: apt-get install clang-14 libclang-rt-14-dev, or tools/setup.sh" >&2
-  exit 2
+  say "needs clang++ with libFuzzer: apt-get install clang libclang-rt-dev, or tools/setup.sh" >&2
+  exit 3
 fi
 
 # The loaders are instrumented; what checks their results is compiled fast.

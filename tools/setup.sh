@@ -5,8 +5,9 @@
 #   tools/setup.sh develop     and for developing: formatting, linting
 #   tools/setup.sh --print     only prints what is missing; exit code 1 if anything is
 #
-# The packages stand in tools/packages-ROLE.txt. Debian 12 has them all; on other Debians and on Ubuntu it
-# installs those that exist and says which do not. A second run finds nothing to do.
+# The packages stand in tools/packages-ROLE.txt, one per line; "optional:" after a name says what happens without it.
+# Debian 12 and 13 have all that is required. Where a release lacks a required package the others are installed, the
+# missing ones are named, and the exit code is 1. A second run finds nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -25,7 +26,14 @@ done
 
 say() { echo "setup: $*" >&2; }
 
-mapfile -t wanted < <(for role in "${roles[@]}"; do grep -v -e '^#' -e '^$' "packages-$role.txt"; done)
+# Name to what happens without the package; empty for what is required.
+wanted=()
+declare -A without
+while read -r name mark advice; do
+  wanted+=("$name")
+  without[$name]=
+  if [ "$mark" = optional: ]; then without[$name]=$advice; fi
+done < <(for role in "${roles[@]}"; do grep -v -e '^#' -e '^$' "packages-$role.txt"; done)
 
 if ! command -v dpkg-query > /dev/null || ! command -v apt-get > /dev/null; then
   say "this system has no apt. Install what these Debian packages contain:"
@@ -57,16 +65,21 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root=(sudo)
 fi
 
-say "installing ${missing[*]}"
+say "looking for ${missing[*]}"
 if ! "${as_root[@]}" apt-get update --quiet=2 < /dev/null; then
   say "apt-get update failed; going on with the lists that are here"
 fi
 
-# Packages that this release does not have; the rest is installed all the same.
 available=()
 unavailable=()
 for package in "${missing[@]}"; do
-  if apt-cache show "$package" > /dev/null 2>&1; then available+=("$package"); else unavailable+=("$package"); fi
+  if apt-cache show "$package" > /dev/null 2>&1; then
+    available+=("$package")
+  elif [ -n "${without[$package]}" ]; then
+    say "apt has no $package here: ${without[$package]}"
+  else
+    unavailable+=("$package")
+  fi
 done
 if [ ${#available[@]} -gt 0 ] &&
   ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \

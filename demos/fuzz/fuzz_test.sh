@@ -16,7 +16,24 @@ run() {
   "$@" > "$work/out" 2>&1 || code=$?
 }
 
+# Without a compiler that can fuzz: what to install.
+for compiler in false no-such-compiler; do
+  run env CXX="$compiler" "$root/tools/fuzz.sh"
+  expect test "$code" -eq 3
+  expect grep -q "apt-get install clang libclang-rt-dev" "$work/out"
+done
+
+for argument in csv --seconds=0 --seconds=x --help; do
+  run "$root/tools/fuzz.sh" "$argument"
+  expect test "$code" -eq 2
+  expect grep -q "^usage: " "$work/out"
+done
 run "$root/tools/fuzz.sh" --seconds=3
+if [ "$code" -eq 3 ]; then
+  cat "$work/out"
+  echo "SKIPPED: no clang++ with libFuzzer here; nothing was fuzzed"
+  exit 0
+fi
 expect test "$code" -eq 0
 for loader in tsv conll squad json_lines; do
   expect grep -qE "^fuzz: $loader: [1-9][0-9]* executions, coverage [1-9][0-9]*, no failure$" "$work/out"
@@ -47,16 +64,4 @@ echo "no C++" > "$work/broken/demos/ner/conll.cc"
 run "$work/broken/tools/fuzz.sh" conll --seconds=3
 expect test "$code" -ne 0
 
-# Without a compiler that can fuzz: what to install.
-for compiler in false no-such-compiler; do
-  run env CXX="$compiler" "$root/tools/fuzz.sh"
-  expect test "$code" -eq 2
-  expect grep -q "apt-get install clang-14 libclang-rt-14-dev" "$work/out"
-done
-
-for argument in csv --seconds=0 --seconds=x --help; do
-  run "$root/tools/fuzz.sh" "$argument"
-  expect test "$code" -eq 2
-  expect grep -q "^usage: " "$work/out"
-done
 echo "passed"

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Format, scripts and static analysis, as CONTRIBUTING.md promises them.
+#
+#   tools/lint.sh [format] [shell] [tidy] [--since=REVISION]     by default all three
+#
+#   format   clang-format 14 would change nothing in any source
+#   shell    shellcheck reports nothing on any script
+#   tidy     clang-tidy 14 reports nothing on the sources that differ from REVISION; by default on all, which takes
+#            an hour. Files that need LibTorch are left out, and counted, where it is missing.
+#
+# The two tools are the system's of that version, else PyPI's, in ${XDG_CACHE_HOME:-~/.cache}/equipoise. LIBTORCH: as for
+# Bazel, but by default /usr. The exit code is 1 if anything is reported.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly CLANG_TOOLS=14.0.6
+
+usage() {
+  echo "usage: tools/lint.sh [format] [shell] [tidy] [--since=REVISION]" >&2
+  exit 2
+}
+say() { echo "lint: $*"; }
+
+since=
+steps=()
+for argument in "$@"; do
+  case $argument in
+    format | shell | tidy) steps+=("$argument") ;;
+    --since=?*)
+      since=${argument#*=}
+      git rev-parse --quiet --verify "$since^{commit}" > /dev/null || { echo "lint: no revision $since" >&2; exit 2; }
+      ;;
+    *) usage ;;
+  esac
+done
+if [ ${#steps[@]} -eq 0 ]; then steps=(format shell tidy); fi
+
+# Prints the path of clang-format or clang-tidy.
+clang_tool() { # NAME
+  if command -v "$1-${CLANG_TOOLS%%.*}"; then return; fi
+  local environment=${XDG_CACHE_HOME:-$HOME/.cache}/equipoise/$1-$CLANG_TOOLS
+  if [ ! -x "$environment/bin/$1" ]; then
+    echo "lint: installing $1 $CLANG_TOOLS into $environment" >&2
+    python3 -m venv --clear "$environment" >&2
+    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "$1==$CLANG_TOOLS" >&2
+  fi
+  echo "$environment/bin/$1"
+}
+
+sources() { git ls-files --cached --others --exclude-standard '*.h' '*.cc'; }
+
+format() {
+  local tool
+  tool=$(clang_tool clang-format)
+  sources | xargs -n 40 -P "$(nproc)" "$tool" --dry-run -Werror
+}
+
+shell() {
+  git ls-files --cached --others --exclude-standard '*.sh' '.ci/*' | xargs shellcheck
+}
+
+# The sources that differ from $since and are still there.
+changed_sources() {
+  if [ -z "$since" ]; then sources; return; fi
+  {
+    git diff --name-only --diff-filter=d "$since" -- '*.h' '*.cc'
+    git ls-files --others --exclude-standard '*.h' '*.cc'
+  } | sort -u
+}
+
+tidy() {
+  local libtorch=${LIBTORCH:-/usr}
+  local options=(-std=c++20 -I include -I . -isystem "${EIGEN_INCLUDE:-/usr/include/eigen3}")
+  mapfile -t files < <(changed_sources)
+  if [ -d "$libtorch/include/torch/csrc/api/include" ]; then
+    options+=(-isystem "$libtorch/include/torch/csrc/api/include" -DUSE_C10D_GLOO)
+    if [ "$libtorch" != /usr ]; then options+=(-isystem "$libtorch/include"); fi
+  else
+    local all=${#files[@]}
+    mapfile -t files < <(printf '%s\n' "${files[@]}" | { grep -vE 'libtorch|gloo|demos/common/(criterion|trainer)' || true; })
+    say "no LibTorch in $libtorch: $((all - ${#files[@]})) files are left out"
+  fi
+  say "tidy: ${#files[@]} files"
+  if [ ${#files[@]} -eq 0 ] || [ -z "${files[0]}" ]; then return; fi
+  local tool
+  tool=$(clang_tool clang-tidy)
+  # Headers are C++ too; the count of suppressed warnings is not a report.
+  printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -I '{}' \
+    bash -c '"$@" 2> >(grep -vE "^[0-9]+ warnings? generated|^Suppressed|^Use -header-filter" >&2)' tidy \
+    "$tool" --quiet '{}' -- -x c++ "${options[@]}"
+}
+
+failed=0
+report() { # STEP STATUS
+  if [ "$2" -eq 0 ]; then say "$1: nothing to report"; else
+    say "$1: FAILED"
+    failed=1
+  fi
+}
+for step in "${steps[@]}"; do
+  status=0
+  case $step in
+    format) format || status=$? ;;
+    shell) shell || status=$? ;;
+    tidy) tidy || status=$? ;;
+  esac
+  report "$step" "$status"
+done
+exit "$failed"
