@@ -16,6 +16,7 @@
 #include "equipoise/group_dro.h"
 #include "equipoise/libtorch/accumulation.h"
 #include "tests/support/errors.h"
+#include "tests/support/libtorch_losses.h"
 #include "tests/support/tensors.h"
 
 namespace equipoise::libtorch {

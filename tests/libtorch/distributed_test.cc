@@ -34,6 +34,7 @@
 #include "equipoise/random.h"
 #include "equipoise/sampling/stream.h"
 #include "tests/support/errors.h"
+#include "tests/support/libtorch_losses.h"
 #include "tests/support/tensors.h"
 
 namespace equipoise::libtorch {

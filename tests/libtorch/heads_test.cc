@@ -22,6 +22,7 @@
 
 #include "equipoise/libtorch/module.h"
 #include "tests/support/errors.h"
+#include "tests/support/libtorch_losses.h"
 
 namespace equipoise::libtorch {
 namespace {

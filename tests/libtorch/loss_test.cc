@@ -16,6 +16,7 @@
 
 #include "equipoise/libtorch/loss.h"
 #include "tests/support/errors.h"
+#include "tests/support/libtorch_losses.h"
 #include "tests/support/softmax_reference.h"
 #include "tests/support/tensors.h"
 #include "tests/support/users_own.h"

@@ -13,6 +13,7 @@
 #include "equipoise/plan.h"
 #include "equipoise/treatment.h"
 #include "tests/support/errors.h"
+#include "tests/support/libtorch_losses.h"
 
 namespace equipoise::libtorch {
 namespace {

@@ -16,6 +16,7 @@
 
 #include "equipoise/libtorch/overlap_loss.h"
 #include "tests/support/errors.h"
+#include "tests/support/libtorch_losses.h"
 #include "tests/support/tensors.h"
 
 namespace equipoise::libtorch {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "tests/support/errors.h"
+#include "tests/support/libtorch_losses.h"
 
 namespace equipoise::libtorch {
 namespace {

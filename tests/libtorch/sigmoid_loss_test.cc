@@ -17,6 +17,7 @@
 
 #include "equipoise/libtorch/sigmoid_loss.h"
 #include "tests/support/errors.h"
+#include "tests/support/libtorch_losses.h"
 #include "tests/support/sigmoid_reference.h"
 #include "tests/support/tensors.h"
 #include "tests/support/users_own.h"

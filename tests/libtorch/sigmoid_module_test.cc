@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/support/errors.h"
+#include "tests/support/libtorch_losses.h"
 
 namespace equipoise::libtorch {
 namespace {

@@ -943,11 +943,15 @@ EQUIPOISE_INLINE void for_overlap_blocks(const OverlapLoss<P>& loss,
   });
 }
 
+// Ordinary functions, whose code is that of the instruction set they are compiled for, like the
+// kernels'.
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
 // overlap_sums() of what is checked.
 template <class P, class T, class Y, class ParallelFor>
-EQUIPOISE_INLINE OverlapSums checked_overlap_sums(
-    const OverlapLoss<P>& loss, const MatrixView<const T>& logits, const Y& targets,
-    std::span<const double> sample_weights, const ParallelFor& parallel_for, Cpu instructions) {
+OverlapSums checked_overlap_sums(const OverlapLoss<P>& loss, const MatrixView<const T>& logits,
+                                 const Y& targets, std::span<const double> sample_weights,
+                                 const ParallelFor& parallel_for, Cpu instructions) {
   const std::size_t classes = logits.cols;
   OverlapSums total{std::vector<OverlapTerms<double>>(classes)};
   if (logits.rows == 0 || classes == 0) return total;
@@ -969,12 +973,11 @@ EQUIPOISE_INLINE OverlapSums checked_overlap_sums(
 
 // overlap_gradient() of what is checked.
 template <class P, class T, class Y, class ParallelFor>
-EQUIPOISE_INLINE void checked_overlap_gradient(const OverlapLoss<P>& loss,
-                                               std::span<const OverlapTerms<double>> slopes,
-                                               const MatrixView<const T>& logits, const Y& targets,
-                                               const MatrixView<T>& gradient,
-                                               std::span<const double> sample_weights,
-                                               const ParallelFor& parallel_for, Cpu instructions) {
+void checked_overlap_gradient(const OverlapLoss<P>& loss,
+                              std::span<const OverlapTerms<double>> slopes,
+                              const MatrixView<const T>& logits, const Y& targets,
+                              const MatrixView<T>& gradient, std::span<const double> sample_weights,
+                              const ParallelFor& parallel_for, Cpu instructions) {
   if (logits.rows == 0 || logits.cols == 0) return;
   OverlapArrays<T> arrays(logits.cols);
   for (std::size_t c = 0; c < slopes.size(); ++c) {
@@ -990,6 +993,8 @@ EQUIPOISE_INLINE void checked_overlap_gradient(const OverlapLoss<P>& loss,
                                 gradient.middle_rows(begin, rows.logits.rows), instructions);
       });
 }
+
+}  // namespace EQUIPOISE_ISA_NAMESPACE
 
 template <class P>
 OverlapResult finish_overlap(const OverlapLoss<P>& loss, const OverlapSums& sums) {

@@ -423,9 +423,12 @@ EQUIPOISE_INLINE void add_positives(const SigmoidInputs<Y>& in, std::size_t begi
   tally.denominator += sum_in_double(targets, count);
 }
 
+// Ordinary functions, whose code is that of the instruction set they are compiled for, like the
+// kernels'.
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
 template <class R, class Y>
-EQUIPOISE_INLINE BlockMasses block_masses(const R& reduction, const SigmoidInputs<Y>& in,
-                                          std::size_t block) {
+BlockMasses block_masses(const R& reduction, const SigmoidInputs<Y>& in, std::size_t block) {
   BlockMasses result{Partial{std::vector<Tally>(reduction.buckets())}};
   const std::size_t begin = block * kBlockElements;
   const std::size_t count = std::min(kBlockElements, in.elements() - begin);
@@ -453,9 +456,8 @@ EQUIPOISE_INLINE BlockMasses block_masses(const R& reduction, const SigmoidInput
 
 // Adds up the masses of all elements, and refuses what is wrong with them.
 template <class R, class Y, class ParallelFor>
-EQUIPOISE_INLINE Partial checked_masses(std::string_view where, const R& reduction,
-                                        const SigmoidInputs<Y>& in,
-                                        const ParallelFor& parallel_for) {
+Partial checked_masses(std::string_view where, const R& reduction, const SigmoidInputs<Y>& in,
+                       const ParallelFor& parallel_for) {
   Partial total{std::vector<Tally>(reduction.buckets())};
   if (in.elements() == 0) return total;
   std::vector<BlockMasses> blocks(in.blocks());
@@ -487,6 +489,8 @@ EQUIPOISE_INLINE Partial checked_masses(std::string_view where, const R& reducti
   }
   return total;
 }
+
+}  // namespace EQUIPOISE_ISA_NAMESPACE
 
 // The labels' constants in the type of the logits, repeated so that a run that starts at any label
 // finds those of its elements one after the other.
@@ -576,15 +580,17 @@ EQUIPOISE_INLINE void read_coefficients(const R& reduction, const SigmoidInputs<
       });
 }
 
+// Ordinary functions, whose code is that of the instruction set they are compiled for, like the
+// kernels'.
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
 // At most kRunElements elements; everything is checked.
 template <class S, class R, class T, class Y>
-EQUIPOISE_INLINE void sigmoid_run_of(const SigmoidLoss<S, R>& loss,
-                                     const SigmoidConstants<T>& constants,
-                                     const SigmoidInputs<Y>& in, const MatrixView<const T>& logits,
-                                     std::span<const double> coefficients,
-                                     const ElementOutputs<T>& outputs, std::size_t begin,
-                                     std::size_t count, Partial& partial, SigmoidRun<T>& run,
-                                     Cpu instructions) {
+void sigmoid_run_of(const SigmoidLoss<S, R>& loss, const SigmoidConstants<T>& constants,
+                    const SigmoidInputs<Y>& in, const MatrixView<const T>& logits,
+                    std::span<const double> coefficients, const ElementOutputs<T>& outputs,
+                    std::size_t begin, std::size_t count, Partial& partial, SigmoidRun<T>& run,
+                    Cpu instructions) {
   const std::size_t label = begin % logits.cols;
   SigmoidElements<T> elements{};
   elements.count = count;
@@ -623,11 +629,10 @@ EQUIPOISE_INLINE void sigmoid_run_of(const SigmoidLoss<S, R>& loss,
 
 // evaluate() on elements whose masses, and so whose validity, are known.
 template <class S, class R, class T, class Y, class ParallelFor>
-EQUIPOISE_INLINE Partial evaluate_checked(const SigmoidLoss<S, R>& loss, const SigmoidInputs<Y>& in,
-                                          const MatrixView<const T>& logits, Partial total,
-                                          std::span<const double> coefficients,
-                                          const ElementOutputs<T>& outputs,
-                                          const ParallelFor& parallel_for, Cpu instructions) {
+Partial evaluate_checked(const SigmoidLoss<S, R>& loss, const SigmoidInputs<Y>& in,
+                         const MatrixView<const T>& logits, Partial total,
+                         std::span<const double> coefficients, const ElementOutputs<T>& outputs,
+                         const ParallelFor& parallel_for, Cpu instructions) {
   if (in.elements() == 0 || coefficients.empty()) return total;
   const SigmoidConstants<T> constants(in.weights, loss.shift);
   std::vector<Partial> partials(in.blocks());
@@ -644,6 +649,8 @@ EQUIPOISE_INLINE Partial evaluate_checked(const SigmoidLoss<S, R>& loss, const S
   for (const Partial& partial : partials) total += partial;
   return total;
 }
+
+}  // namespace EQUIPOISE_ISA_NAMESPACE
 
 template <class S, class R, class Y>
 SigmoidInputs<Y> checked_inputs(std::string_view where, const SigmoidLoss<S, R>& loss,

@@ -409,12 +409,15 @@ constexpr std::size_t block_rows(std::size_t classes) {
   return std::clamp<std::size_t>((std::size_t{1} << 17) / classes, 16, kBlockRows);
 }
 
+// Ordinary functions, whose code is that of the instruction set they are compiled for, like the
+// kernels'.
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
 // Calls the kernel on rows whose classes may be strided or whose gradient nobody wants, through
 // work space for a few rows at a time.
 template <class M, class T>
-EQUIPOISE_INLINE void softmax_strided(SoftmaxRows<T> in, const MatrixView<const T>& logits,
-                                      const MatrixView<T>& gradient, const M& modulator,
-                                      Cpu instructions) {
+void softmax_strided(SoftmaxRows<T> in, const MatrixView<const T>& logits,
+                     const MatrixView<T>& gradient, const M& modulator, Cpu instructions) {
   const std::size_t total = in.rows;
   const bool gradient_fits = gradient.data != nullptr && gradient.col_stride == 1;
   const bool logits_fit = logits.col_stride == 1;
@@ -478,13 +481,10 @@ void set_probabilities(SoftmaxRows<T>& in, const DistributionTargets<T>& targets
 
 // One block of at most kBlockRows rows; everything is checked.
 template <class M, class R, class T, class Y>
-EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
-                                       const SoftmaxConstants<T>& constants,
-                                       const MatrixView<const T>& logits, const Y& targets,
-                                       const RowAttributes& rows,
-                                       std::span<const double> coefficients,
-                                       const LossOutputs<T>& outputs, std::size_t begin,
-                                       Cpu instructions) {
+Partial softmax_block(const SoftmaxLoss<M, R>& loss, const SoftmaxConstants<T>& constants,
+                      const MatrixView<const T>& logits, const Y& targets,
+                      const RowAttributes& rows, std::span<const double> coefficients,
+                      const LossOutputs<T>& outputs, std::size_t begin, Cpu instructions) {
   constexpr bool kByIndex = requires { targets.labels; };
   const std::size_t classes = logits.cols;
   const std::size_t count = std::min(block_rows(classes), logits.rows - begin);
@@ -564,6 +564,8 @@ EQUIPOISE_INLINE Partial softmax_block(const SoftmaxLoss<M, R>& loss,
   return partial;
 }
 
+}  // namespace EQUIPOISE_ISA_NAMESPACE
+
 template <class M, class R, class T, class Y>
 void require_outputs(std::string_view where, const SoftmaxLoss<M, R>& loss,
                      const MatrixView<const T>& logits, const Y& targets,
@@ -579,13 +581,16 @@ void require_outputs(std::string_view where, const SoftmaxLoss<M, R>& loss,
   }
 }
 
+// Ordinary functions, whose code is that of the instruction set they are compiled for, like the
+// kernels'.
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
 // evaluate() on rows whose denominators, and so whose validity, are known.
 template <class M, class R, class T, class Y, class ParallelFor>
-EQUIPOISE_INLINE Partial evaluate_checked(const SoftmaxLoss<M, R>& loss,
-                                          const MatrixView<const T>& logits, const Y& targets,
-                                          Partial total, std::span<const double> coefficients,
-                                          const LossOutputs<T>& outputs, const RowAttributes& rows,
-                                          const ParallelFor& parallel_for, Cpu instructions) {
+Partial evaluate_checked(const SoftmaxLoss<M, R>& loss, const MatrixView<const T>& logits,
+                         const Y& targets, Partial total, std::span<const double> coefficients,
+                         const LossOutputs<T>& outputs, const RowAttributes& rows,
+                         const ParallelFor& parallel_for, Cpu instructions) {
   if (logits.rows == 0 || logits.cols == 0) {
     std::fill(outputs.row_losses.begin(), outputs.row_losses.end(), T(0));
     return total;
@@ -601,6 +606,8 @@ EQUIPOISE_INLINE Partial evaluate_checked(const SoftmaxLoss<M, R>& loss,
   for (const Partial& partial : partials) total += partial;
   return total;
 }
+
+}  // namespace EQUIPOISE_ISA_NAMESPACE
 
 }  // namespace detail
 
