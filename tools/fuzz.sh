@@ -67,7 +67,7 @@ compile() { # FILE without its ending
   if [[ $1 != demos/fuzz/* ]]; then options=$INSTRUMENTED; fi
   mkdir -p "$work/$(dirname "$1")"
   # shellcheck disable=SC2086  # several options
-  "$cxx" -std=c++20 -g $options -I "$root/include" -I "$root" -c "$root/$1.cc" -o "$work/$1.o"
+  "$cxx" -std=c++20 -gline-tables-only $options -I "$root/include" -I "$root" -c "$root/$1.cc" -o "$work/$1.o"
 }
 
 say "compiling"

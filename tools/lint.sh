@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Format, scripts and static analysis, as CONTRIBUTING.md promises them.
 #
-#   tools/lint.sh [format] [shell] [tidy] [--since=REVISION]     by default all three
+#   tools/lint.sh [format] [shell] [tests] [tidy] [--since=REVISION]     by default all of them
 #
 #   format   clang-format 14 would change nothing in any source
 #   shell    shellcheck reports nothing on any script
+#   tests    every public header that holds code has a test of its name
 #   tidy     clang-tidy 14 reports nothing on the sources that differ from REVISION; by default on all, which takes
 #            an hour. Files that need LibTorch are left out, and counted, where it is missing.
 #
@@ -16,7 +17,7 @@ cd "$(dirname "$0")/.."
 readonly CLANG_TOOLS=14.0.6
 
 usage() {
-  echo "usage: tools/lint.sh [format] [shell] [tidy] [--since=REVISION]" >&2
+  echo "usage: tools/lint.sh [format] [shell] [tests] [tidy] [--since=REVISION]" >&2
   exit 2
 }
 say() { echo "lint: $*"; }
@@ -25,7 +26,7 @@ since=
 steps=()
 for argument in "$@"; do
   case $argument in
-    format | shell | tidy) steps+=("$argument") ;;
+    format | shell | tests | tidy) steps+=("$argument") ;;
     --since=?*)
       since=${argument#*=}
       git rev-parse --quiet --verify "$since^{commit}" > /dev/null || { echo "lint: no revision $since" >&2; exit 2; }
@@ -33,7 +34,7 @@ for argument in "$@"; do
     *) usage ;;
   esac
 done
-if [ ${#steps[@]} -eq 0 ]; then steps=(format shell tidy); fi
+if [ ${#steps[@]} -eq 0 ]; then steps=(format shell tests tidy); fi
 
 # Prints the path of clang-format or clang-tidy.
 clang_tool() { # NAME
@@ -57,6 +58,21 @@ format() {
 
 shell() {
   git ls-files --cached --others --exclude-standard '*.sh' '.ci/*' | xargs shellcheck
+}
+
+# Umbrellas are headers without code: they have no namespace.
+tests() {
+  local header stem missing=0
+  while read -r header; do
+    stem=${header#include/equipoise/}
+    stem=${stem%.h}
+    if ! grep -q '^namespace\|^struct' "$header" || [ "$stem" = config ]; then continue; fi
+    if ! compgen -G "tests/${stem}*_test.cc" > /dev/null; then
+      echo "$header: there is no tests/${stem}_test.cc"
+      missing=1
+    fi
+  done < <(git ls-files --cached --others --exclude-standard 'include/**.h' | grep -v '/detail/')
+  return "$missing"
 }
 
 # The sources that differ from $since and are still there.
@@ -102,6 +118,7 @@ for step in "${steps[@]}"; do
   case $step in
     format) format || status=$? ;;
     shell) shell || status=$? ;;
+    tests) tests || status=$? ;;
     tidy) tidy || status=$? ;;
   esac
   report "$step" "$status"

@@ -28,7 +28,7 @@ for argument in csv --seconds=0 --seconds=x --help; do
   expect test "$code" -eq 2
   expect grep -q "^usage: " "$work/out"
 done
-run "$root/tools/fuzz.sh" --seconds=3
+run "$root/tools/fuzz.sh" --seconds=1
 if [ "$code" -eq 3 ]; then
   cat "$work/out"
   echo "SKIPPED: no clang++ with libFuzzer here; nothing was fuzzed"
@@ -53,7 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long size) 
   std::abort();
 }
 END
-run "$work/broken/tools/fuzz.sh" conll --seconds=3
+run "$work/broken/tools/fuzz.sh" conll --seconds=1
 expect test "$code" -eq 1
 expect grep -q "^does not hold: a property$" "$work/out"
 expect grep -q "^fuzz: conll: FAILED" "$work/out"
@@ -61,7 +61,7 @@ expect test -n "$(find "$work/fuzz/conll" -name 'crash-*')"
 
 # Sources that do not compile.
 echo "no C++" > "$work/broken/demos/ner/conll.cc"
-run "$work/broken/tools/fuzz.sh" conll --seconds=3
+run "$work/broken/tools/fuzz.sh" conll --seconds=1
 expect test "$code" -ne 0
 
 echo "passed"
