@@ -242,7 +242,7 @@ TEST(Plan, MakesSamplerLossAndLedgerThatAgree) {
     mass.push_back(drawn[c] * loss.class_weights[c] * std::exp(-loss.logit_terms.shift[c]));
     sum += mass.back();
   }
-  // Exact quotas hold each class within two draws of 4000.
+  // Exact quotas hold each of three classes within two draws of 4000.
   for (std::size_t c = 0; c < 3; ++c) {
     EXPECT_NEAR(mass[c] / sum, ledger(plan).effective[c], 4 * 2.0 / 4000);
   }

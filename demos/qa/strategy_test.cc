@@ -170,7 +170,7 @@ TEST(QaObjective, OfNoneVisitsEachRowOnceAnEpoch) {
   const Objective objective = make_qa_objective(named("none"), task, 1);
   std::vector<int> visits(1000);
   for (std::uint64_t t = 0; t < 1000; ++t) ++visits[objective.stream[t]];
-  // Quotas are exact within two draws a cell, and each cell's rows are a deck.
+  // Quotas of four cells are exact within 2.5 draws, and each cell's rows are a deck.
   EXPECT_GE(std::count(visits.begin(), visits.end(), 1), 992);
 }
 

@@ -93,7 +93,8 @@ inline double misses_all(double slots, double marked, double batch) {
   return std::exp(log_probability);
 }
 
-// The same where quotas mark floor or ceil of `marked` slots, and that on average.
+// The same where quotas mark floor or ceil of `marked` slots, and that on average. (They may be off
+// by more, see QuotaSequence, but seldom are.)
 inline double misses_all_of_quota(double slots, double marked, double batch) {
   const double whole = std::floor(marked);
   const double part = marked - whole;
@@ -197,7 +198,7 @@ class RunForecast {
   bool is_by_deck() const { return options_.mode == SamplingMode::kExactQuota && !anew_; }
 
   // The probability that the run draws no row of a class that it draws less than once on average.
-  // Quotas over the run are floor or ceil of that.
+  // Quotas over the run are nearly always floor or ceil of that.
   double never_drawn(const Sums& sums) const {
     return is_by_deck() ? 1 - sums.exposures : std::exp(sums.log_missing);
   }
@@ -282,8 +283,9 @@ class RunForecast {
 /// The forecast of a run: exposures_c = D q_c over all D draws. With kIndependent a class of n_c
 /// rows shows n_c (1 - (1 - q_c / n_c)^D) different ones on average, and a batch misses it with
 /// probability (1 - q_c)^B; with kExactQuota its rows are dealt out before any repeats, so it shows
-/// min(n_c, exposures_c), and, slots being shuffled within an epoch, of which it has floor or ceil
-/// of its share, the probability is hypergeometric. O(C), with Mean::kByWeight times some hundred,
+/// min(n_c, exposures_c), and, slots being shuffled within an epoch, of which it is taken to have
+/// floor or ceil of its share (QuotaSequence may deal one or two more or fewer), the probability is
+/// hypergeometric. O(C), with Mean::kByWeight times some hundred,
 /// with Mean::kPerClass times some thousand.
 /// @throws std::invalid_argument as ledger(), for a batch size or a number of epochs of 0, for
 /// counts that sum to less than 1 without an epoch_size (shares, say), for 2^63 draws and more, and

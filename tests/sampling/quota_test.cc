@@ -9,6 +9,7 @@
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace equipoise {
@@ -41,32 +42,90 @@ std::vector<double> generated_proportions(std::size_t classes, int skew) {
   return proportions;
 }
 
-// Ranks count a class's slots without a gap, and any stretch holds each class within two of its
-// expectation.
-TEST(QuotaSequenceTest, RanksAreConsecutiveAndQuotasHoldWithinTwo) {
-  for (const std::size_t classes : {2u, 3u, 10u, 100u}) {
+// The sum of the first C - 1 reciprocal Fibonacci numbers: what no class of C deviates by.
+double bound_of(std::size_t classes) {
+  double bound = 0;
+  double fibonacci = 1;
+  double next = 1;
+  for (std::size_t i = 1; i < classes; ++i) {
+    bound += 1 / fibonacci;
+    fibonacci = std::exchange(next, fibonacci + next);
+  }
+  return bound;
+}
+
+TEST(QuotaSequenceTest, TheBoundIsThatOfTheComment) {
+  EXPECT_EQ(bound_of(2), 1);
+  EXPECT_EQ(bound_of(3), 2);
+  EXPECT_EQ(bound_of(4), 2.5);
+  EXPECT_NEAR(bound_of(80), 3.359885666243178, 1e-14);  // OEIS A079586
+}
+
+// How far the counts of each class are off over the first slots: `low` and `high` of count less
+// expectation in all prefixes, so that `high - low` is that of the worst stretch.
+struct Deviation {
+  double low = 0;
+  double high = 0;
+};
+
+// Also that ranks count the slots of a class without a gap.
+std::vector<Deviation> deviations(const std::vector<double>& proportions, std::uint64_t seed,
+                                  std::uint64_t slots) {
+  const QuotaSequence sequence(proportions, CounterRandom{seed});
+  const double sum = std::accumulate(proportions.begin(), proportions.end(), 0.0);
+  std::vector<std::uint64_t> dealt(proportions.size());
+  std::vector<Deviation> result(proportions.size());
+  for (std::uint64_t t = 0; t < slots; ++t) {
+    const QuotaSequence::Slot slot = sequence[t];
+    EXPECT_EQ(slot.rank, dealt[slot.class_index]++);
+    for (std::size_t c = 0; c < proportions.size(); ++c) {
+      const double due = static_cast<double>(t + 1) * proportions[c] / sum;
+      const double off = static_cast<double>(dealt[c]) - due;
+      result[c] = {std::min(result[c].low, off), std::max(result[c].high, off)};
+    }
+  }
+  return result;
+}
+
+TEST(QuotaSequenceTest, EveryStretchHoldsItsQuotaWithinTheBound) {
+  for (const std::size_t classes : {2u, 3u, 4u, 10u, 100u}) {
     for (const int skew : {0, 1, 2}) {
-      const std::vector<double> proportions = generated_proportions(classes, skew);
-      const double sum = std::accumulate(proportions.begin(), proportions.end(), 0.0);
       for (std::uint64_t seed = 0; seed < 10; ++seed) {
-        const QuotaSequence sequence(proportions, CounterRandom{seed});
-        std::vector<std::uint64_t> dealt(classes);
-        std::vector<std::uint64_t> dealt_before_batch(classes);
-        for (std::uint64_t t = 0; t < 4096; ++t) {
-          const QuotaSequence::Slot slot = sequence[t];
-          ASSERT_EQ(slot.rank, dealt[slot.class_index]++);
-          for (std::size_t c = 0; c < classes; ++c) {
-            const double share = proportions[c] / sum;
-            const auto count = static_cast<double>(dealt[c]);
-            ASSERT_LT(std::abs(count - static_cast<double>(t + 1) * share), 2) << "class " << c;
-            if (t % 32 != 31) continue;
-            ASSERT_LT(std::abs(count - static_cast<double>(dealt_before_batch[c]) - 32 * share), 2);
-            dealt_before_batch[c] = dealt[c];
-          }
+        for (const Deviation& own : deviations(generated_proportions(classes, skew), seed, 4096)) {
+          EXPECT_LT(own.high - own.low, bound_of(classes));
         }
       }
     }
   }
+}
+
+// Masses u^5, of which Huffman trees are deep. 2 is exceeded by some.
+TEST(QuotaSequenceTest, SkewedMassesStayWithinTheBound) {
+  double worst = 0;
+  for (const std::size_t classes : {2u, 3u, 4u, 5u, 6u, 12u}) {
+    for (std::uint64_t seed = 0; seed < 40; ++seed) {
+      std::vector<double> proportions(classes);
+      for (std::size_t c = 0; c < classes; ++c) {
+        proportions[c] = std::pow(CounterRandom{seed}.uniform(c, 1), 5) + 1e-9;
+      }
+      for (const Deviation& own : deviations(proportions, seed, 5000)) {
+        EXPECT_LT(own.high - own.low, bound_of(classes)) << classes << " classes, seed " << seed;
+        worst = std::max(worst, own.high - own.low);
+      }
+    }
+  }
+  EXPECT_GT(worst, 2);
+}
+
+// Masses near (tiny, 1, 1, 1, 2, 3, 5), at which the bound is 1 + 1 + 1/2 + 1/3 + 1/5 + 1/8.
+TEST(QuotaSequenceTest, SomeMassesComeNearTheBound) {
+  const std::vector<double> proportions = {0.012708837523528652, 1,
+                                           1.0180984211425022,   1.0422591690556631,
+                                           2.2273453208210841,   3.4957092784716677,
+                                           5.6680007555753162};
+  const Deviation worst = deviations(proportions, 348, 35000)[1];
+  EXPECT_GT(worst.high - worst.low, 2.84);
+  EXPECT_LT(worst.high - worst.low, bound_of(7));
 }
 
 // A long way on, the shares still hold: the count of a class before a slot is its rank.

@@ -66,8 +66,10 @@ inline std::vector<double> drawn_mass(const ClassCounts& counts,
 /// row is equally likely.
 ///
 /// Decisions are made in integers, so the same seed gives the same rows on every platform.
-/// With kExactQuota the first k windows together, for any k, hold each class within two of its
-/// expectation (QuotaSequence), and so does each window.
+/// With kExactQuota any number of consecutive windows hold each class within 3.36 of its
+/// expectation, within 1 where there are two classes and 2 where there are three (QuotaSequence).
+/// So a class is in every window if it is due 3.36 times or more, and may be missing where it is
+/// due less often.
 ///
 /// Set-up is one counting pass and one sorting pass over the labels, O(N + C log C). Memory is 4
 /// bytes a row (8 from 2^32 rows on) and O(C). A draw is O(1), with kExactQuota about
