@@ -49,6 +49,42 @@ TEST(TargetCounts, TakeTheRatioOfTwoClasses) {
   EXPECT_THAT(undersampling_targets(ClassCounts{10, 0, 10}, 1.0), ElementsAre(10, 0, 10));
 }
 
+// Every ratio of two whole numbers gives the numbers that it is of, and no ratio that the data have
+// is refused.
+TEST(TargetCounts, ARatioOfWholeNumbersGivesThem) {
+  EXPECT_THAT(oversampling_targets(ClassCounts{100, 28}, .29), ElementsAre(100, 29));
+  EXPECT_THAT(undersampling_targets(ClassCounts{25, 7}, .28), ElementsAre(25, 7));
+  for (int larger = 1; larger <= 300; ++larger) {
+    for (int smaller = 1; smaller <= larger; ++smaller) {
+      const double ratio = static_cast<double>(smaller) / larger;
+      const ClassCounts own{static_cast<double>(larger), 1};
+      ASSERT_THAT(oversampling_targets(own, ratio), ElementsAre(larger, smaller));
+      const ClassCounts has{static_cast<double>(larger), static_cast<double>(smaller)};
+      ASSERT_THAT(oversampling_targets(has, ratio), ElementsAre(larger, smaller));
+      ASSERT_THAT(undersampling_targets(has, ratio), ElementsAre(larger, smaller));
+      const ClassCounts more{1000, static_cast<double>(smaller)};
+      ASSERT_THAT(undersampling_targets(more, ratio), ElementsAre(larger, smaller));
+    }
+  }
+}
+
+// As decimals write them: hundredths of hundreds.
+TEST(TargetCounts, ADecimalRatioGivesItsWholeTarget) {
+  for (int hundreds = 1; hundreds <= 50; ++hundreds) {
+    for (int hundredths = 1; hundredths <= 100; ++hundredths) {
+      const ClassCounts own{100.0 * hundreds, 1};
+      ASSERT_THAT(oversampling_targets(own, hundredths / 100.0),
+                  ElementsAre(100 * hundreds, hundreds * hundredths));
+    }
+  }
+}
+
+// What is not whole by more than rounding is still cut off.
+TEST(TargetCounts, AProductBelowAWholeNumberIsCutOff) {
+  EXPECT_THAT(oversampling_targets(ClassCounts{100, 28}, .29 - 1e-12), ElementsAre(100, 28));
+  EXPECT_THAT(undersampling_targets(ClassCounts{25, 7}, .28 + 1e-12), ElementsAre(24, 7));
+}
+
 TEST(TargetCountsErrors, NameWhatIsWrong) {
   EXPECT_EQ(error_of([] {
               oversampling_targets(ClassCounts{1, 2.5});

@@ -38,6 +38,13 @@ TEST(SplitTest, PartsBecomeListsInEitherOrder) {
 TEST(SplitTest, HalvesOfTestRowsAreRoundedUp) {
   EXPECT_EQ(detail::test_rows_of("f", 10, 0.25), 3u);
   EXPECT_EQ(detail::test_rows_of("f", 10, 0.24), 2u);
+  // A product that ought to be a half is one, whatever its rounding.
+  for (std::size_t rows = 2; rows <= 500; ++rows) {
+    for (std::size_t half = 1; half + 1 < rows; ++half) {
+      const double fraction = static_cast<double>(2 * half + 1) / static_cast<double>(2 * rows);
+      ASSERT_EQ(detail::test_rows_of("f", rows, fraction), half + 1) << rows;
+    }
+  }
   EXPECT_EQ(error_of([] { detail::test_rows_of("f", 1, 0.5); }),
             "f(): test_fraction = 0.5, expected one that leaves rows in both parts of 1");
 }

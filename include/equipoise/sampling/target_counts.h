@@ -13,6 +13,7 @@
 #include "equipoise/config.h"
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/detail/near_whole.h"
 
 namespace equipoise {
 
@@ -128,7 +129,8 @@ inline std::vector<std::uint64_t> oversampling_targets(const ClassCounts& counts
   return detail::named_targets("oversampling_targets", counts, targets, /*is_up=*/true);
 }
 
-/// Of two classes with rows, the smaller gets floor(ratio n_larger) rows.
+/// Of two classes with rows, the smaller gets floor(ratio n_larger) rows. A product that is whole
+/// but for its rounding is that whole number: ratio = k / n_larger gives k.
 /// @throws std::invalid_argument also for another number of classes with rows, for a ratio outside
 /// (0, 1], and for one that would take rows away.
 inline std::vector<std::uint64_t> oversampling_targets(const ClassCounts& counts, double ratio) {
@@ -136,8 +138,8 @@ inline std::vector<std::uint64_t> oversampling_targets(const ClassCounts& counts
   detail::require_ratio(kWhere, ratio);
   detail::RowCounts own(kWhere, counts);
   own.require_binary(kWhere);
-  const auto target =
-      static_cast<std::uint64_t>(ratio * static_cast<double>(own.rows[own.majority]));
+  const auto target = static_cast<std::uint64_t>(
+      detail::near_whole(ratio * static_cast<double>(own.rows[own.majority])));
   if (target < own.rows[own.minority]) {
     detail::reject(kWhere, "ratio", ratio,
                    "one that leaves the " + detail::to_text(own.rows[own.minority]) +
@@ -170,7 +172,8 @@ inline std::vector<std::uint64_t> undersampling_targets(const ClassCounts& count
   return detail::named_targets("undersampling_targets", counts, targets, /*is_up=*/false);
 }
 
-/// Of two classes with rows, the larger gets floor(n_smaller / ratio) rows.
+/// Of two classes with rows, the larger gets floor(n_smaller / ratio) rows. A quotient that is
+/// whole but for its rounding is that whole number: ratio = n_smaller / k gives k.
 /// @throws std::invalid_argument also for another number of classes with rows, for a ratio outside
 /// (0, 1], and for one that would need more rows than there are.
 inline std::vector<std::uint64_t> undersampling_targets(const ClassCounts& counts, double ratio) {
@@ -178,7 +181,7 @@ inline std::vector<std::uint64_t> undersampling_targets(const ClassCounts& count
   detail::require_ratio(kWhere, ratio);
   detail::RowCounts own(kWhere, counts);
   own.require_binary(kWhere);
-  const double target = static_cast<double>(own.rows[own.minority]) / ratio;
+  const double target = detail::near_whole(static_cast<double>(own.rows[own.minority]) / ratio);
   if (!(target < static_cast<double>(own.rows[own.majority]) + 1)) {
     detail::reject(kWhere, "ratio", ratio,
                    "one for which the " + detail::to_text(own.rows[own.majority]) +

@@ -13,6 +13,7 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/detail/near_whole.h"
 #include "equipoise/random.h"
 
 namespace equipoise {
@@ -53,10 +54,11 @@ inline void require_test_fraction(std::string_view where, double test_fraction) 
   reject(where, "test_fraction", test_fraction, "a number between 0 and 1");
 }
 
-// round(rows * test_fraction), if that leaves rows in both parts.
+// round(rows * test_fraction), if that leaves rows in both parts. Halves are rounded up, also where
+// the product is one but for its rounding.
 inline std::size_t test_rows_of(std::string_view where, std::size_t rows, double test_fraction) {
-  const auto test_rows =
-      static_cast<std::size_t>(std::llround(static_cast<double>(rows) * test_fraction));
+  const double halves = near_whole(2 * (static_cast<double>(rows) * test_fraction));
+  const auto test_rows = static_cast<std::size_t>(std::llround(halves / 2));
   if (test_rows == 0 || test_rows >= rows) {
     reject(where, "test_fraction", test_fraction,
            "one that leaves rows in both parts of " + to_text(rows));
