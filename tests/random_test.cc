@@ -200,9 +200,9 @@ TEST(PermutationTest, Golden) {
     for (std::uint64_t i = 0; i < 8; ++i) images.push_back(permutation(i));
     return images;
   };
-  EXPECT_THAT(first(100), ElementsAre(62, 33, 2, 79, 44, 28, 75, 97));
+  EXPECT_THAT(first(100), ElementsAre(98, 23, 5, 37, 51, 73, 8, 79));
   EXPECT_THAT(first(1000000),
-              ElementsAre(688338, 593343, 755415, 305270, 619537, 991248, 155305, 766507));
+              ElementsAre(56425, 60969, 408781, 682443, 341400, 645649, 83553, 973958));
 }
 
 TEST(ShuffledIndicesTest, IsAPermutationAndAllOrdersAreEquallyLikely) {
@@ -222,7 +222,7 @@ TEST(ShuffledIndicesTest, IsAPermutationAndAllOrdersAreEquallyLikely) {
 // sizes about those at which another batch of blocks begins.
 TEST(ShuffledIndicesTest, IsFisherYatesOnTheBlocksOfCounterRandom) {
   for (const std::size_t n : {2u, 3u, 4u, 127u, 128u, 129u, 130u, 255u, 256u, 257u, 1001u}) {
-    const CounterRandom random{n};
+    const CounterRandom random = detail::of_size({77}, n);
     std::vector<int> expected(n);
     std::iota(expected.begin(), expected.end(), 0);
     for (std::size_t i = n - 1; i > 0; --i) {
@@ -233,13 +233,70 @@ TEST(ShuffledIndicesTest, IsFisherYatesOnTheBlocksOfCounterRandom) {
       while (!detail::is_unbiased(draw(), i + 1)) ++attempt;
       std::swap(expected[i], expected[draw().integer]);
     }
-    EXPECT_EQ(shuffled_indices<int>(n, random, 9), expected) << n;
+    EXPECT_EQ(shuffled_indices<int>(n, CounterRandom{77}, 9), expected) << n;
   }
 }
 
 TEST(ShuffledIndicesTest, Golden) {
   EXPECT_THAT(shuffled_indices<std::int64_t>(8, CounterRandom{42}),
-              ElementsAre(5, 3, 0, 6, 4, 2, 7, 1));
+              ElementsAre(0, 3, 2, 5, 6, 1, 4, 7));
+}
+
+// The correlation of the places that two orders give to the indices that both have.
+double correlation(const std::vector<std::uint64_t>& a, const std::vector<std::uint64_t>& b) {
+  const std::size_t n = std::min(a.size(), b.size());
+  double mean_a = 0;
+  double mean_b = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    mean_a += static_cast<double>(a[i]) / static_cast<double>(n);
+    mean_b += static_cast<double>(b[i]) / static_cast<double>(n);
+  }
+  double both = 0;
+  double only_a = 0;
+  double only_b = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double x = static_cast<double>(a[i]) - mean_a;
+    const double y = static_cast<double>(b[i]) - mean_b;
+    both += x * y;
+    only_a += x * x;
+    only_b += y * y;
+  }
+  return both / std::sqrt(only_a * only_b);
+}
+
+// Rank correlations of independent orders of n have mean 0 and variance 1 / (n - 1). Each is to be
+// within five deviations, and so is their mean over all sizes and seeds.
+template <class Order>
+void expect_unlike_orders_of_neighbouring_sizes(const Order& order) {
+  double sum = 0;
+  double variance = 0;
+  for (const std::uint64_t n : {40u, 100u, 127u, 128u, 129u, 144u, 145u, 1000u, 5000u}) {
+    for (std::uint64_t seed = 0; seed < 10; ++seed) {
+      for (const std::uint64_t step : {1u, 2u}) {
+        const double own = correlation(order(n, seed), order(n - step, seed));
+        const double deviation = 1 / std::sqrt(static_cast<double>(n - step) - 1);
+        EXPECT_LT(std::abs(own), 5 * deviation) << n << " and " << n - step << ", seed " << seed;
+        sum += own;
+        variance += deviation * deviation;
+      }
+    }
+  }
+  EXPECT_LT(std::abs(sum), 5 * std::sqrt(variance));
+}
+
+TEST(PermutationTest, NeighbouringSizesHaveUnlikeOrders) {
+  expect_unlike_orders_of_neighbouring_sizes([](std::uint64_t n, std::uint64_t seed) {
+    const Permutation permutation(n, CounterRandom{seed});
+    std::vector<std::uint64_t> images(n);
+    for (std::uint64_t i = 0; i < n; ++i) images[i] = permutation(i);
+    return images;
+  });
+}
+
+TEST(ShuffledIndicesTest, NeighbouringSizesHaveUnlikeOrders) {
+  expect_unlike_orders_of_neighbouring_sizes([](std::uint64_t n, std::uint64_t seed) {
+    return shuffled_indices<std::uint64_t>(n, CounterRandom{seed});
+  });
 }
 
 TEST(ShuffledIndicesTest, RefusesATypeTooNarrow) {

@@ -166,6 +166,15 @@ EQUIPOISE_INLINE void philox_blocks(const CounterRandom& random, std::uint32_t p
 
 }  // namespace detail
 
+namespace detail {
+
+// A stream of a size's own: what is shuffled by one seed in two sizes has unlike orders.
+constexpr CounterRandom of_size(const CounterRandom& random, std::uint64_t n) {
+  return {random.seed ^ mix64(n)};
+}
+
+}  // namespace detail
+
 /// A random permutation of [0, n), evaluated at one index in O(1) time and memory.
 ///
 /// For n < 128 swap-or-not with 32 rounds (Hoang, Morris & Rogaway 2012); from there on a Feistel
@@ -175,19 +184,21 @@ EQUIPOISE_INLINE void philox_blocks(const CounterRandom& random, std::uint32_t p
 /// Not a cipher: outcomes are for shuffling, not for secrets.
 class Permutation {
  public:
-  /// The permutation of [0, n) that belongs to position t of a random stream. n = 0 gives the
-  /// permutation of nothing, which must not be evaluated.
+  /// The permutation of [0, n) that belongs to position t of a random stream. Those of two sizes at
+  /// one position have nothing in common. n = 0 gives the permutation of nothing, which must not be
+  /// evaluated.
   explicit Permutation(std::uint64_t n, const CounterRandom& random, std::uint64_t t = 0,
                        std::uint32_t purpose = detail::Purpose::kShuffle)
       : n_(n) {
+    const CounterRandom own = detail::of_size(random, n);
     if (n < kSmall) {
-      keys_[0] = random.bits(t, purpose);
+      keys_[0] = own.bits(t, purpose);
       return;
     }
     a_ = ceil_sqrt(n);
     b_ = (n + a_ - 1) / a_;
     for (std::uint32_t r = 0; r < kFeistelRounds; r += 2) {
-      const std::array<std::uint64_t, 2> block = random.block(t, purpose, r / 2);
+      const std::array<std::uint64_t, 2> block = own.block(t, purpose, r / 2);
       keys_[r] = block[0];
       keys_[r + 1] = block[1];
     }
@@ -252,8 +263,8 @@ class Permutation {
 };
 
 /// The integers [0, n) in random order: a table by the Fisher-Yates shuffle, every order equally
-/// likely as far as 64 bits of seed can tell. The same on every platform. O(n), two swaps a Philox
-/// block.
+/// likely as far as 64 bits of seed can tell; the orders of two sizes have nothing in common. The
+/// same on every platform. O(n), two swaps a Philox block.
 /// @throws std::invalid_argument if Index cannot hold n - 1.
 template <class Index>
 EQUIPOISE_INLINE std::vector<Index> shuffled_indices(
@@ -263,7 +274,7 @@ EQUIPOISE_INLINE std::vector<Index> shuffled_indices(
   }
   std::vector<Index> order(n);
   for (std::size_t i = 0; i < n; ++i) order[i] = static_cast<Index>(i);
-  const CounterRandom local = random;  // in registers, whatever is written through `order`
+  const CounterRandom local = detail::of_size(random, n);
   // Half i % 2 of block i / 2 says with whom position i swaps; a rejected draw takes the same half
   // of the next attempt's block.
   const auto place = [&](std::size_t i, std::uint64_t bits) {

@@ -110,7 +110,7 @@ TEST(BalancedBatchSampler, DrawsTheSameRowsEverywhere) {
   const BalancedBatchSampler sampler(some_labels(6), 6, 12345, {3, 4});
   std::vector<std::int64_t> rows(12);
   sampler.fill(1200, rows);
-  EXPECT_THAT(rows, ElementsAre(5, 0, 2, 2, 0, 4, 3, 4, 0, 0, 1, 1));
+  EXPECT_THAT(rows, ElementsAre(4, 4, 0, 0, 0, 1, 0, 3, 2, 1, 2, 3));
   EXPECT_EQ(sampler.fingerprint(), 12314607814631145379u);
 }
 
