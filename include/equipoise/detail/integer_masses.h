@@ -37,9 +37,23 @@ constexpr std::uint64_t to_fixed_point(std::uint64_t bits, int exponent) {
   return shift > -64 ? significand >> -shift : 0;
 }
 
-// Weights as integer masses that sum to `total`. Zero stays zero; each positive weight gets one
-// quantum, and the others are dealt in proportion, rounded so that every prefix sum is within one
-// quantum of exact. Weights are read to 63 - log2(n) binary digits below the largest.
+// The power of two of which weights are taken as multiples, cut off below it, so that with the
+// largest of them and n more their sum is less than 2^digits: about digits binary digits below
+// their sum. `largest` are the bits of the largest.
+template <class W>
+int sum_exponent(std::span<const W> weights, std::uint64_t largest, int digits) {
+  const int coarse =
+      weight_exponent(largest) + 53 - (digits - static_cast<int>(std::bit_width(weights.size())));
+  std::uint64_t sum = 2 * weights.size();  // what is cut off, and a quantum each
+  for (const W weight : weights) {
+    sum += to_fixed_point(weight_bits(static_cast<double>(weight)), coarse);
+  }
+  return coarse - (digits - static_cast<int>(std::bit_width(sum)));
+}
+
+// Weights as integer masses that sum to `total` < 2^63. Zero stays zero; each positive weight gets
+// one quantum, and the others are dealt in proportion, rounded so that every prefix sum is within
+// one quantum of exact. Weights are read to 62 binary digits below their sum.
 template <class W>
 std::vector<std::uint64_t> integer_masses(std::string_view where, std::string_view argument,
                                           std::span<const W> weights, std::uint64_t total) {
@@ -53,8 +67,7 @@ std::vector<std::uint64_t> integer_masses(std::string_view where, std::string_vi
   }
   if (positive == 0) reject(where, "sum of " + std::string(argument), 0, "a number > 0");
   EQUIPOISE_DCHECK(total >= positive);
-  const int digits = 63 - static_cast<int>(std::bit_width(weights.size()));  // so sums fit
-  const int exponent = weight_exponent(largest) + 53 - digits;
+  const int exponent = sum_exponent(weights, largest, 63);
   std::uint64_t sum = 0;
   for (const W weight : weights) {
     sum += to_fixed_point(weight_bits(static_cast<double>(weight)), exponent);
@@ -81,9 +94,9 @@ struct FixedPointSums {
   double quantum = 0;               // what a mass of one weighs
 };
 
-// Integer masses in two passes and without a division: multiples of a power of two, cut off below
-// it, whose sum is less than 2^63. Zero stays zero; each positive weight is at least one. Weights
-// are read to 62 - log2(n) binary digits below the largest.
+// Integer masses in three passes and without a division: multiples of a power of two, cut off below
+// it, whose sum is less than 2^62. Zero stays zero; each positive weight is at least one. Weights
+// are read to 61 binary digits below their sum.
 template <class W>
 FixedPointSums fixed_point_sums(std::string_view where, std::string_view argument,
                                 std::span<const W> weights) {
@@ -97,8 +110,7 @@ FixedPointSums fixed_point_sums(std::string_view where, std::string_view argumen
   constexpr std::uint64_t kInfinity = std::uint64_t{0x7ff} << 52;
   if (largest >= kInfinity || signs >> 63 != 0) require_masses(where, argument, weights);
   if (largest == 0) reject(where, "sum of " + std::string(argument), 0, "a number > 0");
-  const int digits = 62 - static_cast<int>(std::bit_width(weights.size()));  // so sums fit
-  const int exponent = weight_exponent(largest) + 53 - digits;
+  const int exponent = sum_exponent(weights, largest, 62);
   FixedPointSums result{std::vector<std::uint64_t>(weights.size()), 0, std::ldexp(1.0, exponent)};
   std::uint64_t end = 0;
   for (std::size_t i = 0; i < weights.size(); ++i) {

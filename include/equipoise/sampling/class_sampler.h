@@ -136,6 +136,7 @@ class ClassSampler {
     explicit IndependentDraw(const ClassSampler& sampler)
         : random_(sampler.random_),
           table_(sampler.table_->entries_.data()),
+          alias_mask_(sampler.table_->alias_mask_),
           starts_(sampler.rows_.starts().data()),
           classes_(sampler.classes()) {}
 
@@ -149,8 +150,7 @@ class ClassSampler {
         const detail::Scaled bucket = detail::scale(first, classes_);
         if (detail::is_unbiased(bucket, classes_)) {
           const std::uint64_t c =
-              table_[bucket.integer].pick(static_cast<std::uint32_t>(bucket.integer),
-                                          static_cast<std::uint32_t>(bucket.fraction >> 32));
+              table_[bucket.integer].pick(bucket.integer, bucket.fraction, alias_mask_);
           const std::uint64_t size = starts_[c + 1] - starts_[c];
           const detail::Scaled row = detail::scale(second, size);
           if (detail::is_unbiased(row, size)) return starts_[c] + row.integer;
@@ -164,6 +164,7 @@ class ClassSampler {
    private:
     CounterRandom random_;
     const AliasTable::Entry* table_;
+    std::uint64_t alias_mask_;
     const std::uint64_t* starts_;
     std::uint64_t classes_;
   };

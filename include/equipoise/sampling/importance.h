@@ -19,7 +19,8 @@ namespace equipoise {
 /// Over classes, for ClassSampler, ClassResampler and ScheduledSampler: natural = counts, drawn =
 /// proportions, targets or a window's masses, of which a row of class c takes an equal share. Over
 /// rows, for WeightedSampler, SystematicResampling and ResidualResampling: natural = ones, drawn =
-/// weights. For draws without replacement see inclusion_probability(). O(size).
+/// weights. These draw in the given proportions to about 2^-60, so that weights by them are those
+/// of what is drawn. For draws without replacement see inclusion_probability(). O(size).
 /// @throws std::invalid_argument for sizes that differ, for masses that are negative, not finite or
 /// all zero, and for mass in the data that is never drawn: no weight makes up for that.
 inline std::vector<double> importance_weights(std::span<const double> natural,

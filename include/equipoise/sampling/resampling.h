@@ -90,8 +90,7 @@ class ShuffledRows {
 /// with epochs of equal length.
 ///
 /// Draws are made in integers, so the rows are the same on every platform. Weights are read to
-/// 62 - log2(N) binary digits below the largest. Set-up O(N); an epoch O(N + k). 8 bytes a row, and
-/// 8 a draw.
+/// 61 binary digits below their sum. Set-up O(N); an epoch O(N + k). 8 bytes a row, and 8 a draw.
 ///
 /// It is an EpochRule: EpochStream(SystematicResampling(...)) draws anew every epoch.
 class SystematicResampling {
@@ -134,8 +133,7 @@ class SystematicResampling {
 /// proportion to what is still due. The rows come in random order.
 ///
 /// Draws are made in integers, so the rows are the same on every platform. Weights are read to
-/// 62 - log2(N) binary digits below the largest. Set-up O(N); an epoch O(N + k). 24 bytes a row,
-/// and 8 a draw.
+/// 61 binary digits below their sum. Set-up O(N); an epoch O(N + k). 24 bytes a row, and 8 a draw.
 ///
 /// It is an EpochRule: EpochStream(ResidualResampling(...)) draws anew every epoch.
 class ResidualResampling {

@@ -72,7 +72,7 @@ class WeightedSampler {
  private:
   struct Draw {
     std::uint32_t bucket;
-    std::uint32_t fraction;
+    std::uint64_t fraction;
   };
 
   // From the Philox block of a position: half for the bucket, half for the place in it. What is
@@ -82,8 +82,7 @@ class WeightedSampler {
     for (std::uint32_t attempt = 1;; ++attempt) {
       const detail::Scaled bucket = detail::scale(first, buckets);
       if (detail::is_unbiased(bucket, buckets)) {
-        return {static_cast<std::uint32_t>(bucket.integer),
-                static_cast<std::uint32_t>(second >> 32)};
+        return {static_cast<std::uint32_t>(bucket.integer), second};
       }
       const auto next = random_.block(t, detail::Purpose::kWeightedDraw, attempt);
       first = next[0];
