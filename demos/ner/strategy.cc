@@ -20,7 +20,8 @@ constexpr double kRepeatThreshold = 1;  // a type in a share f of the sentences:
 
 template <RepeatPolicy P>
 std::vector<double> sentence_factors(const TaggingTask& task, const P& policy) {
-  return repeat_factors(task.train.types, task.train.offsets, task.types() + 1, policy);
+  return repeat_factors(task.train.types, task.train.offsets, task.types() + 1, policy,
+                        {.background = 0});
 }
 
 // How often a sentence is drawn, in proportion: epochs of all strategies have as many sentences.

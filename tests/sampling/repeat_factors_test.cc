@@ -26,24 +26,25 @@ using Labels = std::vector<std::int64_t>;
 // sequences (half), class 2 has 1 token (1/16) in 1 sequence (a quarter).
 const Labels kLabels = {0, 1, 1, 2, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0};
 const std::vector<std::size_t> kOffsets = {0, 4, 6, 6, 16};
+constexpr RepeatOptions kOutside = {.background = 0};
 
 TEST(RepeatFactors, Lvis) {
   // sqrt(0.9 / 0.5) and sqrt(0.9 / 0.25): the rarest class of the sequence decides.
-  EXPECT_THAT(repeat_factors(kLabels, kOffsets, 3, LvisRepeats{.threshold = 0.9}),
+  EXPECT_THAT(repeat_factors(kLabels, kOffsets, 3, LvisRepeats{.threshold = 0.9}, kOutside),
               ElementsAre(DoubleEq(std::sqrt(3.6)), 1, 1, DoubleEq(std::sqrt(1.8))));
-  EXPECT_THAT(repeat_factors(kLabels, kOffsets, 3, LvisRepeats{.threshold = 0.25}),
+  EXPECT_THAT(repeat_factors(kLabels, kOffsets, 3, LvisRepeats{.threshold = 0.25}, kOutside),
               ElementsAre(1, 1, 1, 1));
 }
 
 TEST(RepeatFactors, CountRareness) {
   // sqrt(1 + 2 * 2 + 1 * 4) = 3 and sqrt(1 + 2 * 2) = 2.2.
-  EXPECT_THAT(repeat_factors(kLabels, kOffsets, 3, CountRarenessRepeats{}),
+  EXPECT_THAT(repeat_factors(kLabels, kOffsets, 3, CountRarenessRepeats{}, kOutside),
               ElementsAre(3, 1, 1, 3));
 }
 
 TEST(RepeatFactors, CountRarenessDensity) {
   // (1 + 2 sqrt 2 + 4) / sqrt 4 = 3.9 and (1 + 2 sqrt 2) / sqrt 10 = 1.2.
-  EXPECT_THAT(repeat_factors(kLabels, kOffsets, 3, CountRarenessDensityRepeats{}),
+  EXPECT_THAT(repeat_factors(kLabels, kOffsets, 3, CountRarenessDensityRepeats{}, kOutside),
               ElementsAre(4, 1, 1, 2));
 }
 
@@ -73,7 +74,7 @@ TEST(RepeatFactors, EqualANaiveReference) {
       for (const auto& [c, n] : own) ++containing[c];
       offsets.push_back(labels.size());
     }
-    const RepeatOptions options{.ignore_index = -100};
+    const RepeatOptions options{.background = 0, .ignore_index = -100};
     const auto lvis =
         repeat_factors(labels, offsets, classes, LvisRepeats{.threshold = 0.5}, options);
     const auto rareness = repeat_factors(labels, offsets, classes, CountRarenessRepeats{}, options);
@@ -95,10 +96,22 @@ TEST(RepeatFactors, EqualANaiveReference) {
 }
 
 TEST(RepeatFactors, WithoutABackgroundAllClassesCount) {
-  const RepeatOptions options{.background = std::nullopt};
   // Class 0 has 11 of 16 tokens, in 3 of 4 sequences.
-  EXPECT_THAT(repeat_factors(kLabels, kOffsets, 3, LvisRepeats{.threshold = 1}, options),
+  EXPECT_THAT(repeat_factors(kLabels, kOffsets, 3, LvisRepeats{.threshold = 1}),
               ElementsAre(DoubleEq(2), DoubleEq(std::sqrt(1 / 0.75)), 1, DoubleEq(std::sqrt(2.0))));
+}
+
+// Rows of several labels: one in a hundred has label 0, which is as good a class as any.
+TEST(RepeatFactors, OfSeveralLabelsARowCountTheFirstClassToo) {
+  Labels labels = {0, 1};
+  std::vector<std::size_t> offsets = {0, 2};
+  for (int row = 1; row < 100; ++row) {
+    labels.push_back(1);
+    offsets.push_back(labels.size());
+  }
+  const auto factors = repeat_factors(labels, offsets, 2, LvisRepeats{.threshold = 0.5});
+  EXPECT_DOUBLE_EQ(factors[0], std::sqrt(50));  // sqrt(.5 / .01) = 7.071
+  EXPECT_EQ(factors[1], 1);
 }
 
 struct Length {
@@ -106,13 +119,14 @@ struct Length {
 };
 
 TEST(RepeatFactors, TakesAUsersPolicy) {
-  EXPECT_THAT(repeat_factors(kLabels, kOffsets, 3, Length{}), ElementsAre(4, 1, 1, 10));
+  EXPECT_THAT(repeat_factors(kLabels, kOffsets, 3, Length{}, kOutside), ElementsAre(4, 1, 1, 10));
   EXPECT_THAT(repeat_factors(Labels{}, std::vector<int>{0}, 3, Length{}), ElementsAre());
 }
 
 // Over epochs each sequence comes as often as its factor says.
 TEST(RepeatFactors, ASystematicStreamRepeatsByThem) {
-  const auto factors = repeat_factors(kLabels, kOffsets, 3, LvisRepeats{.threshold = 0.9});
+  const auto factors =
+      repeat_factors(kLabels, kOffsets, 3, LvisRepeats{.threshold = 0.9}, kOutside);
   const EpochStream stream(SystematicResampling(factors, 0, 11));
   EXPECT_EQ(stream.epoch_size(), 5u);  // 1.897 + 1 + 1 + 1.342 = 5.24
   constexpr std::uint64_t kEpochs = 20000;

@@ -27,8 +27,8 @@ struct ClassInSequence {
   double sequence_share = 0;  ///< of all sequences, those in which this class is
 };
 
-/// A repeat policy says how often to show a sequence, given its classes other than the background,
-/// of which there is at least one, and its length in tokens.
+/// A repeat policy says how often to show a sequence, given its classes (other than the background,
+/// if there is one), of which there is at least one, and its length in tokens.
 template <class P>
 concept RepeatPolicy = requires(const P& policy, std::span<const ClassInSequence> classes,
                                 double length) {
@@ -80,15 +80,17 @@ struct CountRarenessDensityRepeats {
 };
 
 struct RepeatOptions {
-  /// The class of tokens that are nothing in particular, `O`; without it all classes count.
-  std::optional<std::int64_t> background = 0;
+  /// The class of tokens that are nothing in particular, the `O` of named entities, which says
+  /// nothing about its sequences; without it all classes count.
+  std::optional<std::int64_t> background = std::nullopt;
   /// Tokens with this label are left out, of lengths too; without it every label must be a class.
   std::optional<std::int64_t> ignore_index = std::nullopt;
 };
 
 /// How often each sequence is to be shown, >= 0: what a policy says of its classes, and 1 where it
-/// has none but the background. Sequence s has the tokens labels[offsets[s], offsets[s + 1]). For
-/// named entities labels are types, without B- and I-.
+/// has none but options.background, if that is given. Sequence s has the tokens labels[offsets[s],
+/// offsets[s + 1]). For named entities labels are types, without B- and I-, and the background is
+/// that of `O`; for rows of several labels a sequence is a row, and there is none.
 ///
 /// EpochStream(SystematicResampling(repeat_factors(...), 0, seed)) is the sampler: factors that are
 /// no integers are rounded at random, anew every epoch, and epochs are equally long. O(tokens +
