@@ -81,7 +81,8 @@ TEST(ResampledConfusion, GivesTheIntervalOfThePairedBootstrap) {
   for (std::size_t r = 0; r < 60; r += 4) others[r] = rows.targets[r];
   const auto a = resampled_confusion(rows.targets, others, 3, macro_f1);
   const auto b = resampled_confusion(rows.targets, rows.predictions, 3, macro_f1);
-  const BootstrapOptions options{.resamples = 200};
+  const BootstrapOptions options{
+      .resamples = 200, .resampling = Resampling::kRows, .pseudo_rows = 0};
   const Interval own = bootstrap(
       60, [&](std::span<const std::uint32_t> times) { return a(times) - b(times); }, options);
   EXPECT_EQ(own, paired_bootstrap(rows.targets, others, rows.predictions, 3, macro_f1, options));

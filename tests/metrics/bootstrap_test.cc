@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "tests/support/bootstrap_coverage.h"
 #include "tests/support/errors.h"
 #include "tests/support/statistics.h"
 
@@ -21,6 +22,9 @@ namespace {
 using testing::error_of;
 
 double accuracy(const ConfusionMatrix& matrix) { return matrix.accuracy(); }
+double macro_f1(const ConfusionMatrix& matrix) { return matrix.macro_f1(); }
+
+constexpr BootstrapOptions kPlain{.resampling = Resampling::kRows, .pseudo_rows = 0};
 
 TEST(Bootstrap, DrawsAsManyRowsAsThereAre) {
   const auto total = [](std::span<const std::uint32_t> multiplicities) {
@@ -167,34 +171,140 @@ TEST(PairedBootstrap, AveragesRuns) {
   const std::vector<std::vector<int>> a = {s.a, s.b};
   const std::vector<std::vector<int>> b = {s.b};
   const double bound = 4 * std::numeric_limits<double>::epsilon();
-  const Interval one = paired_bootstrap(s.targets, s.a, s.b, 3, accuracy);
-  const Interval i = paired_bootstrap(s.targets, a, b, 3, accuracy);
+  // Without pseudo-rows, on which all runs of a system are right or wrong together.
+  const BootstrapOptions options{.pseudo_rows = 0};
+  const Interval one = paired_bootstrap(s.targets, s.a, s.b, 3, accuracy, options);
+  const Interval i = paired_bootstrap(s.targets, a, b, 3, accuracy, options);
   EXPECT_NEAR(i.estimate, one.estimate / 2, bound);
   EXPECT_NEAR(i.lower, one.lower / 2, bound);
   EXPECT_NEAR(i.upper, one.upper / 2, bound);
-  EXPECT_EQ(paired_bootstrap(s.targets, std::span(a), std::span(b), 3, accuracy), i);
-  EXPECT_EQ(paired_bootstrap(s.targets, std::span(a).first(1), b, 3, accuracy), one);
+  EXPECT_EQ(paired_bootstrap(s.targets, std::span(a), std::span(b), 3, accuracy, options), i);
+  EXPECT_EQ(paired_bootstrap(s.targets, std::span(a).first(1), b, 3, accuracy, options), one);
 }
 
 // The same rows of the same draws, put together by hand.
 TEST(PairedBootstrap, IsTheBootstrapOfTheDifference) {
   const Systems s = example(60);
   const std::vector<std::uint8_t> narrow(s.b.begin(), s.b.end());
-  const auto macro_f1 = [](const ConfusionMatrix& m) { return m.macro_f1(); };
-  const auto difference = [&](std::span<const std::uint32_t> multiplicities) {
-    ConfusionMatrix a(3);
-    ConfusionMatrix b(3);
+  const auto matrix_of = [&](const std::vector<int>& predictions,
+                             std::span<const std::uint32_t> multiplicities) {
+    ConfusionMatrix matrix(3);
     for (std::size_t i = 0; i < s.targets.size(); ++i) {
       for (std::uint32_t k = 0; k < multiplicities[i]; ++k) {
-        a.add(s.targets[i], s.a[i]);
-        b.add(s.targets[i], s.b[i]);
+        matrix.add(s.targets[i], predictions[i]);
       }
     }
-    return a.macro_f1() - b.macro_f1();
+    return matrix;
   };
-  const BootstrapOptions options{.resamples = 200, .confidence = 0.9, .seed = 5};
-  EXPECT_EQ(paired_bootstrap(s.targets, s.a, narrow, 3, macro_f1, options),
-            bootstrap(s.targets.size(), difference, options));
+  const auto difference = [&](std::span<const std::uint32_t> m) {
+    return matrix_of(s.a, m).macro_f1() - matrix_of(s.b, m).macro_f1();
+  };
+  const auto of_one = [&](std::span<const std::uint32_t> m) {
+    return matrix_of(s.a, m).macro_f1();
+  };
+  BootstrapOptions options{.resamples = 200, .confidence = 0.9, .seed = 5, .pseudo_rows = 0};
+  const auto paired = [&] {
+    return paired_bootstrap(s.targets, s.a, narrow, 3, macro_f1, options);
+  };
+  EXPECT_EQ(paired(), stratified_bootstrap(s.targets, difference, options));
+  EXPECT_EQ(bootstrap(s.targets, s.a, 3, macro_f1, options),
+            stratified_bootstrap(s.targets, of_one, options));
+  options.resampling = Resampling::kRows;
+  EXPECT_EQ(paired(), bootstrap(s.targets.size(), difference, options));
+  EXPECT_EQ(bootstrap(s.targets, s.a, 3, macro_f1, options),
+            bootstrap(s.targets.size(), of_one, options));
+  EXPECT_EQ(bootstrap(s.targets, std::vector<std::vector<int>>{s.a, s.a}, 3, macro_f1, options),
+            bootstrap(s.targets.size(), of_one, options));
+}
+
+// Of each stratum as many rows as it has, whatever its label: rows 0, 3 | 1 | 2, 4, 5.
+TEST(StratifiedBootstrap, KeepsTheSizeOfEachStratum) {
+  const std::vector<std::int64_t> strata = {7, -2, 100, 7, 100, 100};
+  std::vector<bool> seen(6, false);
+  const auto check = [&](std::span<const std::uint32_t> m) {
+    EXPECT_EQ(m[0] + m[3], 2u);
+    EXPECT_EQ(m[1], 1u);
+    EXPECT_EQ(m[2] + m[4] + m[5], 3u);
+    for (std::size_t i = 0; i < 6; ++i) seen[i] = seen[i] || m[i] == 2;
+    return static_cast<double>(m[0]);
+  };
+  const Interval interval = stratified_bootstrap(strata, check, {.resamples = 500});
+  EXPECT_EQ(interval, (Interval{1, 0, 2}));
+  EXPECT_EQ(seen, (std::vector<bool>{true, false, true, true, true, true}));
+}
+
+// Two rows that are both right: with a pseudo-row each of the two is a pseudo-row with probability
+// 1/3 and then wrong with 1/2, so that both are right with 25/36, one with 10/36, none with 1/36 =
+// .028, more than the .025 below the lower bound of 95 %. With 1/36 < .05 that of 90 % is one row.
+TEST(ClassBootstrap, SmoothsAClassThatIsAllRight) {
+  const std::vector<int> targets = {1, 1};
+  const auto recall = [](const ConfusionMatrix& m) { return m.recall(1); };
+  const auto run = [&](double confidence, std::uint32_t pseudo_rows) {
+    return bootstrap(targets, targets, 2, recall,
+                     {.resamples = 40000, .confidence = confidence, .pseudo_rows = pseudo_rows});
+  };
+  EXPECT_EQ(run(0.95, 0), (Interval{1, 1, 1}));
+  EXPECT_EQ(run(0.95, 1), (Interval{1, 0, 1}));
+  EXPECT_EQ(run(0.90, 1), (Interval{1, 0.5, 1}));
+  // With three pseudo-rows a row is wrong with probability .3, both with .09.
+  EXPECT_EQ(run(0.90, 3), (Interval{1, 0, 1}));
+}
+
+// A class of one row that both systems get right, which pseudo-rows tell apart.
+TEST(ClassBootstrap, LetsSystemsDifferOnPseudoRows) {
+  const std::vector<int> targets = {0, 0, 0, 0, 1};
+  const std::vector<int> a = {0, 0, 0, 0, 1};
+  const std::vector<int> b = {0, 1, 0, 0, 1};
+  const auto recall = [](const ConfusionMatrix& m) { return m.recall(1); };
+  EXPECT_EQ(paired_bootstrap(targets, a, b, 2, recall), (Interval{0, -1, 1}));
+  EXPECT_EQ(paired_bootstrap(targets, a, b, 2, recall, kPlain), Interval{});
+  EXPECT_EQ(paired_bootstrap(targets, a, a, 2, recall), Interval{});
+}
+
+// Wrong pseudo-rows of class 0 go to class 2, which is predicted most often beside it.
+TEST(ClassBootstrap, TakesTheMostPredictedOtherClassForWrong) {
+  const std::vector<int> targets = {0, 2, 2, 2, 1};
+  const auto taken_for = [&](std::size_t c) {
+    return bootstrap(targets, targets, 3, [c](const ConfusionMatrix& m) { return m.count(0, c); })
+        .upper;
+  };
+  EXPECT_EQ(taken_for(1), 0);
+  EXPECT_EQ(taken_for(2), 1);
+  // A single class has no other.
+  const std::vector<int> one = {0, 0};
+  EXPECT_EQ(bootstrap(one, one, 1, accuracy), (Interval{1, 1, 1}));
+}
+
+// Nominal .95. The standard deviation of a coverage of .92 in 400 repetitions is .014; what covers
+// that often falls short of .92 - 3 x .014 once in a thousand. The plain intervals cover .75 and
+// less (docs/explanation.md).
+TEST(ClassBootstrap, CoversWithTwoRowsOfAClass) {
+  constexpr std::size_t kRepeats = 400;
+  const double bound = 0.92 - 3 * std::sqrt(0.92 * 0.08 / kRepeats);
+  for (const double recall : {0.2, 0.5, 0.95}) {
+    const testing::TestSets sets{
+        .rows = {150, 48, 2}, .recalls_a = {0.92, 0.7, recall}, .recalls_b = {0.88, 0.75, 0.5}};
+    const testing::Coverage smooth = testing::coverage_of(sets, kRepeats, {.resamples = 200});
+    EXPECT_GT(smooth.one, bound) << recall;
+    EXPECT_GT(smooth.difference, bound) << recall;
+    if (recall != 0.5) continue;
+    BootstrapOptions plain = kPlain;
+    plain.resamples = 200;
+    EXPECT_LT(testing::coverage_of(sets, kRepeats, plain).one, 0.8) << recall;
+  }
+}
+
+// Smoothing pulls each of 28 recalls of .9 towards a half: without the interval of the rows alone
+// that would cover .44.
+TEST(ClassBootstrap, CoversWithManySmallClasses) {
+  constexpr std::size_t kRepeats = 200;
+  const testing::TestSets sets{.rows = std::vector<std::size_t>(28, 5),
+                               .recalls_a = std::vector<double>(28, 0.9),
+                               .recalls_b = std::vector<double>(28, 0.8)};
+  const testing::Coverage coverage = testing::coverage_of(sets, kRepeats, {.resamples = 200});
+  const double bound = 0.92 - 3 * std::sqrt(0.92 * 0.08 / kRepeats);
+  EXPECT_GT(coverage.one, bound);
+  EXPECT_GT(coverage.difference, bound);
 }
 
 TEST(BootstrapErrors, NameWhatIsWrong) {
@@ -220,6 +330,14 @@ TEST(BootstrapErrors, NameWhatIsWrong) {
             "paired_bootstrap(): options.confidence = nan, expected a number in (0, 1)");
   EXPECT_EQ(paired(y, y, {.resamples = 0}),
             "paired_bootstrap(): options.resamples = 0, expected at least 1");
+  EXPECT_EQ(error_of([&] { bootstrap(y, wrong, 2, accuracy); }),
+            "bootstrap(): predictions[1] = 2, expected a class in [0, 2)");
+  EXPECT_EQ(error_of([&] { bootstrap(y, runs, 2, accuracy); }),
+            "bootstrap(): runs[1].size() = 1, expected 2 (targets)");
+  EXPECT_EQ(error_of([&] { bootstrap(std::vector<int>(), std::vector<int>(), 2, accuracy); }),
+            "bootstrap(): rows = 0, expected at least 1");
+  EXPECT_EQ(error_of([] { stratified_bootstrap(std::vector<int>(), [](auto) { return 0.0; }); }),
+            "stratified_bootstrap(): rows = 0, expected at least 1");
   EXPECT_EQ(error_of([] { bootstrap(0, [](auto) { return 0.0; }); }),
             "bootstrap(): rows = 0, expected at least 1");
   EXPECT_EQ(
