@@ -41,7 +41,7 @@ sources_of() {
   case $1 in
     tsv) printf 'demos/sentiment/%s\n' load_corpus polarity ;;
     conll) printf 'demos/ner/%s\n' conll ;;
-    squad) printf 'demos/qa/%s\n' json_text sentences squad ;;
+    squad) printf 'demos/qa/%s\n' answer_place json_text sentences squad ;;
     json_lines) printf 'demos/qa/%s\n' afriqa json_text ;;
   esac
   echo "demos/fuzz/$1_fuzz"

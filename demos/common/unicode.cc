@@ -38,6 +38,18 @@ std::string with_replacements(std::string_view text) {
   return valid;
 }
 
+// A text by utf8proc's options.
+std::string mapped(std::string_view text, int options) {
+  if (first_invalid_utf8(text)) return mapped(with_replacements(text), options);
+  utf8proc_uint8_t* result = nullptr;
+  const utf8proc_ssize_t size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                             static_cast<utf8proc_ssize_t>(text.size()), &result,
+                                             static_cast<utf8proc_option_t>(options));
+  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(result, &std::free);
+  if (size < 0) throw std::bad_alloc();  // the only error that valid UTF-8 leaves
+  return {reinterpret_cast<const char*>(result), static_cast<std::size_t>(size)};
+}
+
 utf8proc_category_t category_of(char32_t point) {
   return utf8proc_category(static_cast<utf8proc_int32_t>(point));
 }
@@ -109,16 +121,11 @@ std::optional<std::size_t> first_invalid_utf8(std::string_view text) {
 }
 
 std::string fold_case(std::string_view text) {
-  if (first_invalid_utf8(text)) return fold_case(with_replacements(text));
-  constexpr auto kOptions =
-      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD);
-  utf8proc_uint8_t* folded = nullptr;
-  const utf8proc_ssize_t size =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                   static_cast<utf8proc_ssize_t>(text.size()), &folded, kOptions);
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(folded, &std::free);
-  if (size < 0) throw std::bad_alloc();  // the only error that valid UTF-8 leaves
-  return {reinterpret_cast<const char*>(folded), static_cast<std::size_t>(size)};
+  return mapped(text, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD);
+}
+
+std::string decomposed(std::string_view text) {
+  return mapped(text, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE);
 }
 
 std::u32string code_points(std::string_view text) {
@@ -188,6 +195,11 @@ bool is_closing_punctuation(char32_t point) {
 bool is_letter_or_number(char32_t point) {
   const utf8proc_category_t category = category_of(point);
   return is_letter(point) || (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO);
+}
+
+bool is_mark(char32_t point) {
+  const utf8proc_category_t category = category_of(point);
+  return category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
 }
 
 bool is_letter(char32_t point) {

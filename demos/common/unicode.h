@@ -17,6 +17,10 @@ std::optional<std::size_t> first_invalid_utf8(std::string_view text);
 /// Bytes that are not UTF-8 become U+FFFD.
 std::string fold_case(std::string_view text);
 
+/// The text in canonically decomposed form (NFD): texts that Unicode calls canonically equivalent
+/// are equal in it. Bytes that are not UTF-8 become U+FFFD.
+std::string decomposed(std::string_view text);
+
 /// The code points of a text. Bytes that are not UTF-8 become U+FFFD, each by itself.
 std::u32string code_points(std::string_view text);
 
@@ -43,6 +47,9 @@ bool is_closing_punctuation(char32_t point);
 
 /// Whether a code point is of category L or N; marks are not.
 bool is_letter_or_number(char32_t point);
+
+/// Whether a code point is of category M: what is written onto the letter before it.
+bool is_mark(char32_t point);
 
 /// Whether a code point is of category L.
 bool is_letter(char32_t point);

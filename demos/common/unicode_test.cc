@@ -55,6 +55,23 @@ TEST(FirstInvalidUtf8, FindsWhatIsNotASequence) {
   EXPECT_EQ(first_invalid_utf8("\xf4\x90\x80\x80"), 0U);  // beyond U+10FFFF
 }
 
+TEST(Decomposed, MakesEqualWhatDiffersInCompositionAlone) {
+  EXPECT_EQ(decomposed("caf\u00e9"), "cafe\u0301");
+  EXPECT_EQ(decomposed("cafe\u0301"), "cafe\u0301");
+  EXPECT_EQ(decomposed("a\u0301\u0323"), "a\u0323\u0301");  // marks have an order
+  EXPECT_EQ(decomposed("\ud55c"), "\u1112\u1161\u11ab");
+  EXPECT_EQ(decomposed("\u00a0E"), "\u00a0E");  // no compatibility, no case
+  EXPECT_EQ(decomposed(""), "");
+  EXPECT_EQ(decomposed("a\xff"), "a\uFFFD");
+}
+
+TEST(IsMark, KnowsAccentsAndVowelSigns) {
+  for (const char32_t point : {U'\u0301', U'\u093e', U'\u20dd'}) EXPECT_TRUE(is_mark(point));
+  for (const char32_t point : {U'e', U'\u00e9', U'^', U'\u0e40', U' '}) {
+    EXPECT_FALSE(is_mark(point));
+  }
+}
+
 TEST(FoldCase, MakesEqualWhatDiffersInCaseOrComposition) {
   EXPECT_EQ(fold_case("Hello WORLD"), "hello world");
   EXPECT_EQ(fold_case("\u00c9"), "\u00e9");

@@ -12,6 +12,7 @@
 
 #include "demos/common/unicode.h"
 #include "demos/fuzz/properties.h"
+#include "demos/qa/answer_place.h"
 #include "demos/qa/sentences.h"
 #include "demos/qa/squad.h"
 
@@ -22,6 +23,35 @@ using nlohmann::json;
 
 constexpr const char* kFile = "x";
 
+bool is_null(const json& object, const char* key) {
+  return !object.contains(key) || object.at(key).is_null();
+}
+
+bool is_none(const json& text, const json& start) {
+  return (text.is_null() || text == "") && (start.is_null() || start.dump() == "-1");
+}
+
+// The answers of a question, in each of the ways to write them.
+std::size_t count_answers(const json& question) {
+  if (!is_null(question, "is_impossible") && question.at("is_impossible").get<bool>()) return 0;
+  if (is_null(question, "answers")) return 0;
+  const json& answers = question.at("answers");
+  std::size_t count = 0;
+  const auto add = [&](const json& text, const json& start) {
+    count += is_none(text, start) ? 0 : 1;
+  };
+  if (answers.is_array()) {
+    for (const json& answer : answers) add(answer.at("text"), answer.at("answer_start"));
+  } else if (answers.at("text").is_array()) {
+    const json& texts = answers.at("text");
+    require(texts.size() == answers.at("answer_start").size(), "each text has a place");
+    for (std::size_t i = 0; i < texts.size(); ++i) add(texts[i], answers.at("answer_start")[i]);
+  } else {
+    add(answers.at("text"), answers.at("answer_start"));
+  }
+  return count;
+}
+
 // What is in the text, by other means than the parser's.
 void check_counts(const SquadText& result, std::string_view text) {
   if (text.starts_with("\uFEFF")) text.remove_prefix(3);
@@ -31,15 +61,22 @@ void check_counts(const SquadText& result, std::string_view text) {
   std::size_t questions = 0;
   std::size_t answers = 0;
   std::set<std::string> ids;
+  const auto add = [&](const json& question) {
+    ++questions;
+    answers += count_answers(question);
+    const json& id = question.at("id");
+    ids.insert(id.is_string() ? id.get<std::string>() : id.dump());
+  };
   for (const json& article : root.at("data")) {
     ++articles;
+    if (!article.contains("paragraphs")) {
+      ++contexts;
+      add(article);
+      continue;
+    }
     for (const json& paragraph : article.at("paragraphs")) {
       ++contexts;
-      for (const json& question : paragraph.at("qas")) {
-        ++questions;
-        answers += question.at("answers").size();
-        ids.insert(question.at("id").get<std::string>());
-      }
+      for (const json& question : paragraph.at("qas")) add(question);
     }
   }
   const SquadReport& report = result.report;
@@ -63,12 +100,18 @@ void check_answers(const SquadText& result) {
       ++answers;
       if (!answer.begin) {
         ++lost_here;
-        require(answer.text.empty() || context.find(answer.text) == std::string_view::npos,
-                "an answer that is lost does not stand in its context");
+        // Without an offset it is lost where it stands at several places, too.
+        const bool is_blank = without_space_around(answer.text).empty();
+        const std::size_t first = is_blank ? std::string_view::npos : context.find(answer.text);
+        require(first == std::string_view::npos ||
+                    context.find(answer.text, first + 1) != std::string_view::npos,
+                "an answer that is lost has no single place in its context");
       } else {
         require(*answer.begin <= context.size(), "an answer begins in its context");
         require(context.substr(*answer.begin, answer.text.size()) == answer.text,
                 "an answer stands where it is said to");
+        require(!without_space_around(answer.text).empty(), "an answer is more than white space");
+        require(!first_invalid_utf8(answer.text), "an answer is whole code points");
       }
     }
     require(question.lacks_answer() == (lost_here > 0), "questions with lost answers are flagged");
@@ -115,7 +158,10 @@ std::string written(const SquadText& text) {
     json answers = json::array();
     for (const SquadAnswer& answer : question.answers) {
       const std::string_view context = text.contexts[question.context].text;
-      const std::size_t start = code_points(context.substr(0, answer.begin.value_or(0))).size();
+      json start = nullptr;
+      if (answer.begin) start = code_points(context.substr(0, *answer.begin)).size();
+      // One that is empty has a place, for without one it would be none.
+      if (answer.text.empty()) start = 0;
       answers.push_back({{"text", answer.text}, {"answer_start", start}});
     }
     questions[question.context]->push_back(
@@ -127,6 +173,8 @@ std::string written(const SquadText& text) {
 void check_round_trip(const SquadText& result, const SquadOptions& options) {
   const SquadText again = parse_squad(written(result), kFile, options);
   require(again.report.moved.count == 0, "answers stand where they were found");
+  require(again.report.respelled.count == 0, "answers are as their context writes them");
+  require(again.report.unit == OffsetUnit::kCodePoints, "offsets count code points");
   require(again.report.lost.count == result.report.lost.count, "lost answers stay lost");
   require(again.questions.size() == result.questions.size(), "all questions are read again");
   for (std::size_t i = 0; i < again.questions.size(); ++i) {
@@ -156,9 +204,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const SquadReport& report = result->report;
-  require(strict.has_value() ==
-              (report.moved.count + report.lost.count + report.repeated_ids.count == 0),
-          "flaws are refused, and nothing else");
+  const std::size_t flaws =
+      report.moved.count + report.lost.count + report.impossible.count + report.repeated_ids.count;
+  require(strict.has_value() == (flaws == 0), "flaws are refused, and nothing else");
   check_counts(*result, text);
   check_answers(*result);
   check_round_trip(*result, options);

@@ -155,6 +155,10 @@ JsonValue JsonValue::part(const json& value, std::string path) const {
   return {std::shared_ptr<const json>(value_, &value), file_, line_, std::move(path)};
 }
 
+bool JsonValue::has(std::string_view key) const {
+  return value_->is_object() && value_->contains(std::string(key));
+}
+
 JsonValue JsonValue::operator[](std::string_view key) const {
   if (!value_->is_object()) fail_expecting("an object");
   const std::string name(key);
@@ -175,6 +179,11 @@ std::size_t JsonValue::size() const {
 const std::string& JsonValue::text() const {
   if (!value_->is_string()) fail_expecting("a string");
   return value_->get_ref<const std::string&>();
+}
+
+bool JsonValue::flag() const {
+  if (!value_->is_boolean()) fail_expecting("true or false");
+  return value_->get<bool>();
 }
 
 std::size_t JsonValue::count() const {

@@ -15,6 +15,8 @@ namespace equipoise::demos {
 /// the file.
 class JsonValue {
  public:
+  /// Whether this is an object that has the key.
+  bool has(std::string_view key) const;
   /// Of an object. @throws InputError unless this is one that has the key.
   JsonValue operator[](std::string_view key) const;
   /// Of an array, unchecked.
@@ -23,6 +25,8 @@ class JsonValue {
   std::size_t size() const;
   /// @throws InputError unless this is a string.
   const std::string& text() const;
+  /// @throws InputError unless this is true or false.
+  bool flag() const;
   /// @throws InputError unless this is a whole number from 0.
   std::size_t count() const;
 

@@ -46,8 +46,7 @@ std::vector<std::size_t> by_falling(const std::vector<double>& values) {
 
 // A member that may be missing.
 std::string text_or_none(const JsonValue& question, const char* key) {
-  const bool has_it = question.value().is_object() && question.value().contains(key);
-  return has_it ? question[key].text() : std::string();
+  return question.has(key) ? question[key].text() : std::string();
 }
 
 ordered_json predict_type(const QaModel& model, const AfriqaQuestion& question) {

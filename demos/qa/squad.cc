@@ -1,27 +1,43 @@
 #include "demos/qa/squad.h"
 
 #include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
 #include <unordered_set>
 #include <utility>
 
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
-#include "demos/common/unicode.h"
 #include "demos/qa/json_text.h"
 
 namespace equipoise::demos {
 
 namespace {
 
-// The place nearest to an offset at which a text stands in another.
-std::optional<std::size_t> nearest(std::string_view context, std::string_view text,
-                                   std::size_t offset) {
-  const std::size_t before = context.rfind(text, offset);
-  const std::size_t after = context.find(text, offset);
-  if (before == std::string_view::npos && after == std::string_view::npos) return std::nullopt;
-  if (before == std::string_view::npos) return after;
-  if (after == std::string_view::npos) return before;
-  return offset - before <= after - offset ? before : after;
+// An answer as the text has it, and where it stands by each unit.
+struct Candidate {
+  JsonValue value;
+  std::size_t question;
+  std::size_t answer;                // of the question
+  std::optional<std::size_t> start;  // nothing where it is not known
+  std::array<std::optional<TextRange>, kOffsetUnits.size()> at{};
+};
+
+bool is_null_or(const JsonValue& value, const char* none) {
+  return value.value().is_null() || value.value() == none;
+}
+
+std::string id_of(const JsonValue& id) {
+  if (id.value().is_number_integer()) return id.value().dump();
+  return id.text();
+}
+
+// Nothing where the place is not known.
+std::optional<std::size_t> start_of(const JsonValue& start) {
+  const nlohmann::json& value = start.value();
+  const bool is_negative = value.is_number_integer() && !value.is_number_unsigned();
+  if (value.is_null() || (is_negative && value == -1)) return std::nullopt;
+  return start.count();
 }
 
 class SquadParser {
@@ -30,72 +46,175 @@ class SquadParser {
 
   SquadText parse(const JsonValue& root) {
     const JsonValue articles = root["data"];
-    for (std::size_t a = 0; a < articles.size(); ++a) {
-      const JsonValue paragraphs = articles[a]["paragraphs"];
-      for (std::size_t p = 0; p < paragraphs.size(); ++p) take_paragraph(paragraphs[p], a);
-    }
+    for (std::size_t a = 0; a < articles.size(); ++a) take_article(articles[a], a);
     SquadReport& report = result_.report;
     report.articles = articles.size();
     report.contexts = result_.contexts.size();
     report.questions = result_.questions.size();
     if (result_.questions.empty()) root.fail("there is no question");
+    // Some other name for them, most likely.
+    if (first_without_ && !has_answers_) first_without_->fail("there is no 'answers'");
+    report.unit = unit_of_most();
+    for (const Candidate& candidate : candidates_) place(candidate);
+    for (const SquadQuestion& question : result_.questions) {
+      report.answers += question.answers.size();
+      if (question.answers.empty()) ++report.without_answers;
+    }
     return std::move(result_);
   }
 
  private:
-  void take_paragraph(const JsonValue& paragraph, std::size_t article) {
-    const std::string& context = paragraph["context"].text();
-    const std::vector<std::size_t> offsets = code_point_offsets(context);
-    const JsonValue questions = paragraph["qas"];
-    for (std::size_t q = 0; q < questions.size(); ++q) {
-      result_.questions.push_back(question(questions[q], context, offsets));
+  void take_article(const JsonValue& article, std::size_t number) {
+    if (!article.has("paragraphs") && article.has("context")) {  // a row of a table
+      const AnswerFinder finder(article["context"].text());
+      take_question(article, finder);
+      result_.contexts.push_back({article["context"].text(), number});
+      return;
     }
-    result_.contexts.push_back({context, article});
+    const JsonValue paragraphs = article["paragraphs"];
+    for (std::size_t p = 0; p < paragraphs.size(); ++p) {
+      const JsonValue paragraph = paragraphs[p];
+      const AnswerFinder finder(paragraph["context"].text());
+      const JsonValue questions = paragraph["qas"];
+      for (std::size_t q = 0; q < questions.size(); ++q) take_question(questions[q], finder);
+      result_.contexts.push_back({paragraph["context"].text(), number});
+    }
   }
 
-  SquadQuestion question(const JsonValue& value, std::string_view context,
-                         const std::vector<std::size_t>& offsets) {
+  void take_question(const JsonValue& value, const AnswerFinder& finder) {
     SquadQuestion question{
-        value["id"].text(), value["question"].text(), result_.contexts.size(), {}};
+        id_of(value["id"]), value["question"].text(), result_.contexts.size(), {}};
     if (!ids_.insert(question.id).second) {
       constexpr std::string_view kReason = "an earlier question has the same id";
       if (options_.repeated_ids == RepeatedIds::kRefuse) value["id"].fail(kReason);
       add(result_.report.repeated_ids, value["id"], kReason);
     }
-    const JsonValue answers = value["answers"];
-    for (std::size_t i = 0; i < answers.size(); ++i) {
-      question.answers.push_back(answer(answers[i], context, offsets));
+    result_.questions.push_back(std::move(question));
+    const std::size_t before = candidates_.size();
+    const bool is_impossible = value.has("is_impossible") &&
+                               !value["is_impossible"].value().is_null() &&
+                               value["is_impossible"].flag();
+    if (value.has("answers")) {
+      has_answers_ = true;
+      take_answers(value["answers"], finder);
+    } else if (!is_impossible && !first_without_) {
+      first_without_ = value;
     }
-    result_.report.answers += question.answers.size();
-    if (question.answers.empty()) ++result_.report.without_answers;
-    return question;
+    if (!is_impossible || candidates_.size() == before) return;
+    take_flaw(result_.report.impossible, value, "is_impossible is true, but there is an answer");
+    candidates_.erase(candidates_.begin() + static_cast<std::ptrdiff_t>(before), candidates_.end());
+    result_.questions.back().answers.clear();
   }
 
-  SquadAnswer answer(const JsonValue& value, std::string_view context,
-                     const std::vector<std::size_t>& offsets) {
-    SquadAnswer answer{value["text"].text()};
-    const JsonValue start = value["answer_start"];
-    const std::size_t characters = offsets.size() - 1;
-    const bool is_beyond = start.count() > characters;
-    if (is_beyond && options_.misplaced == MisplacedAnswers::kRefuse) {
-      start.fail(std::to_string(start.count()) + " is beyond the context, which has " +
-                 std::to_string(characters) + " characters");
+  void take_answers(const JsonValue& answers, const AnswerFinder& finder) {
+    if (answers.value().is_null()) return;
+    if (!answers.value().is_object()) {
+      for (std::size_t i = 0; i < answers.size(); ++i) {
+        take_answer(answers[i], answers[i]["text"], answers[i]["answer_start"], finder);
+      }
+      return;
     }
-    const std::size_t begin = offsets[is_beyond ? characters : start.count()];
-    if (answer.text.empty()) {
-      take_misplaced(result_.report.lost, value, "the answer is empty");
-    } else if (context.substr(begin).starts_with(answer.text)) {
-      answer.begin = begin;
+    const JsonValue texts = answers["text"];
+    const JsonValue starts = answers["answer_start"];
+    if (!texts.value().is_array()) return take_answer(answers, texts, starts, finder);
+    if (texts.size() != starts.size()) {
+      answers.fail(std::to_string(texts.size()) + " texts, but " + std::to_string(starts.size()) +
+                   " places");
+    }
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      take_answer(texts[i], texts[i], starts[i], finder);
+    }
+  }
+
+  // Of an answer with a text and a place; `value` is what errors name.
+  void take_answer(const JsonValue& value, const JsonValue& text, const JsonValue& start,
+                   const AnswerFinder& finder) {
+    SquadQuestion& question = result_.questions.back();
+    Candidate candidate{value, result_.questions.size() - 1, question.answers.size(),
+                        start_of(start)};
+    if (!candidate.start && is_null_or(text, "")) return;
+    question.answers.push_back({text.text()});
+    find_places(question.answers.back().text, finder, candidate);
+    candidates_.push_back(std::move(candidate));
+  }
+
+  // By each unit: the answer itself, or, where that is at none of them, an equivalent.
+  static void find_places(std::string_view answer, const AnswerFinder& finder,
+                          Candidate& candidate) {
+    if (!candidate.start || without_space_around(answer).empty()) return;
+    bool is_found = false;
+    for (std::size_t u = 0; u < kOffsetUnits.size(); ++u) {
+      candidate.at[u] = finder.exact_at(answer, *candidate.start, kOffsetUnits[u]);
+      is_found = is_found || candidate.at[u];
+    }
+    for (std::size_t u = 0; u < kOffsetUnits.size() && !is_found; ++u) {
+      candidate.at[u] = finder.equivalent_at(answer, *candidate.start, kOffsetUnits[u]);
+    }
+  }
+
+  // The unit by which most answers stand at their places; the first of several.
+  OffsetUnit unit_of_most() const {
+    std::array<std::size_t, kOffsetUnits.size()> counts{};
+    for (const Candidate& candidate : candidates_) {
+      for (std::size_t u = 0; u < counts.size(); ++u) counts[u] += candidate.at[u] ? 1 : 0;
+    }
+    return kOffsetUnits[static_cast<std::size_t>(std::max_element(counts.begin(), counts.end()) -
+                                                 counts.begin())];
+  }
+
+  void place(const Candidate& candidate) {
+    SquadQuestion& question = result_.questions[candidate.question];
+    SquadAnswer& answer = question.answers[candidate.answer];
+    const std::string_view context = result_.contexts[question.context].text;
+    std::optional<TextRange> range = candidate.at[static_cast<std::size_t>(result_.report.unit)];
+    if (range) {
+      if (context.substr(range->begin, range->end - range->begin) != answer.text) {
+        add(result_.report.respelled, candidate.value,
+            "the context writes the answer with other spaces or accents");
+      }
+    } else if (without_space_around(answer.text).empty()) {
+      take_flaw(result_.report.lost, candidate.value, "the answer is empty");
     } else {
-      answer.begin = nearest(context, answer.text, begin);
-      take_misplaced(answer.begin ? result_.report.moved : result_.report.lost, value,
-                     answer.begin ? "the answer stands elsewhere in the context"
-                                  : "the answer does not stand in the context");
+      range = place_misplaced(candidate, answer.text, context);
     }
-    return answer;
+    if (!range) return;
+    answer.begin = range->begin;
+    answer.text = context.substr(range->begin, range->end - range->begin);
   }
 
-  void take_misplaced(Finding& finding, const JsonValue& value, std::string_view reason) {
+  std::optional<TextRange> place_misplaced(const Candidate& candidate, std::string_view answer,
+                                           std::string_view context) {
+    SquadReport& report = result_.report;
+    for (std::size_t u = 0; u < kOffsetUnits.size(); ++u) {
+      if (!candidate.at[u]) continue;
+      take_flaw(report.moved, candidate.value,
+                "the answer stands at its offset in " + std::string(name_of(kOffsetUnits[u])) +
+                    ", not in " + std::string(name_of(report.unit)));
+      return candidate.at[u];
+    }
+    const AnswerFinder finder(context);
+    if (!candidate.start) {
+      const std::optional<TextRange> range = finder.only(answer);
+      take_flaw(
+          range ? report.moved : report.lost, candidate.value,
+          range ? "the answer has no offset" : "the answer has no offset and no single place");
+      return range;
+    }
+    const std::size_t size = finder.size(report.unit);
+    if (*candidate.start > size && options_.misplaced == MisplacedAnswers::kRefuse) {
+      candidate.value.fail("answer_start: " + std::to_string(*candidate.start) +
+                           " is beyond the context, which has " + std::to_string(size) + " " +
+                           std::string(name_of(report.unit)));
+    }
+    const std::optional<TextRange> range =
+        finder.nearest(answer, finder.byte_at(*candidate.start, report.unit));
+    take_flaw(range ? report.moved : report.lost, candidate.value,
+              range ? "the answer stands elsewhere in the context"
+                    : "the answer does not stand in the context");
+    return range;
+  }
+
+  void take_flaw(Finding& finding, const JsonValue& value, std::string_view reason) {
     if (options_.misplaced == MisplacedAnswers::kRefuse) value.fail(reason);
     add(finding, value, reason);
   }
@@ -107,6 +226,9 @@ class SquadParser {
   const SquadOptions& options_;
   SquadText result_;
   std::unordered_set<std::string> ids_;
+  std::vector<Candidate> candidates_;
+  bool has_answers_ = false;                // whether any question has the member
+  std::optional<JsonValue> first_without_;  // the first question that has not, and should
 };
 
 }  // namespace
@@ -122,8 +244,13 @@ std::string summary(const SquadReport& report) {
   if (report.without_answers > 0) {
     text += "; " + std::to_string(report.without_answers) + " without an answer";
   }
+  if (report.unit != OffsetUnit::kCodePoints) {
+    text += "; offsets count " + std::string(name_of(report.unit));
+  }
+  text += report.respelled.text("answers that their context writes otherwise");
   text += report.moved.text("answers moved to where they stand");
   text += report.lost.text("answers that do not stand in their context");
+  text += report.impossible.text("questions with answers that are said to have none");
   text += report.repeated_ids.text("questions with the id of another");
   return text;
 }

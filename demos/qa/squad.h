@@ -10,12 +10,13 @@
 #include <vector>
 
 #include "demos/common/finding.h"
+#include "demos/qa/answer_place.h"
 
 namespace equipoise::demos {
 
 /// An answer that its context holds, or should.
 struct SquadAnswer {
-  std::string text;
+  std::string text;  ///< as the context has it, where it stands there
   /// Where it begins in its context, in bytes; nothing if it does not stand there.
   std::optional<std::size_t> begin = std::nullopt;
 };
@@ -60,9 +61,12 @@ struct SquadReport {
   std::size_t questions = 0;
   std::size_t answers = 0;
   std::size_t without_answers = 0;  ///< questions, as those that SQuAD 2.0 calls impossible
-  Finding moved;                    ///< answers that stand elsewhere in the context
-  Finding lost;                     ///< answers that do not stand in the context, or are empty
-  Finding repeated_ids;             ///< questions
+  OffsetUnit unit = OffsetUnit::kCodePoints;  ///< what the offsets of the text count
+  Finding respelled;     ///< answers that are an equivalent of what stands at their place
+  Finding moved;         ///< answers that stand elsewhere in the context
+  Finding lost;          ///< answers that do not stand in the context, or are empty
+  Finding impossible;    ///< questions that are said to have no answer and have one
+  Finding repeated_ids;  ///< questions
 };
 
 /// The report in a line of text, for people.
@@ -74,15 +78,29 @@ struct SquadText {
   SquadReport report;
 };
 
-/// Reads data.paragraphs.{context, qas.{id, question, answers.{text, answer_start}}}, as SQuAD
-/// (Rajpurkar et al. 2016, arXiv:1606.05250), MLQA (Lewis et al. 2020) and TyDi QA (Clark et al.
-/// 2020) have it; other members are not read. Offsets count code points.
+/// Reads data.paragraphs.{context, qas.{id, question, is_impossible, answers}}, as SQuAD (Rajpurkar
+/// et al. 2016, arXiv:1606.05250; 2018, arXiv:1806.03822), MLQA (Lewis et al. 2020) and TyDi QA
+/// (Clark et al. 2020) have it, and data.{id, context, question, answers}, as Hugging Face's tools
+/// write it. Other members are not read.
+///
+/// Identifiers are texts or whole numbers. Answers are a list of {text, answer_start}, one such
+/// object, or {text: [...], answer_start: [...]}. A question without answers has an empty list,
+/// null, or an answer with neither a text ("" or null) nor a place (-1 or null); "answers" may be
+/// missing where is_impossible is true, and from some questions of a text that has it for others.
+/// Where is_impossible is true, answers are left out: they are only plausible ones.
+///
+/// Offsets count what most of the text's answers agree with: code points, else UTF-16 units, else
+/// bytes of UTF-8. An answer that does not stand at its place may have an equivalent there, as
+/// AnswerFinder has it, which is taken for it. Else it is misplaced: it is taken from the place to
+/// which its offset leads in another unit, from the nearest place at which it stands, or, without
+/// an offset, from the only one.
 ///
 /// `name` stands for the file in errors. O(size), but for answers that do not stand where they
 /// should, each of which searches its context. An offset beyond the context is one of them, and is
 /// taken for its end.
 /// @throws InputError for what parse_json() refuses, a member that is missing or of another type,
-/// an offset that is negative, a text without any question, and what options refuse.
+/// an offset below -1, lists of texts and offsets of different lengths, a text without any
+/// question, and what options refuse.
 SquadText parse_squad(std::string_view text, std::string_view name,
                       const SquadOptions& options = {});
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -179,8 +180,13 @@ TEST(Squad, NamesThePlaceOfWhatIsWrong) {
     EXPECT_EQ(without("/data/0/paragraphs/0/qas/0", key),
               "x:0: data[0].paragraphs[0].qas[0]: there is no '" + std::string(key) + "'");
   }
-  EXPECT_EQ(with("/data/0/paragraphs/0/qas/0/id", 7),
-            "x:0: data[0].paragraphs[0].qas[0].id: expected a string, found 7");
+  EXPECT_EQ(with("/data/0/paragraphs/0/qas/0/id", 7.5),
+            "x:0: data[0].paragraphs[0].qas[0].id: expected a string, found 7.5");
+  EXPECT_EQ(with("/data/0/paragraphs/0/qas/0/id", nullptr),
+            "x:0: data[0].paragraphs[0].qas[0].id: expected a string, found null");
+  EXPECT_EQ(
+      with("/data/0/paragraphs/0/qas/0/is_impossible", "no"),
+      "x:0: data[0].paragraphs[0].qas[0].is_impossible: expected true or false, found string");
   const std::string answers = "/data/0/paragraphs/0/qas/0/answers";
   const std::string start = answers + "/0/answer_start";
   const std::string at = "x:0: data[0].paragraphs[0].qas[0].answers[0]";
@@ -191,10 +197,197 @@ TEST(Squad, NamesThePlaceOfWhatIsWrong) {
             "x:0: data[0].paragraphs[0].qas[0].answers: expected an array, found string");
   EXPECT_EQ(with(start.c_str(), "4"),
             at + ".answer_start: expected a whole number from 0, found string");
-  EXPECT_EQ(with(start.c_str(), -1),
-            at + ".answer_start: expected a whole number from 0, found -1");
+  EXPECT_EQ(with(start.c_str(), -2),
+            at + ".answer_start: expected a whole number from 0, found -2");
   EXPECT_EQ(with(start.c_str(), 4.0),
             at + ".answer_start: expected a whole number from 0, found 4.0");
+}
+
+TEST(Squad, TakesWholeNumbersForIds) {
+  json rows = text_of("one", {question("7", {answer("one", 0)}), question("", {})});
+  rows["data"][0]["paragraphs"][0]["qas"][1]["id"] = 8;
+  EXPECT_EQ(parse_squad(rows.dump(), "x").questions[1].id, "8");
+  rows["data"][0]["paragraphs"][0]["qas"][1]["id"] = 7;
+  EXPECT_EQ(error(rows.dump()),
+            "x:0: data[0].paragraphs[0].qas[1].id: an earlier question has the same id");
+}
+
+// One question has an answer; the others are each a way to write that there is none.
+TEST(Squad, KnowsTheWaysToWriteThatThereIsNoAnswer) {
+  const SquadText text = parse_squad(R"({"data": [{"paragraphs": [{"context": "one two", "qas": [
+      {"id": 0, "question": "?", "answers": [{"text": "two", "answer_start": 4}]},
+      {"id": 1, "question": "?", "answers": []},
+      {"id": 2, "question": "?", "answers": null},
+      {"id": 3, "question": "?"},
+      {"id": 4, "question": "?", "is_impossible": true},
+      {"id": 5, "question": "?", "answers": [{"text": "", "answer_start": -1}]},
+      {"id": 6, "question": "?", "answers": [{"text": null, "answer_start": null}]},
+      {"id": 7, "question": "?", "answers": {"text": [], "answer_start": []}},
+      {"id": 8, "question": "?", "answers": {"text": [""], "answer_start": [-1]}},
+      {"id": 9, "question": "?", "is_impossible": null, "answers": []}]}]}]})",
+                                     "x", {.misplaced = MisplacedAnswers::kRefuse});
+  ASSERT_EQ(text.questions.size(), 10U);
+  EXPECT_EQ(text.questions[0].answers.size(), 1U);
+  for (std::size_t q = 1; q < 10; ++q) EXPECT_TRUE(text.questions[q].answers.empty()) << q;
+  EXPECT_EQ(text.report.answers, 1U);
+  EXPECT_EQ(summary(text.report), "10 questions on 1 contexts; 9 without an answer");
+}
+
+TEST(Squad, LeavesOutAnswersOfQuestionsThatAreSaidToHaveNone) {
+  json rows = text_of("one two", {question("a", {answer("one", 0)}),
+                                  question("b", {answer("two", 4), answer("three", 0)})});
+  rows["data"][0]["paragraphs"][0]["qas"][1]["is_impossible"] = true;
+  const SquadText text = parse_squad(rows.dump(), "x");
+  EXPECT_EQ(text.questions[0].answers.size(), 1U);
+  EXPECT_TRUE(text.questions[1].answers.empty());
+  EXPECT_EQ(text.report.impossible.count, 1U);
+  EXPECT_EQ(text.report.impossible.first,
+            "x:0: data[0].paragraphs[0].qas[1]: is_impossible is true, but there is an answer");
+  EXPECT_EQ(text.report.lost.count, 0U);
+  EXPECT_EQ(error(rows.dump(), {.misplaced = MisplacedAnswers::kRefuse}),
+            text.report.impossible.first);
+}
+
+TEST(Squad, ReadsAnswersAsListsOfTextsAndPlacesAndAsOneObject) {
+  json rows = text_of("one two one", {question("a", {}), question("b", {})});
+  json& questions = rows["data"][0]["paragraphs"][0]["qas"];
+  questions[0]["answers"] = {{"text", {"two", "one"}}, {"answer_start", {4, 8}}};
+  questions[1]["answers"] = {{"text", "two"}, {"answer_start", 4}};
+  const SquadText text = parse_squad(rows.dump(), "x", {.misplaced = MisplacedAnswers::kRefuse});
+  ASSERT_EQ(text.questions[0].answers.size(), 2U);
+  EXPECT_EQ(text.questions[0].answers[0].begin, 4U);
+  EXPECT_EQ(text.questions[0].answers[1].text, "one");
+  EXPECT_EQ(text.questions[0].answers[1].begin, 8U);
+  ASSERT_EQ(text.questions[1].answers.size(), 1U);
+  EXPECT_EQ(text.questions[1].answers[0].begin, 4U);
+
+  const std::string at = "x:0: data[0].paragraphs[0].qas[0].answers";
+  questions[0]["answers"] = {{"text", {"two", "one"}}, {"answer_start", {4}}};
+  EXPECT_EQ(error(rows.dump()), at + ": 2 texts, but 1 places");
+  questions[0]["answers"] = {{"text", {"two", 5}}, {"answer_start", {4, 0}}};
+  EXPECT_EQ(error(rows.dump()), at + ".text[1]: expected a string, found 5");
+  questions[0]["answers"] = {{"text", {"two", "one"}}};
+  EXPECT_EQ(error(rows.dump()), at + ": there is no 'answer_start'");
+}
+
+// As datasets.Dataset.to_json() writes rows, and run_qa.py reads them.
+TEST(Squad, ReadsRowsOfATable) {
+  const SquadText text = parse_squad(R"({"version": "0.1", "data": [
+      {"id": "a", "title": "t", "context": "one two", "question": "first?",
+       "answers": {"text": ["two"], "answer_start": [4]}},
+      {"id": "b", "title": "t", "context": "three", "question": "second?",
+       "answers": {"text": [], "answer_start": []}}]})",
+                                     "x");
+  ASSERT_EQ(text.questions.size(), 2U);
+  EXPECT_EQ(text.questions[0].text, "first?");
+  EXPECT_EQ(text.questions[0].answers[0].begin, 4U);
+  EXPECT_EQ(text.contexts[text.questions[1].context].text, "three");
+  EXPECT_TRUE(text.questions[1].answers.empty());
+}
+
+TEST(Squad, ReadsAnswersThatTheContextWritesWithOtherSpacesOrAccents) {
+  // In the context a no-break space and a composed e acute.
+  const std::string rows =
+      text_of("It is 10\u00a0km to the caf\u00e9. 10\u00a0km!",
+              {question("a", {answer("10 km", 6), answer("10 km", 25)}),
+               question("b", {answer("cafe\u0301", 19), answer(" caf\u00e9 ", 18)}),
+               question("c", {answer(" 10 km", 5), answer("\n10 km", 5), answer("10 km ", 6)})})
+          .dump();
+  const SquadText text = parse_squad(rows, "x", {.misplaced = MisplacedAnswers::kRefuse});
+  EXPECT_EQ(text.questions[0].answers[0].begin, 6U);
+  EXPECT_EQ(text.questions[0].answers[0].text, "10\u00a0km");
+  EXPECT_EQ(text.questions[0].answers[1].begin, 27U);  // 25, and a byte more for each of two
+  EXPECT_EQ(text.questions[1].answers[0].begin, 20U);
+  EXPECT_EQ(text.questions[1].answers[0].text, "caf\u00e9");
+  EXPECT_EQ(text.questions[1].answers[1].begin, 20U);
+  for (const SquadAnswer& each : text.questions[2].answers) EXPECT_EQ(each.begin, 6U);
+  EXPECT_EQ(text.report.moved.count + text.report.lost.count, 0U);
+  EXPECT_EQ(text.report.respelled.count, 7U);
+  EXPECT_THAT(summary(text.report),
+              HasSubstr("; 7 answers that their context writes otherwise, the first x:0: data[0]"));
+}
+
+TEST(Squad, CountsWhiteSpaceAloneAsLost) {
+  const SquadText text =
+      parse_squad(text_of("one two", {question("a", {answer(" ", 3)})}).dump(), "x");
+  EXPECT_EQ(text.questions[0].answers[0].begin, std::nullopt);
+  EXPECT_THAT(text.report.lost.first, HasSubstr("the answer is empty"));
+}
+
+TEST(Squad, TakesAnAnswerWithoutAPlaceFromTheOnlyOne) {
+  const auto without_place = [](const std::string& id, const std::string& text, const json& start) {
+    return question(id, {json{{"text", text}, {"answer_start", start}}});
+  };
+  const json rows =
+      text_of("one two one", {without_place("a", "two", -1), without_place("b", "one", -1),
+                              without_place("c", "three", nullptr)});
+  const SquadText text = parse_squad(rows.dump(), "x");
+  EXPECT_EQ(text.questions[0].answers[0].begin, 4U);
+  EXPECT_EQ(text.questions[1].answers[0].begin, std::nullopt);  // which of the two?
+  EXPECT_EQ(text.questions[2].answers[0].begin, std::nullopt);
+  EXPECT_EQ(text.report.moved.count, 1U);
+  EXPECT_EQ(text.report.lost.count, 2U);
+  EXPECT_EQ(error(rows.dump(), {.misplaced = MisplacedAnswers::kRefuse}),
+            "x:0: data[0].paragraphs[0].qas[0].answers[0]: the answer has no offset");
+}
+
+// 24 contexts with an emoji, in each of which the answer stands twice: where it is meant, and
+// nearer to the place to which its offset leads in code points.
+json with_answers_behind_emoji(const std::function<std::size_t(std::string_view)>& size) {
+  json paragraphs = json::array();
+  for (int i = 0; i < 24; ++i) {
+    std::string before;
+    for (int k = 0; k < 6 + i; ++k) before += "\U0001F600";
+    before += " It is ";
+    const std::string context = before + "five. Then five.";
+    paragraphs.push_back({{"context", context},
+                          {"qas", {question(std::to_string(i), {answer("five", size(before))})}}});
+  }
+  return {{"data", {{{"paragraphs", paragraphs}}}}};
+}
+
+TEST(Squad, FindsTheUnitOfOffsets) {
+  const std::vector<std::pair<OffsetUnit, std::function<std::size_t(std::string_view)>>> units = {
+      {OffsetUnit::kCodePoints, [](std::string_view text) { return code_points(text).size(); }},
+      {OffsetUnit::kUtf16,
+       [](std::string_view text) {
+         std::size_t count = 0;
+         for (const char32_t point : code_points(text)) count += point > 0xffff ? 2 : 1;
+         return count;
+       }},
+      {OffsetUnit::kBytes, [](std::string_view text) { return text.size(); }}};
+  for (const auto& [unit, size] : units) {
+    const std::string rows = with_answers_behind_emoji(size).dump();
+    const SquadText text = parse_squad(rows, "x", {.misplaced = MisplacedAnswers::kRefuse});
+    EXPECT_EQ(text.report.unit, unit);
+    EXPECT_EQ(text.report.moved.count, 0U);
+    ASSERT_EQ(text.questions.size(), 24U);
+    for (std::size_t q = 0; q < 24; ++q) {
+      EXPECT_EQ(text.questions[q].answers[0].begin, 4 * (6 + q) + 7) << q;  // the first "five"
+    }
+    const std::string said =
+        "24 questions on 24 contexts; offsets count " + std::string(name_of(unit));
+    EXPECT_EQ(summary(text.report),
+              unit == OffsetUnit::kCodePoints ? "24 questions on 24 contexts" : said);
+  }
+}
+
+TEST(Squad, TakesSingleAnswersFromAnotherUnitBeforeTheNearestPlace) {
+  // Two answers in code points, one in UTF-16 units: 12 + 7 of them stand before the first "five".
+  std::string emoji;
+  for (int k = 0; k < 6; ++k) emoji += "\U0001F600";
+  const std::string rows =
+      text_of(emoji + " It is five. Then five.",
+              {question("a", {answer("five", 13)}), question("b", {answer("Then", 19)}),
+               question("c", {answer("five", 19)})})
+          .dump();
+  const SquadText text = parse_squad(rows, "x");
+  EXPECT_EQ(text.report.unit, OffsetUnit::kCodePoints);
+  EXPECT_EQ(text.questions[2].answers[0].begin, 31U);  // the nearest to 19 is the other one
+  EXPECT_EQ(text.report.moved.count, 1U);
+  EXPECT_THAT(text.report.moved.first,
+              HasSubstr("the answer stands at its offset in UTF-16 units, not in code points"));
+  EXPECT_THAT(error(rows, {.misplaced = MisplacedAnswers::kRefuse}), HasSubstr("UTF-16 units"));
 }
 
 TEST(Squad, RefusesOrRepairsOffsetsBeyondTheContext) {
@@ -208,8 +401,8 @@ TEST(Squad, RefusesOrRepairsOffsetsBeyondTheContext) {
     EXPECT_EQ(text.report.moved.count, 1U);
     EXPECT_EQ(text.report.lost.count, 1U);
     EXPECT_EQ(message_of([&] { parse_squad(rows, "x", {.misplaced = MisplacedAnswers::kRefuse}); }),
-              "x:0: data[0].paragraphs[0].qas[0].answers[0].answer_start: " +
-                  std::to_string(start) + " is beyond the context, which has 7 characters");
+              "x:0: data[0].paragraphs[0].qas[0].answers[0]: answer_start: " +
+                  std::to_string(start) + " is beyond the context, which has 7 code points");
   }
 }
 
@@ -227,7 +420,8 @@ TEST(Squad, NamesTheLineOfWhatIsNotJson) {
 }
 
 // Contexts of random characters, answers cut out of them, some of the offsets wrong: what is said
-// to stand in a context does, and where it was right nothing was moved.
+// to stand in a context does, and where it was right nothing was moved. So many answers are at the
+// dollar behind them that offsets count code points.
 TEST(Squad, SaysWhereAnswersStand) {
   std::mt19937 random(3);
   const std::u32string alphabet = U"ab \u00e9\u0639\u4e2d\U0001F600";
@@ -238,25 +432,29 @@ TEST(Squad, SaysWhereAnswersStand) {
     std::vector<json> questions;
     std::vector<std::size_t> starts;
     std::vector<bool> is_right;
+    std::size_t blank = 0;
     for (std::size_t q = 0; q < 5; ++q) {
       const std::size_t begin = random() % size;
       const std::u32string part = context.substr(begin, 1 + random() % 5);
       starts.push_back(random() % 2 == 0 ? begin : random() % (size + 1));
       is_right.push_back(context.substr(starts[q], part.size()) == part);
+      blank += part.find_first_not_of(U' ') == std::u32string::npos ? 1 : 0;
       questions.push_back(question(std::to_string(q), {answer(to_utf8(part), starts[q])}));
     }
-    const SquadText text = parse_squad(text_of(to_utf8(context), questions).dump(), "x");
-    std::size_t right = 0;
-    for (std::size_t q = 0; q < text.questions.size(); ++q) {
+    questions.push_back(question("$", std::vector<json>(5, answer("$", size))));
+    const SquadText text = parse_squad(text_of(to_utf8(context) + "$", questions).dump(), "x");
+    ASSERT_EQ(text.report.unit, OffsetUnit::kCodePoints);
+    std::size_t placed = 0;
+    for (std::size_t q = 0; q < 5; ++q) {
       const SquadAnswer& found = text.questions[q].answers[0];
-      ASSERT_TRUE(found.begin.has_value());  // each was cut out of the context
+      if (!found.begin) continue;
       ASSERT_EQ(to_utf8(context).substr(*found.begin, found.text.size()), found.text);
       if (!is_right[q]) continue;
-      ++right;
+      ++placed;
       ASSERT_EQ(*found.begin, to_utf8(context.substr(0, starts[q])).size());
     }
-    ASSERT_EQ(text.report.moved.count, text.questions.size() - right);
-    ASSERT_EQ(text.report.lost.count, 0U);
+    ASSERT_EQ(text.report.lost.count, blank);
+    ASSERT_EQ(text.report.moved.count + text.report.respelled.count + placed, 5 - blank);
   }
 }
 
@@ -279,6 +477,8 @@ TEST(SquadData, AnswersStandWhereTheFilesSay) {
     }
     const SquadText text = read_squad(qa / "mlqa" / name, {.misplaced = MisplacedAnswers::kRefuse});
     EXPECT_EQ(text.questions.size(), questions) << language;
+    EXPECT_EQ(text.report.unit, OffsetUnit::kCodePoints) << language;
+    EXPECT_EQ(text.report.respelled.count, 0U) << language;
   }
   for (const auto& [language, questions] :
        std::vector<std::pair<std::string, std::size_t>>{{"en", 3696}, {"ko", 1625}, {"sw", 2755}}) {
