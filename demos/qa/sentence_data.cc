@@ -1,6 +1,7 @@
 #include "demos/qa/sentence_data.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <map>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <system_error>
@@ -25,22 +27,37 @@ namespace {
 
 using std::filesystem::path;
 
-// The parts of two letters in a file's name.
-std::vector<std::string> languages_in(const path& file) {
-  std::vector<std::string> languages;
-  for (const absl::string_view part :
-       absl::StrSplit(file.filename().string(), absl::ByAnyChar(".-_"))) {
-    const bool is_code = part.size() == 2 && std::all_of(part.begin(), part.end(), [](char c) {
-                           return c >= 'a' && c <= 'z';
-                         });
-    if (is_code) languages.emplace_back(part);
+// ISO 639-1.
+bool is_language_code(const std::string& text) {
+  constexpr std::string_view kCodes =
+      " aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs "
+      "cu cv cy da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha "
+      "he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn "
+      "ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb "
+      "nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd "
+      "se sg sh si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt "
+      "tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu ";
+  return text.size() == 2 && kCodes.find(" " + text + " ") != std::string_view::npos;
+}
+
+std::vector<std::string> parts_of(const path& file) {
+  return absl::StrSplit(file.filename().string(), absl::ByAnyChar(".-_"));
+}
+
+// The languages of texts and questions, from a name with context-xx-question-yy.
+std::optional<std::pair<std::string, std::string>> languages_of_pair(const path& file) {
+  const std::vector<std::string> parts = parts_of(file);
+  for (std::size_t i = 0; i + 3 < parts.size(); ++i) {
+    const bool is_pair = parts[i] == "context" && parts[i + 1].size() == 2 &&
+                         parts[i + 2] == "question" && parts[i + 3].size() == 2;
+    if (is_pair) return std::pair(parts[i + 1], parts[i + 3]);
   }
-  return languages;
+  return std::nullopt;
 }
 
 bool is_of_two_languages(const path& file) {
-  const std::vector<std::string> languages = languages_in(file);
-  return std::set<std::string>(languages.begin(), languages.end()).size() > 1;
+  const auto pair = languages_of_pair(file);
+  return pair && pair->first != pair->second;
 }
 
 // Full stops behind ordinals end no sentence.
@@ -115,8 +132,8 @@ class Reader {
     const std::string language = language_of(file);
     if (language.empty()) {
       throw InputError(file.string(), 0,
-                       "the name says no language: expected a part of two letters, as in "
-                       "tydiqa.goldp.sw.train.json");
+                       "the name says no language: expected a code of two letters (ISO 639-1) "
+                       "between dots, hyphens or underscores, as in tydiqa.goldp.sw.train.json");
     }
     SquadText text;
     try {
@@ -137,6 +154,12 @@ class Reader {
           ranges[question.context]);
     }
     found_.without_answers += text.report.without_answers;
+    if (text.report.unit != OffsetUnit::kCodePoints) {
+      other_units_ +=
+          {1, absl::StrCat(file.string(), ":0: in ", std::string(name_of(text.report.unit)))};
+    }
+    found_.respelled += text.report.respelled;
+    found_.impossible += text.report.impossible;
     found_.moved += text.report.moved;
     found_.lost += text.report.lost;
     found_.repeated_ids += text.report.repeated_ids;
@@ -159,10 +182,11 @@ class Reader {
       sentences += question.sentences.size();
       alone += question.sentences.size() == 1 ? 1 : 0;
     }
-    data.description = absl::StrCat(
-        start, ": ", questions_.size(), " questions on ", contexts_.size(), " texts, ", sentences,
-        " pairs of a question and a sentence, ", data.languages.size(), " languages.\n", alone,
-        " questions are on a text of one sentence", findings(), ".\n");
+    data.description =
+        absl::StrCat(start, ": ", questions_.size(), " questions on ", contexts_.size(), " texts, ",
+                     sentences, " pairs of a question and a sentence, ", data.languages.size(),
+                     " languages: ", absl::StrJoin(data.languages, ", "), ".\n", alone,
+                     " questions are on a text of one sentence", findings(), ".\n");
     const std::size_t facts = deal(languages, data);
     absl::StrAppend(&data.description, "By fact, of which there are ", facts, ": ",
                     data.train.size(), " training, ", data.validation.size(), " validation and ",
@@ -225,10 +249,14 @@ class Reader {
   }
 
   std::string findings() const {
-    std::string text = absl::StrCat(found_.moved.text("answers moved to where they stand"),
-                                    found_.lost.text("answers that do not stand in their text"),
-                                    found_.repeated_ids.text("questions with the id of another"),
-                                    damaged_files_.text("damaged files left out"));
+    std::string text =
+        absl::StrCat(other_units_.text("files whose offsets count no code points"),
+                     found_.respelled.text("answers that their text writes otherwise"),
+                     found_.impossible.text("questions with answers that are said to have none"),
+                     found_.moved.text("answers moved to where they stand"),
+                     found_.lost.text("answers that do not stand in their text"),
+                     found_.repeated_ids.text("questions with the id of another"),
+                     damaged_files_.text("damaged files left out"));
     if (dropped_ > 0) {
       absl::StrAppend(&text, "; ", dropped_,
                       " questions left out, none of whose answers is to be found");
@@ -243,6 +271,7 @@ class Reader {
   SquadOptions options_;
   DamagedFiles damaged_;
   Finding damaged_files_;
+  Finding other_units_;
   std::set<std::string> contexts_;
   std::vector<SentenceQuestion> questions_;
   Facts facts_;
@@ -275,8 +304,11 @@ std::vector<path> squad_files(const path& data) {
 }
 
 std::string language_of(const path& file) {
-  const std::vector<std::string> languages = languages_in(file);
-  return languages.empty() ? "" : languages.front();
+  if (const auto pair = languages_of_pair(file)) return pair->first;
+  for (const std::string& part : parts_of(file)) {
+    if (is_language_code(part)) return part;
+  }
+  return "";
 }
 
 SentenceData load_sentence_data(const path& data, MisplacedAnswers misplaced,
@@ -288,6 +320,11 @@ SentenceData load_sentence_data(const path& data, MisplacedAnswers misplaced,
     if (is_of_two_languages(file)) continue;
     reader.read(file);
     ++used;
+  }
+  if (used == 0 && !files.empty()) {
+    throw InputError(files.front().string(), 0,
+                     "questions are of another language than the texts, by the name, and there is "
+                     "no other file");
   }
   if (used == 0) {
     throw InputError(data.string(), 0,

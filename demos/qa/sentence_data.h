@@ -26,8 +26,9 @@ std::vector<std::string> sentences_of(std::string_view context, std::string_view
 /// tydiqa_goldp/ under it, and in the same under qa/. Sorted.
 std::vector<std::filesystem::path> squad_files(const std::filesystem::path& data);
 
-/// The language of a file, which its name says by the first part of two letters between dots,
-/// hyphens and underscores: tydiqa.goldp.sw.train.json. Empty if there is none.
+/// The language of a file's texts, by its name: xx of context-xx-question-yy, else the first part
+/// between dots, hyphens and underscores that is a code of ISO 639-1, in lower case:
+/// tydiqa.goldp.sw.train.json, squad.pt_br.json, qa_de.json. Empty if there is none.
 std::string language_of(const std::filesystem::path& file);
 
 /// What becomes of files that are damaged: cut short, say.
@@ -43,8 +44,8 @@ enum class DamagedFiles {
 /// join. An identifier that a file repeats joins none of its questions. A sentence is an answer if
 /// it holds one or a piece of one.
 ///
-/// Left out are files in which questions are of another language than contexts, by their names, and
-/// questions none of whose answers is to be found.
+/// Left out are files whose questions are of another language than their contexts, which only
+/// context-xx-question-yy says, and questions none of whose answers is to be found.
 /// @throws InputError where there is no file, for a file whose name says no language, for one that
 /// cannot be read or is damaged, for misplaced answers and repeated identifiers, if these shall be
 /// refused, and for too few facts.

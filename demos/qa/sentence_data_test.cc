@@ -230,6 +230,11 @@ TEST_F(SquadFiles, SayTheirLanguageInTheirNames) {
   EXPECT_EQ(language_of("dev-context-zh-question-zh.json"), "zh");
   EXPECT_EQ(language_of("train_ko.json"), "ko");
   EXPECT_EQ(language_of("train-v1.1.json"), "");
+  EXPECT_EQ(language_of("squad.pt_br.json"), "pt");
+  EXPECT_EQ(language_of("qa_de.json"), "de");
+  EXPECT_EQ(language_of("squad_de_en.json"), "de");
+  EXPECT_EQ(language_of("qa.json"), "");
+  EXPECT_EQ(language_of("qa_DE.json"), "");
   write("train-v1.1.json", squad(3, "Text"));
   EXPECT_THAT(error(), HasSubstr("train-v1.1.json:0: the name says no language"));
 }
@@ -239,6 +244,43 @@ TEST_F(SquadFiles, OfTwoLanguagesAreLeftOut) {
   const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
   EXPECT_THAT(data.description, HasSubstr(", 2 files: 120 questions"));
   EXPECT_THAT(data.description, HasSubstr("\nLeft out: 1 files"));
+  std::filesystem::remove(directory_ / "tydiqa.goldp.en.train.json");
+  std::filesystem::remove(directory_ / "dev-context-de-question-de.json");
+  EXPECT_EQ(error(), (directory_ / "dev-context-en-question-de.json").string() +
+                         ":0: questions are of another language than the texts, by the name, and "
+                         "there is no other file");
+}
+
+// Two codes in a name are no two languages, but for context-xx-question-yy.
+TEST_F(SquadFiles, MayHaveRegionsAndOtherPairsOfLettersInTheirNames) {
+  std::filesystem::remove(directory_ / "tydiqa.goldp.en.train.json");
+  std::filesystem::remove(directory_ / "dev-context-de-question-de.json");
+  write("squad.pt_br.json", squad(20, "Texto", "pt "));
+  EXPECT_THAT(load_sentence_data(directory_, MisplacedAnswers::kRefuse).languages,
+              ElementsAre("pt"));
+  write("qa_de.json", squad(20, "Text", "de "));
+  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  EXPECT_THAT(data.languages, ElementsAre("de", "pt"));
+  EXPECT_THAT(data.description, HasSubstr(", 2 files: 80 questions on 40 texts"));
+  EXPECT_THAT(data.description, HasSubstr("2 languages: de, pt.\n"));
+  EXPECT_THAT(data.description, testing::Not(HasSubstr("Left out")));
+}
+
+TEST_F(SquadFiles, MayCountTheirOffsetsOtherwiseAndItIsSaid) {
+  json text = squad(20, "\U0001F600 Texto", "pt ");
+  for (json& paragraph : text["data"][0]["paragraphs"]) {  // from bytes to UTF-16 units
+    for (json& each : paragraph["qas"]) {
+      json& start = each["answers"][0]["answer_start"];
+      start = start.get<int>() - 2;
+    }
+  }
+  write("squad.pt_br.json", text);
+  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  EXPECT_THAT(data.description,
+              HasSubstr("; 1 files whose offsets count no code points, the first " +
+                        (directory_ / "squad.pt_br.json").string() + ":0: in UTF-16 units"));
+  for (const SentenceQuestion& question : data.test)
+    EXPECT_THAT(question.is_answer, ElementsAre(0, 1));
 }
 
 TEST_F(SquadFiles, AreFoundBelowTheDirectoryToo) {
