@@ -60,15 +60,18 @@ std::vector<std::string> read_lines(const std::filesystem::path& path) {
   constexpr std::string_view kByteOrderMark = "\uFEFF";
   const bool marked = content.compare(0, kByteOrderMark.size(), kByteOrderMark) == 0;
   for (std::size_t begin = marked ? kByteOrderMark.size() : 0; begin < content.size();) {
-    const std::size_t end = std::min(content.find('\n', begin), content.size());
+    const std::size_t end = std::min(content.find_first_of("\r\n", begin), content.size());
     std::string line = content.substr(begin, end - begin);
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (const auto offset = first_invalid_utf8(line)) {
+    const auto fail_at = [&](std::size_t offset, const std::string& what) {
       throw InputError(path.string(), lines.size() + 1,
-                       "byte " + std::to_string(*offset + 1) + " of the line is not UTF-8");
+                       "byte " + std::to_string(offset + 1) + " of the line is " + what);
+    };
+    if (const auto offset = first_invalid_utf8(line)) fail_at(*offset, "not UTF-8");
+    if (const std::size_t zero = line.find('\0'); zero != std::string::npos) {
+      fail_at(zero, "zero, expected text in UTF-8");
     }
     lines.push_back(std::move(line));
-    begin = end + 1;
+    begin = end + (content.compare(end, 2, "\r\n") == 0 ? 2 : 1);
   }
   return lines;
 }

@@ -17,10 +17,10 @@ std::filesystem::path user_path(std::string_view path);
 /// @throws InputError (line 0) if it cannot be read.
 std::string read_file(const std::filesystem::path& path);
 
-/// The lines of a text file without their ends ("\n" or "\r\n"); the last one need not have one. A
-/// byte order mark at the beginning is left out.
-/// @throws InputError if the file cannot be read (line 0), is empty (line 1), or has bytes that are
-/// not UTF-8 (their line).
+/// The lines of a text file without their ends ("\n", "\r\n" or "\r"); the last one need not have
+/// one. A byte order mark at the beginning is left out.
+/// @throws InputError if the file cannot be read (line 0), is empty (line 1), or has a byte that is
+/// zero, as in UTF-16, or not UTF-8 (its line).
 std::vector<std::string> read_lines(const std::filesystem::path& path);
 
 /// Writes a file in whole or not at all: under another name first, renamed when it is complete.

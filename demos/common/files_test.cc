@@ -70,7 +70,7 @@ class Files : public testing::Test {
   const std::filesystem::path file_ = directory_ / "file";
 };
 
-TEST_F(Files, LinesEndAsOnUnixOrWindowsOrNotAtAll) {
+TEST_F(Files, LinesEndAsOnUnixWindowsOrOldMacsOrNotAtAll) {
   write_file(file_, "one\ntwo\r\n\nfour");
   EXPECT_THAT(read_lines(file_), ElementsAre("one", "two", "", "four"));
   write_file(file_, "\uFEFFone\ntwo\n");  // a byte order mark is no part of the text
@@ -79,12 +79,18 @@ TEST_F(Files, LinesEndAsOnUnixOrWindowsOrNotAtAll) {
   EXPECT_THAT(read_lines(file_), ElementsAre("one"));
   write_file(file_, "\n");
   EXPECT_THAT(read_lines(file_), ElementsAre(""));
+  write_file(file_, "one\rtwo\r\rfour");  // as on old Macs
+  EXPECT_THAT(read_lines(file_), ElementsAre("one", "two", "", "four"));
+  write_file(file_, "one\r\ntwo\nthree\rfour\r");
+  EXPECT_THAT(read_lines(file_), ElementsAre("one", "two", "three", "four"));
 }
 
 TEST_F(Files, EmptyAndNonUtf8FilesAreErrorsWithALine) {
   EXPECT_EQ(error(""), ":1: the file is empty");
   EXPECT_EQ(error("good\nbad \xfe\n"), ":2: byte 5 of the line is not UTF-8");
   EXPECT_EQ(error("cut \xe4\xb8\nnext\n"), ":1: byte 5 of the line is not UTF-8");
+  EXPECT_EQ(error(std::string_view("good\rn\0u\0l\0", 11)),
+            ":2: byte 2 of the line is zero, expected text in UTF-8");
   EXPECT_EQ(error("\r\n\r\n\xc0\xaf"), ":3: byte 1 of the line is not UTF-8");  // no final line end
 }
 

@@ -68,19 +68,26 @@ std::vector<std::string> parts_of(std::string_view text, char separator) {
   return parts;
 }
 
+// Every line end as "\n". Where a file has "\r\n" there is a blank line more, which is no row.
+std::string with_plain_line_ends(std::string_view text) {
+  std::string plain(text);
+  std::replace(plain.begin(), plain.end(), '\r', '\n');
+  return plain;
+}
+
 // The rows that should be read, as a plain reading of the format has them; nothing for a text that
 // should be refused.
 std::optional<LabelledTexts> expected_rows(std::string_view text, Granularity granularity) {
   const bool has_several_labels = granularity == Granularity::kMultiLabel;
   if (text.empty()) return std::nullopt;
   if (text.starts_with("\uFEFF")) text.remove_prefix(3);
-  std::vector<std::string> lines = parts_of(text, '\n');
-  if (lines.back().empty()) lines.pop_back();
   LabelledTexts rows;
-  for (std::string& line : lines) {
-    if (line.ends_with('\r')) line.pop_back();
-    const std::vector<std::string> columns = parts_of(line, '\t');
-    if (first_invalid_utf8(line) || columns.size() < 3) return std::nullopt;
+  for (std::string& line : parts_of(with_plain_line_ends(text), '\n')) {
+    if (first_invalid_utf8(line) || line.find('\0') != std::string::npos) return std::nullopt;
+    if (line.find_first_not_of(" \t") == std::string::npos) continue;
+    std::vector<std::string> columns = parts_of(line, '\t');
+    while (columns.size() > 3 && columns.back().empty()) columns.pop_back();
+    if (columns.size() != 3) return std::nullopt;
     std::vector<std::int64_t> labels;
     for (const std::string& part : parts_of(columns[1], ',')) {
       std::int64_t label = 0;
@@ -104,7 +111,8 @@ bool has_text(const LabelledTexts& rows, std::string_view text) {
 void check_validation(const std::filesystem::path& directory, std::string_view text,
                       Granularity granularity) {
   const std::string file = (directory / "dev.tsv").string();
-  const auto corpus = result_of([&] { return load_corpus(directory, granularity); }, text, file);
+  const auto corpus = result_of([&] { return load_corpus(directory, granularity); },
+                                with_plain_line_ends(text), file);
   LabelledTexts expected;
   const auto rows = expected_rows(text, granularity);
   for (std::size_t i = 0; rows && i < rows->size(); ++i) {
@@ -134,7 +142,8 @@ void check_split(const std::filesystem::path& directory, std::string_view text,
   const auto expected = expected_rows(text, granularity);
   if (expected && has_text(*expected, "nice")) return;  // the row for testing
   const std::string file = (directory / "train.tsv").string();
-  const auto corpus = result_of([&] { return load_corpus(directory, granularity); }, text, file);
+  const auto corpus = result_of([&] { return load_corpus(directory, granularity); },
+                                with_plain_line_ends(text), file);
   require(expected.has_value() || !corpus, "what is wrong is refused");
   if (!expected) return;
   const std::set<std::string> texts(expected->texts.begin(), expected->texts.end());

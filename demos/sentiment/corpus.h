@@ -49,8 +49,8 @@ enum class Granularity {
 /// several labels), but for the rows whose text stands in the rest too. The description counts all
 /// that is left out.
 /// @throws InputError for a directory or file that is missing, empty or not UTF-8, a row with too
-/// few columns, an unknown label, a label without polarity when that is asked for, and a class
-/// without training rows.
+/// few or too many columns, an unknown label, a label without polarity when that is asked for, and
+/// a class without training rows.
 Corpus load_corpus(const std::filesystem::path& directory, Granularity granularity);
 
 /// Where the corpus lies in what --data names: there, or in goemotions/ or sentiment/goemotions/

@@ -233,6 +233,39 @@ TEST_F(CorpusFiles, NamesFileAndLineOfWhatIsWrong) {
   EXPECT_THAT(error(), HasSubstr("test.tsv:0: cannot be read"));
 }
 
+// With a tab in its text a row would have another text and another label.
+TEST_F(CorpusFiles, RefusesMoreColumnsThanThree) {
+  write("dev.tsv", "nice\t0\tx\nI give it\t1\tstars\t2\tq1\n");
+  EXPECT_EQ(
+      error(),
+      "dev.tsv:2: expected three columns with tabs between (text, label numbers, id), found 5");
+  write("dev.tsv", "nice\t0\tx\nfour\t1\t\ty\n");
+  EXPECT_EQ(
+      error(),
+      "dev.tsv:2: expected three columns with tabs between (text, label numbers, id), found 4");
+}
+
+TEST_F(CorpusFiles, ReadsRowsWhateverTheirLinesEndWith) {
+  const Labels labels = {0, 1, 2};
+  for (const char* const rows :
+       {"one\t0\tx\ntwo\t1\ty\nthree\t2\tz", "one\t0\tx\r\ntwo\t1\ty\r\nthree\t2\tz\r\n",
+        "one\t0\tx\rtwo\t1\ty\rthree\t2\tz\r", "\uFEFFone\t0\tx\ntwo\t1\ty\nthree\t2\tz\n\n \n",
+        "one\t0\tx\n\ntwo\t1\ty\t\t\nthree\t2\t\n\t\t\n"}) {
+    write("dev.tsv", rows);
+    const Corpus corpus = load_corpus(directory_, Granularity::kFine);
+    EXPECT_THAT(corpus.validation.texts, ElementsAre("one", "two", "three")) << rows;
+    EXPECT_EQ(only_labels(corpus.validation), labels) << rows;
+  }
+  write("labels.txt", "joy\ranger\rneutral\r\r");
+  EXPECT_THAT(load_corpus(directory_, Granularity::kFine).classes,
+              ElementsAre("joy", "anger", "neutral"));
+}
+
+TEST_F(CorpusFiles, RefusesTextThatIsNotUtf8) {
+  write("dev.tsv", std::string_view("n\0i\0c\0e\0\t\0000\0\t\0x\0\n\0", 18));
+  EXPECT_EQ(error(), "dev.tsv:1: byte 2 of the line is zero, expected text in UTF-8");
+}
+
 TEST_F(CorpusFiles, RefusesClassesWithoutTrainingRowsAndPartsWithoutRows) {
   write("train.tsv", "good\t0\ta\nbad\t1\tb\n");
   EXPECT_EQ(error(), "train.tsv:0: no row for training has the label 'neutral'");

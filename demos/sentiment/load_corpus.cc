@@ -24,8 +24,13 @@ struct LabelMap {
   std::vector<std::int64_t> class_of;  // of each number
 };
 
+bool is_blank(const std::string& line) {
+  return line.find_first_not_of(" \t") == std::string::npos;
+}
+
 LabelMap read_labels(const path& file, Granularity granularity) {
-  const std::vector<std::string> names = read_lines(file);
+  std::vector<std::string> names = read_lines(file);
+  while (!names.empty() && is_blank(names.back())) names.pop_back();
   LabelMap map;
   if (granularity == Granularity::kPolarity) map.classes = polarity_names();
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -62,8 +67,11 @@ Part read_part(const path& file, const LabelMap& map, bool keeps_all) {
     const auto fail = [&](const std::string& reason) {
       throw InputError(file.string(), i + 1, reason);
     };
-    const std::vector<std::string> columns = absl::StrSplit(lines[i], '\t');
-    if (columns.size() < 3) {
+    if (is_blank(lines[i])) continue;
+    constexpr std::size_t kColumns = 3;
+    std::vector<std::string> columns = absl::StrSplit(lines[i], '\t');
+    while (columns.size() > kColumns && columns.back().empty()) columns.pop_back();
+    if (columns.size() != kColumns) {
       fail(
           absl::StrCat("expected three columns with tabs between (text, label numbers, id), found ",
                        columns.size()));
