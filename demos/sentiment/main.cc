@@ -157,11 +157,13 @@ void print_prediction(const DemoFlags& flags, const LoadedModel& model, const st
   }
 }
 
-// A line of JSON for each on standard input.
+// A line of JSON for each on standard input that is not blank.
 void predict_lines(const DemoFlags& flags, const LoadedModel& model) {
   std::string line;
+  bool is_empty = true;
   for (std::size_t number = 1; std::getline(std::cin, line); ++number) {
-    if (line.empty()) continue;
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    is_empty = false;
     try {
       const std::string text = nlohmann::json::parse(line).at("text");
       const Prediction prediction = predict_text(model, text);
@@ -183,6 +185,7 @@ void predict_lines(const DemoFlags& flags, const LoadedModel& model) {
       throw InputError("standard input", number, error.what());
     }
   }
+  if (is_empty) throw InputError("standard input", 0, "there is no text");
   *flags.out << std::flush;
 }
 

@@ -35,6 +35,11 @@ printf '{"text": "thanks thank grateful cheers", "id": 7}\n\n{"text": ""}\n' > l
 input=lines expect 0 out '^\{"text":"thanks thank grateful cheers","label":"gratitude","probabilities":\{"gratitude":0[.]' \
   --load=model --predict=-
 [ "$(wc -l < out)" -eq 2 ] || fail "two lines: $(cat out)"
+printf '\r\n{"text": "thanks"}\r\n  \t\n{"text": "thanks"}\n \r\n' > lines
+input=lines expect 0 out '^\{"text":"thanks","label":"gratitude"' --load=model --predict=-
+[ "$(wc -l < out)" -eq 2 ] || fail "blank lines: $(cat out)"
+printf ' \r\n\n' > lines
+input=lines expect 2 err '^standard input:0: there is no text$' --load=model --predict=-
 printf '{"text": "thanks"}\n{"text": \n' > lines
 input=lines expect 2 err '^standard input:2: ' --load=model --predict=-
 printf '{"words": "thanks"}\n' > lines
@@ -167,6 +172,9 @@ broken 'corpus/train.tsv:1: the file is empty$'
 corpus
 echo 'one column' >> corpus/train.tsv
 broken 'corpus/train.tsv:4: expected three columns'
+corpus
+printf '\nI give it\t1\tstars\t2\tq1\n' >> corpus/train.tsv
+broken 'corpus/train.tsv:5: expected three columns with tabs between .*, found 5$'
 corpus
 printf 'new\t2\tx\n' >> corpus/test.tsv
 broken "corpus/test.tsv:3: unknown label '2', expected a number from 0 to 1"
