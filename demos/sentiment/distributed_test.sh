@@ -112,6 +112,19 @@ expect_error '^--checkpoint: is of one training: needs one --strategy and --seed
 expect_error '^--distributed: not with --load' --load=model
 expect_error '^--distributed: needs --backend=libtorch' --backend=eigen
 expect_error '^--workers=0: expected a number from 1 to 64' --workers=0
+# What a launcher says that cannot be, and a meeting place where nobody is.
+launched() { # VARIABLE=VALUE...
+  env RANK=0 LOCAL_RANK=0 WORLD_SIZE=1 MASTER_ADDR=127.0.0.1 MASTER_PORT=1 TORCHELASTIC_USE_AGENT_STORE=True "$@" \
+    "$demo" --backend=libtorch --distributed "${one_run[@]}" --timeout=1 > out 2> err
+  code=$?
+}
+launched RANK=1
+[ "$code" -eq 2 ] || fail "exit code $code for an impossible rank: $(cat err)"
+grep -qF -- '--distributed: worker_environment(): RANK = "1", expected a rank in [0, 0]' err || fail "RANK=1: $(cat err)"
+launched
+[ "$code" -eq 1 ] || fail "exit code $code where nobody is: $(cat err)"
+grep -q 'rank 0 of 1: the workers did not meet at 127.0.0.1:1 within 1000 ms: ' err || fail "nobody there: $(cat err)"
+
 "$demo" --backend=libtorch --workers=4 2> err
 [ $? -eq 2 ] || fail "workers without --distributed: $(cat err)"
 grep -q '^--workers: needs --distributed' err || fail "workers without --distributed: $(cat err)"

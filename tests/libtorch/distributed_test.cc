@@ -9,15 +9,20 @@
 #include <torch/version.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <future>
+#include <limits>
 #include <map>
+#include <mutex>
 #include <span>
 #include <string>
 #include <thread>
@@ -796,6 +801,180 @@ TEST(ProcessesTest, SayWhereTheyDidNotMeet) {
                        "connect(): rank " + std::to_string(rank) +
                            " of 2: the workers did not meet at 127.0.0.1:" +
                            std::to_string(environment.master_port) + " within 500 ms: ");
+  }
+}
+
+// --- Stores that do not do ---
+
+sockaddr_in loopback(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  return address;
+}
+
+// A socket to which others can connect. Nobody answers them.
+class Listener {
+ public:
+  Listener() {
+    sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(bind(socket_, any, size), 0);
+    EXPECT_EQ(getsockname(socket_, any, &size), 0);
+    EXPECT_EQ(listen(socket_, 16), 0);
+    port_ = ntohs(address.sin_port);
+  }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  ~Listener() { close(socket_); }
+
+  std::uint16_t port() const { return port_; }
+  // A connection; negative after stop().
+  int next() const { return accept(socket_, nullptr, nullptr); }
+  void stop() const { shutdown(socket_, SHUT_RDWR); }
+
+ private:
+  int socket_ = socket(AF_INET, SOCK_STREAM, 0);
+  std::uint16_t port_ = 0;
+};
+
+// Stands before a store: what clients send reaches it, but of what it answers they get only so many
+// bytes.
+class StallingProxy {
+ public:
+  StallingProxy(std::uint16_t store, std::size_t answers) : store_(store), left_(answers) {
+    acceptor_ = std::thread([this] {
+      for (int client; (client = listener_.next()) >= 0;) add(client);
+    });
+  }
+  ~StallingProxy() {
+    listener_.stop();
+    acceptor_.join();
+    for (const int end : ends_) shutdown(end, SHUT_RDWR);
+    for (std::thread& copier : copiers_) copier.join();
+    for (const int end : ends_) close(end);
+  }
+
+  std::uint16_t port() const { return listener_.port(); }
+
+ private:
+  void add(int client) {
+    const int server = socket(AF_INET, SOCK_STREAM, 0);
+    const sockaddr_in address = loopback(store_);
+    EXPECT_EQ(::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    ends_.insert(ends_.end(), {client, server});
+    copiers_.emplace_back([client, server] {
+      std::array<char, 4096> bytes;
+      for (ssize_t n; (n = recv(client, bytes.data(), bytes.size(), 0)) > 0;) {
+        send(server, bytes.data(), static_cast<std::size_t>(n), MSG_NOSIGNAL);
+      }
+    });
+    copiers_.emplace_back([this, client, server] {
+      std::array<char, 4096> bytes;
+      for (ssize_t n; (n = recv(server, bytes.data(), bytes.size(), 0)) > 0;) {
+        const std::lock_guard lock(mutex_);
+        const std::size_t size = std::min(left_, static_cast<std::size_t>(n));
+        left_ -= size;
+        if (size > 0) send(client, bytes.data(), size, MSG_NOSIGNAL);
+      }
+    });
+  }
+
+  Listener listener_;
+  std::uint16_t store_;
+  std::mutex mutex_;
+  std::size_t left_;
+  std::vector<int> ends_;  // of connections
+  std::vector<std::thread> copiers_;
+  std::thread acceptor_;
+};
+
+// Of two workers whose launcher keeps a store.
+WorkerEnvironment with_store_at(std::uint16_t port, int rank) {
+  WorkerEnvironment environment = two_on_this_machine(rank);
+  environment.master_port = port;
+  environment.has_agent_store = true;
+  return environment;
+}
+
+constexpr ConnectOptions kHaste = {milliseconds(1000), CommunicationBackend::kGloo};
+
+std::string error_of_connect(const WorkerEnvironment& environment) {
+  return runtime_error_of([&] { connect(environment, kHaste); });
+}
+
+std::string beginning_of_error(const WorkerEnvironment& environment) {
+  return "connect(): rank " + std::to_string(environment.rank) +
+         " of 2: the workers did not meet at " + environment.master_address + ":" +
+         std::to_string(environment.master_port) + " within 1000 ms: ";
+}
+
+// As the store of torchrun's agent does that is of another version.
+TEST(ConnectTest, GivesUpOnAStoreThatDoesNotAnswer) {
+  const Listener listener;
+  const std::string end = " keeps, does not answer; its version of LibTorch must fit this one, ";
+  const WorkerEnvironment environment = with_store_at(listener.port(), 0);
+  EXPECT_EQ(error_of_connect(environment), beginning_of_error(environment) +
+                                               "the store there, which the launcher" + end +
+                                               TORCH_VERSION);
+  WorkerEnvironment other = with_store_at(listener.port(), 1);
+  other.has_agent_store = false;
+  EXPECT_EQ(error_of_connect(other),
+            beginning_of_error(other) + "the store there, which rank 0" + end + TORCH_VERSION);
+}
+
+// The thread that waits for the store for ever does not keep the process from ending.
+TEST(ConnectDeathTest, TheProcessEndsAllTheSame) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto give_up = [] {
+    const Listener listener;
+    const std::string error = error_of_connect(with_store_at(listener.port(), 0));
+    std::fprintf(stderr, "%s\n", error.c_str());
+    std::exit(3);
+  };
+  EXPECT_EXIT(give_up(), ::testing::ExitedWithCode(3), "does not answer");
+}
+
+TEST(ConnectTest, ReportsAStoreThatClosesAtOnce) {
+  const Listener listener;
+  std::thread closer([&] {
+    for (int client; (client = listener.next()) >= 0;) close(client);
+  });
+  const WorkerEnvironment environment = with_store_at(listener.port(), 1);
+  expect_starts_with(error_of_connect(environment), beginning_of_error(environment));
+  listener.stop();
+  closer.join();
+}
+
+TEST(ConnectTest, ReportsAHostThatIsNotThere) {
+  WorkerEnvironment environment = with_store_at(1, 0);
+  environment.master_address = "no-such-host.invalid";  // RFC 2606
+  expect_starts_with(error_of_connect(environment), beginning_of_error(environment));
+}
+
+// Wherever the store stops: before its first answer, within one, and when workers exchange their
+// addresses.
+TEST(ConnectTest, GivesUpOnAStoreThatStopsAnswering) {
+  constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+  for (const std::size_t answers : {std::size_t{0}, std::size_t{4}, std::size_t{64}, kAll}) {
+    c10d::TCPStoreOptions options;
+    options.port = 0;  // a free one
+    options.isServer = true;
+    options.waitWorkers = false;
+    const auto store = c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
+    const StallingProxy proxy(store->getPort(), answers);
+    std::vector<std::thread> threads;
+    for (const int rank : {0, 1}) {
+      threads.emplace_back([&, rank] {
+        const WorkerEnvironment environment =
+            with_store_at(rank == 0 ? store->getPort() : proxy.port(), rank);
+        if (answers == kAll) return expect_sum(connect(environment, kPatience));
+        expect_starts_with(error_of_connect(environment), beginning_of_error(environment));
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
   }
 }
 

@@ -35,6 +35,7 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/util/accumulate.h>
+#include <torch/version.h>
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
@@ -49,6 +50,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #endif
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <concepts>
@@ -72,6 +74,7 @@
 
 #include "equipoise/accumulation.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/libtorch/detail/deadline.h"
 #include "equipoise/sampling/stream.h"
 
 namespace equipoise::libtorch {
@@ -615,19 +618,39 @@ struct ConnectOptions {
 
 namespace detail {
 
+// A timeout as LibTorch takes it: some versions count whole seconds, and would not wait for less
+// than one. Deadlines are this much later, in nanoseconds, which a year does not overflow.
+inline std::chrono::seconds meeting_timeout(std::chrono::milliseconds timeout) {
+  constexpr std::chrono::seconds kMost = std::chrono::hours(24 * 365);
+  return std::min(std::chrono::ceil<std::chrono::seconds>(timeout), kMost);
+}
+// How long to wait for LibTorch to end by itself, for then it says why.
+inline std::chrono::seconds meeting_limit(std::chrono::milliseconds timeout) {
+  return meeting_timeout(timeout) + std::chrono::seconds(1);
+}
+
 inline c10::intrusive_ptr<c10d::Store> meeting_place(const WorkerEnvironment& environment,
                                                      std::chrono::milliseconds timeout) {
   c10d::TCPStoreOptions options;
   options.port = environment.master_port;
   options.isServer = environment.rank == 0 && !environment.has_agent_store;
   options.numWorkers = static_cast<std::size_t>(environment.world);
-  // Some versions count whole seconds, and would not wait for less than one.
-  options.timeout = std::chrono::ceil<std::chrono::seconds>(timeout);
-  auto store = c10::make_intrusive<c10d::TCPStore>(environment.master_address, options);
-  store->setTimeout(options.timeout);
+  options.timeout = meeting_timeout(timeout);
+  // In some versions the timeout is that of the connection, not of the first messages: a store that
+  // does not understand them, such as another version's, would hold this up for ever.
+  auto store = result_within(meeting_limit(timeout), [host = environment.master_address, options] {
+    return c10::make_intrusive<c10d::TCPStore>(host, options);
+  });
+  if (!store) {
+    const std::string keeper = environment.has_agent_store ? "the launcher" : "rank 0";
+    throw std::runtime_error(
+        "the store there, which " + keeper +
+        " keeps, does not answer; its version of LibTorch must fit this one, " + TORCH_VERSION);
+  }
+  (*store)->setTimeout(options.timeout);
   // Keys of the workers that a restart has replaced are still in the agent's.
   return c10::make_intrusive<c10d::PrefixStore>("equipoise/" + std::to_string(environment.restarts),
-                                                std::move(store));
+                                                *std::move(store));
 }
 
 #ifdef USE_C10D_GLOO
@@ -694,14 +717,16 @@ inline Communicator connect_by([[maybe_unused]] const WorkerEnvironment& environ
 }  // namespace detail
 
 /// Meets the other workers at master_address:master_port, and returns when all are there. Rank 0
-/// keeps the meeting place unless the launcher does.
+/// keeps the meeting place unless the launcher does; then its LibTorch must fit this program's: the
+/// stores of different versions do not all understand each other.
 ///
 /// Gloo talks over the interface that the environment variable GLOO_SOCKET_IFNAME names; without it
 /// over the loopback where master_address is this machine (127.*, ::1, localhost), else over that
 /// of the machine's name.
 /// @throws std::invalid_argument for an environment that is impossible, a timeout that is not
 /// positive, a backend that the program was compiled without, and a local rank without a GPU.
-/// @throws std::runtime_error where they do not meet within the timeout.
+/// @throws std::runtime_error where the store does not answer within the timeout, or the workers do
+/// not meet within it from then on. A thread that still waits for LibTorch may stay behind.
 inline Communicator connect(const WorkerEnvironment& environment,
                             const ConnectOptions& options = {}) {
   constexpr const char* kWhere = "connect";
@@ -714,9 +739,15 @@ inline Communicator connect(const WorkerEnvironment& environment,
   }
   detail::require_timeout(kWhere, options.timeout);
   try {
-    Communicator workers = detail::connect_by(environment, options);
-    workers.barrier();
-    return workers;
+    // First the store has to answer, then the workers.
+    auto workers =
+        detail::result_within(2 * detail::meeting_limit(options.timeout), [environment, options] {
+          Communicator connected = detail::connect_by(environment, options);
+          connected.barrier();
+          return connected;
+        });
+    if (!workers) throw std::runtime_error("a worker or the store stopped answering");
+    return *std::move(workers);
   } catch (const std::invalid_argument&) {
     throw;
   } catch (const std::exception& reason) {
