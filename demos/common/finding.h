@@ -4,6 +4,9 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
+
+#include "demos/common/input_error.h"
 
 namespace equipoise::demos {
 
@@ -22,6 +25,16 @@ struct Finding {
   std::string text(const std::string& what) const {
     if (count == 0) return "";
     return "; " + std::to_string(count) + " " + what + ", the first " + first;
+  }
+
+  /// For what is left out of a file: `count` of `total` things, such as rows, and a remedy.
+  /// @throws InputError where they are more than one in a hundred, that names the first of them:
+  /// what remains is then hardly what the file says.
+  void require_few(std::size_t total, std::string_view things, std::string_view remedy) const {
+    if (count * 100 <= total) return;
+    throw InputError(first + "; " + std::to_string(count) + " of " + std::to_string(total) + " " +
+                     std::string(things) +
+                     " are like this, and more than 1 % is not left out: " + std::string(remedy));
   }
 };
 

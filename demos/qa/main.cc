@@ -39,8 +39,9 @@ ABSL_FLAG(std::string, task, "answer_type",
 ABSL_FLAG(
     std::string, flaws, "repair",
     "what becomes of flaws: refuse (any is an error), repair (answers that do not stand where "
-    "their file says are taken from the nearest place and counted; so are repeated ids), or skip "
-    "(repair; lines and files that are damaged are left out and counted)");
+    "their file says are taken from the nearest place and counted; so are repeated ids; a file of "
+    "which more than 1 % of the questions have no answer to be found is an error), or skip "
+    "(repair; lines, files and questions that are damaged are left out and counted)");
 ABSL_FLAG(std::string, predict, "",
           "a question as a JSON object, with translation, or with context and perhaps language "
           "(two letters, as de, by whose rules the context is cut into sentences); a question in "

@@ -149,9 +149,17 @@ class Reader {
     }
     std::map<std::string, std::size_t> times;
     for (const SquadQuestion& question : text.questions) ++times[question.id];
+    const std::size_t dropped_before = dropped_;
     for (const SquadQuestion& question : text.questions) {
       add(question, times[question.id] == 1, language, text.contexts[question.context].text,
           ranges[question.context]);
+    }
+    if (damaged_ == DamagedFiles::kRefuse) {
+      const bool has_lost = text.report.lost.count > 0;
+      Finding{dropped_ - dropped_before,
+              has_lost ? text.report.lost.first
+                       : InputError(file.string(), 0, "a context has no sentence").what()}
+          .require_few(text.questions.size(), "questions", "--flaws=skip goes on without them");
     }
     found_.without_answers += text.report.without_answers;
     if (text.report.unit != OffsetUnit::kCodePoints) {

@@ -31,10 +31,11 @@ std::vector<std::filesystem::path> squad_files(const std::filesystem::path& data
 /// tydiqa.goldp.sw.train.json, squad.pt_br.json, qa_de.json. Empty if there is none.
 std::string language_of(const std::filesystem::path& file);
 
-/// What becomes of files that are damaged: cut short, say.
+/// What becomes of files that are damaged: cut short, or without the answers of more than 1 % of
+/// their questions.
 enum class DamagedFiles {
   kRefuse,  ///< an error
-  kCount,   ///< they are left out and counted
+  kCount,   ///< they are left out and counted; of files that can be read only such questions are
 };
 
 /// All questions of all files: a fifth for testing, a fifth for validation, the others for
@@ -48,7 +49,8 @@ enum class DamagedFiles {
 /// context-xx-question-yy says, and questions none of whose answers is to be found.
 /// @throws InputError where there is no file, for a file whose name says no language, for one that
 /// cannot be read or is damaged, for misplaced answers and repeated identifiers, if these shall be
-/// refused, and for too few facts.
+/// refused, for a file of which more than 1 % of the questions are left out, unless damaged files
+/// are counted, and for too few facts.
 SentenceData load_sentence_data(const std::filesystem::path& data, MisplacedAnswers misplaced,
                                 DamagedFiles damaged = DamagedFiles::kRefuse);
 

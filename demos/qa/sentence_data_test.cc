@@ -177,19 +177,35 @@ TEST_F(SquadFiles, WithTheSameTextTwiceKeepItInOnePart) {
 }
 
 TEST_F(SquadFiles, WithMisplacedAnswersAreRepairedAndCountedOrRefused) {
-  json text = squad(40, "Text");
+  json text = squad(50, "Text");
   json& first = text["data"][0]["paragraphs"][0]["qas"];
   first[0]["answers"][0]["answer_start"] = 0;
   first[1]["answers"][0]["text"] = "nowhere";
   write("tydiqa.goldp.en.train.json", text);
   const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRepair);
-  EXPECT_THAT(data.description, HasSubstr("119 questions"));
+  EXPECT_THAT(data.description, HasSubstr("139 questions"));
   EXPECT_THAT(data.description, HasSubstr("; 1 answers moved to where they stand, the first "));
   EXPECT_THAT(data.description, HasSubstr("data[0].paragraphs[0].qas[0].answers[0]: "));
   EXPECT_THAT(data.description,
               HasSubstr("; 1 answers that do not stand in their text, the first "));
   EXPECT_THAT(data.description, HasSubstr("; 1 questions left out"));
   EXPECT_THAT(error(MisplacedAnswers::kRefuse), HasSubstr("tydiqa.goldp.en.train.json:0: data[0]"));
+}
+
+TEST_F(SquadFiles, WithoutTheAnswersOfMoreThanOneInAHundredQuestionsAreRefusedUnlessToldToGoOn) {
+  json text = squad(50, "Text");
+  for (const int i : {3, 7}) {
+    text["data"][0]["paragraphs"][i]["qas"][0]["answers"][0]["text"] = "nowhere";
+  }
+  write("tydiqa.goldp.en.train.json", text);
+  EXPECT_EQ(error(),
+            (directory_ / "tydiqa.goldp.en.train.json").string() +
+                ":0: data[0].paragraphs[3].qas[0].answers[0]: the answer does not stand in "
+                "the context; 2 of 100 questions are like this, and more than 1 % is not "
+                "left out: --flaws=skip goes on without them");
+  const SentenceData data =
+      load_sentence_data(directory_, MisplacedAnswers::kRepair, DamagedFiles::kCount);
+  EXPECT_THAT(data.description, HasSubstr("; 2 questions left out"));
 }
 
 TEST_F(SquadFiles, ThatAreCutShortAreRefusedOrLeftOutAndCounted) {
