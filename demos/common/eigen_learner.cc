@@ -91,7 +91,7 @@ class EigenLearner final : public Learner {
       }
       if (!validate) continue;
       Logits logits = this->logits(validation);
-      const Figures figures = validate(logits);
+      const Figures figures = validate(require_finite(logits, options));
       if (log.empty()) log = log_header(figures);
       log += log_line(epoch, fit.steps, options.rate * falling_rate(fit.steps, epoch_size, options),
                       sum / static_cast<double>(steps), figures);

@@ -250,7 +250,8 @@ class Training {
 
   void end_epoch(std::uint64_t epoch, const Dataset& validation, const Validate& validate) {
     if (validate) {
-      const Figures figures = validate(predict(network_, validation, device_, workers_));
+      const Figures figures =
+          validate(require_finite(predict(network_, validation, device_, workers_), options_));
       if (log_.empty()) log_ = log_header(figures);
       const std::uint64_t size = objective_.stream.epoch_size();
       const auto steps = static_cast<double>(steps_per_epoch(size, options_));

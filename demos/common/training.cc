@@ -3,6 +3,8 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
+#include <cmath>
+
 #include "demos/common/csv.h"
 #include "demos/common/input_error.h"
 
@@ -16,6 +18,15 @@ double figure_of(const Figures& figures, std::string_view metric) {
     absl::StrAppend(&known, known.empty() ? "" : ", ", figure.metric);
   }
   throw InputError(absl::StrCat("--monitor=", std::string(metric), ": expected one of ", known));
+}
+
+const Logits& require_finite(const Logits& logits, const TrainingOptions& options) {
+  for (const float logit : logits.values) {
+    if (std::isfinite(logit)) continue;
+    throw InputError(absl::StrCat("--rate=", options.rate, ": the training diverged, a logit is ",
+                                  logit, "; take a smaller rate"));
+  }
+  return logits;
 }
 
 std::uint64_t steps_per_epoch(std::uint64_t epoch_size, const TrainingOptions& options) {

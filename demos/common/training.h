@@ -81,6 +81,10 @@ struct Fit {
   std::uint64_t steps = 0;  ///< that were made in all
 };
 
+/// The logits of the validation rows, as they are.
+/// @throws InputError that names --rate for one that is NaN or infinite: the training diverged.
+const Logits& require_finite(const Logits& logits, const TrainingOptions& options);
+
 /// The figures of a model from its logits of the validation rows. Empty: nobody looks, and a
 /// training makes all its epochs and ends with the last.
 using Validate = std::function<Figures(const Logits& validation)>;

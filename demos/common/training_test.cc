@@ -37,6 +37,22 @@ TEST(FigureOf, UnknownNamesAreErrorsThatListWhatThereIs) {
   EXPECT_EQ(error({{"f1", "joy", 1}}, "f1"), "--monitor=f1: expected one of ");
 }
 
+TEST(RequireFinite, NamesTheRateOfATrainingThatDiverged) {
+  const Logits good{2, {1, -3e38F, 0, 2}};
+  EXPECT_EQ(&require_finite(good, {}), &good);
+  for (const float wrong :
+       {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
+        std::numeric_limits<float>::quiet_NaN()}) {
+    std::string message;
+    try {
+      require_finite({2, {0, 1, wrong, 2}}, {.rate = 8000});
+    } catch (const InputError& failure) {
+      message = failure.what();
+    }
+    EXPECT_THAT(message, testing::StartsWith("--rate=8000: the training diverged, a logit is "));
+  }
+}
+
 TEST(StepsPerEpoch, AreRoundedUp) {
   const TrainingOptions options{.batch_size = 10};
   EXPECT_EQ(steps_per_epoch(25, options), 3U);
