@@ -242,6 +242,10 @@ int run_demo(int argc, char** argv, std::string_view usage,
   } catch (const InputError& error) {
     std::cerr << error.what() << std::endl;
     return kInputErrorExitCode;
+  } catch (const std::filesystem::filesystem_error& error) {
+    // A path of the user's at which one cannot even look: too long a name, or no permission.
+    std::cerr << error.path1().string() << ":0: " << error.code().message() << std::endl;
+    return kInputErrorExitCode;
   } catch (const std::exception& error) {
     std::cerr << error.what() << std::endl;
     return 1;

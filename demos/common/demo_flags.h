@@ -41,8 +41,9 @@ struct DemoFlags {
 };
 
 /// Parses the command line, starts the workers of --distributed, runs the demo and returns the exit
-/// code: 0, 2 for an InputError, 1 for any other; messages go to standard error. A step takes
-/// batch_size units, which --micro_batches and --workers must divide.
+/// code: 0, 2 for an InputError and for a path at which one cannot look, 1 for any other; messages
+/// go to standard error. A step takes batch_size units, which --micro_batches and --workers must
+/// divide.
 int run_demo(int argc, char** argv, std::string_view usage,
              const std::function<void(const DemoFlags&)>& demo,
              std::size_t batch_size = TrainingOptions().batch_size);

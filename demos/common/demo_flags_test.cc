@@ -247,6 +247,16 @@ TEST_F(RunDemo, BatchesThatCannotBeCutAreNoticedFirst) {
   unsetenv("WORLD_SIZE");
 }
 
+TEST_F(RunDemo, PathsAtWhichOneCannotLookAreTheUsersErrors) {
+  const std::string name(5000, 'x');
+  EXPECT_EQ(error_of({"--save=" + name + "/y"}), name + ":0: File name too long\n");
+  const Ran ran = run({"--data=" + name}, [](const DemoFlags& flags) {
+    ADD_FAILURE() << std::filesystem::exists(flags.data / "y");
+  });
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_EQ(ran.err, name + "/y:0: File name too long\n");
+}
+
 TEST_F(RunDemo, WorkersComputeOnTheProcessor) {
   EXPECT_EQ(error_of({"--backend=libtorch", "--distributed", "--device=cuda"}),
             "--device=cuda: not with --distributed, whose workers compute on the CPU\n");
