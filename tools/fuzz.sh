@@ -40,7 +40,7 @@ sources_of() {
   printf '%s\n' demos/common/files demos/common/unicode
   case $1 in
     tsv) printf 'demos/sentiment/%s\n' load_corpus polarity ;;
-    conll) printf 'demos/ner/%s\n' conll ;;
+    conll) printf 'demos/ner/%s\n' conll tag_notation ;;
     squad) printf 'demos/qa/%s\n' answer_place json_text sentences squad ;;
     json_lines) printf 'demos/qa/%s\n' afriqa json_text ;;
   esac

@@ -28,7 +28,8 @@ void check_report(const ConllText& result, std::string_view text) {
   std::size_t tokens = 0;
   for (const TaggedSentence& sentence : result.sentences) tokens += sentence.tokens.size();
   require(report.tokens == tokens, "all tokens are counted");
-  for (const auto* finding : {&report.malformed, &report.broken, &report.skipped}) {
+  for (const auto* finding :
+       {&report.malformed, &report.broken, &report.skipped, &report.converted}) {
     require((finding->count == 0) == finding->first.empty(), "findings have a first place");
   }
   require(!summary(report).empty(), "a report has a summary");
@@ -54,12 +55,20 @@ void check_sentences(const ConllText& result, std::string_view text) {
 void check_round_trip(const ConllText& result) {
   // The blank line: a byte order mark that belongs to the first token must not begin the file.
   const std::string written = "\n" + format_conll(result.sentences, result.tags);
-  const ConllText again = parse_conll(
-      written, kFile,
-      {.flaws = ConllFlaws::kRefuse, .tags = result.tags, .new_types = NewTypes::kRefuse});
+  const ConllText again = parse_conll(written, kFile,
+                                      {.token_column = 1,  // tokens may be numbers
+                                       .flaws = ConllFlaws::kRefuse,
+                                       .tags = result.tags,
+                                       .new_types = NewTypes::kRefuse});
   require(again.sentences == result.sentences && again.tags == result.tags,
           "what is written is read again");
   require(again.report.skipped.count == 0, "nothing that is written is skipped");
+}
+
+void check_result(const ConllText& result, std::string_view text) {
+  check_report(result, text);
+  check_sentences(result, text);
+  check_round_trip(result);
 }
 
 void check(std::string_view text, const ConllOptions& options) {
@@ -67,27 +76,35 @@ void check(std::string_view text, const ConllOptions& options) {
   ConllOptions strict = options;
   strict.flaws = ConllFlaws::kRefuse;
   const auto refused = result_of([&] { return parse_conll(text, kFile, strict); }, text, kFile);
+  ConllOptions lenient = options;
+  lenient.flaws = ConllFlaws::kSkip;
+  const auto skipped = result_of([&] { return parse_conll(text, kFile, lenient); }, text, kFile);
   if (!result) {
     require(!refused, "what is refused with repairs is without");
+    if (skipped) check_result(*skipped, text);
     return;
   }
+  require(skipped && skipped->sentences == result->sentences,
+          "to skip malformed rows is to go on, and nothing else");
+  require(100 * result->report.malformed.count <=
+              4 * (result->report.tokens + result->report.malformed.count),
+          "not more than 1 % is left out for each of four reasons");
   const bool has_flaws = result->report.malformed.count + result->report.broken.count > 0;
   require(refused.has_value() != has_flaws, "flaws are refused, and nothing else");
   if (refused)
     require(refused->sentences == result->sentences, "without flaws nothing is repaired");
-  check_report(*result, text);
-  check_sentences(*result, text);
-  check_round_trip(*result);
+  check_result(*result, text);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text = as_text(data, size);
-  for (const TagScheme scheme : {TagScheme::kIob1, TagScheme::kIob2, TagScheme::kBioes}) {
-    check(text, {.scheme = scheme});
-  }
+  check(text, {});
+  for (const FileScheme& scheme : file_schemes()) check(text, {.scheme = scheme});
   check(text, {.tag_column = 3});
+  check(text, {.token_column = 2});
+  check(text, {.token_column = 2, .tag_column = 1});
   check(text, {.tags = {"O", "B-PER", "I-PER"}, .new_types = NewTypes::kRefuse});
   return 0;
 }

@@ -42,7 +42,7 @@ done
 # A target whose property does not hold: exit code 1, the property, the input in a file.
 mkdir -p "$work"/broken/{tools,include,demos/{fuzz/corpus/conll,common,ner}}
 cp "$root/tools/fuzz.sh" "$work/broken/tools"
-touch "$work"/broken/demos/{common/files,common/unicode,ner/conll}.cc
+touch "$work"/broken/demos/{common/files,common/unicode,ner/conll,ner/tag_notation}.cc
 echo some > "$work/broken/demos/fuzz/corpus/conll/input"
 cat > "$work/broken/demos/fuzz/conll_fuzz.cc" << 'END'
 #include <cstdio>

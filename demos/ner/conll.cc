@@ -1,15 +1,20 @@
 #include "demos/ner/conll.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
 #include "demos/common/unicode.h"
+#include "equipoise/metrics/entity_tags.h"
 
 namespace equipoise::demos {
 
@@ -20,11 +25,6 @@ constexpr std::size_t kMostTypes = 1000;
 bool is_blank(std::string_view text) {
   const std::u32string points = code_points(text);
   return std::all_of(points.begin(), points.end(), is_white_space);
-}
-
-bool has_space(std::string_view text) {
-  const std::u32string points = code_points(text);
-  return std::any_of(points.begin(), points.end(), is_white_space);
 }
 
 std::string_view without_spaces_around(std::string_view text) {
@@ -81,7 +81,9 @@ class TypeList {
   std::map<std::string, std::size_t, std::less<>> places_;
 };
 
+// The prefixes of the labels: those of a notation's letters.
 constexpr std::string_view kIob2Prefixes = "BI";
+constexpr std::string_view kBioesPrefixes = "BIES";
 
 TypeList types_in(const std::vector<std::string>& tags) {
   TypeList types;
@@ -95,26 +97,52 @@ TypeList types_in(const std::vector<std::string>& tags) {
   return types;
 }
 
-// A tag as it stands in a file.
-struct Tag {
-  char prefix;  // one of O and the prefixes of the scheme
-  std::string_view type;
+// A line that is not blank.
+struct Row {
+  enum class Kind { kToken, kDocument };
+
+  std::size_t line = 0;
+  std::size_t sentence = 0;  // grows where one ends
+  Kind kind = Kind::kToken;
+  std::optional<std::size_t> bad_byte = std::nullopt;  // the first that is not UTF-8
+  bool begins_with_hash = false;
+  bool has_tabs = false;
+  std::size_t columns = 0;
+  std::size_t token_column = 0;
+  std::size_t tag_column = 0;
+  std::string_view token{};  // empty where there are too few columns; so is the tag
+  std::string_view tag{};
+
+  std::pair<bool, std::size_t> shape() const { return {has_tabs, columns}; }
 };
 
-class ConllParser {
- public:
-  ConllParser(std::string_view name, const ConllOptions& options)
-      : name_(name),
-        options_(options),
-        prefixes_(options.scheme == TagScheme::kBioes ? "BIES" : kIob2Prefixes),
-        types_(types_in(options.tags)) {
-    if (options.tag_column == 1) {
-      throw std::invalid_argument("parse_conll(): options.tag_column = 1, expected 0 or >= 2");
-    }
-  }
+// Why a row is malformed.
+enum class RowFlaw { kEncoding, kNoTag, kWrongTag, kNoToken };
+constexpr std::size_t kRowFlaws = 4;
 
-  ConllText parse(std::string_view text) {
-    if (text.empty()) throw InputError(name_, 1, "the file is empty");
+// What may help where too many rows have a flaw.
+std::string remedy_of(RowFlaw flaw) {
+  const std::string skip = "--flaws=skip goes on without these rows";
+  if (flaw == RowFlaw::kEncoding) return "convert the file to UTF-8; " + skip;
+  if (flaw == RowFlaw::kNoToken) return "--token_column says where tokens stand; " + skip;
+  if (flaw == RowFlaw::kNoTag) return "--column says where tags stand; " + skip;
+  return "--column says where tags stand, --scheme how they are written; " + skip;
+}
+
+std::string lacking(const std::string& what, std::size_t column, std::size_t columns) {
+  return "expected " + what + " in column " + std::to_string(column) + ", found " +
+         std::to_string(columns) + (columns == 1 ? " column" : " columns");
+}
+
+// The lines of a text as rows.
+class RowReader {
+ public:
+  RowReader(const ConllOptions& options, ConllReport& report)
+      : tag_column_(options.tag_column),
+        token_column_(std::max<std::size_t>(options.token_column, 1)),
+        report_(report) {}
+
+  std::vector<Row> read(std::string_view text) {
     constexpr std::string_view kByteOrderMark = "\uFEFF";
     if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
     for (std::size_t begin = 0; begin < text.size();) {
@@ -125,7 +153,193 @@ class ConllParser {
       take(line);
       begin = end + 1;
     }
-    end_sentence();
+    return std::move(rows_);
+  }
+
+ private:
+  void take(std::string_view line) {
+    Row row{.line = report_.lines, .sentence = sentence_};
+    row.bad_byte = first_invalid_utf8(line);
+    if (!row.bad_byte) {
+      if (is_blank(line)) {
+        ++report_.blank_lines;
+        ++sentence_;
+        return;
+      }
+      row.begins_with_hash = line.starts_with('#');
+      take_columns(line, row);
+    }
+    rows_.push_back(row);
+  }
+
+  void take_columns(std::string_view line, Row& row) {
+    constexpr std::string_view kDocument = "-DOCSTART-";
+    const std::vector<std::string_view> columns = columns_of(line);
+    row.has_tabs = line.find('\t') != std::string_view::npos;
+    row.columns = columns.size();
+    row.token_column = token_column_;
+    if (row.columns >= token_column_) row.token = columns[token_column_ - 1];
+    // In an only column stands the token.
+    row.tag_column = tag_column_ == 0 ? std::max(row.columns, token_column_ + 1) : tag_column_;
+    if (row.columns >= row.tag_column) row.tag = columns[row.tag_column - 1];
+    if (columns[0] == kDocument || row.token == kDocument) {
+      row.kind = Row::Kind::kDocument;
+      ++sentence_;
+    }
+  }
+
+  std::size_t tag_column_;
+  std::size_t token_column_;
+  ConllReport& report_;
+  std::vector<Row> rows_;
+  std::size_t sentence_ = 0;
+};
+
+// Whether a row may be a token's, to judge by its first character: it may still be a comment else.
+bool is_plain(const Row& row) {
+  return row.kind == Row::Kind::kToken && !row.bad_byte && !row.begins_with_hash;
+}
+
+// How often each tag occurs; in lines that begin with # only if there are no others.
+TagTexts count_tags(std::span<const Row> rows) {
+  TagTexts plain;
+  TagTexts others;
+  for (const Row& row : rows) {
+    if (row.kind != Row::Kind::kToken || row.bad_byte || row.tag.empty()) continue;
+    ++(is_plain(row) ? plain : others)[row.tag];
+  }
+  return plain.empty() ? others : plain;
+}
+
+// The first row of a column that numbers the tokens; nothing if it does not.
+const Row* find_numbering(std::span<const Row> rows) {
+  constexpr std::size_t kLeastRows = 3;
+  std::size_t plain = 0;
+  std::size_t running = 0;
+  const Row* first = nullptr;
+  std::optional<std::uint64_t> last;
+  std::size_t sentence = 0;
+  for (const Row& row : rows) {
+    if (!is_plain(row)) continue;
+    const bool begins = plain++ == 0 || row.sentence != sentence;
+    sentence = row.sentence;
+    std::uint64_t number = 0;
+    const char* const end = row.token.data() + row.token.size();
+    const auto [stop, error] = std::from_chars(row.token.data(), end, number);
+    if (error != std::errc() || stop != end) continue;
+    if ((begins && number <= 1) || (last && number == *last + 1)) {
+      ++running;
+      if (first == nullptr) first = &row;
+    }
+    last = number;
+  }
+  return plain >= kLeastRows && 2 * running > plain ? first : nullptr;
+}
+
+class ConllParser {
+ public:
+  ConllParser(std::string_view name, const ConllOptions& options)
+      : name_(name), options_(options), types_(types_in(options.tags)) {
+    if (options.tag_column == std::max<std::size_t>(options.token_column, 1)) {
+      throw std::invalid_argument(
+          "parse_conll(): options.tag_column = " + std::to_string(options.tag_column) +
+          ", expected another column than that of the tokens");
+    }
+  }
+
+  ConllText parse(std::string_view text) {
+    if (text.empty()) throw InputError(name_, 1, "the file is empty");
+    const std::vector<Row> rows = RowReader(options_, report_).read(text);
+    const Row* const numbering = options_.token_column == 0 ? find_numbering(rows) : nullptr;
+    if (numbering != nullptr) {
+      throw InputError(name_, numbering->line,
+                       "column 1, where tokens are expected, numbers them (" +
+                           excerpt(numbering->token) + "); --token_column says where tokens stand");
+    }
+    notation_ = find_notation(count_tags(rows), options_.scheme);
+    prefixes_ = notation_.scheme.scheme == TagScheme::kBioes ? kBioesPrefixes : kIob2Prefixes;
+    for (const Row& row : rows) {
+      if (is_plain(row)) shapes_.insert(row.shape());
+    }
+    for (const Row& row : rows) take(row);
+    if (!tokens_.empty()) offsets_.push_back(static_cast<std::int64_t>(tokens_.size()));
+    require_tokens();
+    return finish();
+  }
+
+ private:
+  void take(const Row& row) {
+    if (row.kind == Row::Kind::kDocument)
+      return add(report_.skipped, row.line, "a document begins");
+    if (row.bad_byte) {
+      return take_malformed(
+          row, RowFlaw::kEncoding,
+          "byte " + std::to_string(*row.bad_byte + 1) + " of the line is not UTF-8");
+    }
+    const std::optional<WrittenTag> tag = parse_tag(row.tag, notation_);
+    if (row.begins_with_hash && (!tag || (!shapes_.empty() && !shapes_.contains(row.shape())))) {
+      add(report_.skipped, row.line, "a comment");
+    } else if (row.columns < row.token_column) {
+      take_malformed(row, RowFlaw::kNoToken, lacking("a token", row.token_column, row.columns));
+    } else if (row.columns < row.tag_column) {
+      take_malformed(row, RowFlaw::kNoTag, lacking("a tag", row.tag_column, row.columns));
+    } else if (row.tag.empty()) {
+      take_malformed(row, RowFlaw::kNoTag,
+                     "the tag in column " + std::to_string(row.tag_column) + " is empty");
+    } else if (!tag) {
+      take_malformed(row, RowFlaw::kWrongTag,
+                     excerpt(row.tag) + " in column " + std::to_string(row.tag_column) +
+                         " is not a tag of " + notation_.text() + ", expected " +
+                         notation_.expected());
+    } else if (is_blank(row.token)) {
+      take_malformed(row, RowFlaw::kNoToken, "the token is empty");
+    } else {
+      take_token(row, *tag);
+    }
+  }
+
+  void take_token(const Row& row, const WrittenTag& tag) {
+    if (!tokens_.empty() && row.sentence != sentence_) {
+      offsets_.push_back(static_cast<std::int64_t>(tokens_.size()));
+    }
+    sentence_ = row.sentence;
+    labels_.push_back(label_of(row.line, tag));
+    tokens_.emplace_back(row.token);
+    lines_.push_back(row.line);
+    written_.push_back(row.tag);
+  }
+
+  // As an index into the tags of the file's scheme.
+  std::int64_t label_of(std::size_t line, const WrittenTag& tag) {
+    if (!tag.letter) return 0;
+    std::optional<std::size_t> type = types_.find(tag.type);
+    if (!type && options_.new_types == NewTypes::kRefuse) {
+      throw InputError(name_, line, "the type " + excerpt(tag.type) + " is none of the known ones");
+    }
+    if (!type && types_.size() == kMostTypes) {
+      throw InputError(name_, line,
+                       "more than " + std::to_string(kMostTypes) +
+                           " entity types; is this the column of the tags? See --column");
+    }
+    if (!type) type = types_.add(tag.type);
+    return static_cast<std::int64_t>(1 + *type * prefixes_.size() + *tag.letter);
+  }
+
+  void add(Finding& finding, std::size_t line, const std::string& reason) {
+    if (finding.count++ == 0) finding.first = InputError(name_, line, reason).what();
+  }
+
+  void take_malformed(const Row& row, RowFlaw flaw, const std::string& reason) {
+    if (options_.flaws == ConllFlaws::kRefuse) throw InputError(name_, row.line, reason);
+    if (options_.flaws == ConllFlaws::kRepair && flaw == RowFlaw::kWrongTag) {
+      throw InputError(name_, row.line, reason + "; " + remedy_of(flaw));
+    }
+    add(report_.malformed, row.line, reason);
+    add(malformed_[static_cast<std::size_t>(flaw)], row.line, reason);
+  }
+
+  // Refuses a text without tokens, or of which too much is left out.
+  void require_tokens() const {
     if (tokens_.empty()) {
       throw InputError(name_, report_.lines,
                        "no row has a token and a tag" +
@@ -133,92 +347,18 @@ class ConllParser {
                                 ? std::string()
                                 : "; the first that is malformed: " + report_.malformed.first));
     }
-    return finish();
-  }
-
- private:
-  void take(std::string_view line) {
-    if (const auto offset = first_invalid_utf8(line)) {
-      return take_malformed("byte " + std::to_string(*offset + 1) + " of the line is not UTF-8");
-    }
-    if (is_blank(line)) {
-      ++report_.blank_lines;
-      return end_sentence();
-    }
-    const std::vector<std::string_view> columns = columns_of(line);
-    if (columns[0] == "-DOCSTART-") {
-      add(report_.skipped, "a document begins");
-      return end_sentence();
-    }
-    // In an only column stands the token.
-    const std::size_t column =
-        options_.tag_column == 0 ? std::max<std::size_t>(columns.size(), 2) : options_.tag_column;
-    const std::optional<Tag> tag =
-        column <= columns.size() ? tag_in(columns[column - 1]) : std::nullopt;
-    if (!tag && line.starts_with('#')) {
-      add(report_.skipped, "a comment");
-    } else if (column > columns.size()) {
-      take_malformed("expected a tag in column " + std::to_string(column) + ", found " +
-                     std::to_string(columns.size()) +
-                     (columns.size() == 1 ? " column" : " columns"));
-    } else if (!tag) {
-      take_malformed(
-          excerpt(columns[column - 1]) + " in column " + std::to_string(column) +
-          " is no tag, expected O or a type after " +
-          (options_.scheme == TagScheme::kBioes ? "B-, I-, E- (L-) or S- (U-)" : "B- or I-"));
-    } else if (is_blank(columns[0])) {
-      take_malformed("the token is empty");
-    } else {
-      tokens_.emplace_back(columns[0]);
-      labels_.push_back(label_of(*tag));
-      lines_.push_back(report_.lines);
+    if (options_.flaws != ConllFlaws::kRepair) return;
+    const std::size_t rows = tokens_.size() + report_.malformed.count;
+    for (std::size_t flaw = 0; flaw < kRowFlaws; ++flaw) {
+      malformed_[flaw].require_few(rows, "rows", remedy_of(static_cast<RowFlaw>(flaw)));
     }
   }
 
-  void end_sentence() {
-    const auto end = static_cast<std::int64_t>(tokens_.size());
-    if (end > offsets_.back()) offsets_.push_back(end);
-  }
-
-  std::optional<Tag> tag_in(std::string_view text) const {
-    if (text == "O") return Tag{'O', {}};
-    if (text.size() < 3 || text[1] != '-') return std::nullopt;
-    char prefix = text[0];
-    if (options_.scheme == TagScheme::kBioes && prefix == 'L') prefix = 'E';
-    if (options_.scheme == TagScheme::kBioes && prefix == 'U') prefix = 'S';
-    if (prefixes_.find(prefix) == std::string_view::npos || has_space(text)) return std::nullopt;
-    return Tag{prefix, text.substr(2)};
-  }
-
-  // As an index into the tags of the file's scheme.
-  std::int64_t label_of(const Tag& tag) {
-    if (tag.prefix == 'O') return 0;
-    std::optional<std::size_t> type = types_.find(tag.type);
-    if (!type && options_.new_types == NewTypes::kRefuse) {
-      throw InputError(name_, report_.lines,
-                       "the type " + excerpt(tag.type) + " is none of the known ones");
-    }
-    if (!type && types_.size() == kMostTypes) {
-      throw InputError(name_, report_.lines,
-                       "more than " + std::to_string(kMostTypes) +
-                           " entity types; is this the column of the tags?");
-    }
-    if (!type) type = types_.add(tag.type);
-    return static_cast<std::int64_t>(1 + *type * prefixes_.size() + prefixes_.find(tag.prefix));
-  }
-
-  void add(Finding& finding, const std::string& reason) { add(finding, report_.lines, reason); }
-  void add(Finding& finding, std::size_t line, const std::string& reason) {
-    if (finding.count++ == 0) finding.first = InputError(name_, line, reason).what();
-  }
-
-  void take_malformed(const std::string& reason) {
-    if (options_.flaws == ConllFlaws::kRefuse) throw InputError(name_, report_.lines, reason);
-    add(report_.malformed, reason);
-  }
-
-  // Counts or refuses broken sequences; what the tags are is known now.
-  void check_sequences(const std::vector<std::string>& names, const EntityTags& tags) {
+  // The sentences whose tags are broken in a scheme: the line of the first such tag, and why.
+  std::vector<std::pair<std::size_t, std::string>> broken_in(const std::vector<std::string>& names,
+                                                             TagScheme scheme) const {
+    const EntityTags tags(names, scheme);
+    std::vector<std::pair<std::size_t, std::string>> broken;
     for (std::size_t s = 1; s < offsets_.size(); ++s) {
       const auto begin = static_cast<std::size_t>(offsets_[s - 1]);
       const auto end = static_cast<std::size_t>(offsets_[s]);
@@ -226,13 +366,26 @@ class ConllParser {
           find_tag_breaks(std::span(labels_).subspan(begin, end - begin), tags).first;
       if (!first) continue;
       const std::size_t at = begin + *first;
-      const auto name = [&](std::size_t i) -> std::string {
-        return excerpt(names[static_cast<std::size_t>(labels_[i])]);
-      };
-      const std::string reason = at == end     ? name(at - 1) + " cannot end a sentence"
-                                 : at == begin ? name(at) + " cannot begin a sentence"
-                                               : name(at) + " cannot follow " + name(at - 1);
-      const std::size_t line = lines_[std::min(at, end - 1)];
+      const auto name = [&](std::size_t i) { return excerpt(written_[i]); };
+      broken.emplace_back(lines_[std::min(at, end - 1)],
+                          at == end     ? name(at - 1) + " cannot end a sentence"
+                          : at == begin ? name(at) + " cannot begin a sentence"
+                                        : name(at) + " cannot follow " + name(at - 1));
+    }
+    return broken;
+  }
+
+  // Settles whether tags are of IOB1, then counts or refuses broken sequences.
+  void check_sequences(const std::vector<std::string>& names) {
+    auto broken = broken_in(names, notation_.scheme.scheme);
+    if (!options_.scheme && notation_.scheme.scheme == TagScheme::kIob2 && !broken.empty()) {
+      auto in_iob1 = broken_in(names, TagScheme::kIob1);
+      if (in_iob1.size() < broken.size()) {
+        broken = std::move(in_iob1);
+        notation_.scheme = *file_scheme("iob1");
+      }
+    }
+    for (const auto& [line, reason] : broken) {
       if (options_.flaws == ConllFlaws::kRefuse) throw InputError(name_, line, reason);
       add(report_.broken, line, reason);
     }
@@ -240,13 +393,15 @@ class ConllParser {
 
   ConllText finish() {
     const std::vector<std::string> names = types_.tags(prefixes_);
-    const EntityTags from(names, options_.scheme);
-    check_sequences(names, from);
+    check_sequences(names);
+    if (notation_.scheme.scheme != TagScheme::kIob2 || notation_.form != TagForm::kPrefix) {
+      report_.converted = {1, InputError(name_, 0, notation_.text()).what()};
+    }
 
     ConllText result;
     result.tags = types_.tags(kIob2Prefixes);
-    const std::vector<std::int64_t> tags =
-        convert_tags(labels_, offsets_, from, EntityTags(result.tags));
+    const std::vector<std::int64_t> tags = convert_tags(
+        labels_, offsets_, EntityTags(names, notation_.scheme.scheme), EntityTags(result.tags));
     for (std::size_t s = 1; s < offsets_.size(); ++s) {
       const auto begin = static_cast<std::ptrdiff_t>(offsets_[s - 1]);
       const auto end = static_cast<std::ptrdiff_t>(offsets_[s]);
@@ -262,15 +417,20 @@ class ConllParser {
 
   std::string_view name_;
   const ConllOptions& options_;
+  TagNotation notation_{file_schemes().front()};
   std::string_view prefixes_;
   TypeList types_;
+  std::set<std::pair<bool, std::size_t>> shapes_;  // of rows that do not begin with #
+  std::array<Finding, kRowFlaws> malformed_;       // by RowFlaw
   ConllReport report_;
 
   // Of all tokens.
   std::vector<std::string> tokens_;
   std::vector<std::int64_t> labels_;
   std::vector<std::size_t> lines_;
+  std::vector<std::string_view> written_;    // the tags as the file has them
   std::vector<std::int64_t> offsets_ = {0};  // where sentences begin, and the end
+  std::size_t sentence_ = 0;                 // of the last token
 };
 
 }  // namespace
@@ -283,6 +443,7 @@ ConllReport& ConllReport::operator+=(const ConllReport& other) {
   malformed += other.malformed;
   broken += other.broken;
   skipped += other.skipped;
+  converted += other.converted;
   return *this;
 }
 
@@ -292,6 +453,7 @@ std::string summary(const ConllReport& report) {
   text += report.malformed.text("malformed rows left out");
   text += report.broken.text("sentences with broken tags repaired");
   text += report.skipped.text("comments and document lines skipped");
+  text += report.converted.text("files with tags converted to IOB2");
   return text;
 }
 

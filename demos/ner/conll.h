@@ -5,13 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "demos/common/finding.h"
-#include "equipoise/metrics/entity_tags.h"
+#include "demos/ner/tag_notation.h"
 
 namespace equipoise::demos {
 
@@ -25,8 +26,11 @@ struct TaggedSentence {
 
 /// What becomes of rows that are malformed and of tag sequences that are broken.
 enum class ConllFlaws {
-  kRepair,  ///< such rows are left out, such sequences read as conlleval does; both are counted
-  kRefuse,  ///< an error
+  /// Broken sequences are read as conlleval does. Malformed rows are left out, but a tag that fits
+  /// no scheme is an error, and so is a file of which more than 1 % is left out for one reason.
+  kRepair,
+  kSkip,    ///< the same, but rows are left out however many there are
+  kRefuse,  ///< any flaw is an error
 };
 
 /// What becomes of entity types that ConllOptions::tags lacks.
@@ -36,10 +40,13 @@ enum class NewTypes {
 };
 
 struct ConllOptions {
-  /// The column in which the tag stands, from 1; 0 for the last. The token stands in the first.
+  /// The column in which the token stands, from 1; 0 for the first, which must not number the
+  /// tokens then.
+  std::size_t token_column = 0;
+  /// The column in which the tag stands, from 1; 0 for the last.
   std::size_t tag_column = 0;
-  /// Of the file. What is read is in IOB2.
-  TagScheme scheme = TagScheme::kIob2;
+  /// Of the file; without it the one that fits the most tags. What is read is in IOB2.
+  std::optional<FileScheme> scheme = std::nullopt;
   ConllFlaws flaws = ConllFlaws::kRepair;
   /// The tags that are known before, such as those of the training files: as ConllText::tags.
   std::vector<std::string> tags = {};
@@ -55,6 +62,7 @@ struct ConllReport {
   Finding malformed;  ///< rows left out
   Finding broken;     ///< sentences whose tags were repaired
   Finding skipped;    ///< -DOCSTART- lines and comments
+  Finding converted;  ///< files whose tags are in another notation than IOB2 with B- and I-
 
   /// Adds what was found in further files.
   ConllReport& operator+=(const ConllReport& other);
@@ -71,19 +79,26 @@ struct ConllText {
   ConllReport report;
 };
 
-/// Reads a text: a token a line with its columns, parted by tabs or, in lines without a tab, by
-/// spaces; sentences parted by blank lines, which may hold white space. Spaces around a column are
-/// no part of it, those inside a token are if tabs part the columns.
+/// Reads a text: a token a line with its columns, separated by tabs or, in lines without a tab, by
+/// spaces; blank lines, which may hold white space, separate sentences. Spaces around a column do
+/// not belong to it, those inside a token do where tabs separate the columns.
 ///
-/// Lines whose first column is -DOCSTART- are skipped; they part sentences too. So are comments:
-/// lines that begin with # and have no tag in the column of tags. Malformed rows are those with too
-/// few columns, without a token, with a tag that is none of the scheme or holds white space, or
-/// with bytes that are not UTF-8. A sequence is broken where a tag cannot follow its predecessor.
+/// Lines whose first column or token is -DOCSTART- are skipped; they separate sentences too. So are
+/// comments: lines that begin with # and have no tag in the column of tags, or whose columns differ
+/// in number or separator from those of all rows that do not begin with #.
+///
+/// The notation of the tags is the one that fits most of them. Of IOB1 and IOB2 it is the one with
+/// fewer broken sequences. Malformed are rows with too few columns, without a token or a tag, with
+/// a tag that the notation does not have, or with bytes that are not UTF-8. A sequence is broken
+/// where a tag cannot follow its predecessor. The columns of tokens numbers them if there are at
+/// least three rows, and in most the number follows that of the row before, or begins a sentence
+/// with 0 or 1.
 ///
 /// `name` stands for the file in errors. O(size).
-/// @throws InputError for a text without any token, a flaw or a new type if options refuse them,
-/// and more than 1000 types, which means that the column is another one; std::invalid_argument for
-/// options.tags that no such text has, and a column of tags that is that of the tokens.
+/// @throws InputError for a text without any token, a column of numbers where tokens are expected,
+/// what options refuse, and more than 1000 types, which means that the column is another one;
+/// std::invalid_argument for options.tags that no such text has, and one column for both token and
+/// tag.
 ConllText parse_conll(std::string_view text, std::string_view name,
                       const ConllOptions& options = {});
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -21,6 +22,8 @@ namespace {
 using std::filesystem::path;
 using testing::ElementsAre;
 using testing::HasSubstr;
+
+const std::optional<FileScheme> kIob2 = file_scheme("iob2");
 
 // The sentences as text, the tags by name: "token/tag token/tag | token/tag".
 std::string shown(const ConllText& text) {
@@ -109,14 +112,15 @@ TEST(Conll, LeavesMalformedRowsOutAndCountsThem) {
                                         "token\tB-X\u00a0Y"};
   for (const std::string_view row : malformed) {
     const std::string rows = "a\tB-PER\n" + std::string(row) + "\nb\tI-PER\n";
-    const ConllText text = parse_conll(rows, "file");
+    const ConllText text = parse_conll(rows, "file", {.scheme = kIob2, .flaws = ConllFlaws::kSkip});
     EXPECT_EQ(shown(text), "a/B-PER b/I-PER") << row;
     EXPECT_EQ(text.report.malformed.count, 1U) << row;
     EXPECT_EQ(text.report.broken.count, 0U) << row;
     EXPECT_EQ(text.report.lines, 3U) << row;
     EXPECT_EQ(text.report.tokens, 2U) << row;
-    const std::string refused = error(rows, {.flaws = ConllFlaws::kRefuse});
+    const std::string refused = error(rows, {.scheme = kIob2, .flaws = ConllFlaws::kRefuse});
     EXPECT_THAT(refused, testing::StartsWith("x:2: ")) << row;
+    EXPECT_THAT(error(rows, {.scheme = kIob2}), testing::StartsWith(refused)) << row;
     EXPECT_EQ(text.report.malformed.first, "file" + refused.substr(1)) << row;
   }
 }
@@ -126,15 +130,25 @@ TEST(Conll, SaysWhatIsWrongWithARow) {
     options.flaws = ConllFlaws::kRefuse;
     return error(row, options);
   };
-  EXPECT_EQ(reason("a b\n"), "x:1: 'b' in column 2 is no tag, expected O or a type after B- or I-");
+  EXPECT_EQ(reason("a b\n"),
+            "x:1: 'b' in column 2 is not a tag of IOB2, expected O or a type after B- or I-");
+  EXPECT_EQ(reason("a\t\n"), "x:1: the tag in column 2 is empty");
   EXPECT_EQ(reason("a\n"), "x:1: expected a tag in column 2, found 1 column");
   EXPECT_EQ(reason("a\tO\n", {.tag_column = 4}),
             "x:1: expected a tag in column 4, found 2 columns");
   EXPECT_EQ(reason("a\tO\n\tO\n"), "x:2: the token is empty");
   EXPECT_EQ(reason("a\tO\nb\xff\tO\n"), "x:2: byte 2 of the line is not UTF-8");
-  EXPECT_EQ(reason("a\tX-PER\n", {.scheme = TagScheme::kBioes}),
-            "x:1: 'X-PER' in column 2 is no tag, expected O or a type after B-, I-, E- (L-) or S- "
-            "(U-)");
+  EXPECT_EQ(reason("a\tO\n", {.token_column = 3}),
+            "x:1: expected a token in column 3, found 2 columns");
+  EXPECT_EQ(reason("a\tX-PER\n", {.scheme = file_scheme("bilou")}),
+            "x:1: 'X-PER' in column 2 is not a tag of BILOU, expected O or a type after B-, I-, L- "
+            "or U-");
+  EXPECT_EQ(
+      reason("a\tPER-B\nb\tPER-I\nc\tPER-\n"),
+      "x:3: 'PER-' in column 2 is not a tag of IOB2 with the letter behind the type, expected "
+      "O or a type before -B or -I");
+  EXPECT_EQ(reason("a\tB\nb\tI\nc\tM\n", {.scheme = kIob2}),
+            "x:3: 'M' in column 2 is not a tag of IOB2 without types, expected O, B or I");
   EXPECT_THAT(reason("a\t" + std::string(100000, 'x') + "\n"),
               HasSubstr("'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'"));
 }
@@ -142,7 +156,7 @@ TEST(Conll, SaysWhatIsWrongWithARow) {
 TEST(Conll, RepairsBrokenSequencesAndCountsThem) {
   const std::string_view rows =
       "a\tI-PER\nb\tI-PER\n\nc\tO\nd\tI-LOC\ne\tI-PER\n\nf\tB-PER\ng\tI-PER\n";
-  const ConllText text = parse_conll(rows, "file");
+  const ConllText text = parse_conll(rows, "file", {.scheme = kIob2});
   EXPECT_EQ(shown(text), "a/B-PER b/I-PER | c/O d/B-LOC e/B-PER | f/B-PER g/I-PER");
   EXPECT_EQ(text.report.broken.count, 2U);
   EXPECT_EQ(text.report.broken.first, "file:1: 'I-PER' cannot begin a sentence");
@@ -153,21 +167,131 @@ TEST(Conll, RepairsBrokenSequencesAndCountsThem) {
             "x:2: 'I-LOC' cannot follow 'O'");
 }
 
-TEST(Conll, ReadsOtherSchemesIntoIob2) {
-  const auto read = [](std::string_view rows, TagScheme scheme) {
-    return parse_conll(rows, "file", {.scheme = scheme});
+// The entities [Ann Lee] PER [Bob] PER, [the New York Times] ORG, [Oslo] LOC in each notation:
+// rows of token and tag, and what is found. The notations read alike.
+TEST(Conll, FindsTheSchemeOfTheTags) {
+  const std::string_view words[] = {"Ann", "Lee",  "Bob",   "",   "the",
+                                    "New", "York", "Times", "in", "Oslo"};
+  const std::map<std::string, std::vector<std::string>> letters = {
+      {"iob2", {"B", "I", "B", "", "B", "I", "I", "I", "O", "B"}},
+      {"iob1", {"I", "I", "B", "", "I", "I", "I", "I", "O", "I"}},
+      {"bioes", {"B", "E", "S", "", "B", "I", "I", "E", "O", "S"}},
+      {"bilou", {"B", "L", "U", "", "B", "I", "I", "L", "O", "U"}},
+      {"bmes", {"B", "E", "S", "", "B", "M", "M", "E", "O", "S"}}};
+  const std::string types[] = {"PER", "PER", "PER", "", "ORG", "ORG", "ORG", "ORG", "", "LOC"};
+  const auto rows_of = [&](const std::vector<std::string>& tags, int form) {
+    std::string rows;
+    for (std::size_t i = 0; i < std::size(words); ++i) {
+      const std::string written[] = {tags[i] + "-" + types[i], tags[i] + "_" + types[i],
+                                     types[i] + "-" + tags[i], tags[i]};
+      rows += std::string(words[i]) + (words[i].empty() ? "" : "\t") +
+              (types[i].empty() ? tags[i] : written[form]) + "\n";
+    }
+    return rows;
   };
-  const ConllText iob1 = read("a\tI-PER\nb\tI-PER\nc\tB-PER\nd\tI-LOC\n", TagScheme::kIob1);
-  EXPECT_EQ(shown(iob1), "a/B-PER b/I-PER c/B-PER d/B-LOC");
-  EXPECT_EQ(iob1.report.broken.count, 0U);
-  const ConllText bioes =
-      read("a\tB-PER\nb\tI-PER\nc\tL-PER\nd\tU-LOC\ne\tS-LOC\nf\tO\n", TagScheme::kBioes);
-  EXPECT_EQ(shown(bioes), "a/B-PER b/I-PER c/I-PER d/B-LOC e/B-LOC f/O");
-  EXPECT_EQ(bioes.report.broken.count, 0U);
-  EXPECT_THAT(bioes.tags, ElementsAre("O", "B-PER", "I-PER", "B-LOC", "I-LOC"));
-  const ConllText open = read("a\tB-PER\nb\tI-PER\n", TagScheme::kBioes);
+  const std::string typed =
+      "Ann/B-PER Lee/I-PER Bob/B-PER | the/B-ORG New/I-ORG York/I-ORG Times/I-ORG in/O Oslo/B-LOC";
+  const std::string untyped =
+      "Ann/B-entity Lee/I-entity Bob/B-entity | the/B-entity New/I-entity York/I-entity "
+      "Times/I-entity in/O Oslo/B-entity";
+  for (const auto& [flag, tags] : letters) {
+    for (int form = 0; form < 4; ++form) {
+      const std::string rows = rows_of(tags, form);
+      const ConllText found = parse_conll(rows, "x", {.flaws = ConllFlaws::kRefuse});
+      EXPECT_EQ(shown(found), form == 3 ? untyped : typed) << rows;
+      EXPECT_EQ(parse_conll(rows, "x", {.scheme = file_scheme(flag), .flaws = ConllFlaws::kRefuse})
+                    .sentences,
+                found.sentences)
+          << rows;
+      const bool is_plain = flag == "iob2" && form < 2;
+      const std::string_view ends[] = {"", "", " with the letter behind the type",
+                                       " without types"};
+      EXPECT_EQ(
+          found.report.converted.first,
+          is_plain ? "" : "x:0: " + std::string(file_scheme(flag)->name) + std::string(ends[form]))
+          << rows;
+    }
+  }
+}
+
+TEST(Conll, TakesTheSchemeThatIsGivenAndNoOtherTags) {
+  const std::string_view bioes = "Ann\tS-PER\nin\tO\nOslo\tB-LOC\nCity\tE-LOC\n";
+  EXPECT_EQ(error(bioes, {.scheme = file_scheme("iob2")}),
+            "x:1: 'S-PER' in column 2 is not a tag of IOB2, expected O or a type after B- or I-; "
+            "--column says where tags stand, --scheme how they are written; --flaws=skip goes on "
+            "without these rows");
+  EXPECT_THAT(error(bioes, {.scheme = file_scheme("bilou")}),
+              testing::StartsWith("x:1: 'S-PER' in column 2 is not a tag of BILOU"));
+  EXPECT_EQ(summary(parse_conll(bioes, "x").report),
+            "1 sentences, 4 tokens; 1 files with tags converted to IOB2, the first x:0: BIOES");
+  const ConllText open =
+      parse_conll("a\tB-PER\nb\tI-PER\n", "file", {.scheme = file_scheme("bilou")});
   EXPECT_EQ(shown(open), "a/B-PER b/I-PER");
   EXPECT_EQ(open.report.broken.first, "file:2: 'I-PER' cannot end a sentence");
+  EXPECT_FALSE(file_scheme("auto"));
+}
+
+TEST(Conll, RefusesTagsThatFitNoScheme) {
+  EXPECT_THAT(error("a\tO\nb\tB:PER\nc\tI:PER\n"),
+              testing::StartsWith("x:2: 'B:PER' in column 2 is not a tag of IOB2"));
+  EXPECT_THAT(error("a\tO\nb\tPER\n"), testing::StartsWith("x:2: 'PER' in column 2 is not a tag"));
+  // One in a thousand too: its token cannot be left out of its sentence unnoticed.
+  std::string rows;
+  for (int i = 0; i < 1000; ++i) rows += "a\tU-PER\n\n";
+  EXPECT_THAT(error(rows + "b\tX-PER\n"),
+              testing::StartsWith("x:2001: 'X-PER' in column 2 is not a tag of BILOU"));
+  EXPECT_EQ(parse_conll(rows + "b\tX-PER\n", "x", {.flaws = ConllFlaws::kSkip}).report.tokens,
+            1000U);
+}
+
+TEST(Conll, RefusesFilesOfWhichMoreThanOneInAHundredRowsIsLeftOut) {
+  std::string rows;
+  for (int i = 0; i < 198; ++i) rows += "a\tB-PER\n\n";
+  const std::string two = rows + "b\nc\n";  // 2 of 200
+  EXPECT_EQ(parse_conll(two, "x").report.malformed.count, 2U);
+  EXPECT_EQ(error(two + "d\n"),
+            "x:397: expected a tag in column 2, found 1 column; 3 of 201 rows are like this, and "
+            "more than 1 % is not left out: --column says where tags stand; --flaws=skip goes on "
+            "without these rows");
+  EXPECT_EQ(parse_conll(two + "d\n", "x", {.flaws = ConllFlaws::kSkip}).report.malformed.count, 3U);
+  // Each reason by itself; comments and lines between documents are no flaws.
+  EXPECT_EQ(parse_conll(two + "\tO\n\tO\n", "x").report.malformed.count, 4U);
+  EXPECT_THAT(error(two + "\tO\n\xff\tO\n\tO\n\tO\n"),
+              HasSubstr("x:399: the token is empty; 3 of 204 rows"));
+  std::string comments = rows;
+  for (int i = 0; i < 200; ++i) comments += "# id " + std::to_string(i) + "\n-DOCSTART-\n";
+  EXPECT_EQ(parse_conll(comments, "x").report.skipped.count, 400U);
+}
+
+TEST(Conll, NoticesAColumnThatNumbersTheTokens) {
+  const std::string_view rows =
+      "# text = Ann left\n1\tAnn\tB-PER\n2\tleft\tO\n\n1\tin\tO\n2-3\tdu\tO\n2\tOslo\tB-LOC\n";
+  EXPECT_EQ(error(rows),
+            "x:2: column 1, where tokens are expected, numbers them ('1'); --token_column says "
+            "where tokens stand");
+  EXPECT_EQ(shown(parse_conll(rows, "x", {.token_column = 2})),
+            "Ann/B-PER left/O | in/O du/O Oslo/B-LOC");
+  EXPECT_EQ(shown(parse_conll(rows, "x", {.token_column = 1})), "1/B-PER 2/O | 1/O 2-3/O 2/B-LOC");
+  // Through all of the file, from 0; and tags before the tokens.
+  EXPECT_THAT(error("0 a O\n1 b O\n\n2 c O\n"), testing::StartsWith("x:1: column 1"));
+  EXPECT_EQ(shown(parse_conll("O a\nB-PER b\n", "x", {.token_column = 2, .tag_column = 1})),
+            "a/O b/B-PER");
+  // Numbers as texts have them.
+  for (const std::string_view text :
+       {"3\tO\n2\tO\n1\tO\ngo\tO\n", "1\tO\n2\tO\n", "1\tO\napple\tO\n\n2\tO\npears\tO\n"}) {
+    EXPECT_EQ(error(text), "") << text;
+  }
+  EXPECT_THROW(parse_conll("a\tO\n", "x", {.token_column = 2, .tag_column = 2}),
+               std::invalid_argument);
+}
+
+TEST(Conll, SkipsCommentsThatEndAsATagDoes) {
+  const ConllText text = parse_conll("# text = They flew a B-52\nThey\tO\n#B-52\tB-MISC\n", "x");
+  EXPECT_EQ(shown(text), "They/O #B-52/B-MISC");
+  EXPECT_EQ(text.report.skipped.first, "x:1: a comment");
+  EXPECT_EQ(shown(parse_conll("# text = a B-52\na O\n# O\n", "x")), "a/O #/O");
+  // Where all rows begin with #, they are tokens.
+  EXPECT_EQ(shown(parse_conll("#a O\n#b B-PER\n", "x")), "#a/O #b/B-PER");
 }
 
 TEST(Conll, KnowsTheTypesOfTrainingAndAddsOrRefusesOthers) {
@@ -191,12 +315,14 @@ TEST(Conll, KnowsTheTypesOfTrainingAndAddsOrRefusesOthers) {
 TEST(Conll, RefusesTextsWithoutTokensAndColumnsThatAreNotOfTags) {
   EXPECT_EQ(error(""), "x:1: the file is empty");
   EXPECT_EQ(error("\n\n"), "x:2: no row has a token and a tag");
-  EXPECT_EQ(error("\nno tag\n"),
-            "x:2: no row has a token and a tag; the first that is malformed: x:2: 'tag' in column "
-            "2 is no tag, expected O or a type after B- or I-");
+  EXPECT_EQ(
+      error("\nno\n"),
+      "x:2: no row has a token and a tag; the first that is malformed: x:2: expected a tag in "
+      "column 2, found 1 column");
   std::string rows;
   for (int i = 0; i <= 1000; ++i) rows += "a B-" + std::to_string(i) + "\n";
-  EXPECT_EQ(error(rows), "x:1001: more than 1000 entity types; is this the column of the tags?");
+  EXPECT_EQ(error(rows),
+            "x:1001: more than 1000 entity types; is this the column of the tags? See --column");
 }
 
 TEST(Conll, IsReadFromSeveralFiles) {
@@ -205,7 +331,7 @@ TEST(Conll, IsReadFromSeveralFiles) {
   write_file(directory / "a", "a\tB-PER\n\tO\n");
   write_file(directory / "b", "\n-DOCSTART-\nb\tI-LOC\nc\n");
   const std::vector<path> files = {directory / "a", directory / "b"};
-  const ConllText text = read_conll(files);
+  const ConllText text = read_conll(files, {.scheme = kIob2, .flaws = ConllFlaws::kSkip});
   EXPECT_EQ(shown(text), "a/B-PER | b/B-LOC");
   EXPECT_THAT(text.tags, ElementsAre("O", "B-PER", "I-PER", "B-LOC", "I-LOC"));
   EXPECT_EQ(text.report.lines, 6U);
@@ -244,7 +370,7 @@ TEST(Conll, AccountsForEveryLine) {
     for (std::size_t i = 1; i < lines; ++i) {
       rows += std::string(pieces[random() % std::size(pieces)]) + "\n";
     }
-    const ConllText text = parse_conll(rows, "x");
+    const ConllText text = parse_conll(rows, "x", {.flaws = ConllFlaws::kSkip});
     const ConllReport& report = text.report;
     ASSERT_EQ(report.lines, lines) << rows;
     ASSERT_EQ(report.tokens + report.blank_lines + report.malformed.count + report.skipped.count,

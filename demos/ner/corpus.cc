@@ -17,9 +17,26 @@ namespace {
 
 using std::filesystem::path;
 
-ConllText read_part(const char* flag, const std::vector<path>& files, const ConllOptions& options) {
+void require_files(const char* flag, const std::vector<path>& files) {
   if (files.empty()) throw InputError(absl::StrCat("--", flag, ": a file is needed"));
-  return read_conll(files, options);
+}
+
+bool has_entity(const ConllText& text) {
+  return std::any_of(text.sentences.begin(), text.sentences.end(), [](const auto& sentence) {
+    return std::any_of(sentence.tags.begin(), sentence.tags.end(),
+                       [](std::int64_t tag) { return tag != 0; });
+  });
+}
+
+ConllText read_part(const char* flag, const std::vector<path>& files, const ConllOptions& options) {
+  ConllText text = read_conll(files, options);
+  if (!has_entity(text)) {
+    throw InputError(files.front().string(), 0,
+                     absl::StrCat("all tags of --", flag,
+                                  " are O: without an entity there is nothing to train or score; "
+                                  "--column says where tags stand"));
+  }
+  return text;
 }
 
 std::string files_text(const std::vector<path>& files) {
@@ -127,6 +144,9 @@ CorpusFiles find_files(const std::string& name, const path& data) {
 }
 
 TaggedCorpus load_tagged_corpus(const CorpusFiles& files, const ConllOptions& options) {
+  require_files("train", files.train);
+  require_files("dev", files.validation);
+  require_files("test", files.test);
   ConllText train = read_part("train", files.train, options);
   ConllOptions others = options;
   others.tags = train.tags;

@@ -32,7 +32,7 @@ struct CorpusFiles {
 CorpusFiles find_files(const std::string& name, const std::filesystem::path& data);
 
 /// Reads them. Types that are not in the training part are an error.
-/// @throws InputError as read_conll() does, and for a part without files.
+/// @throws InputError as read_conll() does, and for a part without files or without an entity.
 TaggedCorpus load_tagged_corpus(const CorpusFiles& files, const ConllOptions& options);
 
 /// Sentences that a generator makes, for a first look without data: three entity types of very

@@ -70,11 +70,38 @@ TEST_F(CorpusTest, RefusesTypesThatTrainingLacksAndPartsWithoutFiles) {
 TEST_F(CorpusTest, CountsFlawsOrRefusesThem) {
   const CorpusFiles files{{write("a", "Ann\tB-PER\nbroken\n\nto\tO\nRome\tI-PER\n")},
                           {write("d", "Bob\tB-PER\n")},
-                          {write("t", "x\tO\n")}};
-  EXPECT_THAT(load_tagged_corpus(files, {}).description, HasSubstr("1 malformed row"));
+                          {write("t", "x\tB-PER\n")}};
+  EXPECT_THAT(load_tagged_corpus(files, {.flaws = ConllFlaws::kSkip}).description,
+              HasSubstr("1 malformed row"));
+  EXPECT_THAT(error_of(files),
+              HasSubstr("a:2: expected a tag in column 2, found 1 column; 1 of 4 "));
   ConllOptions strict;
   strict.flaws = ConllFlaws::kRefuse;
   EXPECT_THAT(error_of(files, strict), HasSubstr("a:2: "));
+}
+
+TEST_F(CorpusTest, ReadsEachFileInItsOwnScheme) {
+  const CorpusFiles files{{write("a", "Ann\tS-PER\n\nNew\tB-LOC\nYork\tE-LOC\n")},
+                          {write("d", "Bob\tB-PER\nLee\tI-PER\n")},
+                          {write("t", "Ann\tU-PER\n")}};
+  const TaggedCorpus corpus = load_tagged_corpus(files, {});
+  EXPECT_THAT(corpus.tags, ElementsAre("O", "B-PER", "I-PER", "B-LOC", "I-LOC"));
+  EXPECT_THAT(corpus.train[1].tags, ElementsAre(3, 4));
+  EXPECT_THAT(corpus.validation[0].tags, ElementsAre(1, 2));
+  EXPECT_THAT(corpus.test[0].tags, ElementsAre(1));
+  EXPECT_THAT(
+      corpus.description,
+      testing::ContainsRegex("2 files with tags converted to IOB2, the first .*a:0: BIOES"));
+}
+
+TEST_F(CorpusTest, RefusesPartsWithoutEntities) {
+  const path with = write("with", "Ann\tB-PER\n");
+  const path without = write("without", "x\tO\n\ny\tO\n");
+  EXPECT_THAT(error_of({{without}, {with}, {with}}),
+              HasSubstr("without:0: all tags of --train are O"));
+  EXPECT_THAT(error_of({{with, without}, {without, without}, {with}}),
+              HasSubstr("without:0: all tags of --dev are O"));
+  EXPECT_THAT(error_of({{with}, {with}, {without}}), HasSubstr("all tags of --test are O"));
 }
 
 TEST_F(CorpusTest, FindsCorporaByName) {

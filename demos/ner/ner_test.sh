@@ -24,7 +24,7 @@ fi
 expect 0 out '^micro avg|^ *micro avg ' --load=model
 expect 0 out '^accuracy: ' --load=model
 expect 0 out '^  PER  ?' --load=model --predict='i saw Annna'
-printf '{"tokens": ["i", "saw", "Annna"]}\n{"text": "with Benjamin said"}\n' > lines
+printf '{"tokens": ["i", "saw", "Annna"]}\n\r\n  \t\n{"text": "with Benjamin said"}\r\n\n' > lines
 input=lines expect 0 out '^\{"tags":\["O","O","B-PER"\],"tokens":\["i","saw","Annna"\]\}$' --load=model --predict=-
 [ "$(wc -l < out)" -eq 2 ] || fail "a line for each: $(cat out)"
 printf '{"tokens": [1]}\n' > lines
@@ -40,12 +40,27 @@ files=(--train=train.conll --dev=dev.conll --test=test.conll --strategy=none --s
 expect 0 out '^2 training, 1 validation and 1 test sentences, 2 entity types\.$' "${files[@]}" --column=3
 expect 2 err '^.*train\.conll:1: ' "${files[@]}" --column=2 --flaws=refuse
 printf 'broken\n' >> train.conll
-expect 0 out '1 malformed row' "${files[@]}"
+expect 2 err '^.*train\.conll:6: expected a tag .*; 1 of 5 rows .*--flaws=skip' "${files[@]}" --report=unwritten
+expect 0 out '1 malformed row' "${files[@]}" --flaws=skip
 expect 2 err '^.*train\.conll:6: ' "${files[@]}" --flaws=refuse --report=unwritten
 [ ! -e unwritten ] || fail "something was written"
 printf 'Acme NNP B-ORG\n' >> test.conll
-expect 2 err '^.*test\.conll:4: ' "${files[@]}"
+expect 2 err '^.*test\.conll:4: ' "${files[@]}" --flaws=skip
 expect 2 err '^--dev: a file is needed' --train=train.conll --test=test.conll
+expect 2 err '^--train=train\.conll,: a name of a file is empty' "${files[@]}" --train=train.conll,
+
+# The scheme of the tags, and which columns are read.
+printf 'Ann\tS-PER\n\nin\tO\nOslo\tB-LOC\nCity\tE-LOC\n' > bioes.conll
+files=(--train=bioes.conll --dev=bioes.conll --test=bioes.conll --strategy=none --seeds=1)
+expect 0 out '6 sentences, 12 tokens; 3 files with tags converted to IOB2, the first .*bioes.conll:0: BIOES$' \
+  "${files[@]}"
+expect 2 err "^.*bioes\.conll:1: 'S-PER' in column 2 is not a tag of IOB2.*--scheme" "${files[@]}" --scheme=iob2
+printf '# text = a B-52\n1\ta\tB:PER\n2\tb\tO\n3\tc\tO\n' > wrong.conll
+files=(--train=wrong.conll --dev=wrong.conll --test=wrong.conll --strategy=none --seeds=1)
+expect 2 err '^.*wrong\.conll:2: column 1.*--token_column' "${files[@]}"
+expect 2 err "^.*wrong\.conll:2: 'B:PER' in column 3 is not a tag" "${files[@]}" --token_column=2
+sed -i s/B:PER/O/ wrong.conll
+expect 2 err '^.*wrong\.conll:0: all tags of --train are O' "${files[@]}" --token_column=2
 
 # Flags that do not fit.
 expect 0 out '^  --corpus: ' --help
@@ -54,6 +69,13 @@ expect 2 err 'no strategy .crt.' --strategy=crt
 expect 2 err '^--model: a neural model needs --backend=libtorch' --model=bilstm
 expect 2 err '^--corpus=x: expected one of btc, wnut17' --corpus=x
 expect 2 err 'no files of btc there' --data=.
+expect 2 err '^--predict: the text has no word' --predict='  '
+expect 2 err '^--predict: byte 2 is not UTF-8' --predict=$'a\xff'
+expect 2 err '^--scheme=x: expected one of auto, iob2, iob1, bioes, bilou, bmes' --scheme=x
+expect 2 err '^--column=1: tokens are read from this column' --column=1
+expect 2 err '^--column=2: tokens are read from this column' --column=2 --token_column=2
+expect 2 err '^--token_column=-1: expected a number from 0' --token_column=-1
+expect 2 err '^--scheme: not with --load and --predict' --load=model --predict=- --scheme=iob2
 expect 2 err '^--dev: needs --train' --dev=dev.conll
 expect 2 err '^--monitor=f2: expected one of token_macro_f1, entity_f1' --strategy=none --seeds=1 --monitor=f2
 
