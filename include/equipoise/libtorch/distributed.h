@@ -74,6 +74,7 @@
 
 #include "equipoise/accumulation.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/libtorch/detail/broken_pipes.h"
 #include "equipoise/libtorch/detail/deadline.h"
 #include "equipoise/sampling/stream.h"
 
@@ -742,6 +743,7 @@ inline Communicator connect(const WorkerEnvironment& environment,
     // First the store has to answer, then the workers.
     auto workers =
         detail::result_within(2 * detail::meeting_limit(options.timeout), [environment, options] {
+          detail::refuse_broken_pipe_signals();  // for the threads that will communicate
           Communicator connected = detail::connect_by(environment, options);
           connected.barrier();
           return connected;
