@@ -374,8 +374,8 @@ Interval stratified_bootstrap(const Strata& strata, const F& statistic,
 /// Coull 1998 ("Approximate is better than 'exact' for interval estimation of binomial
 /// proportions") add to a proportion. The wrong class is the other one that is predicted most
 /// often. That covers the true macro-F1 about as often as it says with two rows of a class too,
-/// where a plain percentile interval does in three cases of four: docs/explanation.md has the
-/// table. With `pseudo_rows` 0 and Resampling::kRows it is the plain one.
+/// where a plain percentile interval does in three cases of four or fewer: docs/explanation.md has
+/// the table. With `pseudo_rows` 0 and Resampling::kRows it is the plain one.
 ///
 /// O(resamples runs (rows + C^2 + metric)) time, O(runs rows + resamples) memory.
 /// @throws std::invalid_argument as bootstrap(), for a system without runs, for sizes that differ,
