@@ -66,17 +66,24 @@ def kept(case, which):
     return sequences, places
 
 
+def with_type_first(tags):
+    return ["O" if tag == "O" else f"{tag[2:]}-{tag[0]}" for tag in tags]
+
+
 def entities(case, which, strict):
-    """Sequence, type, begin and end of each, in a row."""
+    """Sequence, type, begin and end of each, in a row. Those of tags that have their type first are the same."""
     types = list(dict.fromkeys(name[2:] for name in case["names"] if name != "O"))
     sequences, places = kept(case, which)
     found = []
     for s, (tags, at) in enumerate(zip(sequences, places)):
         if strict:
-            ours = Entities([tags], SCHEMES[case["scheme"]][0]).entities[0]
-            spans = [(entity.tag, entity.start, entity.end - 1) for entity in ours]
+            spans, others = [[(entity.tag, entity.start, entity.end - 1) for entity in Entities(
+                [own], SCHEMES[case["scheme"]][0], suffix=suffix).entities[0]]
+                for own, suffix in [(tags, False), (with_type_first(tags), True)]]
         else:
             spans = get_entities(in_bioes([tags])[0])
+            others = get_entities(with_type_first(in_bioes([tags])[0]), suffix=True)
+        assert spans == others
         for name, first, last in spans:
             found += [s, types.index(name), at[first], at[last] + 1]
     return found

@@ -121,6 +121,23 @@ TEST(EntitiesGolden, EqualThoseOfSeqevalInBothReadings) {
   EXPECT_GT(entities, 4 * 1000u);
 }
 
+// entities.py checks the same of seqeval with suffix=True.
+TEST(EntitiesGolden, AreTheSameWithTypesFirst) {
+  for (const Json& data : golden()["cases"]) {
+    const TagScheme scheme = scheme_of(data["scheme"].get<std::string>());
+    const Case c = case_of(data, scheme);
+    auto names = data["names"].get<std::vector<std::string>>();
+    for (std::string& name : names) {
+      if (name != "O") name = name.substr(2) + '-' + name[0];
+    }
+    const Case other{EntityTags(names, scheme, TagLayout::kSuffix), c.offsets, c.targets,
+                     c.predictions};
+    for (const EntityReading reading : {EntityReading::kConlleval, EntityReading::kStrict}) {
+      EXPECT_EQ(entities_in(other, c.targets, reading), entities_in(c, c.targets, reading));
+    }
+  }
+}
+
 TEST(EntitiesGolden, ConllevalsReportIsEqualToTheByte) {
   std::size_t reports = 0;
   for (const Json& data : golden()["cases"]) {

@@ -30,12 +30,18 @@ enum class TagScheme {
   kIob2,   ///< B-X where it begins, I-X in the rest; also called BIO
   kBioes,  ///< B-X, I-X ..., E-X; S-X for one token. BILOU says L-X for E-X and U-X for S-X
            ///< (Ratinov & Roth 2009, "Design challenges and misconceptions in named entity
-           ///< recognition")
+           ///< recognition"), BMES M-X for I-X
+};
+
+/// Where in a tag its type stands.
+enum class TagLayout : std::uint8_t {
+  kPrefix,  ///< B-PER
+  kSuffix,  ///< PER-B
 };
 
 /// The place in an entity that a tag stands for.
 enum class TagPrefix : std::uint8_t {
-  kInside,   ///< I: neither first nor last, or, in IOB1, first
+  kInside,   ///< I or M: neither first nor last, or, in IOB1, first
   kBegin,    ///< B: first
   kEnd,      ///< E or L: last
   kSingle,   ///< S or U: first and last
@@ -84,7 +90,8 @@ constexpr bool is_boundary(TagCode last, TagCode tag) {
 }  // namespace detail
 
 /// The meaning of token labels: label i stands for the i-th of a list of tags such as O, B-PER,
-/// I-PER, in a scheme. A type may hold hyphens: B-LOC-city is of type LOC-city.
+/// I-PER, in a scheme. A type may hold hyphens: B-LOC-city is of type LOC-city. Tags without a type
+/// (B, I) are of the type "_", as in seqeval.
 class EntityTags {
  public:
   EntityTags() = default;
@@ -92,24 +99,20 @@ class EntityTags {
   /// O(tags).
   /// @throws std::invalid_argument for a name that is no tag of the scheme, and for one that says
   /// the same as an earlier one (E-X and L-X do).
-  explicit EntityTags(std::span<const std::string> names, TagScheme scheme = TagScheme::kIob2)
-      : scheme_(scheme) {
+  explicit EntityTags(std::span<const std::string> names, TagScheme scheme = TagScheme::kIob2,
+                      TagLayout layout = TagLayout::kPrefix)
+      : scheme_(scheme), layout_(layout) {
     constexpr std::string_view kWhere = "EntityTags";
     std::map<std::string_view, std::size_t> types;
     for (std::size_t i = 0; i < names.size(); ++i) {
       const std::string_view name = names[i];
       const std::optional<TagPrefix> prefix = prefix_in(name);
-      if (!prefix) {
-        detail::reject_element(kWhere, "names", i, name,
-                               scheme == TagScheme::kBioes
-                                   ? "O or a type after B-, I-, E- (L-) or S- (U-)"
-                                   : "O or a type after B- or I-");
-      }
+      if (!prefix) detail::reject_element(kWhere, "names", i, name, expected());
       std::size_t type = 0;
       if (prefix != TagPrefix::kOutside) {
-        type = types.try_emplace(name.substr(2), types.size()).first->second;
+        type = types.try_emplace(type_in(name), types.size()).first->second;
         if (type == types_.size()) {
-          types_.emplace_back(name.substr(2));
+          types_.emplace_back(type_in(name));
           labels_.insert(labels_.end(), kPrefixes, kNone);
         }
       }
@@ -124,10 +127,12 @@ class EntityTags {
                            : static_cast<detail::TagCode>(place(*prefix, type + 1)));
     }
   }
-  EntityTags(std::initializer_list<std::string> names, TagScheme scheme = TagScheme::kIob2)
-      : EntityTags(std::span<const std::string>(names.begin(), names.size()), scheme) {}
+  EntityTags(std::initializer_list<std::string> names, TagScheme scheme = TagScheme::kIob2,
+             TagLayout layout = TagLayout::kPrefix)
+      : EntityTags(std::span<const std::string>(names.begin(), names.size()), scheme, layout) {}
 
   TagScheme scheme() const { return scheme_; }
+  TagLayout layout() const { return layout_; }
   /// Number of tags.
   std::size_t size() const { return codes_.size(); }
   /// The types, in order of their first tags.
@@ -166,16 +171,35 @@ class EntityTags {
 
   std::optional<TagPrefix> prefix_in(std::string_view name) const {
     if (name == "O") return TagPrefix::kOutside;
-    if (name.size() < 3 || name[1] != '-') return std::nullopt;
-    if (name[0] == 'B') return TagPrefix::kBegin;
-    if (name[0] == 'I') return TagPrefix::kInside;
+    if (name.empty() || name.size() == 2) return std::nullopt;
+    const bool is_first = layout_ == TagLayout::kPrefix;
+    const char letter = is_first ? name.front() : name.back();
+    if (name.size() > 1 && name[is_first ? 1 : name.size() - 2] != '-') return std::nullopt;
+    if (letter == 'B') return TagPrefix::kBegin;
+    if (letter == 'I') return TagPrefix::kInside;
     if (scheme_ != TagScheme::kBioes) return std::nullopt;
-    if (name[0] == 'E' || name[0] == 'L') return TagPrefix::kEnd;
-    if (name[0] == 'S' || name[0] == 'U') return TagPrefix::kSingle;
+    if (letter == 'M') return TagPrefix::kInside;
+    if (letter == 'E' || letter == 'L') return TagPrefix::kEnd;
+    if (letter == 'S' || letter == 'U') return TagPrefix::kSingle;
     return std::nullopt;
+  }
+  // Of a tag other than O.
+  std::string_view type_in(std::string_view name) const {
+    if (name.size() == 1) return "_";
+    return layout_ == TagLayout::kPrefix ? name.substr(2) : name.substr(0, name.size() - 2);
+  }
+  std::string expected() const {
+    const bool is_long = scheme_ == TagScheme::kBioes;
+    if (layout_ == TagLayout::kSuffix) {
+      return is_long ? "O or B, I (M), E (L) or S (U), alone or after a type and a hyphen"
+                     : "O or B or I, alone or after a type and a hyphen";
+    }
+    return is_long ? "O or B, I (M), E (L) or S (U), alone or before a hyphen and a type"
+                   : "O or B or I, alone or before a hyphen and a type";
   }
 
   TagScheme scheme_ = TagScheme::kIob2;
+  TagLayout layout_ = TagLayout::kPrefix;
   std::vector<std::string> types_;
   std::vector<detail::TagCode> codes_;  // of each label
   std::vector<std::size_t> labels_;     // of each prefix of each type
@@ -402,9 +426,12 @@ std::vector<std::int64_t> convert_tags(const R& labels, const O& offsets, const 
     }
     if (!label) {
       constexpr std::string_view kLetters = "IBES";
-      const std::string name = tag == 0 ? "O"
-                                        : kLetters[static_cast<std::size_t>(prefix)] +
-                                              ("-" + from.types()[detail::type_of(tag)]);
+      std::string name = "O";
+      if (tag != 0) {
+        const std::string& type = from.types()[detail::type_of(tag)];
+        const char letter = kLetters[static_cast<std::size_t>(prefix)];
+        name = to.layout() == TagLayout::kPrefix ? letter + ("-" + type) : type + '-' + letter;
+      }
       detail::reject_element(kWhere, "labels", i, name, "a tag of to");
     }
     return static_cast<std::int64_t>(*label);
