@@ -23,6 +23,7 @@
 #include "equipoise/metrics/binary.h"
 #include "equipoise/metrics/bootstrap.h"
 #include "equipoise/metrics/calibration.h"
+#include "equipoise/metrics/class_averages.h"
 #include "equipoise/metrics/confusion.h"
 #include "equipoise/metrics/entities.h"
 #include "equipoise/metrics/entity_tags.h"

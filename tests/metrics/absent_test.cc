@@ -24,12 +24,16 @@ TEST(MeanFigure, FollowsEachRule) {
   EXPECT_TRUE(std::isnan(mean(Absent::kNaN)));
 }
 
-TEST(MeanFigure, OfNothingIsZero) {
+TEST(MeanFigure, OfNothingFollowsTheRuleAndIsUndefinedWhereClassesAreSkipped) {
   const auto none = [](std::size_t) { return quiet_nan(); };
   const auto no = [](std::size_t) { return false; };
   EXPECT_EQ(mean_figure(0, Absent::kZero, none, no), 0);
-  EXPECT_EQ(mean_figure(4, Absent::kSkip, none, no), 0);
-  EXPECT_EQ(mean_figure(4, Absent::kSkipUnsupported, none, no), 0);
+  EXPECT_EQ(mean_figure(0, Absent::kOne, none, no), 1);
+  EXPECT_TRUE(is_nan(mean_figure(0, Absent::kNaN, none, no)));
+  for (const std::size_t classes : {0, 4}) {
+    EXPECT_TRUE(is_nan(mean_figure(classes, Absent::kSkip, none, no)));
+    EXPECT_TRUE(is_nan(mean_figure(classes, Absent::kSkipUnsupported, none, no)));
+  }
 }
 
 TEST(Ratio, IsUndefinedWhereTheWholeIsZero) {

@@ -284,6 +284,8 @@ TEST(AnswerScores, OfNothingIsZero) {
   }
   scores.add({1, 1});
   EXPECT_EQ(scores.f1(Questions::kUnanswerable), 0);
+  EXPECT_TRUE(detail::is_nan(scores.f1(Questions::kUnanswerable, Absent::kNaN)));
+  EXPECT_EQ(scores.exact_match(Questions::kUnanswerable, Absent::kOne), 1);
 }
 
 struct Question {

@@ -91,13 +91,34 @@ TEST(ConfusionMatrix, GMeanIsZeroWhereAClassIsNeverFound) {
   EXPECT_EQ(matrix_of({0, 0, 1}, {0, 0, 0}, 2).g_mean(), 0.0);
 }
 
-TEST(ConfusionMatrix, OfNothingIsZeroAndNeverNaN) {
+TEST(ConfusionMatrix, OfNothingFollowsTheRule) {
   for (const std::size_t classes : std::vector<std::size_t>{0, 1, 3}) {
     const ConfusionMatrix m(classes);
-    for (const double figure : {m.accuracy(), m.macro_f1(), m.macro_f1(Absent::kSkip),
-                                m.weighted_f1(), m.balanced_accuracy(), m.g_mean(), m.mcc()}) {
+    for (const double figure :
+         {m.accuracy(), m.macro_f1(), m.weighted_f1(), m.g_mean(), m.mcc(), m.kappa()}) {
       EXPECT_EQ(figure, 0.0);
     }
+    for (const Absent absent : {Absent::kSkip, Absent::kSkipUnsupported, Absent::kNaN}) {
+      EXPECT_TRUE(detail::is_nan(m.macro_f1(absent)));
+      EXPECT_TRUE(detail::is_nan(m.g_mean(absent)));
+    }
+    EXPECT_TRUE(detail::is_nan(m.balanced_accuracy()));
+    EXPECT_EQ(m.weighted_recall(Absent::kOne), 1);
+    EXPECT_EQ(m.micro_f1(Absent::kOne), 1);
+  }
+}
+
+// Sums of weights of any size, whose products leave the range of doubles. By powers of two, so that
+// nothing is rounded otherwise.
+TEST(ConfusionMatrix, AgreementDoesNotDependOnTheScale) {
+  const ConfusionMatrix m = matrix_of({0, 0, 0, 1, 1, 2}, {0, 0, 1, 1, 2, 2}, 3);
+  for (const double scale : {0x1p-565, 0x1p+531}) {  // about 1e-170 and 1e160
+    ConfusionMatrix scaled = m;
+    for (double& count : scaled.all_reduce_buffer()) count *= scale;
+    EXPECT_EQ(scaled.mcc(), m.mcc());
+    EXPECT_EQ(scaled.kappa(), m.kappa());
+    EXPECT_EQ(scaled.kappa(KappaWeights::kQuadratic), m.kappa(KappaWeights::kQuadratic));
+    EXPECT_EQ(scaled.macro_f1(), m.macro_f1());
   }
 }
 

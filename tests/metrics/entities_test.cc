@@ -114,7 +114,7 @@ TEST(EntityScores, AveragesFollowTheRuleForAbsentTypes) {
   EXPECT_NEAR(more.conlleval().macro_f1(Absent::kSkipUnsupported), sum / 2, kEpsilon);
 }
 
-TEST(EntityScores, OfNothingAreZeroAndNeverNaN) {
+TEST(EntityScores, OfNothingFollowTheRule) {
   EntityScores empty(tags_of(TagScheme::kBioes));
   empty.add(Labels{}, Labels{}, Offsets{0});
   empty.add(Labels{}, Labels{}, Offsets{0, 0, 0});
@@ -126,10 +126,12 @@ TEST(EntityScores, OfNothingAreZeroAndNeverNaN) {
       const EntityFigures f = scores.figures(reading);
       for (const double figure :
            {f.micro_precision(), f.micro_recall(), f.micro_f1(), f.macro_precision(),
-            f.macro_recall(), f.macro_f1(), f.macro_f1(Absent::kSkip), f.weighted_precision(),
-            f.weighted_recall(), f.weighted_f1(), f.correct(), f.predicted(), f.support()}) {
+            f.macro_recall(), f.macro_f1(), f.weighted_precision(), f.weighted_recall(),
+            f.weighted_f1(), f.correct(), f.predicted(), f.support()}) {
         EXPECT_EQ(figure, 0.0);
       }
+      EXPECT_TRUE(detail::is_nan(f.macro_f1(Absent::kSkip)));
+      EXPECT_EQ(f.weighted_f1(Absent::kOne), 1);
     }
   }
   EXPECT_EQ(empty.token_accuracy(), 0);

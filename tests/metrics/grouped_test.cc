@@ -49,7 +49,8 @@ TEST(Grouped, ByHand) {
 TEST(Grouped, WorstOfEqualsIsTheFirstAndOfNoneNothing) {
   Grouped<ConfusionMatrix> grouped(2, ConfusionMatrix(2));
   EXPECT_FALSE(grouped.worst(accuracy));
-  EXPECT_EQ(grouped.macro(accuracy), 0);
+  EXPECT_TRUE(detail::is_nan(grouped.macro(accuracy)));
+  EXPECT_EQ(grouped.macro(accuracy, Absent::kZero), 0);
   grouped.group(0).add(0, 1);
   grouped.group(1).add(1, 0);
   EXPECT_EQ(grouped.worst(accuracy), (GroupFigure{0, 0}));

@@ -71,15 +71,21 @@ TEST(MultiLabelCounts, LeaveOutIgnoredLabelsAndRows) {
   EXPECT_EQ(counts.hamming_loss(), 0);
 }
 
-TEST(MultiLabelCounts, WithoutRowsAreZero) {
+TEST(MultiLabelCounts, WithoutRowsFollowTheRule) {
   for (const MultiLabelCounts& counts : {MultiLabelCounts(), MultiLabelCounts(3)}) {
     EXPECT_EQ(counts.total(), 0);
     EXPECT_EQ(counts.macro_f1(), 0);
     EXPECT_EQ(counts.micro_f1(), 0);
     EXPECT_EQ(counts.samples_f1(), 0);
-    EXPECT_EQ(counts.samples_f1(Absent::kOne), 0);
+    EXPECT_EQ(counts.samples_f1(Absent::kOne), 1);
+    for (const Absent absent : {Absent::kSkip, Absent::kSkipUnsupported, Absent::kNaN}) {
+      EXPECT_TRUE(detail::is_nan(counts.samples_jaccard(absent)));
+      EXPECT_TRUE(detail::is_nan(counts.macro_f1(absent)));
+    }
+    EXPECT_EQ(counts.micro_f1(Absent::kOne), 1);
+    EXPECT_EQ(counts.weighted_f1(Absent::kOne), 1);
     EXPECT_EQ(counts.subset_accuracy(), 0);
-    EXPECT_EQ(counts.hamming_loss(), 0);
+    EXPECT_TRUE(detail::is_nan(counts.hamming_loss()));
     EXPECT_EQ(counts.weighted_f1(), 0);
   }
 }

@@ -11,6 +11,7 @@
 #include <numeric>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "equipoise/metrics/bootstrap.h"
@@ -352,11 +353,12 @@ TEST(LabelScores, OfClassesEqualEachClassAgainstTheOthers) {
     }
     // Class 3 never occurs, and has no area.
     EXPECT_TRUE(detail::is_nan(all.roc_auc(3)));
-    EXPECT_NEAR(all.macro_roc_auc(), defined > 0 ? areas / defined : 0, 8 * kEpsilon);
+    expect_near_or_nan(all.macro_roc_auc(), defined > 0 ? areas / defined : kNaN, 8 * kEpsilon);
     EXPECT_NEAR(all.macro_roc_auc(Absent::kZero), areas / kClasses, 8 * kEpsilon);
     EXPECT_TRUE(detail::is_nan(all.macro_roc_auc(Absent::kNaN)));
     EXPECT_NEAR(all.macro_average_precision(), precisions, 8 * kEpsilon);
-    EXPECT_NEAR(all.weighted_roc_auc(), weights > 0 ? weighted / weights : 0, 8 * kEpsilon);
+    expect_near_or_nan(all.weighted_roc_auc(), weights > 0 ? weighted / weights : kNaN,
+                       8 * kEpsilon);
   }
 }
 
@@ -433,6 +435,44 @@ TEST(RankedRows, WithWeightsEqualTheDefinitions) {
     EXPECT_NEAR(rows.average_precision(multiplicity),
                 average_precision(repeats.scores, repeats.targets), bound);
   }
+}
+
+// One pair of four is in the wrong order: .75. Average precision (1 + 2 / 3) / 2.
+TEST(RankedRows, DoNotDependOnTheScaleOfTheWeights) {
+  const RankedRows rows(std::vector<double>{0.9, 0.8, 0.7, 0.6}, std::vector<int>{1, 0, 1, 0});
+  const auto of = [&](double positive, double negative) {
+    const std::vector<double> weights = {positive, negative, positive, negative};
+    return std::pair(rows.roc_auc(weights), rows.average_precision(weights));
+  };
+  const std::pair<double, double> ones = of(1, 1);
+  EXPECT_EQ(ones.first, 0.75);
+  EXPECT_NEAR(ones.second, 5.0 / 6, kEpsilon);
+  for (const double weight : {1e-320, 1e-170, 1e160, 1e308}) {
+    EXPECT_NEAR(of(weight, weight).first, ones.first, 4 * kEpsilon) << weight;
+    EXPECT_NEAR(of(weight, weight).second, ones.second, 4 * kEpsilon) << weight;
+  }
+  // Of positives and negatives apart: what is negligible leaves the area of the ROC curve as it is.
+  EXPECT_EQ(of(1e-300, 1e300).first, 0.75);
+  EXPECT_EQ(of(1e300, 1e-300), (std::pair(0.75, 1.0)));
+  EXPECT_EQ(of(1e-300, 1e300).second, 0.5);  // the first positive is found before any negative
+  EXPECT_TRUE(detail::is_nan(of(1, 0).first));
+  EXPECT_EQ(of(0, 1).second, 0);
+}
+
+TEST(LabelScores, MeansOfNothingAreUndefined) {
+  LabelScores<double> all(2);
+  const std::vector<double> scores = {0.5, 0.1, 0.3, 0.2};
+  const std::vector<int> targets = {1, 0, 1, 0};  // label 0 on every row, label 1 on none
+  all.add(MatrixView<const double>(scores.data(), 2, 2),
+          MatrixView<const int>(targets.data(), 2, 2));
+  EXPECT_TRUE(detail::is_nan(all.macro_roc_auc()));
+  EXPECT_EQ(all.macro_roc_auc(Absent::kSkipUnsupported), 0);  // as the rule says of label 0
+  EXPECT_EQ(all.macro_roc_auc(Absent::kOne), 1);
+  EXPECT_TRUE(detail::is_nan(all.weighted_roc_auc()));
+  EXPECT_EQ(all.weighted_roc_auc(Absent::kZero), 0);
+  EXPECT_EQ(all.weighted_average_precision(), 1);
+  EXPECT_EQ(LabelScores<double>(2).weighted_average_precision(), 0);
+  EXPECT_TRUE(detail::is_nan(LabelScores<double>(2).macro_average_precision(Absent::kSkip)));
 }
 
 TEST(RankedRows, GiveBootstrapIntervals) {

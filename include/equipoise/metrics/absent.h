@@ -13,6 +13,9 @@ namespace equipoise {
 ///
 /// Precision is undefined for a class that was never predicted, recall for one without samples, F1
 /// for one with neither, an area under a curve for one without samples or with nothing else.
+///
+/// An average that takes in no class is NaN where classes are skipped, for nothing is known of it;
+/// with kZero, kOne and kNaN it is 0, 1 and NaN.
 enum class Absent {
   kSkip,             ///< left out of the average
   kSkipUnsupported,  ///< left out, and with it every class without samples, were it predicted or
@@ -35,8 +38,13 @@ inline double ratio(double part, double whole, Absent absent) {
   return whole > 0 ? part / whole : undefined_figure(absent);
 }
 
-// The mean of figure(c), NaN where it is undefined, over the classes that the rule takes in; 0 if
-// it takes in none. is_supported(c): whether the class has samples.
+// What an average is that takes in no class.
+inline double undefined_average(Absent absent) {
+  return absent == Absent::kSkipUnsupported ? quiet_nan() : undefined_figure(absent);
+}
+
+// The mean of figure(c), NaN where it is undefined, over the classes that the rule takes in.
+// is_supported(c): whether the class has samples.
 template <class Figure, class Supported>
 double mean_figure(std::size_t classes, Absent absent, const Figure& figure,
                    const Supported& is_supported) {
@@ -51,7 +59,7 @@ double mean_figure(std::size_t classes, Absent absent, const Figure& figure,
     sum += defined ? value : undefined_figure(absent);
     taken += 1;
   }
-  return taken > 0 ? sum / taken : 0;
+  return taken > 0 ? sum / taken : undefined_average(absent);
 }
 
 }  // namespace detail

@@ -14,6 +14,7 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/metrics/absent.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
@@ -78,10 +79,12 @@ inline std::size_t common_tokens(std::span<const std::string_view> a,
 /// case; no punctuation; a space for each word "a", "an", "the"; then no space at the ends and
 /// single ones between.
 ///
-/// It knows ASCII alone, where it agrees with the paper's script: characters beyond it stay as they
-/// are and pass for letters, among them capitals, quotes and spaces. Punctuation goes first,
-/// without a space in its place: "state-of-the-art" is one word, and "A.N." the article "an".
-/// O(size).
+/// Punctuation goes first, without a space in its place: "state-of-the-art" is one word, and "A.N."
+/// the article "an". It knows ASCII alone, where it agrees with the paper's script. Characters
+/// beyond it stay as they are and pass for letters. Three kinds of them the script treats
+/// otherwise: it makes capitals small (E with an accent too), parts words at other spaces
+/// (no-break, ideographic), and finds an article between quotes or dashes of other kinds. Where
+/// those occur, pass a normaliser that knows Unicode. O(size).
 struct SquadNormalizer {
   std::string operator()(std::string_view answer) const {
     std::string text;
@@ -216,9 +219,13 @@ class AnswerScores {
   /// Questions.
   double count(Questions which = Questions::kAll) const { return sum(0, which); }
 
-  /// Means, as fractions in [0, 1]; 0 without questions.
-  double exact_match(Questions which = Questions::kAll) const { return mean(1, which); }
-  double f1(Questions which = Questions::kAll) const { return mean(2, which); }
+  /// Means, as fractions in [0, 1]; undefined without questions.
+  double exact_match(Questions which = Questions::kAll, Absent absent = Absent::kZero) const {
+    return detail::ratio(sum(1, which), count(which), absent);
+  }
+  double f1(Questions which = Questions::kAll, Absent absent = Absent::kZero) const {
+    return detail::ratio(sum(2, which), count(which), absent);
+  }
 
  private:
   static constexpr std::size_t kFigures = 3;  // count, sum of exact matches, sum of F1
@@ -230,10 +237,6 @@ class AnswerScores {
     const double answerable = which == Questions::kUnanswerable ? 0 : sums_[figure];
     const double unanswerable = which == Questions::kAnswerable ? 0 : sums_[kFigures + figure];
     return answerable + unanswerable;
-  }
-  double mean(std::size_t figure, Questions which) const {
-    const double questions = count(which);
-    return questions > 0 ? sum(figure, which) / questions : 0;
   }
 
   std::array<double, 2 * kFigures> sums_{};  // of answerable questions, then of the others

@@ -5,6 +5,8 @@
 #include <cmath>
 
 #include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/detail/scale.h"
 #include "equipoise/metrics/absent.h"
 
 namespace equipoise {
@@ -50,26 +52,40 @@ struct BinaryCounts {
     return detail::ratio(true_negatives, true_negatives + false_positives, absent);
   }
   /// (1 + b^2) tp / ((1 + b^2) tp + b^2 fn + fp): recall counts b times as much as precision (van
-  /// Rijsbergen 1979, "Information retrieval").
+  /// Rijsbergen 1979, "Information retrieval"). At b = 0 the precision, at infinity the recall.
+  /// @throws std::invalid_argument for a beta that is negative or NaN.
   double f_beta(double beta = 1, Absent absent = Absent::kZero) const {
-    const double square = beta * beta;
-    const double whole = (1 + square) * true_positives + square * false_negatives + false_positives;
-    return detail::ratio((1 + square) * true_positives, whole, absent);
+    if (detail::is_nan(beta) || beta < 0) {
+      detail::reject("BinaryCounts::f_beta", "beta", beta, "a number >= 0");
+    }
+    // Divided by b^2 where that is large; by bits, for -ffast-math knows no infinity.
+    const double square = beta > 1 ? 1 : beta * beta;
+    const double one = beta > 1 ? (detail::is_finite(beta) ? 1 / beta / beta : 0) : 1;
+    const double found = (one + square) * true_positives;
+    return detail::ratio(found, found + square * false_negatives + one * false_positives, absent);
   }
   double f1(Absent absent = Absent::kZero) const { return f_beta(1, absent); }
   /// tp / (tp + fp + fn).
   double jaccard(Absent absent = Absent::kZero) const {
     return detail::ratio(true_positives, support() + false_positives, absent);
   }
-  /// The correlation of target and prediction (Matthews 1975); 0 where either is constant.
+  /// The correlation of target and prediction (Matthews 1975); 0 where either is constant. The
+  /// scale of the counts, which may be sums of weights, does not matter.
   double mcc() const {
-    const double scale = std::sqrt(support() * (true_negatives + false_positives)) *
-                         std::sqrt(predicted() * (true_negatives + false_negatives));
-    return scale > 0 ? covariance() / scale : 0;
+    const BinaryCounts near_one = times(detail::unit_of(total()));
+    const double scale =
+        std::sqrt(near_one.support() * (near_one.true_negatives + near_one.false_positives)) *
+        std::sqrt(near_one.predicted() * (near_one.true_negatives + near_one.false_negatives));
+    return scale > 0 ? near_one.covariance() / scale : 0;
   }
   /// tp tn - fp fn: the covariance of target and prediction, times total() squared.
   double covariance() const {
     return true_positives * true_negatives - false_positives * false_negatives;
+  }
+  /// Each count times a factor.
+  BinaryCounts times(double factor) const {
+    return {true_positives * factor, false_positives * factor, false_negatives * factor,
+            true_negatives * factor};
   }
 };
 

@@ -32,7 +32,8 @@ inline constexpr double kProbabilitySumTolerance = 1e-4;
 /// Calibration of predicted distributions over C classes: sums over rows from which errors,
 /// likelihood and diagrams are read. Sums of parts merge by += into those of the whole.
 ///
-/// Probabilities fall into bins (l, r] of equal width; 0 into the first one.
+/// Probabilities fall into bins (l, r] of equal width; 0 into the first one. Without rows errors
+/// are NaN: 0 would be the best.
 class Calibration {
  public:
   /// @throws std::invalid_argument for bins outside [1, 2^20].
@@ -88,11 +89,11 @@ class Calibration {
   /// Rows.
   double total() const { return sums_.empty() ? 0 : sums_[0]; }
 
-  /// The mean of -log p_y, in nats; infinite where some p_y is 0, and 0 without rows. O(1).
+  /// The mean of -log p_y, in nats; infinite where some p_y is 0. O(1).
   double nll() const { return mean(1); }
 
   /// The mean of sum_c (p_c - [c = y])^2, in [0, 2] (Brier 1950, "Verification of forecasts
-  /// expressed in terms of probability"); 0 without rows. O(1).
+  /// expressed in terms of probability"). O(1).
   double brier() const { return mean(2); }
 
   /// The expected calibration error of the top label (Naeini et al. 2015; Guo et al. 2017,
@@ -103,7 +104,7 @@ class Calibration {
 
   /// The largest |frequency_b - confidence_b| over bins with rows. O(bins).
   double maximum_error() const {
-    double most = 0;
+    double most = total() > 0 ? 0 : detail::quiet_nan();
     for (std::size_t b = 0; b < bins_; ++b) {
       const ReliabilityBin bin = top_label_bin(b);
       most = std::max(most, std::fabs(bin.frequency - bin.confidence));
@@ -120,7 +121,7 @@ class Calibration {
   /// one. O(C bins).
   double class_wise_ece(Absent absent = Absent::kSkip) const {
     return detail::mean_figure(
-        classes_, absent, [&](std::size_t c) { return total() > 0 ? ece(c) : detail::quiet_nan(); },
+        classes_, absent, [&](std::size_t c) { return ece(c); },
         [&](std::size_t c) { return grid().came_true(diagrams(), c + 1) > 0; });
   }
 
@@ -186,9 +187,11 @@ class Calibration {
     return grid().bin(diagrams(), diagram, b);
   }
   double error_of(std::size_t diagram) const {
-    return total() > 0 ? grid().error(diagrams(), diagram) / total() : 0;
+    return detail::ratio(grid().error(diagrams(), diagram), total(), Absent::kNaN);
   }
-  double mean(std::size_t i) const { return total() > 0 ? sums_[i] / sums_[0] : 0; }
+  double mean(std::size_t i) const {
+    return total() > 0 ? sums_[i] / total() : detail::quiet_nan();
+  }
 
   std::size_t classes_;
   std::size_t bins_;

@@ -19,9 +19,11 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/detail/cpu.h"
 #include "equipoise/detail/histogram.h"
+#include "equipoise/detail/scale.h"
 #include "equipoise/detail/text.h"
 #include "equipoise/metrics/absent.h"
 #include "equipoise/metrics/binary.h"
+#include "equipoise/metrics/class_averages.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
@@ -222,8 +224,10 @@ class ConfusionMatrix {
   }
 
   /// correct() / total(), which is micro-averaged precision, recall and F1 as well. O(C^2).
-  double accuracy() const { return detail::ratio(correct(), total(), Absent::kZero); }
-  double micro_f1() const { return accuracy(); }
+  double accuracy(Absent absent = Absent::kZero) const {
+    return detail::ratio(correct(), total(), absent);
+  }
+  double micro_f1(Absent absent = Absent::kZero) const { return accuracy(absent); }
 
   /// Means over classes. Macro-F1 is the mean of the F1s, not the F1 of the means. O(C^2).
   double macro_precision(Absent absent = Absent::kZero) const {
@@ -236,19 +240,19 @@ class ConfusionMatrix {
     return mean(absent, [&](std::size_t c) { return f1(c, Absent::kNaN); });
   }
 
-  /// Means over classes weighted by support; 0 without samples. O(C^2).
-  double weighted_precision() const {
-    return weighted([&](std::size_t c) { return precision(c); });
+  /// Means over classes weighted by support; undefined without samples. O(C^2).
+  double weighted_precision(Absent absent = Absent::kZero) const {
+    return weighted(absent, [&](std::size_t c) { return precision(c); });
   }
-  double weighted_recall() const {
-    return weighted([&](std::size_t c) { return recall(c); });
+  double weighted_recall(Absent absent = Absent::kZero) const {
+    return weighted(absent, [&](std::size_t c) { return recall(c); });
   }
-  double weighted_f1() const {
-    return weighted([&](std::size_t c) { return f1(c); });
+  double weighted_f1(Absent absent = Absent::kZero) const {
+    return weighted(absent, [&](std::size_t c) { return f1(c); });
   }
 
-  /// The mean recall over classes that have samples (Brodersen et al. 2010, "The balanced accuracy
-  /// and its posterior distribution"). O(C^2).
+  /// The mean recall over classes that have samples, NaN without any (Brodersen et al. 2010, "The
+  /// balanced accuracy and its posterior distribution"). O(C^2).
   double balanced_accuracy() const { return macro_recall(Absent::kSkip); }
 
   /// The geometric mean of the recalls, 0 as soon as one of them is 0 (Kubat & Matwin 1997,
@@ -267,7 +271,22 @@ class ConfusionMatrix {
       log_sum += value > 0 ? std::log(value) : 0;
       classes += 1;
     }
-    return classes > 0 && !missed ? std::exp(log_sum / classes) : 0;
+    if (classes == 0) return detail::undefined_average(absent);
+    return missed ? 0 : std::exp(log_sum / classes);
+  }
+
+  /// Averages over chosen classes, or over all but one, such as the background, in which micro-F1
+  /// is not the accuracy. O(C^2).
+  /// @throws std::invalid_argument for one out of range and for one that is named twice.
+  template <LabelRange R>
+  ClassAverages over(const R& classes) const {
+    return detail::averages_over("ConfusionMatrix::over", classes, classes_,
+                                 [&, all = total()](std::size_t c) { return one_vs_rest(c, all); });
+  }
+  ClassAverages without(std::size_t left_out) const {
+    return detail::averages_without(
+        "ConfusionMatrix::without", left_out, classes_,
+        [&, all = total()](std::size_t c) { return one_vs_rest(c, all); });
   }
 
   /// The multi-class Matthews correlation (Gorodkin 2004, "Comparing two K-category assignments by
@@ -276,11 +295,12 @@ class ConfusionMatrix {
   /// where that is 0 / 0. Summed class against rest, so that nothing large cancels. O(C^2).
   double mcc() const {
     const double s = total();
+    const double unit = detail::unit_of(s);
     double covariance = 0;
     double predictions = 0;
     double samples = 0;
     for (std::size_t k = 0; k < classes_; ++k) {
-      const BinaryCounts rest = one_vs_rest(k, s);
+      const BinaryCounts rest = one_vs_rest(k, s).times(unit);
       covariance += rest.covariance();
       predictions += rest.predicted() * (rest.true_negatives + rest.false_negatives);
       samples += rest.support() * (rest.true_negatives + rest.false_positives);
@@ -295,22 +315,23 @@ class ConfusionMatrix {
   /// with an order, weights make a disagreement the worse the further apart (Cohen 1968). O(C^2).
   double kappa(KappaWeights weights = KappaWeights::kNone) const {
     const double s = total();
+    const double unit = detail::unit_of(s);
     double observed = 0;
     double expected = 0;
     std::vector<double> predictions;
-    for (std::size_t k = 0; k < classes_; ++k) predictions.push_back(predicted(k));
+    for (std::size_t k = 0; k < classes_; ++k) predictions.push_back(unit * predicted(k));
     for (std::size_t t = 0; t < classes_; ++t) {
-      const double samples = support(t);
+      const double samples = unit * support(t);
       for (std::size_t p = 0; p < classes_; ++p) {
         const double apart = static_cast<double>(t > p ? t - p : p - t);
         const double weight = weights == KappaWeights::kNone     ? (t == p ? 0 : 1)
                               : weights == KappaWeights::kLinear ? apart
                                                                  : apart * apart;
-        observed += weight * count(t, p);
+        observed += weight * (unit * count(t, p));
         expected += weight * samples * predictions[p];
       }
     }
-    return expected > 0 ? 1 - observed * s / expected : 0;
+    return expected > 0 ? 1 - observed * (unit * s) / expected : 0;
   }
 
  private:
@@ -362,10 +383,10 @@ class ConfusionMatrix {
   }
 
   template <class F>
-  double weighted(const F& figure) const {
+  double weighted(Absent absent, const F& figure) const {
     double sum = 0;
     for (std::size_t c = 0; c < classes_; ++c) sum += support(c) * figure(c);
-    return detail::ratio(sum, total(), Absent::kZero);
+    return detail::ratio(sum, total(), absent);
   }
 
   std::size_t classes_;

@@ -19,6 +19,8 @@
 #include "equipoise/detail/offsets.h"
 #include "equipoise/detail/text.h"
 #include "equipoise/metrics/absent.h"
+#include "equipoise/metrics/binary.h"
+#include "equipoise/metrics/class_averages.h"
 #include "equipoise/metrics/entity_tags.h"
 #include "equipoise/view.h"
 
@@ -79,15 +81,28 @@ class EntityFigures {
     return mean(absent, [&](std::size_t k) { return f1(k, Absent::kNaN); });
   }
 
-  /// Means over types weighted by support; 0 without entities.
-  double weighted_precision() const {
-    return weighted([&](std::size_t k) { return precision(k); });
+  /// Means over types weighted by support; undefined without entities.
+  double weighted_precision(Absent absent = Absent::kZero) const {
+    return weighted(absent, [&](std::size_t k) { return precision(k); });
   }
-  double weighted_recall() const {
-    return weighted([&](std::size_t k) { return recall(k); });
+  double weighted_recall(Absent absent = Absent::kZero) const {
+    return weighted(absent, [&](std::size_t k) { return recall(k); });
   }
-  double weighted_f1() const {
-    return weighted([&](std::size_t k) { return f1(k); });
+  double weighted_f1(Absent absent = Absent::kZero) const {
+    return weighted(absent, [&](std::size_t k) { return f1(k); });
+  }
+
+  /// Averages over chosen types, or over all but one, such as the background, of entities
+  /// without true negatives. O(types).
+  /// @throws std::invalid_argument for one out of range and for one that is named twice.
+  template <LabelRange R>
+  ClassAverages over(const R& types) const {
+    return detail::averages_over("EntityFigures::over", types, types_.size(),
+                                 [&](std::size_t k) { return counts(k); });
+  }
+  ClassAverages without(std::size_t left_out) const {
+    return detail::averages_without("EntityFigures::without", left_out, types_.size(),
+                                    [&](std::size_t k) { return counts(k); });
   }
 
  private:
@@ -95,6 +110,9 @@ class EntityFigures {
   EntityFigures(std::span<const std::string> types, std::span<const double> counts)
       : types_(types), counts_(counts) {}
 
+  BinaryCounts counts(std::size_t k) const {
+    return {correct(k), predicted(k) - correct(k), support(k) - correct(k), 0};
+  }
   double sum(std::size_t which) const {
     double sum = 0;
     for (std::size_t k = 0; k < types_.size(); ++k) sum += counts_[3 * k + which];
@@ -106,10 +124,10 @@ class EntityFigures {
                                [&](std::size_t k) { return support(k) > 0; });
   }
   template <class F>
-  double weighted(const F& figure) const {
+  double weighted(Absent absent, const F& figure) const {
     double sum = 0;
     for (std::size_t k = 0; k < types_.size(); ++k) sum += support(k) * figure(k);
-    return detail::ratio(sum, support(), Absent::kZero);
+    return detail::ratio(sum, support(), absent);
   }
 
   std::span<const std::string> types_;
@@ -298,9 +316,10 @@ inline std::string report(const EntityFigures& figures, int digits = 2) {
   return table.text();
 }
 
-/// What conlleval prints of the same data, to the byte if names are ASCII: figures of all, then a
-/// line a type that is there or predicted, in the order of their names; the last column is the
-/// number predicted.
+/// What conlleval prints of the same data: figures of all, then a line for each type that is there
+/// or predicted, in the order of their names; the last column is the number predicted. With tags O,
+/// B-X and I-X and names in ASCII it is equal to the byte. With others it is not: the script takes
+/// E-X B-X and S-X S-X for one phrase each, and prints what has no type twice, without a name.
 inline std::string conlleval_report(const EntityScores& scores) {
   const EntityFigures figures = scores.conlleval();
   const auto percent = [](double value) {

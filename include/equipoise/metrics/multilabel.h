@@ -17,6 +17,7 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/metrics/absent.h"
 #include "equipoise/metrics/binary.h"
+#include "equipoise/metrics/class_averages.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
@@ -109,29 +110,41 @@ class MultiLabelCounts {
   }
 
   /// Of all decisions together. O(L).
-  double micro_precision() const { return pooled().precision(); }
-  double micro_recall() const { return pooled().recall(); }
-  double micro_f1() const { return pooled().f1(); }
+  double micro_precision(Absent absent = Absent::kZero) const { return pooled().precision(absent); }
+  double micro_recall(Absent absent = Absent::kZero) const { return pooled().recall(absent); }
+  double micro_f1(Absent absent = Absent::kZero) const { return pooled().f1(absent); }
 
-  /// The mean of the labels' F1 weighted by their support; 0 where no label occurs. O(L).
-  double weighted_f1() const {
+  /// The mean of the labels' F1 weighted by their support; undefined where no label occurs. O(L).
+  double weighted_f1(Absent absent = Absent::kZero) const {
     double weighted = 0;
     for (std::size_t l = 0; l < labels_; ++l) weighted += label(l).support() * f1(l);
-    return detail::ratio(weighted, pooled().support(), Absent::kZero);
+    return detail::ratio(weighted, pooled().support(), absent);
+  }
+
+  /// Averages over chosen labels, or over all but one, such as the background. O(L).
+  /// @throws std::invalid_argument for one out of range and for one that is named twice.
+  template <LabelRange R>
+  ClassAverages over(const R& labels) const {
+    return detail::averages_over("MultiLabelCounts::over", labels, labels_,
+                                 [&](std::size_t l) { return label(l); });
+  }
+  ClassAverages without(std::size_t left_out) const {
+    return detail::averages_without("MultiLabelCounts::without", left_out, labels_,
+                                    [&](std::size_t l) { return label(l); });
   }
 
   /// Means over rows of the F1 and the Jaccard index of a row's labels, which are undefined for a
-  /// row that has no label and was given none. O(1).
+  /// row that has no label and was given none; without rows, as Absent says of averages. O(1).
   double samples_f1(Absent absent = Absent::kZero) const { return row_mean(2, absent); }
   double samples_jaccard(Absent absent = Absent::kZero) const { return row_mean(3, absent); }
 
   /// The share of rows whose labels are all right; 0 without rows. O(1).
   double subset_accuracy() const { return detail::ratio(sum(1), total(), Absent::kZero); }
 
-  /// The share of decisions that are wrong; 0 without any. O(L).
+  /// The share of decisions that are wrong; NaN without any, for 0 would be the best. O(L).
   double hamming_loss() const {
     const BinaryCounts all = pooled();
-    return detail::ratio(all.false_positives + all.false_negatives, all.total(), Absent::kZero);
+    return detail::ratio(all.false_positives + all.false_negatives, all.total(), Absent::kNaN);
   }
 
  private:
@@ -164,7 +177,7 @@ class MultiLabelCounts {
     if (absent == Absent::kNaN && sum(4) > 0) return detail::quiet_nan();
     const double counted = skips ? total() - sum(4) : total();
     const double undefined = absent == Absent::kOne ? sum(4) : 0;
-    return detail::ratio(sum(i) + undefined, counted, Absent::kZero);
+    return counted > 0 ? (sum(i) + undefined) / counted : detail::undefined_average(absent);
   }
   template <class F>
   double mean(Absent absent, const F& figure) const {

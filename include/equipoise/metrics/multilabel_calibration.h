@@ -24,8 +24,8 @@
 namespace equipoise {
 
 /// Calibration of the probabilities of L labels of which a row has any number: sums for each label,
-/// those of parts merge by += into those of the whole. Bins as in Calibration. All figures are 0
-/// without decisions.
+/// those of parts merge by += into those of the whole. Bins as in Calibration. All figures are NaN
+/// without decisions: 0 would be the best.
 class MultiLabelCalibration {
  public:
   /// @throws std::invalid_argument for bins outside [1, 2^20].
@@ -97,7 +97,7 @@ class MultiLabelCalibration {
   double ece(std::size_t l) const { return ratio(grid().error(diagrams(), l), total(l)); }
   double label_wise_ece(Absent absent = Absent::kSkip) const {
     return detail::mean_figure(
-        labels_, absent, [&](std::size_t l) { return total(l) > 0 ? ece(l) : detail::quiet_nan(); },
+        labels_, absent, [&](std::size_t l) { return ece(l); },
         [&](std::size_t l) { return grid().came_true(diagrams(), l) > 0; });
   }
 
@@ -110,7 +110,7 @@ class MultiLabelCalibration {
 
   static double log_of(double p, double log_p) { return p > 0 ? log_p : -detail::infinity(); }
   static double ratio(double part, double whole) {
-    return detail::ratio(part, whole, Absent::kZero);
+    return detail::ratio(part, whole, Absent::kNaN);
   }
 
   template <class T, class Y>

@@ -19,6 +19,7 @@
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/detail/radix_sort.h"
+#include "equipoise/detail/scale.h"
 #include "equipoise/metrics/absent.h"
 #include "equipoise/view.h"
 
@@ -350,12 +351,13 @@ class LabelScores {
     return mean(absent, [&](std::size_t l) { return average_precision(l, Absent::kNaN); });
   }
 
-  /// Their means weighted by positives; labels without an area do not count. 0 without positives.
-  double weighted_roc_auc() const {
-    return weighted([&](std::size_t l) { return roc_auc(l); });
+  /// Their means weighted by positives; labels without an area do not count, and where none has one
+  /// the mean is undefined.
+  double weighted_roc_auc(Absent absent = Absent::kNaN) const {
+    return weighted(absent, [&](std::size_t l) { return roc_auc(l); });
   }
-  double weighted_average_precision() const {
-    return weighted([&](std::size_t l) { return average_precision(l); });
+  double weighted_average_precision(Absent absent = Absent::kZero) const {
+    return weighted(absent, [&](std::size_t l) { return average_precision(l); });
   }
 
   /// The scores of all labels as those of one: the areas of that are the micro-averaged ones.
@@ -384,7 +386,7 @@ class LabelScores {
                                [&](std::size_t l) { return labels_[l].positives() > 0; });
   }
   template <class F>
-  double weighted(const F& figure) const {
+  double weighted(Absent absent, const F& figure) const {
     double sum = 0;
     double weights = 0;
     for (std::size_t l = 0; l < labels(); ++l) {
@@ -394,7 +396,7 @@ class LabelScores {
       sum += weight * value;
       weights += weight;
     }
-    return weights > 0 ? sum / weights : 0;
+    return detail::ratio(sum, weights, absent);
   }
 
   std::vector<BinaryScores<T>> labels_;
@@ -440,13 +442,15 @@ class RankedRows {
   std::size_t rows() const { return order_.size(); }
 
   /// The area under the ROC curve of rows with weights: that of the rows, each repeated so often.
-  /// O(N).
+  /// The scale of the weights does not matter. O(N).
   /// @throws std::invalid_argument for weights that are not one a row, negative or not finite.
   template <RowWeights Weights>
   double roc_auc(const Weights& weights, Absent absent = Absent::kNaN) const {
+    constexpr std::string_view kWhere = "RankedRows::roc_auc";
+    const auto masses = as_span(weights);
     double area = 0;
-    const Mass total = for_each_tie(
-        "RankedRows::roc_auc", as_span(weights), [&](const Mass& before, const Mass& tie) {
+    const Mass total =
+        for_each_tie(masses, units(kWhere, masses), [&](const Mass& before, const Mass& tie) {
           area += tie.negatives * (before.positives + tie.positives / 2);
         });
     const double pairs = total.positives * total.negatives;
@@ -457,14 +461,18 @@ class RankedRows {
   /// @throws std::invalid_argument as roc_auc().
   template <RowWeights Weights>
   double average_precision(const Weights& weights, Absent absent = Absent::kZero) const {
+    constexpr std::string_view kWhere = "RankedRows::average_precision";
+    const auto masses = as_span(weights);
+    const Mass unit = units(kWhere, masses);
+    // A negative of mass 1 in its unit as a multiple of that of positives.
+    const double negative = std::min(unit.positives / unit.negatives, kMost);
     double precisions = 0;
-    const Mass total = for_each_tie("RankedRows::average_precision", as_span(weights),
-                                    [&](const Mass& before, const Mass& tie) {
-                                      const double found = before.positives + tie.positives;
-                                      const double wrong = before.negatives + tie.negatives;
-                                      if (tie.positives > 0)
-                                        precisions += tie.positives * (found / (found + wrong));
-                                    });
+    const Mass total = for_each_tie(masses, unit, [&](const Mass& before, const Mass& tie) {
+      if (tie.positives == 0) return;
+      const double found = before.positives + tie.positives;
+      const double wrong = negative * (before.negatives + tie.negatives);
+      precisions += tie.positives * (found / (found + wrong));
+    });
     return total.positives > 0 ? precisions / total.positives : detail::undefined_figure(absent);
   }
 
@@ -474,16 +482,35 @@ class RankedRows {
     double negatives = 0;
   };
 
-  // Calls f(mass above, mass of the tie) for each distinct score, from the highest down.
-  template <class W, class F>
-  Mass for_each_tie(std::string_view where, std::span<const W> weights, const F& f) const {
+  // Times 2^53 rows it is finite.
+  static constexpr double kMost = 0x1p+960;
+
+  // What the weights of positives and of negatives are multiplied by, so that neither sums nor
+  // products of sums leave the range of doubles: powers of two, which round nothing.
+  template <class W>
+  Mass units(std::string_view where, std::span<const W> weights) const {
     detail::require_size(where, "weights", weights.size(), rows(), "rows");
     if constexpr (std::floating_point<W>) detail::require_masses(where, "weights", weights);
+    Mass most;
+    for (std::size_t i = 0; i < order_.size(); ++i) {
+      double& of_kind = is_positive_[i] != 0 ? most.positives : most.negatives;
+      of_kind = std::max(of_kind, static_cast<double>(weights[order_[i]]));
+    }
+    return {detail::unit_of(most.positives), detail::unit_of(most.negatives)};
+  }
+
+  // Calls f(mass above, mass of the tie) for each distinct score, from the highest down.
+  template <class W, class F>
+  Mass for_each_tie(std::span<const W> weights, const Mass& unit, const F& f) const {
     Mass above;
     Mass tie;
     for (std::size_t i = 0; i < order_.size(); ++i) {
       const auto weight = static_cast<double>(weights[order_[i]]);
-      (is_positive_[i] != 0 ? tie.positives : tie.negatives) += weight;
+      if (is_positive_[i] != 0) {
+        tie.positives += weight * unit.positives;
+      } else {
+        tie.negatives += weight * unit.negatives;
+      }
       if (ends_tie_[i] == 0) continue;
       f(static_cast<const Mass&>(above), static_cast<const Mass&>(tie));
       above.positives += tie.positives;
