@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -16,6 +17,7 @@
 namespace equipoise {
 namespace {
 
+using ::testing::AnyOf;
 using testing::chi_squared_p_value;
 using ::testing::ElementsAre;
 using testing::kImplausible;
@@ -46,11 +48,70 @@ TEST(StratifiedSplitTest, QuotasByHand) {
   // Shares of 5 test rows in 16: 3.125, 1.25, .625 and, of two classes with a single row, .3125
   // each: one row is left after 3, 1 and 0, and .625 has the largest remainder.
   const std::vector<std::uint64_t> counts{10, 4, 2, 0};
-  EXPECT_THAT(detail::test_quotas(counts, 5), ElementsAre(3u, 1u, 1u, 0u));
+  EXPECT_THAT(detail::test_quotas(counts, 5, 1), ElementsAre(3u, 1u, 1u, 0u));
   // Two rows of 4: 1 and twice .5. A single row stays behind only as long as others can go.
-  EXPECT_THAT(detail::test_quotas(std::vector<std::uint64_t>{1, 1, 2}, 2), ElementsAre(1u, 0u, 1u));
-  EXPECT_THAT(detail::test_quotas(std::vector<std::uint64_t>{1, 3}, 1), ElementsAre(0u, 1u));
-  EXPECT_THAT(detail::test_quotas(std::vector<std::uint64_t>{1, 1, 1}, 2), ElementsAre(1u, 1u, 0u));
+  EXPECT_THAT(detail::test_quotas(std::vector<std::uint64_t>{1, 1, 2}, 2, 1),
+              AnyOf(ElementsAre(1u, 0u, 1u), ElementsAre(0u, 1u, 1u)));
+  EXPECT_THAT(detail::test_quotas(std::vector<std::uint64_t>{1, 3}, 1, 1), ElementsAre(0u, 1u));
+}
+
+// Classes of equal remainders, equally large or not, are rounded up equally often: {1, 1, 1} with 2
+// rows for testing; 2.5 of 11 and of 11; .5 of 2 and 1.5 of 6; 3 of 4 classes
+// in 4.5, 4.5, 1.5, 1.5.
+TEST(StratifiedSplitTest, TiesAreBrokenByTheSeed) {
+  const auto ups = [](const std::vector<std::uint64_t>& counts, std::uint64_t total) {
+    const std::uint64_t rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+    std::vector<std::uint64_t> result(counts.size());
+    for (std::uint64_t seed = 0; seed < 12000; ++seed) {
+      const std::vector<std::uint64_t> quotas = detail::test_quotas(counts, total, seed);
+      EXPECT_EQ(std::accumulate(quotas.begin(), quotas.end(), std::uint64_t{0}), total);
+      for (std::size_t c = 0; c < counts.size(); ++c) {
+        result[c] += quotas[c] - counts[c] * total / rows;
+      }
+    }
+    return result;
+  };
+  const auto p_value = [&](const std::vector<std::uint64_t>& counts, std::uint64_t total,
+                           double each) {
+    return chi_squared_p_value(ups(counts, total), std::vector<double>(counts.size(), each));
+  };
+  EXPECT_GT(p_value({1, 1, 1}, 2, 8000), kImplausible);
+  EXPECT_GT(p_value({11, 11}, 5, 6000), kImplausible);
+  EXPECT_GT(p_value({2, 6}, 2, 6000), kImplausible);
+  EXPECT_GT(p_value({9, 9, 3, 3}, 12, 6000), kImplausible);
+}
+
+// With 11 + 11 rows and 5 for testing each class has 2 or 3 of them, in either half of the repeats.
+TEST(StratifiedSplitTest, NoClassIsTestedMoreThanItsEqualInTheLongRun) {
+  std::vector<std::int64_t> labels(22, 0);
+  std::fill(labels.begin() + 11, labels.end(), 1);
+  std::vector<std::uint64_t> tested(2);
+  for (std::uint64_t seed = 0; seed < 4000; ++seed) {
+    const Split split = stratified_split(labels, 2, 5 / 22., seed);
+    for (const std::int64_t row : split.test) ++tested[row < 11 ? 0 : 1];
+  }
+  // 2.5 on average with a deviation of a half: five deviations of the sum of 4000.
+  EXPECT_NEAR(static_cast<double>(tested[0]), 10000, 5 * 0.5 * std::sqrt(4000));
+  EXPECT_EQ(tested[0] + tested[1], 20000u);
+}
+
+// The odd rows of classes go to other folds with each seed.
+TEST(StratifiedKFoldTest, NoFoldHasMoreOfAClassInTheLongRun) {
+  const std::vector<std::int64_t> labels{0, 0, 0, 0, 1, 2, 2};
+  std::vector<std::uint64_t> rows(9);
+  for (std::uint64_t seed = 0; seed < 9000; ++seed) {
+    const std::vector<std::uint32_t> folds = stratified_k_fold(labels, 3, 3, seed);
+    for (std::size_t row = 0; row < folds.size(); ++row) {
+      ++rows[static_cast<std::size_t>(labels[row]) * 3 + folds[row]];
+    }
+  }
+  for (std::size_t f = 0; f < 3; ++f) {
+    // Where a class has a row more or less a third of the seeds decides: a deviation below a half.
+    const double most = 5 * 0.5 * std::sqrt(9000);
+    EXPECT_NEAR(static_cast<double>(rows[f]), 12000, most);
+    EXPECT_NEAR(static_cast<double>(rows[3 + f]), 3000, most);
+    EXPECT_NEAR(static_cast<double>(rows[6 + f]), 6000, most);
+  }
 }
 
 TEST(StratifiedSplitTest, PartsAreDisjointCompleteAndProportional) {
@@ -109,8 +170,8 @@ TEST(StratifiedSplitTest, UnshuffledPartsAscendAndHoldTheSameRows) {
 TEST(StratifiedSplitTest, Golden) {
   const std::vector<std::uint8_t> labels{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1};
   const Split split = stratified_split(labels, 2, 0.25, 42);
-  EXPECT_THAT(split.test, ElementsAre(5, 3, 8));
-  EXPECT_THAT(split.train, ElementsAre(0, 4, 10, 11, 1, 6, 7, 2, 9));
+  EXPECT_THAT(split.test, ElementsAre(4, 2, 10));
+  EXPECT_THAT(split.train, ElementsAre(1, 7, 6, 0, 11, 3, 9, 8, 5));
 }
 
 TEST(StratifiedKFoldTest, FoldsAreEvenInEveryClassAndInAll) {
@@ -142,7 +203,7 @@ TEST(StratifiedKFoldTest, FoldListsItsRowsAndTheOthers) {
 TEST(StratifiedKFoldTest, Golden) {
   const std::vector<std::int64_t> labels{0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2};
   EXPECT_THAT(stratified_k_fold(labels, 3, 3, 42),
-              ElementsAre(2u, 1u, 2u, 1u, 0u, 0u, 1u, 2u, 0u, 0u, 1u, 2u));
+              ElementsAre(1u, 0u, 2u, 2u, 1u, 0u, 2u, 1u, 1u, 0u, 2u, 0u));
 }
 
 template <class F>

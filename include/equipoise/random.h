@@ -102,6 +102,8 @@ struct Purpose {
   static constexpr std::uint32_t kRowPart = 0x45510034;
   static constexpr std::uint32_t kRepeatSeed = 0x45510035;
   static constexpr std::uint32_t kKeyPart = 0x45510036;
+  static constexpr std::uint32_t kTieOrder = 0x45510037;
+  static constexpr std::uint32_t kFoldOrder = 0x45510038;
 };
 
 }  // namespace detail

@@ -7,6 +7,7 @@
 #include "equipoise/splits/hash.h"
 #include "equipoise/splits/iterative.h"
 #include "equipoise/splits/repeated.h"
+#include "equipoise/splits/second_order.h"
 #include "equipoise/splits/split.h"
 #include "equipoise/splits/stratified.h"
 #include "equipoise/splits/stratified_cells.h"

@@ -208,14 +208,38 @@ TEST(GroupedSplitTest, TrainingComesFirst) {
   }
 }
 
+// A class of two rows in two groups, a tenth of 40 rows for testing: the test part, which is due .2
+// of them, wants none. With a bound it has one, and the other stays for training.
+TEST(GroupedSplitTest, TestRowsOfARareClass) {
+  std::vector<int> labels(40, 0);
+  std::vector<int> groups(40);
+  for (int row = 0; row < 40; ++row) groups[static_cast<std::size_t>(row)] = row / 2;
+  const auto tested = [&](std::uint64_t seed, std::uint64_t least) {
+    const Split split = grouped_split(labels, groups, 20, 2, 0.1, seed, {.min_test_rows = least});
+    return std::count_if(split.test.begin(), split.test.end(), [&](std::int64_t row) {
+      return labels[static_cast<std::size_t>(row)] == 1;
+    });
+  };
+  labels[0] = labels[10] = 1;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    EXPECT_EQ(tested(seed, 0), 0);
+    EXPECT_EQ(tested(seed, 1), 1);
+    EXPECT_EQ(tested(seed, 2), 1);
+  }
+  // A class of one group is not taken from training.
+  labels[10] = 0;
+  labels[1] = 1;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) EXPECT_EQ(tested(seed, 1), 0);
+}
+
 TEST(GroupedTest, Golden) {
   const std::vector<std::int64_t> labels{0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 2, 2};
   const std::vector<std::int64_t> row_groups{0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5};
   EXPECT_THAT(grouped_k_fold(labels, row_groups, 6, 3, 3, 42),
-              ElementsAre(2u, 2u, 0u, 0u, 1u, 1u, 1u, 1u, 2u, 2u, 0u, 0u));
+              ElementsAre(2u, 2u, 1u, 1u, 2u, 2u, 0u, 0u, 1u, 1u, 0u, 0u));
   const Split split = grouped_split(labels, row_groups, 6, 3, 0.3, 42);
-  EXPECT_THAT(split.test, ElementsAre(3, 8, 2, 9));
-  EXPECT_THAT(split.train, ElementsAre(5, 0, 4, 10, 11, 1, 6, 7));
+  EXPECT_THAT(split.test, ElementsAre(4, 7, 6, 5));
+  EXPECT_THAT(split.train, ElementsAre(2, 1, 0, 10, 11, 3, 9, 8));
 }
 
 TEST(GroupedTest, RefuseWhatCannotBeCut) {

@@ -263,6 +263,40 @@ TEST(IterativeSplitTest, TrainingComesFirst) {
   }
 }
 
+// Of 10 rows 2 have label 0, and a fifth is for testing: without a bound the test part has neither.
+TEST(IterativeSplitTest, TestRowsOfARareLabel) {
+  const std::vector<int> labels{0, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  const std::vector<int> offsets{0, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  std::vector<std::uint64_t> tested(2);
+  for (std::uint64_t seed = 0; seed < 1000; ++seed) {
+    const Split without = iterative_split(labels, offsets, 2, 0.2, seed, {.shuffle = false});
+    EXPECT_GT(without.test[0], 1);
+    const Split with =
+        iterative_split(labels, offsets, 2, 0.2, seed, {.shuffle = false, .min_test_rows = 1});
+    ASSERT_EQ(with.test.size(), 2u);
+    EXPECT_LE(with.test[0], 1);
+    EXPECT_GT(with.test[1], 1);
+    ++tested[static_cast<std::size_t>(with.test[0])];
+  }
+  EXPECT_GT(chi_squared_p_value(tested, std::vector<double>(2, 500)), kImplausible);
+}
+
+TEST(IterativeSplitTest, BothBoundsHoldForEveryLabel) {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const Data data(seed);
+    const Split split = iterative_split(data.labels, data.offsets, kClasses, 0.2, seed,
+                                        {.min_train_rows = 3, .min_test_rows = 2});
+    const std::vector<std::uint32_t> parts = parts_of(split);
+    const std::vector<double> train = data.counts(parts, 0);
+    const std::vector<double> test = data.counts(parts, 1);
+    for (std::size_t c = 0; c < kClasses; ++c) {
+      const double all = train[c] + test[c];
+      EXPECT_GE(train[c], std::min(all, 3.0)) << "seed " << seed;
+      EXPECT_GE(test[c], std::clamp(all - 3, 0.0, 2.0)) << "seed " << seed;
+    }
+  }
+}
+
 TEST(IterativeTest, RowsWithoutAnyLabel) {
   const std::vector<int> none;
   const std::vector<int> offsets{0, 0, 0, 0, 0};
@@ -276,10 +310,10 @@ TEST(IterativeTest, Golden) {
   const std::vector<std::uint8_t> labels{0, 1, 0, 2, 0, 1, 2, 0, 0, 1, 3, 2};
   const std::vector<std::uint8_t> offsets{0, 2, 3, 4, 6, 6, 8, 9, 9, 11, 12};
   EXPECT_THAT(iterative_k_fold(labels, offsets, 4, 3, 42),
-              ElementsAre(2u, 2u, 0u, 0u, 0u, 1u, 1u, 1u, 1u, 2u));
+              ElementsAre(2u, 1u, 2u, 0u, 1u, 1u, 2u, 0u, 1u, 0u));
   const Split split = iterative_split(labels, offsets, 4, 0.3, 42);
-  EXPECT_THAT(split.test, ElementsAre(0, 9, 7));
-  EXPECT_THAT(split.train, ElementsAre(5, 3, 8, 4, 2, 1, 6));
+  EXPECT_THAT(split.test, ElementsAre(2, 7, 3));
+  EXPECT_THAT(split.train, ElementsAre(5, 0, 9, 6, 4, 8, 1));
 }
 
 TEST(IterativeTest, RefuseWhatCannotBeCut) {
@@ -304,6 +338,11 @@ TEST(IterativeTest, RefuseWhatCannotBeCut) {
   EXPECT_EQ(split(offsets, 0.67, 2),
             "iterative_split(): options.min_train_rows = 2, expected a number that leaves 2 rows "
             "for testing without taking those of label 1");
+  const std::vector<int> apart{1, 1, 1, 2, 2, 2, 0, 0};
+  const std::vector<int> one_each{0, 1, 2, 3, 4, 5, 6, 7, 8};
+  EXPECT_EQ(error_of([&] { iterative_split(apart, one_each, 3, 0.25, 1, {.min_test_rows = 2}); }),
+            "iterative_split(): options.min_test_rows = 2, expected a number of rows that label 1 "
+            "finds among 2 for testing");
   EXPECT_EQ(error_of([&] { iterative_k_fold(labels, offsets, 1, 2, 1); }),
             "iterative_k_fold(): labels[1] = 1, expected a class in [0, 1)");
   EXPECT_EQ(error_of([&] { iterative_k_fold(labels, offsets, 2, 4, 1); }),

@@ -80,17 +80,20 @@ class GroupDealer {
  public:
   static constexpr std::uint64_t kOne = std::uint64_t{1} << 32;
 
-  // One due a part, each in [1, 2^32]. As long as part 0 has fewer than min_train_rows of one of
-  // its classes, a group goes there.
-  GroupDealer(const GroupTable& table, std::vector<std::uint64_t> dues,
-              std::uint64_t min_train_rows, std::uint64_t seed)
+  // One due a part, each in [1, 2^32]. As long as part 0 has fewer rows of one of its classes than
+  // the options want for training, a group goes there; it goes to part 1 if that would else have
+  // too few for testing.
+  GroupDealer(const GroupTable& table, std::vector<std::uint64_t> dues, const SplitOptions& options,
+              std::uint64_t seed)
       : table_(table),
         dues_(std::move(dues)),
-        min_train_rows_(min_train_rows),
+        options_(options),
         random_{seed},
         empty_parts_(dues_.size()),
         fractions_(dues_.size(), std::vector<std::uint64_t>(table.counts().size())),
         train_rows_(table.counts().size()),
+        left_rows_(table.counts()),
+        test_rows_(table.counts().size()),
         part_of_(table.groups()) {}
 
   // The part of every group. They are given in this order; the last ones to parts that would else
@@ -115,7 +118,20 @@ class GroupDealer {
   bool is_for_training(std::size_t g) const {
     const std::span<const GroupTable::Entry> group = table_[g];
     return std::any_of(group.begin(), group.end(), [&](const GroupTable::Entry& entry) {
-      return train_rows_[entry.class_index] < min_train_rows_;
+      return train_rows_[entry.class_index] < options_.min_train_rows;
+    });
+  }
+
+  // Whether without the group a class would be tested on too few rows. Not if there would be none
+  // to train on.
+  bool is_for_testing(std::size_t g) const {
+    if (options_.min_test_rows == 0) return false;
+    const std::span<const GroupTable::Entry> group = table_[g];
+    return std::any_of(group.begin(), group.end(), [&](const GroupTable::Entry& entry) {
+      const std::size_t c = entry.class_index;
+      const std::uint64_t others = left_rows_[c] - entry.rows;
+      return test_rows_[c] + others < tested_rows(table_.counts()[c], options_) &&
+             train_rows_[c] + others > 0;
     });
   }
 
@@ -131,6 +147,7 @@ class GroupDealer {
 
   std::size_t part_for(std::size_t g, bool fills_empty) {
     if (is_for_training(g)) return kTrainPart;
+    if (is_for_testing(g)) return kTestPart;
     best_.clear();
     uint128 least = 0;  // that of best_[0]
     for (std::size_t part = 0; part < dues_.size(); ++part) {
@@ -153,16 +170,20 @@ class GroupDealer {
     for (const GroupTable::Entry& entry : table_[g]) {
       fractions_[part][entry.class_index] += fraction(entry);
       if (part == kTrainPart) train_rows_[entry.class_index] += entry.rows;
+      if (part == kTestPart) test_rows_[entry.class_index] += entry.rows;
+      left_rows_[entry.class_index] -= entry.rows;
     }
   }
 
   const GroupTable& table_;
   std::vector<std::uint64_t> dues_;
-  std::uint64_t min_train_rows_;
+  SplitOptions options_;
   CounterRandom random_;
   std::size_t empty_parts_;
   std::vector<std::vector<std::uint64_t>> fractions_;  // of each class, by part
   std::vector<std::uint64_t> train_rows_;
+  std::vector<std::uint64_t> left_rows_;  // of groups that have no part yet
+  std::vector<std::uint64_t> test_rows_;
   std::vector<std::uint32_t> part_of_;
   std::vector<std::size_t> best_;  // parts that a group may go to
 };
@@ -236,7 +257,9 @@ std::vector<std::uint32_t> parts_of_rows(std::span<const G> row_groups,
 /// of the rows. All rows together count as one more class, so sizes come out as near as classes do.
 /// Neither part stays empty. With options.min_train_rows = m a group is for training as long as one
 /// of its classes has fewer than m rows there: a class with m rows or fewer is not tested, and one
-/// with more is where its groups allow it.
+/// with more is where its groups allow it. With options.min_test_rows = k a group is for testing if
+/// one of its classes would have fewer than k rows there without it, and some for training: a class
+/// is tested on k rows where its groups allow it.
 ///
 /// Random only where groups are equally large or parts want a group equally. In integers alone, and
 /// the same on every platform. O(N + G log G + C).
@@ -261,7 +284,7 @@ EQUIPOISE_INLINE Split grouped_split(const R& labels, const G& row_groups, std::
       static_cast<std::uint64_t>((static_cast<detail::uint128>(test_rows) << 32) / values.size());
   const std::uint64_t due = std::max<std::uint64_t>(test_due, 1);
   const std::vector<std::uint32_t> part_of_group =
-      GroupDealer(rows.table, {GroupDealer::kOne - due, due}, options.min_train_rows, seed)
+      GroupDealer(rows.table, {GroupDealer::kOne - due, due}, options, seed)
           .deal(rows.largest_first(seed));
   const std::vector<std::uint32_t> parts =
       detail::parts_of_rows(group_of, std::span<const std::uint32_t>(part_of_group));
@@ -287,7 +310,7 @@ EQUIPOISE_INLINE std::vector<std::uint32_t> grouped_k_fold(const R& labels, cons
   const detail::GroupedRows rows(kWhere, values, group_of, groups, classes);
   detail::require_folds(kWhere, k, rows.present(), "groups with rows");
   const std::vector<std::uint32_t> fold_of_group =
-      detail::GroupDealer(rows.table, std::vector<std::uint64_t>(k, 1), 0, seed)
+      detail::GroupDealer(rows.table, std::vector<std::uint64_t>(k, 1), {}, seed)
           .deal(rows.largest_first(seed));
   return detail::parts_of_rows(group_of, std::span<const std::uint32_t>(fold_of_group));
 }

@@ -146,12 +146,16 @@ class LabelledRows {
 template <class L, class O>
 class IterativeDealer {
  public:
-  // As long as part 0 has fewer than min_train_rows of one of its labels, a row goes there.
-  IterativeDealer(const LabelledRows<L, O>& rows, PartDues dues, std::uint64_t min_train_rows,
-                  std::uint64_t seed)
+  // A row goes to part 0 as long as that has fewer rows of one of its labels than the options want
+  // for training, to part 1 as long as that has fewer than they want for testing; if both, to that
+  // for which the label has no others left, else to part 0. This holds for labels below
+  // `bound_labels`.
+  IterativeDealer(const LabelledRows<L, O>& rows, PartDues dues, const SplitOptions& options,
+                  std::size_t bound_labels, std::uint64_t seed)
       : rows_(rows),
         dues_(std::move(dues)),
-        min_train_rows_(min_train_rows),
+        options_(options),
+        bound_labels_(bound_labels),
         random_{seed},
         all_(dues_.rows.size(), rows.size()),
         part_of_(rows.size(), kNone) {
@@ -194,17 +198,35 @@ class IterativeDealer {
     return rows < dues_.rows[part] || (rows == dues_.rows[part] && dues_.extra > 0);
   }
 
-  bool is_for_training(std::size_t row) const {
-    bool result = false;
-    rows_.for_each_label(
-        row, [&](std::size_t c) { result |= of_label_[c].given(kTrainPart) < min_train_rows_; });
-    return result && takes(kTrainPart);
+  // How many rows of label c the options want in a part.
+  std::uint64_t bound(std::size_t c, std::size_t part) const {
+    const std::uint64_t count = rows_.counts()[c];
+    return part == kTrainPart ? std::min(count, options_.min_train_rows)
+                              : tested_rows(count, options_);
+  }
+
+  // Whether a part, training or testing, has too few rows of one of the labels of a row: 1 if so, 2
+  // if the label has no other rows left to make up for it.
+  int need(std::size_t row, std::size_t part) const {
+    if (bound_labels_ == 0 || !takes(part)) return 0;
+    int result = 0;
+    rows_.for_each_label(row, [&](std::size_t c) {
+      const PartShares& shares = of_label_[c];
+      if (c >= bound_labels_ || shares.given(part) >= bound(c, part)) return;
+      const std::uint64_t left =
+          rows_.counts()[c] - shares.given(kTrainPart) - shares.given(kTestPart);
+      const bool is_last = left <= bound(c, part) - shares.given(part);
+      result = std::max(result, is_last ? 2 : 1);
+    });
+    return result;
   }
 
   // Of the parts that take rows the one that wants most of `label`; of several, the one that wants
   // most rows; of several, any.
   std::size_t part_for(std::size_t row, const PartShares& label) {
-    if (is_for_training(row)) return kTrainPart;
+    const int for_testing = need(row, kTestPart);
+    if (need(row, kTrainPart) > 0 && need(row, kTrainPart) >= for_testing) return kTrainPart;
+    if (for_testing > 0) return kTestPart;
     best_.clear();
     std::pair<int128, int128> most;
     for (std::size_t part = 0; part < dues_.rows.size(); ++part) {
@@ -228,7 +250,8 @@ class IterativeDealer {
 
   const LabelledRows<L, O>& rows_;
   PartDues dues_;
-  std::uint64_t min_train_rows_;
+  SplitOptions options_;
+  std::size_t bound_labels_;
   CounterRandom random_;
   PartShares all_;
   std::vector<PartShares> of_label_;
@@ -251,6 +274,51 @@ EQUIPOISE_INLINE void deal_iteratively(IterativeDealer<L, O>& dealer, std::size_
   }
 }
 
+// Whether options were kept, of which the last rows of a label may find their part full.
+template <class L, class O>
+void require_bounds_kept(std::string_view where, const IterativeDealer<L, O>& dealer,
+                         std::span<const std::uint64_t> counts, std::uint64_t test_rows,
+                         const SplitOptions& options) {
+  for (std::size_t c = 0; c < counts.size(); ++c) {
+    if (dealer.given(c, kTrainPart) < std::min(counts[c], options.min_train_rows)) {
+      reject(where, "options.min_train_rows", options.min_train_rows,
+             "a number that leaves " + to_text(test_rows) +
+                 " rows for testing without taking those of label " + to_text(c));
+    }
+    if (dealer.given(c, kTestPart) < tested_rows(counts[c], options)) {
+      reject(where, "options.min_test_rows", options.min_test_rows,
+             "a number of rows that label " + to_text(c) + " finds among " + to_text(test_rows) +
+                 " for testing");
+    }
+  }
+}
+
+// Bounds of the options hold for labels below `bound_labels`.
+template <class L, class O>
+EQUIPOISE_INLINE Split split_iteratively(std::string_view where, const LabelledRows<L, O>& rows,
+                                         std::size_t bound_labels, double test_fraction,
+                                         std::uint64_t seed, const SplitOptions& options) {
+  const std::uint64_t test_rows = test_rows_of(where, rows.size(), test_fraction);
+  const std::vector<std::uint64_t> sizes{rows.size() - test_rows, test_rows};
+  IterativeDealer dealer(rows, {sizes, rows.size(), sizes, 0}, options, bound_labels, seed);
+  deal_iteratively(dealer, rows.size(), rows.counts().size(), seed);
+  require_bounds_kept(where, dealer, std::span(rows.counts()).first(bound_labels), test_rows,
+                      options);
+  return split_of_parts(dealer.parts(), seed, options);
+}
+
+template <class L, class O>
+EQUIPOISE_INLINE std::vector<std::uint32_t> folds_iteratively(std::string_view where,
+                                                              const LabelledRows<L, O>& rows,
+                                                              std::uint32_t k, std::uint64_t seed) {
+  require_folds(where, k, rows.size(), "rows");
+  const std::vector<std::uint64_t> sizes(k, rows.size() / k);
+  IterativeDealer dealer(rows, {std::vector<std::uint64_t>(k, 1), k, sizes, rows.size() % k}, {}, 0,
+                         seed);
+  deal_iteratively(dealer, rows.size(), rows.counts().size(), seed);
+  return dealer.parts();
+}
+
 }  // namespace detail
 
 /// A test part of round(N * test_fraction) rows (halves away from zero) in which each of several
@@ -264,14 +332,17 @@ EQUIPOISE_INLINE void deal_iteratively(IterativeDealer<L, O>& dealer, std::size_
 /// than in the paper a part that is full takes no more rows, so the sizes are exact; those that a
 /// part does not take are rows of the most frequent labels and rows without labels.
 ///
-/// A label with few rows may be absent from the test part. With options.min_train_rows = m rows go
-/// to training as long as one of their labels has fewer than m there.
+/// A label with few rows may be absent from the test part: of 2 of 10 rows, a fifth for testing,
+/// the test part never wants more than the training part. With options.min_train_rows = m rows go
+/// to training as long as one of their labels has fewer than m there, with options.min_test_rows =
+/// k to the test part as long as one has fewer than k there, or fewer than n_c - max(m, 1) where
+/// that is less; training comes first, unless the label has just enough rows left for its tests.
 ///
 /// In integers alone, and the same on every platform. O(labels + N + C): the labels are kept sorted
 /// by the rows that they have left.
 /// @throws std::invalid_argument for a label outside [0, classes) or twice in a row, for offsets
 /// that do not start at 0, fall, or end elsewhere than at labels.size(), for a fraction outside
-/// (0, 1), and where either part would be empty or options.min_train_rows cannot be kept.
+/// (0, 1), and where either part would be empty or the bounds of the options cannot be kept.
 template <LabelRange R, LabelRange O>
 EQUIPOISE_INLINE Split iterative_split(const R& labels, const O& offsets, std::size_t classes,
                                        double test_fraction, std::uint64_t seed,
@@ -279,19 +350,7 @@ EQUIPOISE_INLINE Split iterative_split(const R& labels, const O& offsets, std::s
   constexpr std::string_view kWhere = "iterative_split";
   detail::require_test_fraction(kWhere, test_fraction);
   const detail::LabelledRows rows(kWhere, as_span(labels), as_span(offsets), classes);
-  const std::uint64_t test_rows = detail::test_rows_of(kWhere, rows.size(), test_fraction);
-  const std::vector<std::uint64_t> sizes{rows.size() - test_rows, test_rows};
-  detail::IterativeDealer dealer(rows, {sizes, rows.size(), sizes, 0}, options.min_train_rows,
-                                 seed);
-  detail::deal_iteratively(dealer, rows.size(), classes, seed);
-  for (std::size_t c = 0; c < classes; ++c) {
-    if (dealer.given(c, detail::kTrainPart) < std::min(rows.counts()[c], options.min_train_rows)) {
-      detail::reject(kWhere, "options.min_train_rows", options.min_train_rows,
-                     "a number that leaves " + detail::to_text(test_rows) +
-                         " rows for testing without taking those of label " + detail::to_text(c));
-    }
-  }
-  return detail::split_of_parts(dealer.parts(), seed, options);
+  return detail::split_iteratively(kWhere, rows, classes, test_fraction, seed, options);
 }
 
 /// A fold in [0, k) for every row by the method of iterative_split(). Over all rows the sizes of
@@ -305,12 +364,7 @@ EQUIPOISE_INLINE std::vector<std::uint32_t> iterative_k_fold(const R& labels, co
                                                              std::uint64_t seed) {
   constexpr std::string_view kWhere = "iterative_k_fold";
   const detail::LabelledRows rows(kWhere, as_span(labels), as_span(offsets), classes);
-  detail::require_folds(kWhere, k, rows.size(), "rows");
-  const std::vector<std::uint64_t> sizes(k, rows.size() / k);
-  detail::IterativeDealer dealer(
-      rows, {std::vector<std::uint64_t>(k, 1), k, sizes, rows.size() % k}, 0, seed);
-  detail::deal_iteratively(dealer, rows.size(), classes, seed);
-  return dealer.parts();
+  return detail::folds_iteratively(kWhere, rows, k, seed);
 }
 
 }  // namespace equipoise

@@ -34,6 +34,10 @@ struct SplitOptions {
   /// has no more, and only what is left may be tested. What a rare class cannot give the others
   /// give.
   std::uint64_t min_train_rows = 0;
+  /// Of every class at least this many rows are tested, or as many as it has beyond those that stay
+  /// for training: options.min_train_rows, and one in any case. What a rare class gives beyond its
+  /// share the others do not give.
+  std::uint64_t min_test_rows = 0;
 };
 
 /// The rows of fold f for testing, those of all other folds for training, both ascending. O(N).
@@ -64,6 +68,17 @@ inline std::size_t test_rows_of(std::string_view where, std::size_t rows, double
            "one that leaves rows in both parts of " + to_text(rows));
   }
   return test_rows;
+}
+
+// What a class may give to the test part.
+constexpr std::uint64_t testable_rows(std::uint64_t count, const SplitOptions& options) {
+  return count - std::min(count, options.min_train_rows);
+}
+
+// What it has to give: never its only row.
+constexpr std::uint64_t tested_rows(std::uint64_t count, const SplitOptions& options) {
+  const std::uint64_t kept = std::max<std::uint64_t>(options.min_train_rows, 1);
+  return std::min(options.min_test_rows, count - std::min(count, kept));
 }
 
 inline void require_folds(std::string_view where, std::uint32_t k, std::size_t most,

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <string_view>
 #include <tuple>
@@ -22,59 +21,99 @@ namespace equipoise {
 
 namespace detail {
 
-// What a class may give to the test part.
-constexpr std::uint64_t testable_rows(std::uint64_t count, std::uint64_t min_train_rows) {
-  return count - std::min(count, min_train_rows);
-}
-
 inline void require_testable(std::string_view where, std::span<const std::uint64_t> counts,
-                             std::uint64_t test_rows, std::uint64_t min_train_rows) {
+                             std::uint64_t test_rows, const SplitOptions& options) {
   std::uint64_t testable = 0;
-  for (const std::uint64_t count : counts) testable += testable_rows(count, min_train_rows);
+  std::uint64_t tested = 0;
+  for (const std::uint64_t count : counts) {
+    testable += testable_rows(count, options);
+    tested += tested_rows(count, options);
+  }
   if (testable < test_rows) {
-    reject(where, "options.min_train_rows", min_train_rows,
+    reject(where, "options.min_train_rows", options.min_train_rows,
            "a number that leaves " + to_text(test_rows) + " rows for testing, not " +
                to_text(testable));
+  }
+  if (tested > test_rows) {
+    reject(where, "options.min_test_rows", options.min_test_rows,
+           "a number for which " + to_text(test_rows) + " rows are enough; it takes " +
+               to_text(tested));
+  }
+}
+
+// Of the classes, which give their share n_c * total / rows of what the others leave.
+struct SharingClasses {
+  std::vector<std::size_t> classes{};
+  std::uint64_t rows = 0;   // of all of them
+  std::uint64_t total = 0;  // of these for testing
+};
+
+// Classes whose share is more than they may give or less than they have to give that instead, which
+// quotas[c] becomes. As that moves the shares of the others, those that are off to the side on
+// which more is off in all are settled first, and the shares taken anew (the flexible lengths of
+// CSS are resolved so). A test part of `total` rows can be made: require_testable().
+inline SharingClasses settle_bounds(std::span<const std::uint64_t> counts, std::uint64_t total,
+                                    const SplitOptions& options,
+                                    std::vector<std::uint64_t>& quotas) {
+  SharingClasses left;
+  left.total = total;
+  for (std::size_t c = 0; c < counts.size(); ++c) {
+    if (counts[c] == 0) continue;
+    left.classes.push_back(c);
+    left.rows += counts[c];
+  }
+  while (true) {
+    // How much of class c's share, times left.rows, is below or above the bounds.
+    const auto below = [&, now = left.total, rows = left.rows](std::size_t c) -> uint128 {
+      const uint128 share = static_cast<uint128>(counts[c]) * now;
+      const uint128 least = static_cast<uint128>(tested_rows(counts[c], options)) * rows;
+      return share < least ? least - share : 0;
+    };
+    const auto above = [&, now = left.total, rows = left.rows](std::size_t c) -> uint128 {
+      const uint128 share = static_cast<uint128>(counts[c]) * now;
+      const uint128 most = static_cast<uint128>(testable_rows(counts[c], options)) * rows;
+      return share > most ? share - most : 0;
+    };
+    uint128 all_below = 0;
+    uint128 all_above = 0;
+    for (const std::size_t c : left.classes) {
+      all_below += below(c);
+      all_above += above(c);
+    }
+    if (all_below == 0 && all_above == 0) return left;
+    std::erase_if(left.classes, [&](std::size_t c) {
+      const bool is_below = all_below >= all_above && below(c) > 0;
+      const bool is_above = all_above >= all_below && above(c) > 0;
+      if (!is_below && !is_above) return false;
+      quotas[c] = is_below ? tested_rows(counts[c], options) : testable_rows(counts[c], options);
+      left.total -= quotas[c];
+      left.rows -= counts[c];
+      return true;
+    });
   }
 }
 
 // How many rows of each class go to the test part, of `total`, by the largest-remainder rule on the
-// exact shares n_c * total / n. A class with a single row is the last to give it away; ties go to
-// the larger class, then to the lower one. Classes whose share is more than they may give, the
-// smallest first, give that, and the others share what is left. All in integers.
+// exact shares n_c * total / n, within the bounds of the options. A class with a single row is the
+// last to give it away; ties are broken by the seed. All in integers.
 inline std::vector<std::uint64_t> test_quotas(std::span<const std::uint64_t> counts,
-                                              std::uint64_t total,
-                                              std::uint64_t min_train_rows = 0) {
-  std::uint64_t rows = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
-  std::vector<std::size_t> classes(counts.size());
-  std::iota(classes.begin(), classes.end(), std::size_t{0});
-  std::sort(classes.begin(), classes.end(), [&](std::size_t a, std::size_t b) {
-    return std::tuple(counts[a], a) < std::tuple(counts[b], b);
-  });
+                                              std::uint64_t total, std::uint64_t seed,
+                                              const SplitOptions& options = {}) {
   std::vector<std::uint64_t> quotas(counts.size());
-  std::size_t begin = 0;  // of the classes that give their share
-  for (; begin < classes.size(); ++begin) {
-    const std::size_t c = classes[begin];
-    const std::uint64_t most = testable_rows(counts[c], min_train_rows);
-    const bool is_testable =
-        static_cast<uint128>(counts[c]) * total <= static_cast<uint128>(most) * rows;
-    if (is_testable && counts[c] != 0) break;
-    quotas[c] = most;
-    total -= most;
-    rows -= counts[c];
-  }
-  std::vector<std::tuple<bool, std::uint64_t, std::uint64_t, std::size_t>> claims;
-  std::uint64_t left = total;
-  for (; begin < classes.size(); ++begin) {
-    const std::size_t c = classes[begin];
-    const uint128 share = static_cast<uint128>(counts[c]) * total;
-    quotas[c] = static_cast<std::uint64_t>(share / rows);
+  const SharingClasses sharing = settle_bounds(counts, total, options, quotas);
+  const std::vector<std::size_t> place =
+      shuffled_indices<std::size_t>(counts.size(), CounterRandom{seed}, Purpose::kTieOrder);
+  std::vector<std::tuple<bool, std::uint64_t, std::size_t, std::size_t>> claims;
+  std::uint64_t left = sharing.total;
+  for (const std::size_t c : sharing.classes) {
+    const uint128 share = static_cast<uint128>(counts[c]) * sharing.total;
+    quotas[c] = static_cast<std::uint64_t>(share / sharing.rows);
     left -= quotas[c];
-    const auto remainder = static_cast<std::uint64_t>(share % rows);
-    if (remainder != 0) claims.emplace_back(counts[c] > 1, remainder, counts[c], counts.size() - c);
+    const auto remainder = static_cast<std::uint64_t>(share % sharing.rows);
+    if (remainder != 0) claims.emplace_back(counts[c] > 1, remainder, place[c], c);
   }
   std::sort(claims.rbegin(), claims.rend());
-  for (std::size_t i = 0; i < left; ++i) ++quotas[counts.size() - std::get<3>(claims[i])];
+  for (std::size_t i = 0; i < left; ++i) ++quotas[std::get<3>(claims[i])];
   return quotas;
 }
 
@@ -102,7 +141,8 @@ EQUIPOISE_INLINE Split split_by_quota(std::span<const L> labels, std::vector<std
 }
 
 // The rows in the order of their classes, within a class in a random one, are dealt to the folds
-// like cards: each class begins at the fold after the last of the class before it.
+// like cards: each class begins at the fold after the last of the class before it. The folds sit in
+// a random order, so that none gets the odd rows of certain classes.
 template <class L>
 EQUIPOISE_INLINE std::vector<std::uint32_t> deal_folds(std::span<const L> labels,
                                                        std::span<const std::uint64_t> counts,
@@ -111,11 +151,13 @@ EQUIPOISE_INLINE std::vector<std::uint32_t> deal_folds(std::span<const L> labels
   for (const std::uint64_t start : class_starts(counts)) {
     next.push_back(static_cast<std::uint32_t>(start % k));
   }
+  const std::vector<std::uint32_t> seats =
+      shuffled_indices<std::uint32_t>(k, CounterRandom{seed}, Purpose::kFoldOrder);
   std::vector<std::uint32_t> folds(labels.size());
   for_each_shuffled(labels.size(), seed, [&](std::size_t row) {
-    std::uint32_t& fold = next[static_cast<std::size_t>(labels[row])];
-    folds[row] = fold;
-    fold = fold + 1 == k ? 0 : fold + 1;
+    std::uint32_t& seat = next[static_cast<std::size_t>(labels[row])];
+    folds[row] = seats[seat];
+    seat = seat + 1 == k ? 0 : seat + 1;
   });
   return folds;
 }
@@ -125,15 +167,18 @@ EQUIPOISE_INLINE std::vector<std::uint32_t> deal_folds(std::span<const L> labels
 /// A random test part of round(N * test_fraction) rows (halves away from zero) with the class
 /// proportions of the whole; the other rows are for training.
 ///
-/// Class c gives floor or ceil of its exact share n_c * test / N, the largest remainders ceil, so
-/// the total is exact. Training comes first for rare classes: of a class with a single row that row
-/// stays in the training part unless every row that could be taken instead is of such a class too.
-/// A class with few rows may be absent from the test part. With options.min_train_rows = m a class
-/// gives at most n_c - m rows, and the shares are those of the classes that can give theirs.
+/// Class c gives floor or ceil of its exact share n_c * test / N, the largest remainders ceil (of
+/// equal ones, those that the seed says), so the total is exact. Training comes first for rare
+/// classes: of a class with a single row that row stays in the training part unless every row that
+/// could be taken instead is of such a class too. A class with few rows may be absent from the test
+/// part. With options.min_train_rows = m a class gives at most n_c - m rows, with
+/// options.min_test_rows = k at least min(k, n_c - max(m, 1)); the shares are those of the classes
+/// for which they lie within these bounds, of what the others leave.
 ///
-/// The same on every platform. O(N + C log C).
+/// The same on every platform. O(N + C log C); with bounds O(N + C^2) at worst.
 /// @throws std::invalid_argument for a label outside [0, classes), a fraction outside (0, 1), and
-/// where either part would be empty or options.min_train_rows leaves too few rows for testing.
+/// where either part would be empty, options.min_train_rows leaves too few rows for testing or
+/// options.min_test_rows takes too many.
 template <LabelRange R>
 EQUIPOISE_INLINE Split stratified_split(const R& labels, std::size_t classes, double test_fraction,
                                         std::uint64_t seed, const SplitOptions& options = {}) {
@@ -142,9 +187,8 @@ EQUIPOISE_INLINE Split stratified_split(const R& labels, std::size_t classes, do
   detail::require_test_fraction(kWhere, test_fraction);
   const std::vector<std::uint64_t> counts = detail::rows_per_class(kWhere, values, classes);
   const std::size_t test_rows = detail::test_rows_of(kWhere, values.size(), test_fraction);
-  detail::require_testable(kWhere, counts, test_rows, options.min_train_rows);
-  return detail::split_by_quota(values,
-                                detail::test_quotas(counts, test_rows, options.min_train_rows),
+  detail::require_testable(kWhere, counts, test_rows, options);
+  return detail::split_by_quota(values, detail::test_quotas(counts, test_rows, seed, options),
                                 test_rows, seed, options);
 }
 

@@ -118,9 +118,9 @@ EQUIPOISE_INLINE Split stratified_split(const R& labels, const G& row_groups, st
   const detail::Cells cells(kWhere, labels, row_groups, groups, classes);
   const std::size_t test_rows = detail::test_rows_of(kWhere, cells.labels.size(), test_fraction);
   const std::vector<std::uint64_t> class_counts = detail::column_sums(cells.counts, classes);
-  detail::require_testable(kWhere, class_counts, test_rows, options.min_train_rows);
+  detail::require_testable(kWhere, class_counts, test_rows, options);
   const std::vector<std::uint64_t> class_quotas =
-      detail::test_quotas(class_counts, test_rows, options.min_train_rows);
+      detail::test_quotas(class_counts, test_rows, seed, options);
   return detail::split_by_quota(std::span<const std::int32_t>(cells.labels),
                                 detail::cell_quotas(cells.counts, class_counts, class_quotas, seed),
                                 test_rows, seed, options);
