@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tests/support/errors.h"
+#include "tests/support/users_own.h"
 
 namespace equipoise {
 namespace {
@@ -16,6 +17,7 @@ static_assert(Reduction<MeanByCount> && Reduction<MeanByWeight> && Reduction<Sum
 
 // A user's reduction: bucket 0 counts twice as much as bucket 1.
 struct Uneven {
+  std::size_t group_count() const { return 2; }
   std::size_t buckets() const { return 2; }
   template <class Row>
   auto bucket(const Row& row) const {
@@ -27,7 +29,21 @@ struct Uneven {
   }
   double share(std::size_t k) const { return k == 0 ? 2.0 / 3 : 1.0 / 3; }
 };
-static_assert(Reduction<Uneven>);
+static_assert(Reduction<Uneven> && Reduction<testing::MeanPerCell>);
+
+// Looks at the group, and does not say how many there are.
+struct Undeclared {
+  std::size_t buckets() const { return 2; }
+  template <class Row>
+  auto bucket(const Row& row) const -> decltype(row.group) {
+    return row.group;
+  }
+  template <class Row>
+  auto mass(const Row& row) const {
+    return row.weight;
+  }
+};
+static_assert(!Reduction<Undeclared>);
 
 const ReductionRow<> kRow{2, 0.5, 1, 0.25};
 

@@ -20,14 +20,16 @@ namespace equipoise {
 ///
 /// It is a value: advance() gives the reduction of the next step from the partial of a finished
 /// one. Take the partial over all micro-batches and ranks, and every rank gets the same shares.
+/// The authors' code moves the shares first and takes the loss of the same batch with the new ones;
+/// with shares from finished steps alone, the coefficients of a step are known before it.
 struct GroupDro {
-  static constexpr bool kNeedsGroups = true;
   std::size_t groups = 0;
   double step_size = 0.01;       ///< eta >= 0
   std::vector<double> shares{};  ///< q: G numbers >= 0; empty: 1/G each
   std::vector<double>
       adjustments{};  ///< added to L_g in advance(), C / sqrt(n_g) in the paper; G or empty
 
+  std::size_t group_count() const { return groups; }
   std::size_t buckets() const { return groups; }
   template <class Row>
   auto bucket(const Row& row) const {

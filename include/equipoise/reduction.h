@@ -29,6 +29,15 @@ struct ReductionRow {
   Real positive;
 };
 
+/// The same as a reduction sees it that does not say how many groups it takes: without a group, so
+/// that none can be looked at which nobody gave.
+template <class Real = double, class Index = std::size_t>
+struct UngroupedRow {
+  Index target;
+  Real weight;
+  Real positive;
+};
+
 /// The sums that one bucket of rows contributes.
 struct Tally {
   double numerator = 0;    ///< sum of weight x loss
@@ -66,14 +75,40 @@ struct Partial {
   }
 };
 
+namespace detail {
+
+// Whether R looks at groups.
+template <class R>
+inline constexpr bool kNeedsGroups = requires(const R& reduction) {
+  { reduction.group_count() } -> std::convertible_to<std::size_t>;
+};
+
+// A row as R sees it.
+template <class R, class Real = double, class Index = std::size_t>
+using RowFor =
+    std::conditional_t<kNeedsGroups<R>, ReductionRow<Real, Index>, UngroupedRow<Real, Index>>;
+template <class R, class Real, class Index>
+EQUIPOISE_INLINE RowFor<R, Real, Index> row_for(const ReductionRow<Real, Index>& row) {
+  if constexpr (kNeedsGroups<R>) {
+    return row;
+  } else {
+    return {row.target, row.weight, row.positive};
+  }
+}
+
+}  // namespace detail
+
 /// A reduction puts each row in one of buckets() buckets (`bucket(row)`), where it adds `mass(row)`
 /// to the denominator; the bucket's mean counts with `share(k)` in the result, by default 1 over
 /// the number of buckets that are not empty. Its functions are templates over the row, so that one
-/// struct serves numbers and tensors. Where it has `require(where)`, that is called first, so that
-/// it can refuse what it was given; where it has `kNeedsGroups = true`, losses refuse rows without
-/// groups, and groups that are none of its buckets.
+/// struct serves numbers and tensors.
+///
+/// A reduction that looks at groups has `group_count()`: how many there are. Its rows are
+/// ReductionRows; losses refuse rows without groups, and groups that are not in [0, group_count()).
+/// Without it rows are UngroupedRows, and one that looks at the group does not compile. Where a
+/// reduction has `require(where)`, that is called first, so that it can refuse what it was given.
 template <class R>
-concept Reduction = std::copyable<R> && requires(const R& reduction, const ReductionRow<>& row) {
+concept Reduction = std::copyable<R> && requires(const R& reduction, const detail::RowFor<R>& row) {
   { reduction.buckets() } -> std::convertible_to<std::size_t>;
   { reduction.bucket(row) } -> std::convertible_to<std::size_t>;
   { reduction.mass(row) } -> std::convertible_to<double>;
@@ -161,8 +196,8 @@ struct MeanPerClass {
 
 /// The mean over groups of each group's weighted mean; groups without rows do not count.
 struct MeanPerGroup {
-  static constexpr bool kNeedsGroups = true;
   std::size_t groups = 0;
+  std::size_t group_count() const { return groups; }
   std::size_t buckets() const { return groups; }
   template <class Row>
   auto bucket(const Row& row) const {
@@ -180,11 +215,6 @@ namespace detail {
 template <class R>
 inline constexpr bool kIsSum = requires {
   requires R::kIsSum;
-};
-
-template <class R>
-inline constexpr bool kNeedsGroups = requires {
-  requires R::kNeedsGroups;
 };
 
 // Refuses coefficients of another number of buckets, and what is no number in T, that of the

@@ -732,6 +732,30 @@ TEST(SigmoidLossErrors, NameTheBucketAndTheOutput) {
             "evaluate(): coefficients.size() = 2, expected 1 (buckets of the reduction)");
 }
 
+TEST(SigmoidLoss, TakesAReductionByGroupAndLabel) {
+  const std::vector<double> logits(6, 0.0);
+  const std::vector<int> targets(6, 0);
+  const MatrixView<const double> z(logits.data(), 3, 2);
+  const MatrixView<const int> y(targets.data(), 3, 2);
+  const std::vector<std::int64_t> groups = {0, 2, 2};
+  SigmoidLoss<BinaryCrossEntropy, testing::MeanPerCell> loss;
+  loss.reduction = {3, 2};
+  // Each of the 4 cells has the mean ln 2. Row 0 is alone in its two.
+  std::vector<double> gradient(6);
+  constexpr double kBound = 8 * std::numeric_limits<double>::epsilon();
+  EXPECT_NEAR(sigmoid_loss(loss, z, y, MatrixView<double>(gradient.data(), 3, 2), {{}, groups, {}}),
+              std::log(2.0), kBound);
+  EXPECT_NEAR(gradient[0], 0.5 / 4, kBound);
+  EXPECT_NEAR(gradient[5], 0.5 / 8, kBound);
+  EXPECT_EQ(error_of([&] { sigmoid_loss(loss, z, y); }),
+            "sigmoid_loss(): groups.size() = 0, expected 3 (rows of targets)");
+  loss.reduction.groups = 2;
+  EXPECT_EQ(error_of([&] {
+              sigmoid_loss(loss, z, y, {}, {{}, groups, {}});
+            }),
+            "sigmoid_loss(): groups[1] = 2, expected a group in [0, 2)");
+}
+
 TEST(SigmoidLossErrors, NameThePriorAndTheCount) {
   EXPECT_EQ(error_of([] {
               initial_bias(std::vector<double>{0.5, 1.0});

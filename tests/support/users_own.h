@@ -1,4 +1,4 @@
-// What a user of the library might write: a modulator and a reduction of their own.
+// What a user of the library might write: a modulator and reductions of their own.
 #ifndef EQUIPOISE_TESTS_SUPPORT_USERS_OWN_H_
 #define EQUIPOISE_TESTS_SUPPORT_USERS_OWN_H_
 
@@ -25,6 +25,26 @@ struct EvenAndOdd {
   template <class Row>
   auto bucket(const Row& row) const {
     return row.target % 2;
+  }
+  template <class Row>
+  auto mass(const Row& row) const {
+    return row.weight;
+  }
+};
+
+/// The mean over the cells of group and class of each cell's mean.
+struct MeanPerCell {
+  std::size_t groups = 0;
+  std::size_t classes = 0;
+  std::size_t group_count() const { return groups; }
+  std::size_t buckets() const { return groups * classes; }
+  template <class Row>
+  auto bucket(const Row& row) const {
+    if constexpr (std::integral<std::remove_cvref_t<decltype(row.group)>>) {
+      return row.group * classes + row.target;
+    } else {
+      return row.group * static_cast<std::int64_t>(classes) + row.target;
+    }
   }
   template <class Row>
   auto mass(const Row& row) const {

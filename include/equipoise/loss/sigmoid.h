@@ -335,9 +335,27 @@ void require_shape(std::string_view where, std::string_view name, const MatrixVi
   require("cols", view.cols, like.cols);
 }
 
+// Refuses groups that the reduction does not take, but for rows of which nothing counts.
 template <class R, class Y>
-void require_elements(std::string_view where, const MatrixView<const Y>& targets,
-                      const ElementAttributes& attributes) {
+void require_groups(std::string_view where, const R& reduction, const MatrixView<const Y>& targets,
+                    const ElementAttributes& attributes) {
+  const std::size_t groups = reduction.group_count();
+  const auto counts = [&](std::size_t row) {
+    for (std::size_t l = 0; l < targets.cols; ++l) {
+      if (attributes.mask.data == nullptr || attributes.mask(row, l) != 0) return true;
+    }
+    return false;
+  };
+  for (std::size_t i = 0; i < targets.rows; ++i) {
+    if (is_class(attributes.groups[i], groups) || !counts(i)) continue;
+    reject_element(where, "groups", i, attributes.groups[i],
+                   "a group in [0, " + to_text(groups) + ")");
+  }
+}
+
+template <class R, class Y>
+void require_elements(std::string_view where, const R& reduction,
+                      const MatrixView<const Y>& targets, const ElementAttributes& attributes) {
   if (!attributes.sample_weights.empty()) {
     require_size(where, "sample_weights", attributes.sample_weights.size(), targets.rows,
                  "rows of targets");
@@ -349,6 +367,7 @@ void require_elements(std::string_view where, const MatrixView<const Y>& targets
   if (attributes.mask.data != nullptr) {
     require_shape(where, "mask", attributes.mask, targets, "targets");
   }
+  if constexpr (kNeedsGroups<R>) require_groups(where, reduction, targets, attributes);
 }
 
 // The masses of a block of elements, and the first one that is wrong.
@@ -390,7 +409,7 @@ EQUIPOISE_INLINE void add_masses(const R& reduction, const SigmoidInputs<Y>& in,
                    [&](std::size_t j, std::size_t row, std::size_t label) EQUIPOISE_INLINE_LAMBDA {
                      masses[j] = 0;
                      if (in.is_ignored(row, label)) return;
-                     const ReductionRow<> element = in.reduction_row(row, label);
+                     const auto element = row_for<R>(in.reduction_row(row, label));
                      const auto bucket = static_cast<std::size_t>(reduction.bucket(element));
                      if (bucket >= size) {
                        bad = std::min(bad, begin + j);
@@ -475,15 +494,10 @@ Partial checked_masses(std::string_view where, const R& reduction, const Sigmoid
     }
     if (const std::size_t e = each.first_bad_bucket; e < in.elements()) {
       const std::size_t label = e % in.targets.cols;
-      if constexpr (kNeedsGroups<R>) {
-        const std::size_t row = e / in.targets.cols;
-        reject_element(where, "groups", row, in.attributes.groups[row],
-                       "a group in [0, " + to_text(total.buckets.size()) + ")");
-      }
-      reject_element(
-          where, name("bucket of element", e), label,
-          static_cast<std::size_t>(reduction.bucket(in.reduction_row(e / in.targets.cols, label))),
-          "less than " + to_text(total.buckets.size()));
+      const auto element = row_for<R>(in.reduction_row(e / in.targets.cols, label));
+      reject_element(where, name("bucket of element", e), label,
+                     static_cast<std::size_t>(reduction.bucket(element)),
+                     "less than " + to_text(total.buckets.size()));
     }
     total += each.partial;
   }
@@ -568,16 +582,15 @@ EQUIPOISE_INLINE void read_coefficients(const R& reduction, const SigmoidInputs<
     return;
   }
   elements.coefficients = run.coefficients;
-  for_each_element(
-      begin, count, in.targets.cols,
-      [&](std::size_t j, std::size_t row, std::size_t label) EQUIPOISE_INLINE_LAMBDA {
-        const std::size_t bucket =
-            in.is_ignored(row, label)
-                ? 0
-                : static_cast<std::size_t>(reduction.bucket(in.reduction_row(row, label)));
-        run.bucket[j] = static_cast<std::uint32_t>(bucket);
-        run.coefficients[j] = static_cast<T>(coefficients[bucket]);
-      });
+  for_each_element(begin, count, in.targets.cols,
+                   [&](std::size_t j, std::size_t row, std::size_t label) EQUIPOISE_INLINE_LAMBDA {
+                     const std::size_t bucket =
+                         in.is_ignored(row, label) ? 0
+                                                   : static_cast<std::size_t>(reduction.bucket(
+                                                         row_for<R>(in.reduction_row(row, label))));
+                     run.bucket[j] = static_cast<std::uint32_t>(bucket);
+                     run.coefficients[j] = static_cast<T>(coefficients[bucket]);
+                   });
 }
 
 // Ordinary functions, whose code is that of the instruction set they are compiled for, like the
@@ -657,7 +670,7 @@ SigmoidInputs<Y> checked_inputs(std::string_view where, const SigmoidLoss<S, R>&
                                 const MatrixView<const Y>& targets,
                                 const ElementAttributes& attributes) {
   require_sigmoid_loss(where, loss, targets.cols);
-  require_elements<R>(where, targets, attributes);
+  require_elements(where, loss.reduction, targets, attributes);
   return {loss, targets, attributes};
 }
 

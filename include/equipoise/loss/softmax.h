@@ -123,7 +123,7 @@ namespace detail {
 template <class M, class R>
 std::size_t declared_groups(const SoftmaxLoss<M, R>& loss) {
   if constexpr (kNeedsGroups<R>) {
-    return loss.reduction.buckets();
+    return loss.reduction.group_count();
   } else {
     return std::max(loss.group_weights.size(), loss.group_logit_terms.size());
   }
@@ -286,9 +286,10 @@ void require_rows(std::string_view where, const SoftmaxLoss<M, R>& loss, const Y
     require_masses(where, "sample_weights", rows.sample_weights);
   }
   const std::size_t groups = declared_groups(loss);
-  if (rows.groups.empty() && groups == 0) return;
+  const bool needed = kNeedsGroups<R> || groups > 0;
+  if (rows.groups.empty() && !needed) return;
   require_size(where, "groups", rows.groups.size(), targets.size(), "targets");
-  for (std::size_t i = 0; groups > 0 && i < targets.size(); ++i) {
+  for (std::size_t i = 0; needed && i < targets.size(); ++i) {
     if (targets.is_ignored(i) || is_class(rows.groups[i], groups)) continue;
     reject_element(where, "groups", i, rows.groups[i], "a group in [0, " + to_text(groups) + ")");
   }
@@ -322,7 +323,7 @@ Partial checked_denominators(std::string_view where, const SoftmaxLoss<M, R>& lo
       targets.size(), partial, [&](std::size_t i, const auto& tally_of) EQUIPOISE_INLINE_LAMBDA {
         if (targets.is_ignored(i)) return;
         targets.require(where, i, classes);
-        const ReductionRow<> row = reader[i];
+        const auto row = row_for<R>(reader[i]);
         const auto bucket = static_cast<std::size_t>(loss.reduction.bucket(row));
         if (bucket >= buckets) {
           reject_element(where, "bucket of row", i, bucket, "less than " + to_text(buckets));
@@ -511,7 +512,7 @@ Partial softmax_block(const SoftmaxLoss<M, R>& loss, const SoftmaxConstants<T>& 
     }
     const ReductionRow<> row = reader[begin + i];
     target[i] = static_cast<std::int64_t>(row.target);
-    bucket[i] = static_cast<std::uint32_t>(loss.reduction.bucket(row));
+    bucket[i] = static_cast<std::uint32_t>(loss.reduction.bucket(row_for<R>(row)));
     if (grouped) group[i] = static_cast<std::uint32_t>(row.group);
     // The kernel multiplies distributions by the class weights itself.
     const double own = kByIndex ? row.weight : reader.outer_weight(begin + i);

@@ -252,10 +252,10 @@ void require_buckets(const char* where, const R& reduction, const Leader& leader
 
 // Whether the bucket depends on the row.
 template <class R>
-inline constexpr bool kBucketsOfRows =
-    !std::convertible_to<decltype(std::declval<const R&>().bucket(
-                             std::declval<const ReductionRow<at::Tensor, at::Tensor>&>())),
-                         std::size_t>;
+inline constexpr bool kBucketsOfRows = !std::convertible_to<
+    decltype(std::declval<const R&>().bucket(
+        std::declval<const equipoise::detail::RowFor<R, at::Tensor, at::Tensor>&>())),
+    std::size_t>;
 
 // Whether rows have a bucket of their own to be looked up.
 template <class R>
@@ -266,21 +266,27 @@ bool has_buckets(const R& reduction) {
 // The buckets of rows on the device. Undefined tensors: all are in the only one.
 struct RowBuckets {
   at::Tensor index;    // [N] int64, always a bucket
-  at::Tensor outside;  // [N] bool: the reduction put the row in none of its buckets
+  at::Tensor outside;  // [N] bool: the reduction has no such bucket, or takes no such group
 };
 
 template <class R>
 RowBuckets bucket_rows(const R& reduction, const ReductionRow<at::Tensor, at::Tensor>& row) {
   if (!has_buckets(reduction)) return {};
+  const auto seen = equipoise::detail::row_for<R>(row);
   at::Tensor bucket;
   if constexpr (kBucketsOfRows<R>) {
-    bucket = reduction.bucket(row);
+    bucket = reduction.bucket(seen);
   } else {
-    bucket = at::full_like(row.target, static_cast<std::int64_t>(reduction.bucket(row)));
+    bucket = at::full_like(row.target, static_cast<std::int64_t>(reduction.bucket(seen)));
   }
   const auto last = static_cast<std::int64_t>(reduction.buckets()) - 1;
   const at::Tensor index = bucket.clamp(0, std::max<std::int64_t>(last, 0));
-  return {index, bucket.ne(index)};
+  at::Tensor outside = bucket.ne(index);
+  if constexpr (equipoise::detail::kNeedsGroups<R>) {
+    const auto groups = static_cast<std::int64_t>(reduction.group_count());
+    outside = outside.bitwise_or(row.group.lt(0)).bitwise_or(row.group.ge(groups));
+  }
+  return {index, outside};
 }
 
 // The numbers of each bucket's rows, added up: [K] of double.
@@ -295,7 +301,9 @@ inline at::Tensor sum_by_bucket(const at::Tensor& numbers, const at::Tensor& buc
 template <class R>
 at::Tensor mass_of_rows(const R& reduction, const ReductionRow<at::Tensor, at::Tensor>& row,
                         const at::Tensor& valid) {
-  return at::Tensor(reduction.mass(row)).to(at::kDouble).mul(valid.to(at::kDouble));
+  return at::Tensor(reduction.mass(equipoise::detail::row_for<R>(row)))
+      .to(at::kDouble)
+      .mul(valid.to(at::kDouble));
 }
 
 // A partial as a tensor [3, K] of double on the CPU: numerators, denominators, rows.
