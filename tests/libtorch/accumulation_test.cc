@@ -321,6 +321,12 @@ TEST(ScaleGradients, KeepsTheTypeOfTheGradients) {
   EXPECT_EQ(parameter.grad()[0].item<double>(), 1.5);
 }
 
+TEST(SumOverRanks, ReadsATensorWhoseNegationIsPending) {
+  const at::Tensor numbers = testing::negation_pending(at::tensor({1.0, -2.0}, at::kDouble));
+  EXPECT_TRUE(at::equal(sum_over_ranks(numbers, [](std::span<double>) {}),
+                        at::tensor({1.0, -2.0}, at::kDouble)));
+}
+
 TEST(SumOverRanks, LeavesItsInputAlone) {
   const at::Tensor numbers = at::tensor({1.0, 2.0}, at::kDouble);
   const at::Tensor sum = sum_over_ranks(numbers, AddOthers{{at::tensor({10.0, 20.0})}});

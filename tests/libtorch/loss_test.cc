@@ -229,6 +229,62 @@ TEST(SoftmaxLoss, BackwardTwiceGivesTheSameGradient) {
   EXPECT_TRUE(at::equal(first, gradient_of(loss, logits)));
 }
 
+// Memory that does not hold the numbers themselves: a negation, or a zero, that was put off.
+TEST(SoftmaxLoss, ReadsTensorsWhoseNegationIsPending) {
+  using testing::negation_pending;
+  for (const at::ScalarType type : {at::kDouble, at::kFloat, at::kHalf}) {
+    const at::Tensor logits = at::randn({4, 3}, at::kDouble).to(at::kFloat).to(type);
+    const at::Tensor lazy_logits =
+        (type == at::kHalf ? at::_neg_view(logits.neg()) : negation_pending(logits));
+    ASSERT_TRUE(lazy_logits.is_neg());
+    const at::Tensor labels = at::tensor({0, 2, 1, 1}, at::kLong);
+    const at::Tensor probabilities = at::rand({4, 3}, at::kDouble);
+    SoftmaxArguments plain;
+    plain.sample_weights = at::rand({4}, at::kDouble);
+    plain.denominators = at::full({1}, 2.0, at::kDouble);
+    SoftmaxArguments lazy = plain;
+    lazy.sample_weights = negation_pending(plain.sample_weights);
+    lazy.denominators = negation_pending(plain.denominators);
+    plain.groups = at::tensor({0, 1, 1, 0}, at::kLong);
+    lazy.groups = at::_neg_view(plain.groups.neg());
+    equipoise::SoftmaxLoss<Focal> loss;
+    loss.group_weights = {1, 2};
+    const auto expect = [&](const at::Tensor& targets, const at::Tensor& lazy_targets) {
+      const at::Tensor z = logits.detach().clone().set_requires_grad(true);
+      const at::Tensor lazy_z = lazy_logits.detach().set_requires_grad(true);
+      ASSERT_TRUE(lazy_z.is_neg());
+      const at::Tensor expected = softmax_loss(z, targets, loss, plain);
+      const at::Tensor value = softmax_loss(lazy_z, lazy_targets, loss, lazy);
+      EXPECT_TRUE(at::equal(value, expected));
+      EXPECT_TRUE(at::equal(gradient_of(value, lazy_z), gradient_of(expected, z)));
+      EXPECT_TRUE(at::equal(softmax_denominators(loss, lazy_targets, 3, lazy),
+                            softmax_denominators(loss, targets, 3, plain)));
+    };
+    expect(labels, at::_neg_view(labels.neg()));
+    expect(probabilities, negation_pending(probabilities));
+  }
+  EXPECT_NO_THROW(check_targets(at::_neg_view(at::tensor({0, -1, -2}, at::kLong)), 3));
+}
+
+TEST(SoftmaxLoss, ReadsAnUpstreamGradientThatIsPending) {
+  const at::Tensor logits = at::randn({4, 3}, at::kDouble).set_requires_grad(true);
+  const at::Tensor loss =
+      softmax_loss(logits, at::tensor({0, 2, 1, 1}, at::kLong), equipoise::SoftmaxLoss<Focal>{});
+  const auto with = [&](const at::Tensor& upstream) {
+    return torch::autograd::grad({loss}, {logits}, {upstream}, /*retain_graph=*/true)[0];
+  };
+  const at::Tensor one = at::ones({}, at::kDouble);
+  // What lies in the memory of minus one is a one.
+  EXPECT_TRUE(at::equal(with(testing::negation_pending(one.neg())), with(one).neg()));
+  EXPECT_EQ(with(at::_efficientzerotensor({}, at::kDouble)).abs().sum().item<double>(), 0.0);
+  EXPECT_EQ(softmax_loss(at::_efficientzerotensor({4, 3}, at::kDouble),
+                         at::tensor({0, 2, 1, 1}, at::kLong), equipoise::SoftmaxLoss<>{})
+                .item<double>(),
+            softmax_loss(at::zeros({4, 3}, at::kDouble), at::tensor({0, 2, 1, 1}, at::kLong),
+                         equipoise::SoftmaxLoss<>{})
+                .item<double>());
+}
+
 TEST(SoftmaxLoss, ReadsStridedLogits) {
   const at::Tensor wide = at::randn({40, 60}, at::kDouble);
   const at::Tensor targets = at::randint(0, 30, {40}, at::kLong);

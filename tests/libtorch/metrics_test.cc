@@ -306,6 +306,63 @@ TEST(EntityAccumulator, EqualsTheCoreOnPaddedBatches) {
   EXPECT_EQ(none.value().tokens(), 0);
 }
 
+// Memory that does not hold the numbers themselves: a negation that was put off.
+TEST(Accumulators, ReadTensorsWhoseNegationIsPending) {
+  using testing::negation_pending;
+  const at::Tensor targets = at::tensor({0, 1, 1, 0, 1}, at::kLong);
+  const at::Tensor pending_targets = at::_neg_view(targets.neg());
+  const at::Tensor logits =
+      at::tensor({3.0, 1.0, 0.0, 2.0, 5.0, 4.0, 1.0, 0.0, 2.0, 6.0}, at::kFloat).view({5, 2});
+  const auto expect = [&](auto plain, const auto& add) {
+    auto pending = plain;
+    add(plain, logits, targets);
+    add(pending, negation_pending(logits), pending_targets);
+    return std::pair{plain.value(), pending.value()};
+  };
+  const auto by_logits = [](auto& a, const at::Tensor& z, const at::Tensor& y) { a.add(y, z); };
+  const auto [confusion, confusion_pending] = expect(Accumulator<ConfusionMatrix>(2), by_logits);
+  EXPECT_EQ(confusion, confusion_pending);
+  const auto [scores, scores_pending] =
+      expect(Accumulator<LabelScores<float>>(1),
+             [](auto& a, const at::Tensor& z, const at::Tensor& y) { a.add(z.select(1, 1), y); });
+  EXPECT_EQ(scores.roc_auc(0), scores_pending.roc_auc(0));
+  EXPECT_EQ(roc_auc(negation_pending(logits.select(1, 1)), pending_targets).item<double>(),
+            scores.roc_auc(0));
+  const auto [calibration, calibration_pending] =
+      expect(Accumulator<Calibration>(2), [](auto& a, const at::Tensor& z, const at::Tensor& y) {
+        a.add(z.is_neg() ? negation_pending(z.softmax(1)) : z.softmax(1), y);
+      });
+  EXPECT_EQ(calibration.nll(), calibration_pending.nll());
+}
+
+TEST(Accumulators, TakeEmptyBatches) {
+  const auto none = [](at::IntArrayRef sizes) { return at::zeros(sizes, at::kLong); };
+  Accumulator<ConfusionMatrix> confusion(3);
+  confusion.add(none({0}), none({0}));
+  confusion.add(none({2, 0}), at::zeros({2, 0, 3}));
+  confusion.add(none({0, 4}), at::zeros({0, 4, 3}));
+  EXPECT_EQ(confusion.value(), ConfusionMatrix(3));
+  Accumulator<Grouped<ConfusionMatrix>> grouped(2, 3);
+  grouped.add(none({2, 0}), none({2, 0}), at::zeros({2, 0, 3}));
+  EXPECT_EQ(grouped.value().group(0), ConfusionMatrix(3));
+  Accumulator<Calibration> calibration(3);
+  calibration.add(at::zeros({2, 0, 3}), none({2, 0}));
+  Accumulator<MultiLabelCounts> labels(4);
+  labels.add(none({0, 4}), none({0, 4}));
+  labels.add(none({2, 0, 4}), none({2, 0, 4}));
+  Accumulator<MultiLabelCalibration> label_calibration(4);
+  label_calibration.add(at::zeros({2, 0, 4}), none({2, 0, 4}));
+  Accumulator<LabelScores<float>> scores(3);
+  scores.add(at::zeros({0, 3}), none({0}));
+  scores.add(at::zeros({2, 0, 3}), none({2, 0}));
+  EXPECT_TRUE(std::isnan(scores.value().roc_auc(1)));
+  EXPECT_TRUE(std::isnan(roc_auc(at::zeros({0}), none({0})).item<double>()));
+  Accumulator<EntityScores> entities(EntityTags{"O", "B-PER", "I-PER"});
+  entities.add(none({2, 0}), none({2, 0}));
+  entities.add(none({0, 3}), at::zeros({0, 3, 3}));
+  EXPECT_EQ(entities.value().strict().micro_f1(), 0);
+}
+
 TEST(Accumulators, ForgetAllRowsWhenReset) {
   Accumulator<ConfusionMatrix> confusion(3);
   const at::Tensor targets = at::tensor({0, 1, 2}, at::kLong);

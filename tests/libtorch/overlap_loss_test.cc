@@ -172,6 +172,28 @@ TEST(OverlapLoss, EqualsDiceWrittenOut) {
   expect_close(gradient_of(ours, data.logits), gradient_of(theirs, data.logits), 1e-14);
 }
 
+// Memory that does not hold the numbers themselves: a negation that was put off.
+TEST(OverlapLoss, ReadsTensorsWhoseNegationIsPending) {
+  using testing::negation_pending;
+  for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
+    const at::Tensor logits = at::randn({4, 3}, type).set_requires_grad(true);
+    const at::Tensor lazy = negation_pending(logits.detach()).set_requires_grad(true);
+    ASSERT_TRUE(lazy.is_neg());
+    const at::Tensor targets = at::rand({4, 3}, type);
+    OverlapArguments plain;
+    plain.sample_weights = at::rand({4}, at::kDouble);
+    plain.class_weights = at::rand({3}, at::kDouble);
+    OverlapArguments pending;
+    pending.sample_weights = negation_pending(plain.sample_weights);
+    pending.class_weights = negation_pending(plain.class_weights);
+    const OverlapLoss<Tversky> loss;
+    const at::Tensor expected = overlap_loss(logits, targets, loss, plain);
+    const at::Tensor value = overlap_loss(lazy, negation_pending(targets), loss, pending);
+    EXPECT_TRUE(at::equal(value, expected));
+    EXPECT_TRUE(at::equal(gradient_of(value, lazy), gradient_of(expected, logits)));
+  }
+}
+
 TEST(OverlapLoss, BackwardTwiceGivesTheSameGradient) {
   const Data data(true, 9, 3, at::kFloat);
   const at::Tensor loss = overlap_loss(data.logits, data.targets, OverlapLoss<Tversky>{}) * 3;
@@ -325,6 +347,11 @@ TEST(OverlapLoss, EmptySets) {
       EXPECT_EQ(gradient.abs().sum().item<float>(), 0.0F);
     };
     expect(at::zeros({0, 3}), at::zeros({0}, at::kLong));
+    expect(at::zeros({3, 0}), at::zeros({3, 0}));
+    expect(at::zeros({3, 0}), at::full({3}, -100, at::kLong));
+    expect(at::zeros({2, 3, 5, 0}), at::zeros({2, 5, 0}, at::kLong), 1);
+    expect(at::zeros({2, 3, 5, 0}), at::zeros({2, 3, 5, 0}), 1);
+    expect(at::zeros({2, 0, 3}), at::zeros({2, 0}, at::kLong), -1);
     expect(at::full({2, 3}, std::numeric_limits<double>::quiet_NaN()),
            at::full({2}, -100, at::kLong));
   }

@@ -184,6 +184,26 @@ TEST(SigmoidLoss, SecondDerivativesEqualFiniteDifferences) {
   });
 }
 
+// Memory that does not hold the numbers themselves: a negation that was put off.
+TEST(SigmoidLoss, ReadsTensorsWhoseNegationIsPending) {
+  using testing::negation_pending;
+  for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
+    const at::Tensor logits = at::randn({4, 3}, type).set_requires_grad(true);
+    const at::Tensor lazy = negation_pending(logits.detach()).set_requires_grad(true);
+    ASSERT_TRUE(lazy.is_neg());
+    const at::Tensor targets = at::rand({4, 3}, type);
+    SigmoidArguments plain;
+    plain.sample_weights = at::rand({4}, at::kDouble);
+    SigmoidArguments lazy_weights;
+    lazy_weights.sample_weights = negation_pending(plain.sample_weights);
+    const SigmoidLoss<SigmoidFocal, Sum> loss;
+    const at::Tensor expected = sigmoid_loss(logits, targets, loss, plain);
+    const at::Tensor value = sigmoid_loss(lazy, negation_pending(targets), loss, lazy_weights);
+    EXPECT_TRUE(at::equal(value, expected));
+    EXPECT_TRUE(at::equal(gradient_of(value, lazy), gradient_of(expected, logits)));
+  }
+}
+
 TEST(SigmoidLoss, BackwardTwiceGivesTheSameGradient) {
   const at::Tensor logits = at::randn({5, 3}).set_requires_grad(true);
   const at::Tensor targets = at::randint(0, 2, {5, 3}, at::kLong);
@@ -346,6 +366,16 @@ TEST(SigmoidLoss, AnEmptyBatchIsZeroOrNaN) {
   const auto by_operations =
       detail::sigmoid_by_operations(loss, {}, logits.detach(), targets, {}, false, false);
   EXPECT_TRUE(std::isnan(by_operations.loss.item<float>()));
+  for (const at::ScalarType type : {at::kFloat, at::kHalf}) {
+    for (const std::vector<std::int64_t>& sizes :
+         {std::vector<std::int64_t>{3, 0}, {2, 0, 3}, {2, 3, 0}, {0}}) {
+      const at::Tensor z = at::zeros(sizes).to(type).set_requires_grad(true);
+      const at::Tensor nan = sigmoid_loss(z, at::zeros(sizes), loss);
+      EXPECT_TRUE(std::isnan(nan.item<double>()));
+      EXPECT_EQ(gradient_of(nan, z).sizes(), z.sizes());
+      EXPECT_EQ(sigmoid_element_losses(z, at::zeros(sizes), loss).sizes(), z.sizes());
+    }
+  }
 }
 
 // What the mask hides has no say: a NaN logit, a target that is none.

@@ -52,7 +52,7 @@ void require_softmax_tensors(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors
                     classes, "classes");
   equipoise::detail::require_softmax_loss(kSoftmaxLoss, loss, static_cast<std::size_t>(classes));
   if (needs_groups(loss, tensors)) require_groups(kSoftmaxLoss, arguments.groups);
-  require_buckets(kSoftmaxLoss, loss.reduction, {targets, "targets"}, arguments);
+  require_buckets(kSoftmaxLoss, loss.reduction, {logits, "logits"}, arguments);
 }
 
 // Rows in a row: [..., C] as [N, C], or as [B, T, C] where that would need a copy.
@@ -60,7 +60,7 @@ inline at::Tensor as_rows(const at::Tensor& tensor, std::int64_t class_dim) {
   if (tensor.dim() == 2 && class_dim != 0 && class_dim != -2) return tensor;
   const at::Tensor last = tensor.movedim(class_dim, -1);
   if (last.dim() == 2) return last;
-  const at::Tensor cube = last.dim() == 3 ? last : last.reshape({-1, last.size(-2), last.size(-1)});
+  const at::Tensor cube = last.flatten(0, -3);
   const bool in_a_row = cube.size(0) == 1 || cube.stride(0) == cube.size(1) * cube.stride(1);
   return in_a_row ? cube.flatten(0, 1) : cube;
 }
@@ -75,10 +75,11 @@ inline SoftmaxArguments flat(const SoftmaxArguments& arguments) {
 
 inline SoftmaxInputs make_inputs(const at::Tensor& logits, const at::Tensor& targets,
                                  const SoftmaxArguments& arguments) {
-  SoftmaxInputs result{as_rows(logits, arguments.class_dim), {}, {}};
-  result.targets = targets.is_floating_point()
-                       ? targets.movedim(arguments.class_dim, -1).reshape(result.logits.sizes())
-                       : flat(targets);
+  SoftmaxInputs result{as_rows(in_memory(logits), arguments.class_dim), {}, {}};
+  result.targets =
+      targets.is_floating_point()
+          ? in_memory(targets).movedim(arguments.class_dim, -1).reshape(result.logits.sizes())
+          : flat(targets);
   result.arguments = flat(arguments);
   return result;
 }
@@ -127,8 +128,7 @@ EQUIPOISE_INLINE void with_kernel_targets(const char* where, const SoftmaxLoss<M
     const at::Tensor labels = flat(targets, at::kLong);
     return f(equipoise::detail::read_targets(where, loss, span_of<std::int64_t>(labels), count));
   }
-  const at::Tensor t =
-      targets.to(c10::CppTypeToScalarType<T>::value).reshape({-1, targets.size(-1)});
+  const at::Tensor t = targets.to(c10::CppTypeToScalarType<T>::value).flatten(0, -2);
   const at::Tensor mask =
       arguments.mask.defined() ? flat(arguments.mask.ne(0), at::kByte) : at::Tensor();
   const ProbabilityTargets<T> probabilities{matrix_view<const T>(t), span_of<std::uint8_t>(mask)};
@@ -351,8 +351,8 @@ struct SoftmaxProblem {
 ///    +infinity. A target whose logit alone is -infinity has probability 0 and, with the modulators
 ///    of this library that are logarithms there, the loss +infinity.
 ///  - A batch without rows, or all of whose rows are ignored, has the value that
-///    SoftmaxLoss::empty_batch says, and a gradient of zeros; so has one without columns, of which
-///    every row has to be ignored.
+///    SoftmaxLoss::empty_batch says, and a gradient of zeros; so has one without columns,
+///    whose class indices all have to be ignored.
 ///
 /// No gradient flows to targets and sample weights: what requires one is refused while autograd
 /// records.
@@ -388,8 +388,9 @@ at::Tensor softmax_denominators(const SoftmaxLoss<M, R>& loss, const at::Tensor&
   const at::NoGradGuard no_graph;
   const SoftmaxArguments rows = detail::flat(arguments);
   const at::Tensor flat_targets =
-      targets.is_floating_point() ? targets.movedim(arguments.class_dim, -1).reshape({-1, classes})
-                                  : detail::flat(targets);
+      targets.is_floating_point()
+          ? detail::in_memory(targets).movedim(arguments.class_dim, -1).flatten(0, -2)
+          : detail::flat(targets);
   if (targets.device().is_cpu()) {
     return detail::to_sums(detail::denominators_on_cpu(kWhere, loss, flat_targets, rows, classes))
         .select(0, 1);
@@ -419,7 +420,7 @@ inline void add_to_seesaw_counts(at::Tensor& counts, const at::Tensor& targets,
 /// @throws std::invalid_argument naming the first target that is neither.
 inline void check_targets(const at::Tensor& targets, std::int64_t classes,
                           std::int64_t ignore_index = kIgnoreIndex) {
-  const at::Tensor labels = targets.to(at::kCPU, at::kLong).contiguous();
+  const at::Tensor labels = detail::in_memory(targets).to(at::kCPU, at::kLong).contiguous();
   const auto values = detail::span_of<std::int64_t>(labels);
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (values[i] == ignore_index || (values[i] >= 0 && values[i] < classes)) continue;

@@ -51,7 +51,7 @@ inline at::Tensor labels_of(const char* where, const char* name, const at::Tenso
 }
 inline at::Tensor rows_of(const char* where, const char* name, const at::Tensor& tensor) {
   if (tensor.dim() < 2) reject(where, std::string(name) + ".dim()", tensor.dim(), "at least 2");
-  return tensor.reshape({-1, tensor.size(-1)});
+  return in_memory(tensor).flatten(0, -2);
 }
 // The same, of 0 / 1 targets or decisions: [N, L] of integers.
 inline at::Tensor bits_of(const char* where, const char* name, const at::Tensor& tensor) {
@@ -563,7 +563,8 @@ inline RankedLabels rank_labels(const char* where, const at::Tensor& scores,
     reject(where, "targets.numel()", targets.numel(),
            std::to_string(scores.size(0)) + " (rows of scores)");
   }
-  const at::Tensor s = scores.dim() == 1 ? scores.unsqueeze(1) : scores;
+  const at::Tensor read = in_memory(scores);
+  const at::Tensor s = read.dim() == 1 ? read.unsqueeze(1) : read;
   at::Tensor t = targets.to(at::kLong);
   if (t.dim() == 1) t = t.unsqueeze(1);
   const at::Tensor counted = is_counted(t, ignore_index);

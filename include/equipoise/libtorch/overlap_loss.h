@@ -66,10 +66,8 @@ struct OverlapInputs {
 
 inline OverlapInputs make_overlap_inputs(const at::Tensor& logits, const at::Tensor& targets,
                                          const OverlapArguments& arguments) {
-  const std::int64_t classes = logits.size(arguments.class_dim);
-  const std::int64_t rows = classes == 0 ? 0 : logits.numel() / classes;
   const auto as_rows = [&](const at::Tensor& tensor) {
-    return tensor.movedim(arguments.class_dim, -1).reshape({rows, classes});
+    return in_memory(tensor).movedim(arguments.class_dim, -1).flatten(0, -2);
   };
   OverlapInputs result{as_rows(logits), {}, arguments};
   result.targets = targets.is_floating_point() ? as_rows(targets) : flat(targets);
@@ -213,11 +211,12 @@ OverlapTensors make_overlap_tensors(const OverlapLoss<P>& loss, const OverlapInp
     ignored = labels.eq(loss.ignore_index);
     broken = labels.lt(0).bitwise_or(labels.ge(classes));
     const at::Tensor column = labels.clamp(0, std::max<std::int64_t>(classes - 1, 0)).unsqueeze(1);
-    t = at::zeros(in.logits.sizes(), in.logits.options().dtype(type)).scatter(1, column, 1.0);
+    t = at::zeros(in.logits.sizes(), in.logits.options().dtype(type));
+    if (classes > 0) t = t.scatter(1, column, 1.0);
   } else {
     t = in.targets.to(type);
     ignored = in.arguments.mask.defined() ? in.arguments.mask.eq(0)
-                                          : at::zeros_like(t.select(1, 0), at::kBool);
+                                          : at::zeros({t.size(0)}, t.options().dtype(at::kBool));
     broken = t.ge(0).bitwise_and(t.le(1)).all(1).bitwise_not();
   }
   OverlapTensors result;

@@ -96,10 +96,11 @@ void require_elements(const char* where, const SigmoidLoss<S, R>& loss, const Le
   require_buckets(where, loss.reduction, leader, arguments);
 }
 
-// [N] as [N, 1], and [..., L] as [N, L].
+// [N] as [N, 1], and [..., L] as [N, L], in_memory().
 inline at::Tensor as_elements(const at::Tensor& tensor) {
-  if (!tensor.defined() || tensor.dim() == 2) return tensor;
-  return tensor.dim() == 1 ? tensor.unsqueeze(1) : tensor.flatten(0, -2);
+  const at::Tensor read = in_memory(tensor);
+  if (!read.defined() || read.dim() == 2) return read;
+  return read.dim() == 1 ? read.unsqueeze(1) : read.flatten(0, -2);
 }
 
 inline SigmoidArguments as_elements(const SigmoidArguments& arguments) {

@@ -84,7 +84,8 @@ SoftmaxLoss<M, R> evaluation(SoftmaxLoss<M, R> loss) {
 /// Targets that are distributions over the classes, in the type of the logits.
 template <class T>
 struct ProbabilityTargets {
-  MatrixView<const T> probabilities;     ///< N x C, finite and >= 0; sums are not checked
+  /// N x C, finite and >= 0; sums are not checked. With C = 0 all rows are ignored.
+  MatrixView<const T> probabilities;
   std::span<const std::uint8_t> mask{};  ///< N; rows with a 0 are ignored; empty: none is
 };
 
@@ -180,7 +181,10 @@ struct DistributionTargets {
   std::span<const std::uint8_t> mask;
 
   std::size_t size() const { return probabilities.rows; }
-  bool is_ignored(std::size_t i) const { return !mask.empty() && mask[i] == 0; }
+  // A distribution over no classes is no target.
+  bool is_ignored(std::size_t i) const {
+    return probabilities.cols == 0 || (!mask.empty() && mask[i] == 0);
+  }
   void require(std::string_view where, std::size_t i, std::size_t classes) const {
     for (std::size_t c = 0; c < classes; ++c) {
       const T t = probabilities(i, c);

@@ -79,6 +79,7 @@ struct LossFunction : torch::autograd::Function<LossFunction<Problem>> {
   // On the CPU a look at the upstream gradient costs nothing and usually saves a pass.
   static bool is_one_on_cpu(const at::Tensor& factor) {
     if (factor.dim() > 0 || !factor.device().is_cpu()) return false;
+    if (factor.is_neg() || factor._is_zerotensor()) return false;  // not what lies in its memory
     if (factor.scalar_type() == at::kFloat) return *factor.data_ptr<float>() == 1.0F;
     return factor.scalar_type() == at::kDouble && *factor.data_ptr<double>() == 1.0;
   }

@@ -4,9 +4,10 @@
 
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <ATen/ops/log_softmax.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
@@ -114,10 +115,14 @@ TargetTensors make_targets(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors& 
     result.index = labels.clamp(0, std::max<std::int64_t>(classes - 1, 0));
   } else {
     const at::Tensor t = targets.to(type);
-    result.ignored =
-        arguments.mask.defined() ? arguments.mask.eq(0) : at::zeros_like(t.select(1, 0), at::kBool);
+    const auto flags = t.options().dtype(at::kBool);
+    // A distribution over no classes is no target: the row counts as ignored.
+    result.ignored = classes == 0               ? at::ones({t.size(0)}, flags)
+                     : arguments.mask.defined() ? arguments.mask.eq(0)
+                                                : at::zeros({t.size(0)}, flags);
     result.broken = t.ge(0).bitwise_and(t.lt(equipoise::detail::infinity())).all(1).bitwise_not();
-    result.index = t.argmax(1);
+    result.index =
+        classes == 0 ? at::zeros({t.size(0)}, t.options().dtype(at::kLong)) : t.argmax(1);
     result.by_class = tensors.class_weights.defined() ? t * tensors.class_weights : t;
   }
   result.valid = result.ignored.bitwise_not();
@@ -261,10 +266,9 @@ LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const Softm
                                       bool wants_gradient, bool wants_sums = false) {
   const std::int64_t classes = logits.size(-1);
   const at::ScalarType type = compute_type(logits);
-  const at::Tensor z = logits.to(type).flatten(0, -2);
-  const at::Tensor rows_of_targets = targets.dim() == 1 ? targets : targets.reshape({-1, classes});
-  const TargetTensors target =
-      make_targets(loss, tensors, rows_of_targets, arguments, classes, type);
+  at::Tensor z = logits.to(type).flatten(0, -2);
+  const at::Tensor rows_of_targets = targets.dim() == 1 ? targets : targets.flatten(0, -2);
+  TargetTensors target = make_targets(loss, tensors, rows_of_targets, arguments, classes, type);
   const ReductionRow<at::Tensor, at::Tensor> reduced = reduction_row(target, arguments.groups);
   const RowBuckets buckets = bucket_rows(loss.reduction, reduced);
   at::Tensor broken = target.broken;
@@ -296,7 +300,9 @@ LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const Softm
   at::Tensor row_coefficients;
   if (!by_row) {
     const at::Tensor scales = coefficient_tensor(loss.reduction, denominators, arguments.shares);
-    row_coefficients = buckets.index.defined() ? scales.gather(0, buckets.index) : scales;
+    row_coefficients = loss.reduction.buckets() == 0 ? at::zeros_like(row_losses, at::kDouble)
+                       : buckets.index.defined()     ? scales.gather(0, buckets.index)
+                                                     : scales;
     result.loss = (row_coefficients * row_losses.to(at::kDouble)).sum().to(type);
     if (loss.empty_batch == EmptyBatch::kNaN && !equipoise::detail::kIsSum<R>) {
       result.loss =

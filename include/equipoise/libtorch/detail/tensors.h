@@ -52,16 +52,27 @@ inline void set_constant(const char* where, const char* name, const at::Tensor& 
   buffer.copy_(at::tensor(values, at::kDouble).view(buffer.sizes()));
 }
 
+// The tensor with its numbers in memory as they are. What does not lie there so is copied: a tensor
+// whose negation is still to be done (x.conj().imag() is one), and a zero that has no memory at
+// all. (Pending conjugation is a thing of complex tensors, which no loss or metric takes.)
+inline at::Tensor in_memory(const at::Tensor& tensor) {
+  if (!tensor.defined()) return tensor;
+  if (tensor._is_zerotensor()) return tensor.clone();
+  return tensor.is_neg() ? tensor.resolve_neg() : tensor;
+}
+
 inline std::vector<double> to_vector(const at::Tensor& values) {
   if (!values.defined()) return {};
-  const at::Tensor dense = values.to(at::kDouble).contiguous();
+  const at::Tensor dense = in_memory(values).to(at::kDouble).contiguous();
   const double* const data = dense.data_ptr<double>();
   return {data, data + dense.numel()};
 }
 
+// The memory of a tensor that is in_memory(), for the core to read or write.
 template <class T>
 MatrixView<T> matrix_view(const at::Tensor& tensor) {
   using Element = std::remove_const_t<T>;
+  EQUIPOISE_DCHECK(!tensor.is_neg() && !tensor._is_zerotensor());
   return {tensor.data_ptr<Element>(), static_cast<std::size_t>(tensor.size(0)),
           static_cast<std::size_t>(tensor.size(1)), static_cast<std::ptrdiff_t>(tensor.stride(0)),
           static_cast<std::ptrdiff_t>(tensor.stride(1))};
@@ -70,18 +81,21 @@ MatrixView<T> matrix_view(const at::Tensor& tensor) {
 template <class T>
 std::span<const T> span_of(const at::Tensor& contiguous) {
   if (!contiguous.defined()) return {};
+  EQUIPOISE_DCHECK(!contiguous.is_neg() && !contiguous._is_zerotensor());
   return {contiguous.data_ptr<T>(), static_cast<std::size_t>(contiguous.numel())};
 }
 
-// The tensor as a vector; undefined stays undefined. An operation that changes nothing would still
-// cost what a small loss does.
+// The tensor as a vector, in_memory(); undefined stays undefined. An operation that changes nothing
+// would still cost what a small loss does.
 inline at::Tensor flat(const at::Tensor& tensor) {
-  return !tensor.defined() || tensor.dim() == 1 ? tensor : tensor.reshape({-1});
+  const at::Tensor read = in_memory(tensor);
+  return !read.defined() || read.dim() == 1 ? read : read.reshape({-1});
 }
 // The same of this type, contiguous.
 inline at::Tensor flat(const at::Tensor& tensor, at::ScalarType type) {
   if (!tensor.defined()) return tensor;
-  const at::Tensor cast = tensor.scalar_type() == type ? tensor : tensor.to(type);
+  const at::Tensor read = in_memory(tensor);
+  const at::Tensor cast = read.scalar_type() == type ? read : read.to(type);
   return flat(cast.is_contiguous() ? cast : cast.contiguous());
 }
 
@@ -293,6 +307,7 @@ RowBuckets bucket_rows(const R& reduction, const ReductionRow<at::Tensor, at::Te
 inline at::Tensor sum_by_bucket(const at::Tensor& numbers, const at::Tensor& bucket,
                                 std::size_t buckets) {
   if (!bucket.defined()) return numbers.sum(at::kDouble).unsqueeze(0);
+  if (buckets == 0) return at::zeros({0}, numbers.options().dtype(at::kDouble));
   return at::zeros({static_cast<std::int64_t>(buckets)}, numbers.options().dtype(at::kDouble))
       .scatter_add(0, bucket, numbers.to(at::kDouble));
 }
