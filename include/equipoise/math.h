@@ -44,6 +44,7 @@ struct Log {
 struct Pow {
   template <class T>
   EQUIPOISE_INLINE T operator()(const T& x, double exponent) const {
+    if (exponent == 0.0) return Operations<T>::like(x, 1.0);
     if (exponent == 2.0) return x * x;
     if (exponent == 1.0) return x;
     if (exponent == 3.0) return x * x * x;

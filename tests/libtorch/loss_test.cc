@@ -229,6 +229,65 @@ TEST(SoftmaxLoss, BackwardTwiceGivesTheSameGradient) {
   EXPECT_TRUE(at::equal(first, gradient_of(loss, logits)));
 }
 
+// Rows that are sure of their target, or of another class, to the last digit and beyond it.
+TEST(SoftmaxLoss, SecondDerivativesOfSaturatedRows) {
+  const at::Tensor logits = at::tensor({40.0, 0.0, 0.0, -40.0, 0.0, 0.0, 20.0, 1.0, 0.0, 800.0, 0.0,
+                                        0.0, -800.0, 0.0, 0.0, 0.5, 0.0, 1.0},
+                                       at::kDouble)
+                                .view({6, 3});
+  const at::Tensor targets = at::zeros({6}, at::kLong);
+  const auto expect = [&](auto modulator) {
+    equipoise::SoftmaxLoss<decltype(modulator)> loss;
+    loss.modulator = modulator;
+    testing::expect_second_derivatives(
+        logits, [&](const at::Tensor& z) { return softmax_loss(z, targets, loss); });
+    const at::Tensor one_hot = at::one_hot(targets, 3);
+    testing::expect_second_derivatives(logits, [&](const at::Tensor& z) {
+      return softmax_loss(z, one_hot.to(z.scalar_type()), loss);
+    });
+  };
+  for (const double gamma : {0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0}) expect(Focal{gamma});
+  expect(poly1(Focal{0.25}, 0.5));
+  expect(Tsallis{});
+}
+
+// By hand: with p = 1 - q, the gradient of a row is nearly -1.5 q^1.5 in the target, and all its
+// derivatives vanish with q.
+TEST(SoftmaxLoss, SecondDerivativesAtACertainRowAreZero) {
+  for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
+    const at::Tensor logits =
+        at::tensor({40.0, 0.0, 0.0}).to(type).view({1, 3}).set_requires_grad(true);
+    equipoise::SoftmaxLoss<Focal> loss;
+    loss.modulator.gamma = 0.5;
+    const at::Tensor gradient =
+        gradient_of(softmax_loss(logits, at::zeros({1}, at::kLong), loss), logits, true);
+    const at::Tensor second = gradient_of(gradient.select(1, 0).sum(), logits);
+    EXPECT_LT(second.abs().max().item<double>(), 1e-24);  // q = 8.5e-18
+  }
+}
+
+// What an ignored row, or one of weight zero, holds does not get into second derivatives either.
+TEST(SoftmaxLoss, IdleRowsHaveNoSecondDerivatives) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const at::Tensor logits = at::tensor({0.5, 1.0, 0.0, nan, 0.0, 0.0, 800.0, nan, 1.0}, at::kDouble)
+                                .view({3, 3})
+                                .set_requires_grad(true);
+  const auto expect = [&](const at::Tensor& targets, const SoftmaxArguments& arguments) {
+    const at::Tensor gradient = gradient_of(
+        softmax_loss(logits, targets, equipoise::SoftmaxLoss<Focal>{}, arguments), logits, true);
+    const at::Tensor second = gradient_of(gradient.pow(2).sum(), logits);
+    EXPECT_GT(second[0].abs().sum().item<double>(), 0);
+    EXPECT_TRUE(at::equal(second.slice(0, 1), at::zeros({2, 3}, at::kDouble)));
+  };
+  SoftmaxArguments arguments;
+  arguments.sample_weights = at::tensor({1, 1, 0});
+  expect(at::tensor({0, -100, 1}, at::kLong), arguments);
+  const at::Tensor probabilities = at::full({3, 3}, 1.0 / 3, at::kDouble);
+  probabilities[1].fill_(nan);
+  arguments.mask = at::tensor({1, 0, 1});
+  expect(probabilities, arguments);
+}
+
 // Memory that does not hold the numbers themselves: a negation, or a zero, that was put off.
 TEST(SoftmaxLoss, ReadsTensorsWhoseNegationIsPending) {
   using testing::negation_pending;

@@ -172,6 +172,57 @@ TEST(OverlapLoss, EqualsDiceWrittenOut) {
   expect_close(gradient_of(ours, data.logits), gradient_of(theirs, data.logits), 1e-14);
 }
 
+// Rows that are sure of their target, or of another class, to the last digit and beyond it.
+TEST(OverlapLoss, SecondDerivativesOfSaturatedRows) {
+  const at::Tensor logits =
+      at::tensor({40.0, 0.0, 0.0, -40.0, 0.0, 0.0, 20.0, 1.0, 0.0, 800.0, 0.0, 0.0, 0.5, 0.0, 1.0},
+                 at::kDouble)
+          .view({5, 3});
+  const at::Tensor targets = at::tensor({0, 0, 1, 2, 0}, at::kLong);
+  const auto expect = [&](auto policy) {
+    OverlapLoss<decltype(policy)> loss;
+    loss.policy = policy;
+    for (const Activation activation : {Activation::kSoftmax, Activation::kSigmoid}) {
+      loss.activation = activation;
+      testing::expect_second_derivatives(
+          logits, [&](const at::Tensor& z) { return overlap_loss(z, targets, loss); });
+    }
+  };
+  for (const double alpha : {0.0, 1.0, 1.5, 2.0}) expect(SelfAdjustingDice{alpha});
+  expect(Dice{0.25, true});
+  expect(FocalTversky{});
+  // Below 1 the digits of (1 - p)^alpha are lost with those of 1 - p, but not more.
+  const at::Tensor leaf = logits.to(at::kFloat).set_requires_grad(true);
+  OverlapLoss<SelfAdjustingDice> loss;
+  loss.policy.alpha = 0.3;
+  const at::Tensor gradient = gradient_of(overlap_loss(leaf, targets, loss), leaf, true);
+  EXPECT_LT(gradient_of(gradient.pow(2).sum(), leaf).abs().max().item<double>(), 1);
+}
+
+// The loss of one example, as a modulator: by hand, all its derivatives vanish as (1 - p)^alpha
+// does. In float 1 - p = 4e-9 is lost, and its place must not be taken by a division by nothing.
+void expect_no_curvature(double alpha, double logit, at::ScalarType type, double bound) {
+  const at::Tensor logits = at::tensor({logit, 0.0, 0.0}).to(type).set_requires_grad(true);
+  const at::Tensor log_p = at::log_softmax(logits, 0);
+  const at::Tensor own = log_p[0];
+  const at::Tensor slope =
+      SelfAdjustingDice{alpha}(TargetProbability<at::Tensor>{own, own.exp(), own.expm1().neg()})
+          .slope;
+  const at::Tensor gradient = at::tensor({1.0, 0.0, 0.0}).to(type) * slope - log_p.exp() * slope;
+  for (std::int64_t c = 0; c < 3; ++c) {
+    EXPECT_LT(gradient_of(gradient[c], logits).abs().max().item<double>(), bound)
+        << alpha << " " << logit << " " << c;
+  }
+}
+
+TEST(SelfAdjustingDice, SecondDerivativesOfACertainExampleAreZero) {
+  for (const double alpha : {1.0, 1.5, 2.0}) {
+    expect_no_curvature(alpha, 40, at::kDouble, 1e-15);
+    expect_no_curvature(alpha, 20, at::kFloat, 1e-7);
+  }
+  expect_no_curvature(0.3, 40, at::kDouble, 1e-5);  // (8.5e-18)^0.3
+}
+
 // Memory that does not hold the numbers themselves: a negation that was put off.
 TEST(OverlapLoss, ReadsTensorsWhoseNegationIsPending) {
   using testing::negation_pending;

@@ -184,6 +184,41 @@ TEST(SigmoidLoss, SecondDerivativesEqualFiniteDifferences) {
   });
 }
 
+// Elements that are sure, rightly and wrongly, to the last digit and beyond it.
+TEST(SigmoidLoss, SecondDerivativesOfSaturatedElements) {
+  const at::Tensor logits =
+      at::tensor({40.0, -40.0, 100.0, -100.0, 0.5, 40.0, -40.0, 100.0, -100.0, 17.0}, at::kDouble)
+          .view({2, 5});
+  const at::Tensor targets = at::tensor({1, 1, 1, 1, 0, 0, 0, 0, 0, 1}, at::kLong).view({2, 5});
+  const auto expect = [&](auto sides, auto reduction) {
+    SigmoidLoss<decltype(sides), decltype(reduction)> loss;
+    loss.sides = sides;
+    loss.reduction = reduction;
+    testing::expect_second_derivatives(
+        logits, [&](const at::Tensor& z) { return sigmoid_loss(z, targets, loss); });
+  };
+  for (const double gamma : {0.0, 0.25, 0.5, 1.0, 1.5, 2.0}) {
+    expect(SigmoidFocal{gamma}, Sum{});
+    expect(Asymmetric{gamma, gamma / 2, 0.05}, MeanByWeight{});
+    expect(Asymmetric{gamma, gamma / 2, 0.0}, MeanByWeight{});
+  }
+}
+
+TEST(SigmoidLoss, MaskedElementsHaveNoSecondDerivatives) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const at::Tensor logits =
+      at::tensor({0.5, nan, nan, nan}, at::kDouble).view({2, 2}).set_requires_grad(true);
+  SigmoidArguments arguments;
+  arguments.mask = at::tensor({1, 0, 1, 1}).view({2, 2});
+  arguments.sample_weights = at::tensor({1, 0});
+  const at::Tensor gradient = gradient_of(
+      sigmoid_loss(logits, at::zeros({2, 2}), SigmoidLoss<SigmoidFocal, Sum>{}, arguments), logits,
+      true);
+  const at::Tensor second = gradient_of(gradient.pow(2).sum(), logits).view({-1});
+  EXPECT_GT(second[0].abs().item<double>(), 0);
+  EXPECT_TRUE(at::equal(second.slice(0, 1), at::zeros({3}, at::kDouble)));
+}
+
 // Memory that does not hold the numbers themselves: a negation that was put off.
 TEST(SigmoidLoss, ReadsTensorsWhoseNegationIsPending) {
   using testing::negation_pending;

@@ -205,7 +205,12 @@ LossAndGradient sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const Sigmo
                                       bool wants_gradient, bool wants_sums = false) {
   const at::ScalarType type = compute_type(logits);
   const ElementTensors elements = make_elements(loss, tensors, targets, arguments, type);
+  // A side of weight zero adds nothing, whatever its (perhaps infinite) value.
+  const at::Tensor no_positive = elements.positive.eq(0);
+  const at::Tensor no_negative = elements.negative.eq(0);
   at::Tensor z = logits.to(type);
+  // Where the gradient has a gradient, what idle elements hold must not get into it.
+  if (logits.requires_grad()) z = z.masked_fill(no_positive.bitwise_and(no_negative), 0.0);
   if (tensors.shift.defined()) z = z + tensors.shift;
   const at::Tensor y = loss.negative_scale == 1 ? z : z * loss.negative_scale;
   const at::Tensor q = z.neg().sigmoid();
@@ -214,9 +219,6 @@ LossAndGradient sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const Sigmo
       loss.sides.positive()(TargetProbability<at::Tensor>{log_of_sigmoid(z), z.sigmoid(), q});
   const ValueAndSlope<at::Tensor> below = loss.sides.negative()(
       TargetProbability<at::Tensor>{log_of_sigmoid(y.neg()), y.neg().sigmoid(), p_negative});
-  // A side of weight zero adds nothing, whatever its (perhaps infinite) value.
-  const at::Tensor no_positive = elements.positive.eq(0);
-  const at::Tensor no_negative = elements.negative.eq(0);
   const ReducedElements reduced = reduce_elements(loss.reduction, elements, arguments.groups);
   const RowBuckets buckets = bucket_rows(loss.reduction, reduced.row);
   at::Tensor broken = elements.broken;

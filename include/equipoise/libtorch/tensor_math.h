@@ -8,15 +8,25 @@
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <ATen/ops/full_like.h>
 
+#include <limits>
+
 #include "equipoise/config.h"
 #include "equipoise/math.h"
 
-/// Element-wise, on any device, differentiable, without synchronisation.
+/// Element-wise, on any device, differentiable, without synchronisation. Derivatives are finite
+/// where the functions are, at 0 too.
 template <>
 struct equipoise::math::Operations<at::Tensor> {
   static at::Tensor exp(const at::Tensor& x) { return x.exp(); }
   static at::Tensor log(const at::Tensor& x) { return x.log(); }
-  static at::Tensor pow(const at::Tensor& x, double exponent) { return x.pow(exponent); }
+  // Below an exponent of 1 the derivative is infinite at 0, and infinity times the 0 that comes
+  // with it in a loss, whose probability has got there, is NaN: at 0 the derivative is taken as 0.
+  static at::Tensor pow(const at::Tensor& x, double exponent) {
+    if (exponent <= 0 || exponent >= 1 || !x.requires_grad()) return x.pow(exponent);
+    const double least = x.scalar_type() == at::kDouble ? std::numeric_limits<double>::min()
+                                                        : std::numeric_limits<float>::min();
+    return x.clamp_min(least).pow(exponent).masked_fill(x.le(0), 0.0);
+  }
   static at::Tensor max(const at::Tensor& x, double bound) { return x.clamp_min(bound); }
   static at::Tensor step(const at::Tensor& x) { return x.gt(0).to(x.scalar_type()); }
   static at::Tensor like(const at::Tensor& x, double value) { return at::full_like(x, value); }

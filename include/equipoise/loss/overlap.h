@@ -212,6 +212,18 @@ struct GeneralisedDice {
   friend bool operator==(const GeneralisedDice&, const GeneralisedDice&) = default;
 };
 
+namespace detail {
+
+// The derivative of (1 - p)^alpha p with respect to p, with `power` = (1 - p)^alpha. It is divided
+// by q = 1 - p only where it has to be: 0 / 0 has a value here, but no derivative.
+template <class T>
+EQUIPOISE_INLINE T self_adjusted_slope(const T& p, const T& q, const T& power, double alpha) {
+  if (alpha >= 1.0) return power - alpha * (p * math::pow(q, alpha - 1.0));
+  return power * (1.0 - alpha * p / math::max(q, kLeastMass));
+}
+
+}  // namespace detail
+
 /// f / (f + s) with f = (1 - p)^alpha p: the self-adjusting Dice of one example that is none of the
 /// class (t = 0), as a modulator. It is called, as modulators of negatives are, with the
 /// probability 1 - p of what is true.
@@ -258,8 +270,8 @@ struct SelfAdjustingDice {
     const T power = math::pow(target.q, alpha);
     const T f = power * target.p;
     const T all = f + (1.0 + smoothing);
-    // The derivative of f in log p is p (1 - p)^alpha (1 - alpha p / (1 - p)).
-    const T slope = f * (1.0 - alpha * target.p / math::max(target.q, detail::kLeastMass));
+    const T slope =
+        target.p * detail::self_adjusted_slope(target.p, target.q, power, alpha);  // of log p
     return {(1.0 - f) / all, -((2.0 + smoothing) * slope / (all * all))};
   }
   SelfAdjustingDice positive() const { return *this; }
@@ -274,7 +286,7 @@ struct SelfAdjustingDice {
   EQUIPOISE_INLINE ElementTerms<T> element(const OverlapElement<T>& e) const {
     const T power = math::pow(e.q, alpha);
     const T f = power * e.p;
-    const T slope = power * (1.0 - alpha * e.p / math::max(e.q, detail::kLeastMass));
+    const T slope = detail::self_adjusted_slope(e.p, e.q, power, alpha);
     const T other = 1.0 - e.t;
     return {{f * e.t, f * other, (1.0 - f) * e.t}, {slope * e.t, slope * other, -(slope * e.t)}};
   }

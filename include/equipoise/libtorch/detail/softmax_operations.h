@@ -276,6 +276,14 @@ LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const Softm
     broken = broken.bitwise_or(buckets.outside.bitwise_and(target.valid));
   }
 
+  const at::Tensor idle = idle_rows(loss, target);
+  // Where the gradient has a gradient, what idle rows hold must not get into it.
+  if (logits.requires_grad()) {
+    z = z.masked_fill(idle.unsqueeze(1), 0.0);
+    if (target.by_class.defined()) {
+      target.by_class = target.by_class.masked_fill(idle.unsqueeze(1), 0.0);
+    }
+  }
   const at::Tensor a = classes == 0 ? z : apply_terms(loss.seesaw, tensors, target, z);
   const at::Tensor log_p = at::log_softmax(a, 1);
   const bool single = !target.by_class.defined() && loss.label_smoothing == 0;
@@ -283,7 +291,6 @@ LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const Softm
       classes == 0 ? RowsAndSlopes{z.sum(1), z}
       : single     ? rows_of_indices(loss, target, log_p, wants_gradient)
                    : rows_of_distributions(loss, tensors, target, log_p, wants_gradient);
-  const at::Tensor idle = idle_rows(loss, target);
   const at::Tensor row_losses =
       rows.losses.masked_fill(idle, 0.0).masked_fill(broken, equipoise::detail::quiet_nan());
 
