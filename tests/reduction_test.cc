@@ -69,6 +69,20 @@ TEST(Coefficients, AreSharesOverDenominators) {
   EXPECT_EQ(coefficients(Uneven{}, two), (std::vector<double>{2.0 / 3 / 4, 1.0 / 3 / 2}));
 }
 
+TEST(Coefficients, RefuseDenominatorsThatAreNone) {
+  const auto message = [](double denominator) {
+    return error_of([&] {
+      coefficients(MeanPerClass{2}, Partial{{{1, 1, 1}, {1, denominator, 1}}});
+    });
+  };
+  EXPECT_EQ(message(-1),
+            "coefficients(): denominators.buckets[1].denominator = -1, expected a "
+            "finite number >= 0");
+  EXPECT_EQ(message(detail::quiet_nan()),
+            "coefficients(): denominators.buckets[1].denominator = nan, expected a finite number "
+            ">= 0");
+}
+
 TEST(Coefficients, OfNothingAreZero) {
   const Partial none{{{0.0, 0.0, 0.0}}};
   EXPECT_EQ(coefficients(MeanByCount{}, none), std::vector<double>{0.0});

@@ -12,6 +12,7 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/detail/fits.h"
 #include "equipoise/math.h"
 
 namespace equipoise {
@@ -218,16 +219,15 @@ inline constexpr bool kIsSum = requires {
 };
 
 // Refuses coefficients of another number of buckets, and what is no number in T, that of the
-// logits: it would turn every gradient into NaN.
+// logits: it would turn every gradient into NaN, or into nothing.
 template <class T, class R>
 void require_coefficients(std::string_view where, const R& reduction,
                           std::span<const double> coefficients) {
   require_size(where, "coefficients", coefficients.size(), reduction.buckets(),
                "buckets of the reduction");
   for (std::size_t k = 0; k < coefficients.size(); ++k) {
-    if (is_finite(static_cast<T>(coefficients[k]))) continue;
-    reject_element(where, "coefficients", k, coefficients[k],
-                   "a number that is finite in the type of the logits");
+    if (is_finite(coefficients[k]) && fits<T>(coefficients[k])) continue;
+    reject_element(where, "coefficients", k, coefficients[k], range_of_type<T>());
   }
 }
 
@@ -236,12 +236,20 @@ void require_coefficients(std::string_view where, const R& reduction,
 /// coefficient_k = share_k / denominator_k, by which bucket k's numerator, and so the gradient of
 /// each of its rows, is multiplied. 0 for a bucket without mass. Take the denominators over
 /// everything that one optimiser step sees: all micro-batches, all ranks. O(K).
+/// @throws std::invalid_argument for another number of buckets than the reduction has, and for a
+/// denominator that is negative or not finite.
 template <Reduction R>
 std::vector<double> coefficients(const R& reduction, const Partial& denominators) {
   const std::vector<Tally>& buckets = denominators.buckets;
   if constexpr (requires { reduction.require("coefficients"); }) reduction.require("coefficients");
   detail::require_size("coefficients", "denominators.buckets", buckets.size(), reduction.buckets(),
                        "buckets of the reduction");
+  for (std::size_t k = 0; k < buckets.size(); ++k) {
+    const double denominator = buckets[k].denominator;
+    if (detail::is_finite(denominator) && denominator >= 0) continue;
+    detail::reject("coefficients", "denominators.buckets[" + detail::to_text(k) + "].denominator",
+                   denominator, "a finite number >= 0");
+  }
   double occupied = 0;
   for (const Tally& tally : buckets) occupied += tally.denominator > 0 ? 1 : 0;
   std::vector<double> result(buckets.size(), 0.0);

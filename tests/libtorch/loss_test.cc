@@ -668,6 +668,75 @@ TEST(SoftmaxLossErrors, DenominatorsAndHalfTypesOnTheCpuAreChecked) {
             "softmax_loss(): targets[1] = 3, expected a class in [0, 3) or the ignore index -100");
 }
 
+// With the kernel, and of half types, which compute in float.
+TEST(SoftmaxLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
+  const at::Tensor targets = at::tensor({0, 1}, at::kLong);
+  const std::string floats =
+      ", expected 0 or a number in [1.1754944e-38, 3.4028235e+38], as the type of the logits has "
+      "it";
+  for (const at::ScalarType type : {at::kFloat, at::kHalf}) {
+    const auto call = [&](const auto& change) {
+      equipoise::SoftmaxLoss<Focal> loss;
+      SoftmaxArguments arguments;
+      change(loss, arguments);
+      return error_of([&] { softmax_loss(at::zeros({2, 2}, type), targets, loss, arguments); });
+    };
+    EXPECT_EQ(call([](auto& loss, auto&) {
+                loss.class_weights = {1, 1e39};
+              }),
+              "softmax_loss(): class_weights[1] = 1e+39" + floats);
+    EXPECT_EQ(call([](auto& loss, auto&) {
+                loss.class_weights = {1e-46, 1};
+              }),
+              "softmax_loss(): class_weights[0] = 1e-46" + floats);
+    EXPECT_EQ(call([](auto& loss, auto&) {
+                loss.logit_terms.shift = {0, 1e39};
+              }),
+              "softmax_loss(): logit_terms.shift[1] = 1e+39, expected at most 3.4028235e+38, the "
+              "most that the type of the logits has");
+    EXPECT_EQ(call([](auto&, auto& arguments) {
+                arguments.sample_weights = at::tensor({1.0, 1e39}, at::kDouble);
+              }),
+              "softmax_loss(): sample_weights[1] = 1e+39" + floats);
+    EXPECT_EQ(call([](auto&, auto& arguments) {
+                arguments.denominators = at::full({1}, 1e-46, at::kDouble);
+              }),
+              "softmax_loss(): coefficients[0] = 1e+46" + floats);
+    EXPECT_EQ(call([](auto&, auto& arguments) {
+                arguments.denominators = at::full({1}, NAN, at::kDouble);
+              }),
+              "softmax_loss(): denominators[0] = nan, expected a finite number >= 0");
+    EXPECT_EQ(
+        call([](auto&, auto& arguments) { arguments.shares = at::full({1}, -1.0, at::kDouble); }),
+        "softmax_loss(): shares[0] = -1, expected a finite number >= 0");
+  }
+}
+
+// A reduction of one's own by group and class, by the kernel and by tensor operations.
+TEST(SoftmaxLoss, TakesAReductionByGroupAndClass) {
+  SoftmaxLoss<CrossEntropy, testing::MeanPerCell> loss;
+  loss.reduction = {3, 2};
+  loss.group_weights = {1, 5, 7};  // as many as there are groups, not cells
+  const at::Tensor targets = at::tensor({0, 1, 0, 0}, at::kLong);
+  SoftmaxArguments arguments;
+  arguments.groups = at::tensor({0, 1, 2, 2}, at::kLong);
+  for (const at::ScalarType type : {at::kFloat, at::kHalf}) {
+    // Each cell's mean is ln 2 whatever its weights.
+    EXPECT_NEAR(softmax_loss(at::zeros({4, 2}, type), targets, loss, arguments).item<double>(),
+                std::log(2.0), 4 * std::numeric_limits<float>::epsilon());
+  }
+  EXPECT_EQ(error_of([&] {
+              softmax_loss(at::zeros({4, 2}), targets, loss);
+            }),
+            "softmax_loss(): groups.numel() = 0, expected one group a row");
+  // On a device a row of a group that there is not is in no bucket, which makes its loss NaN.
+  const at::Tensor groups = at::tensor({0, 2, 3, -1}, at::kLong);
+  const detail::RowBuckets buckets =
+      detail::bucket_rows(loss.reduction, {targets, at::ones({4}), groups, at::ones({4})});
+  EXPECT_TRUE(at::equal(buckets.outside, at::tensor({0, 0, 1, 1}).to(at::kBool)));
+  EXPECT_TRUE(at::equal(buckets.index.slice(0, 0, 2), at::tensor({0, 5}, at::kLong)));
+}
+
 TEST(SoftmaxLossErrors, NameWhatIsWrong) {
   const at::Tensor logits = at::zeros({2, 3});
   const auto call = [](const at::Tensor& z, const at::Tensor& y,

@@ -554,6 +554,13 @@ TEST(SigmoidLossErrors, NameWhatIsWrong) {
   arguments.mask = at::ones({3, 2});
   EXPECT_EQ(call(logits, at::zeros({2, 3}), arguments),
             "sigmoid_loss(): mask.size(0) = 3, expected 2, that of the logits");
+  arguments.mask = at::Tensor();
+  arguments.sample_weights = at::tensor({1e39, 1.0}, at::kDouble);
+  for (const at::ScalarType type : {at::kFloat, at::kHalf}) {
+    EXPECT_EQ(call(logits.to(type), at::zeros({2, 3}), arguments),
+              "sigmoid_loss(): sample_weights[0] = 1e+39, expected 0 or a number in "
+              "[1.1754944e-38, 3.4028235e+38], as the type of the logits has it");
+  }
   SigmoidLoss<> loss;
   loss.class_weights = {1, 2};
   EXPECT_EQ(error_of([&] {

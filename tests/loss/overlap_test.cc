@@ -783,6 +783,43 @@ TEST(OverlapLossErrors, NameWhatIsWrong) {
             "overlap_sums(): targets[0] = -1, expected a class in [0, 3) or the ignore index -100");
 }
 
+TEST(OverlapLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
+  const std::vector<float> logits(6, 0.0F);
+  const MatrixView<const float> view(logits.data(), 2, 3);
+  const std::vector<int> targets = {0, 2};
+  std::vector<float> gradient(6, -7.0F);
+  OverlapLoss<> loss;
+  const auto message = [&](const std::vector<double>& weights) {
+    return error_of([&] {
+      overlap_loss(loss, view, targets, MatrixView<float>(gradient.data(), 2, 3), weights);
+    });
+  };
+  const std::string floats =
+      ", expected 0 or a number in [1.1754944e-38, 3.4028235e+38], as the type of the logits has "
+      "it";
+  EXPECT_EQ(message({1, 1e39}), "overlap_loss(): sample_weights[1] = 1e+39" + floats);
+  EXPECT_EQ(message({1e-46, 1}), "overlap_loss(): sample_weights[0] = 1e-46" + floats);
+  EXPECT_EQ(error_of([&] {
+              overlap_sums(loss, view, targets, std::vector<double>{1e39, 1});
+            }),
+            "overlap_sums(): sample_weights[0] = 1e+39" + floats);
+  // Slopes of sums that small are no floats.
+  EXPECT_EQ(error_of([&] {
+              overlap_gradient(loss, OverlapResult{0, {{1e39, 0, 0}, {0, 0, 0}, {0, 0, 0}}}, view,
+                               targets, MatrixView<float>(gradient.data(), 2, 3));
+            }),
+            "overlap_gradient(): slope of class[0] = 1e+39, expected a number that is finite in "
+            "the type of the logits");
+  EXPECT_EQ(gradient, std::vector<float>(6, -7.0F)) << "something was written";
+  // Class weights are taken in double, each as its part of their sum.
+  const std::vector<double> none;
+  const double plain = overlap_loss(loss, view, targets);
+  loss.class_weights = {1e39, 1e39, 1e39};
+  EXPECT_NEAR(overlap_loss(loss, view, targets), plain, 1e-15);
+  loss.class_weights = {1e308, 1e308, 0};
+  EXPECT_EQ(message(none), "overlap_loss(): sum of class_weights = inf, expected a finite number");
+}
+
 TEST(OverlapLossErrors, NameTheMatrixAndTheHyperParameter) {
   const std::vector<double> logits(4, 0.0);
   const std::vector<double> matrix = {0.5, 0.5, -0.25, 1};

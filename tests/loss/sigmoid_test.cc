@@ -10,6 +10,7 @@
 #include <memory>
 #include <random>
 #include <span>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -730,6 +731,65 @@ TEST(SigmoidLossErrors, NameTheBucketAndTheOutput) {
   const std::vector<double> two = {1, 1};
   EXPECT_EQ(error_of([&] { evaluate(SigmoidLoss<>{}, z, y, std::span<const double>(two)); }),
             "evaluate(): coefficients.size() = 2, expected 1 (buckets of the reduction)");
+}
+
+// What float logits cannot multiply with is refused before anything is written.
+TEST(SigmoidLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
+  const std::vector<float> logits(6, 0.0F);
+  const std::vector<double> same(6, 0.0);
+  const std::vector<int> targets = {0, 1, 0, 0, 0, 1};
+  const MatrixView<const int> y(targets.data(), 2, 3);
+  std::vector<float> gradient(6, -7.0F);
+  std::vector<double> sample_weights;
+  const auto call = [&](const auto& change) {
+    SigmoidLoss<> loss;
+    sample_weights.clear();
+    change(loss);
+    const ElementAttributes rows{sample_weights, {}, {}};
+    EXPECT_TRUE(std::isfinite(
+        sigmoid_loss(loss, MatrixView<const double>(same.data(), 2, 3), y, {}, rows)));
+    return error_of([&] {
+      sigmoid_loss(loss, MatrixView<const float>(logits.data(), 2, 3), y,
+                   MatrixView<float>(gradient.data(), 2, 3), rows);
+    });
+  };
+  const std::string floats =
+      ", expected 0 or a number in [1.1754944e-38, 3.4028235e+38], as the type of the logits has "
+      "it";
+  EXPECT_EQ(call([](auto& l) {
+              l.class_weights = {1, 1e39, 1};
+            }),
+            "sigmoid_loss(): class_weights[1] = 1e+39" + floats);
+  EXPECT_EQ(call([](auto& l) {
+              l.pos_weight = {1, 1, 1e-46};
+            }),
+            "sigmoid_loss(): pos_weight[2] = 1e-46" + floats);
+  EXPECT_EQ(call([](auto& l) { l.positive_weight = 1e39; }),
+            "sigmoid_loss(): positive_weight = 1e+39" + floats);
+  EXPECT_EQ(call([](auto& l) { l.negative_weight = 1e-46; }),
+            "sigmoid_loss(): negative_weight = 1e-46" + floats);
+  EXPECT_EQ(call([](auto& l) { l.negative_scale = 1e39; }),
+            "sigmoid_loss(): negative_scale = 1e+39" + floats);
+  EXPECT_EQ(call([&](auto&) {
+              sample_weights = {1, 1e39};
+            }),
+            "sigmoid_loss(): sample_weights[1] = 1e+39" + floats);
+  EXPECT_EQ(call([](auto& l) {
+              l.class_weights = {1, 1, 1e30};
+              l.pos_weight = {1, 1, 1e20};
+            }),
+            "sigmoid_loss(): weight of the positives of label[2] = 1e+50" + floats);
+  EXPECT_EQ(call([&](auto& l) {
+              l.class_weights = {1, 1e-30, 1};
+              sample_weights = {1, 1e-20};
+            }),
+            "sigmoid_loss(): least label weight x sample weight = 1e-50" + floats);
+  EXPECT_EQ(call([](auto& l) {
+              l.shift = {0, -1e39, 0};
+            }),
+            "sigmoid_loss(): shift[1] = -1e+39, expected at most 3.4028235e+38, the most that the "
+            "type of the logits has");
+  EXPECT_EQ(gradient, std::vector<float>(6, -7.0F)) << "something was written";
 }
 
 TEST(SigmoidLoss, TakesAReductionByGroupAndLabel) {

@@ -9,7 +9,9 @@
 #include <limits>
 #include <random>
 #include <span>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/support/cpus.h"
@@ -31,6 +33,10 @@ using testing::TargetKind;
 using testing::Tsallis;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// What an error says of a number that float does not hold.
+const std::string kFloats =
+    ", expected 0 or a number in [1.1754944e-38, 3.4028235e+38], as the type of the logits has it";
 
 // Whether the compiler may assume finite numbers and reorder sums.
 #ifdef __FAST_MATH__
@@ -596,12 +602,139 @@ TEST(SoftmaxLossErrors, NameTheMissingGroupsAndTheCoefficient) {
               softmax_loss(grouped, z, targets, {}, {{}, groups});
             }),
             "softmax_loss(): groups[0] = -1, expected a group in [0, 2)");
-  // 1e50 is no float: the gradient would be infinity times zero.
-  SoftmaxLoss<CrossEntropy, MeanByWeight> tiny;
-  tiny.class_weights = {1e-50, 1e-50};
-  EXPECT_EQ(error_of([&] { softmax_loss(tiny, z, targets); }),
-            "softmax_loss(): coefficients[0] = 5e+49, expected a number that is finite in the "
-            "type of the logits");
+  // 1e50 is no float: the gradient would be infinity times zero; 1e-50 is nothing.
+  for (const auto& [coefficient, text] :
+       {std::pair{1e50, "1e+50"}, {1e-50, "1e-50"}, {kInfinity, "inf"}}) {
+    const std::vector<double> coefficients = {coefficient};
+    EXPECT_EQ(error_of([&] {
+                evaluate(SoftmaxLoss<>{}, z, targets, std::span<const double>(coefficients));
+              }),
+              "evaluate(): coefficients[0] = " + std::string(text) + kFloats);
+  }
+}
+
+// What float logits cannot multiply with, or have added, is refused before anything is written.
+TEST(SoftmaxLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
+  const std::vector<float> logits(6, 0.0F);
+  const std::vector<double> same(6, 0.0);
+  const std::vector<int> targets = {0, 1};
+  std::vector<float> gradient(6, -7.0F);
+  std::vector<double> sample_weights;
+  std::vector<std::int64_t> groups;
+  const auto call = [&](const auto& change) {
+    SoftmaxLoss<CrossEntropy, MeanByWeight> loss;
+    sample_weights.clear();
+    groups.clear();
+    change(loss);
+    const RowAttributes rows{sample_weights, groups};
+    // Double has no trouble with any of them.
+    EXPECT_TRUE(std::isfinite(softmax_loss(loss, MatrixView<const double>(same.data(), 2, 3),
+                                           targets, MatrixView<double>{}, rows)));
+    return error_of([&] {
+      softmax_loss(loss, MatrixView<const float>(logits.data(), 2, 3), targets,
+                   MatrixView<float>(gradient.data(), 2, 3), rows);
+    });
+  };
+  EXPECT_EQ(call([](auto& l) {
+              l.class_weights = {1, 1e39, 1};
+            }),
+            "softmax_loss(): class_weights[1] = 1e+39" + kFloats);
+  EXPECT_EQ(call([](auto& l) {
+              l.class_weights = {1, 1e-46, 1};
+            }),
+            "softmax_loss(): class_weights[1] = 1e-46" + kFloats);
+  EXPECT_EQ(call([&](auto&) {
+              sample_weights = {1e39, 1};
+            }),
+            "softmax_loss(): sample_weights[0] = 1e+39" + kFloats);
+  EXPECT_EQ(call([&](auto& l) {
+              l.group_weights = {1, 1e-46};
+              groups = {0, 1};
+            }),
+            "softmax_loss(): group_weights[1] = 1e-46" + kFloats);
+  // Each of them is a float; their product is none.
+  EXPECT_EQ(call([&](auto& l) {
+              l.class_weights = {1e30, 1, 1};
+              sample_weights = {1e20, 1};
+            }),
+            "softmax_loss(): weight of row[0] = 1e+50" + kFloats);
+  EXPECT_EQ(call([&](auto& l) {
+              l.class_weights = {1e-30, 1, 1};
+              sample_weights = {1e-20, 1};
+            }),
+            "softmax_loss(): weight of row[0] = 1e-50" + kFloats);
+  constexpr const char* kMost =
+      ", expected at most 3.4028235e+38, the most that the type of the logits has";
+  EXPECT_EQ(call([](auto& l) {
+              l.logit_terms.shift = {0, 0, -1e39};
+            }),
+            std::string("softmax_loss(): logit_terms.shift[2] = -1e+39") + kMost);
+  EXPECT_EQ(call([](auto& l) {
+              l.logit_terms.scale = {1, 1e39, 1};
+            }),
+            std::string("softmax_loss(): logit_terms.scale[1] = 1e+39") + kMost);
+  EXPECT_EQ(call([](auto& l) {
+              l.logit_terms.margin = {1e39, 0, 0};
+            }),
+            std::string("softmax_loss(): logit_terms.margin[0] = 1e+39") + kMost);
+  EXPECT_EQ(call([](auto& l) { l.pair_shift.values = {0, 1e39, 0, 0, 0, 0, 0, 0, 0}; }),
+            std::string("softmax_loss(): pair_shift.values[1] = 1e+39") + kMost);
+  EXPECT_EQ(gradient, std::vector<float>(6, -7.0F)) << "something was written";
+  // The extremes do not meet in a row.
+  EXPECT_EQ(call([&](auto& l) {
+              l.class_weights = {1e30, 1, 1e-30};
+              sample_weights = {1, 1e20};
+            }),
+            "nothing was thrown");
+}
+
+// By hand, of zero logits, where each row's loss is ln 2 times its weight, the mean over the cells
+// is ln 2 whatever the weights. Row 1 alone is in its cell; its gradient is that of one of 3 cells.
+TEST(SoftmaxLoss, TakesAReductionByGroupAndClass) {
+  const std::vector<double> logits(8, 0.0);
+  const MatrixView<const double> z(logits.data(), 4, 2);
+  const std::vector<int> targets = {0, 1, 0, 0};
+  const std::vector<std::int64_t> groups = {0, 1, 2, 2};
+  SoftmaxLoss<CrossEntropy, testing::MeanPerCell> loss;
+  loss.reduction = {3, 2};
+  loss.group_weights = {1, 5, 7};  // as many as there are groups, not cells
+  std::vector<double> gradient(8);
+  const double value =
+      softmax_loss(loss, z, targets, MatrixView<double>(gradient.data(), 4, 2), {{}, groups});
+  constexpr double kBound = 8 * std::numeric_limits<double>::epsilon();
+  EXPECT_NEAR(value, std::log(2.0), kBound);
+  const std::vector<double> expected = {-0.5 / 3,  0.5 / 3,  0.5 / 3,   -0.5 / 3,
+                                        -0.25 / 3, 0.25 / 3, -0.25 / 3, 0.25 / 3};
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_NEAR(gradient[i], expected[i], kBound) << i;
+  EXPECT_EQ(error_of([&] { softmax_loss(loss, z, targets); }),
+            "softmax_loss(): groups.size() = 0, expected 4 (targets)");
+  loss.group_weights.clear();
+  loss.reduction.groups = 2;
+  EXPECT_EQ(error_of([&] {
+              softmax_loss(loss, z, targets, {}, {{}, groups});
+            }),
+            "softmax_loss(): groups[2] = 2, expected a group in [0, 2)");
+  EXPECT_EQ(error_of([&] { softmax_loss(loss, z, targets); }),
+            "softmax_loss(): groups.size() = 0, expected 4 (targets)");
+  loss.reduction.groups = 0;  // forgotten
+  EXPECT_EQ(error_of([&] {
+              softmax_loss(loss, z, targets, {}, {{}, groups});
+            }),
+            "softmax_loss(): groups[0] = 0, expected a group in [0, 0)");
+}
+
+// No distribution is one over no classes: the rows do not count.
+TEST(SoftmaxLoss, DistributionsOverNoClassesAreNoTargets) {
+  const MatrixView<const double> z(nullptr, 3, 0);
+  const ProbabilityTargets<double> targets{MatrixView<const double>(nullptr, 3, 0), {}};
+  SoftmaxLoss<CrossEntropy, MeanPerClass> loss;
+  EXPECT_EQ(softmax_loss(loss, z, targets), 0.0);
+  loss.empty_batch = EmptyBatch::kNaN;
+  EXPECT_TRUE(detail::is_nan(softmax_loss(loss, z, targets)));
+  SoftmaxLoss<> by_count;
+  EXPECT_EQ(denominators(by_count, targets, 0).buckets[0].valid, 0.0);
+  by_count.empty_batch = EmptyBatch::kNaN;
+  EXPECT_TRUE(detail::is_nan(softmax_loss(by_count, z, targets)));
 }
 
 TEST(SoftmaxLossErrors, NameTheModulatorsNumber) {

@@ -2,7 +2,10 @@
 #ifndef EQUIPOISE_TESTS_SUPPORT_USERS_OWN_H_
 #define EQUIPOISE_TESTS_SUPPORT_USERS_OWN_H_
 
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
+#include <type_traits>
 
 #include "equipoise/loss/modulator.h"
 #include "equipoise/math.h"

@@ -135,8 +135,9 @@ EQUIPOISE_INLINE void with_kernel_targets(const char* where, const SoftmaxLoss<M
   f(equipoise::detail::read_targets(where, loss, probabilities, count));
 }
 
-// Checks everything on the CPU but the logits, whatever their type, and adds up the masses.
-template <class M, class R>
+// Checks everything on the CPU but the logits, which are computed with in type T, and adds up the
+// masses.
+template <class T, class M, class R>
 Partial denominators_on_cpu(const char* where, const SoftmaxLoss<M, R>& loss,
                             const at::Tensor& targets, const SoftmaxArguments& arguments,
                             std::int64_t classes) {
@@ -145,6 +146,7 @@ Partial denominators_on_cpu(const char* where, const SoftmaxLoss<M, R>& loss,
   const auto add_up = [&](const auto& read) {
     result = equipoise::detail::checked_denominators(
         where, loss, read, static_cast<std::size_t>(classes), rows.attributes);
+    equipoise::detail::require_weights_fit<T>(where, loss, read, rows.attributes);
   };
   if (targets.scalar_type() == at::kDouble) {
     with_kernel_targets<double>(where, loss, targets, arguments, classes, add_up);
@@ -165,8 +167,10 @@ EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& loss
   const auto classes = static_cast<std::size_t>(logits.size(-1));
   const Partial own = equipoise::detail::checked_denominators(kSoftmaxLoss, loss, targets, classes,
                                                               rows.attributes);
-  const std::vector<double> scales = by_row ? std::vector<double>(loss.reduction.buckets(), 1.0)
-                                            : kernel_coefficients(loss.reduction, own, arguments);
+  const std::vector<double> scales =
+      by_row ? std::vector<double>(loss.reduction.buckets(), 1.0)
+             : kernel_coefficients(kSoftmaxLoss, loss.reduction, own, arguments);
+  equipoise::detail::require_fit<T>(kSoftmaxLoss, loss, targets, rows.attributes, scales);
   LossAndGradient result;
   // In the order of the logits, where that saves strides; empty_like() costs more than empty().
   if (wants_gradient) {
@@ -297,6 +301,9 @@ struct SoftmaxProblem {
         problem.tensors.seesaw_counts = arguments.seesaw_counts.to(compute_type(logits));
       }
     } else if (!fits_kernel(logits)) {
+      if (compute_type(logits) == at::kFloat) {
+        equipoise::detail::require_constants_fit<float>(kSoftmaxLoss, loss);
+      }
       problem.tensors = tensors_of(loss, arguments, in.logits);
     }
     if (!fits_kernel(logits)) problem.require_targets(in.targets, in.logits.size(-1));
@@ -314,9 +321,12 @@ struct SoftmaxProblem {
       reject(kSoftmaxLoss, "targets.dtype()", std::string(targets.dtype().name()),
              "an integer type: margins, pair shifts and Seesaw need index targets");
     }
-    if (targets.device().is_cpu()) {
-      denominators_on_cpu(kSoftmaxLoss, loss, targets, arguments, classes);
-    }
+    if (!targets.device().is_cpu()) return;
+    const Partial own = denominators_on_cpu<float>(kSoftmaxLoss, loss, targets, arguments, classes);
+    if (by_row) return;
+    equipoise::detail::require_coefficients<float>(
+        kSoftmaxLoss, loss.reduction,
+        kernel_coefficients(kSoftmaxLoss, loss.reduction, own, arguments));
   }
 
   static at::Tensor in_shape_of_rows(const at::Tensor& rows, const at::Tensor& logits,
@@ -392,7 +402,8 @@ at::Tensor softmax_denominators(const SoftmaxLoss<M, R>& loss, const at::Tensor&
           ? detail::in_memory(targets).movedim(arguments.class_dim, -1).flatten(0, -2)
           : detail::flat(targets);
   if (targets.device().is_cpu()) {
-    return detail::to_sums(detail::denominators_on_cpu(kWhere, loss, flat_targets, rows, classes))
+    return detail::to_sums(
+               detail::denominators_on_cpu<double>(kWhere, loss, flat_targets, rows, classes))
         .select(0, 1);
   }
   const auto options = targets.options().dtype(at::kDouble);

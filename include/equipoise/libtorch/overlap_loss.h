@@ -129,7 +129,7 @@ EQUIPOISE_INLINE void with_checked_rows(const char* where, const OverlapLoss<P>&
   const auto classes = static_cast<std::size_t>(in.logits.size(1));
   with_kernel_targets<T>(in, [&](const auto& targets) EQUIPOISE_INLINE_LAMBDA {
     const auto labels = equipoise::detail::read_overlap_targets(where, loss, targets, classes);
-    equipoise::detail::require_overlap(where, loss, rows, classes, labels, sample_weights);
+    equipoise::detail::require_overlap<T>(where, loss, rows, classes, labels, sample_weights);
     f(labels, sample_weights);
   });
 }
@@ -183,6 +183,7 @@ EQUIPOISE_INLINE LossAndGradient loss_by_kernel(const char* where, const Overlap
                              outcome.loss = at::empty({}, in.logits.options());
                              *outcome.loss.template data_ptr<T>() = static_cast<T>(whole.value);
                              if (!wants_gradient) return;
+                             equipoise::detail::require_slopes_fit<T>(where, whole.slopes);
                              outcome.gradient = at::empty_like(in.logits);
                              equipoise::detail::checked_overlap_gradient(
                                  loss, std::span<const OverlapTerms<double>>(whole.slopes), logits,

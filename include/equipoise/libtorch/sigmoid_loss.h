@@ -315,9 +315,10 @@ EQUIPOISE_INLINE LossAndGradient sigmoid_by_kernel(
     const SigmoidArguments& arguments, bool by_element, bool wants_gradient, bool wants_sums) {
   LossAndGradient result;
   const auto evaluate = [&](const auto& in, const Partial& own) EQUIPOISE_INLINE_LAMBDA {
-    const std::vector<double> scales = by_element
-                                           ? std::vector<double>(loss.reduction.buckets(), 1.0)
-                                           : kernel_coefficients(loss.reduction, own, arguments);
+    const std::vector<double> scales =
+        by_element ? std::vector<double>(loss.reduction.buckets(), 1.0)
+                   : kernel_coefficients(kSigmoidLoss, loss.reduction, own, arguments);
+    equipoise::detail::require_fit<T>(kSigmoidLoss, loss, in, std::span<const double>(scales));
     ElementOutputs<T> outputs;
     if (wants_gradient) {
       result.gradient = at::empty_like(logits);
@@ -399,14 +400,30 @@ struct SigmoidProblem {
     if (tensors != nullptr) {
       problem.tensors = *tensors;
     } else if (!fits_kernel(logits)) {
+      if (compute_type(logits) == at::kFloat) {
+        equipoise::detail::require_constants_fit<float>(kSigmoidLoss, loss);
+      }
       problem.tensors = make_tensors(loss, logits.options().dtype(compute_type(logits)));
     }
-    if (!fits_kernel(logits) && logits.device().is_cpu()) {
-      denominators_on_cpu(kSigmoidLoss, loss, t, problem.arguments);
-    }
+    if (!fits_kernel(logits) && logits.device().is_cpu()) problem.require_values(t);
     LossAndSums result = LossFunction<SigmoidProblem>::call(std::move(problem), z, t);
     if (by_element && logits.dim() != 2) result.loss = result.loss.view(logits.sizes());
     return result;
+  }
+
+  // What the kernel's entry checks otherwise, of half types on the CPU.
+  void require_values(const at::Tensor& targets) const {
+    with_kernel_inputs(kSigmoidLoss, loss, targets, arguments,
+                       [&](const auto& in, const Partial& own) {
+                         const std::vector<double> scales = scales_of(own);
+                         equipoise::detail::require_fit<float>(kSigmoidLoss, loss, in,
+                                                               std::span<const double>(scales));
+                       });
+  }
+
+  std::vector<double> scales_of(const Partial& own) const {
+    return by_element ? std::vector<double>(loss.reduction.buckets(), 1.0)
+                      : kernel_coefficients(kSigmoidLoss, loss.reduction, own, arguments);
   }
 };
 

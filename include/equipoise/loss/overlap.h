@@ -18,6 +18,7 @@
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/detail/cpu.h"
+#include "equipoise/detail/fits.h"
 #include "equipoise/detail/pack.h"
 #include "equipoise/loss/modulator.h"
 #include "equipoise/loss/softmax.h"
@@ -896,10 +897,13 @@ void require_overlap_loss(std::string_view where, const OverlapLoss<P>& loss, st
   if (loss.class_weights.empty()) return;
   require_size(where, "class_weights", loss.class_weights.size(), classes, "classes");
   require_masses(where, "class_weights", loss.class_weights);
+  double total = 0;
+  for (const double weight : loss.class_weights) total += weight;
+  require_finite(where, "sum of class_weights", total);
 }
 
-// Everything about a call but its logits.
-template <class P, class Y>
+// Everything about a call but its logits, which are of type T.
+template <class T, class P, class Y>
 void require_overlap(std::string_view where, const OverlapLoss<P>& loss, std::size_t rows,
                      std::size_t classes, const Y& targets,
                      std::span<const double> sample_weights) {
@@ -908,6 +912,7 @@ void require_overlap(std::string_view where, const OverlapLoss<P>& loss, std::si
   if (!sample_weights.empty()) {
     require_size(where, "sample_weights", sample_weights.size(), rows, "rows of logits");
     require_masses(where, "sample_weights", sample_weights);
+    require_factors_fit<T>(where, "sample_weights", sample_weights);
   }
   for (std::size_t i = 0; i < rows; ++i) {
     if (!targets.is_ignored(i)) require_overlap_target(where, targets, i, classes);
@@ -919,6 +924,18 @@ void require_overlap_gradient(std::string_view where, const MatrixView<const T>&
                               const MatrixView<T>& gradient) {
   require_extent(where, "gradient.rows", gradient.rows, logits.rows, "rows of logits");
   require_extent(where, "gradient.cols", gradient.cols, logits.cols, "columns of logits");
+}
+
+// Refuses slopes that would be infinite in T, the type of the logits.
+template <class T>
+void require_slopes_fit(std::string_view where, std::span<const OverlapTerms<double>> slopes) {
+  for (std::size_t c = 0; c < slopes.size(); ++c) {
+    for (const double slope : {slopes[c].tp, slopes[c].fp, slopes[c].fn}) {
+      if (!is_finite(slope) || is_finite(static_cast<T>(slope))) continue;
+      reject_element(where, "slope of class", c, slope,
+                     "a number that is finite in the type of the logits");
+    }
+  }
 }
 
 // Calls f(block, rows) for each block of rows; everything is checked.
@@ -1068,7 +1085,8 @@ OverlapResult finish_overlap(const OverlapLoss<P>& loss, const OverlapSums& sums
 /// -infinity is a probability of zero. O(N C), with work space for a few rows.
 ///
 /// @throws std::invalid_argument for a target that is neither a class nor the ignore index, or that
-/// is not in [0, 1]; for weights that are negative, NaN or infinite; for sizes that do not match
+/// is not in [0, 1]; for weights that are negative, NaN or infinite, or that T does not hold (1e39
+/// and 1e-46 are no floats); for sizes that do not match
 /// and for hyper-parameters that the policy refuses.
 template <OverlapPolicy P, std::floating_point T, SoftmaxTargets Targets,
           class ParallelFor = SerialFor>
@@ -1078,7 +1096,8 @@ EQUIPOISE_INLINE OverlapSums overlap_sums(const OverlapLoss<P>& loss, MatrixView
                                           const ParallelFor& parallel_for = {},
                                           detail::Cpu instructions = detail::cpu()) {
   const auto labels = detail::read_overlap_targets("overlap_sums", loss, targets, logits.cols);
-  detail::require_overlap("overlap_sums", loss, logits.rows, logits.cols, labels, sample_weights);
+  detail::require_overlap<T>("overlap_sums", loss, logits.rows, logits.cols, labels,
+                             sample_weights);
   return detail::checked_overlap_sums(loss, logits, labels, sample_weights, parallel_for,
                                       instructions);
 }
@@ -1109,9 +1128,10 @@ EQUIPOISE_INLINE void overlap_gradient(const OverlapLoss<P>& loss, const Overlap
                                        detail::Cpu instructions = detail::cpu()) {
   constexpr std::string_view kWhere = "overlap_gradient";
   const auto labels = detail::read_overlap_targets(kWhere, loss, targets, logits.cols);
-  detail::require_overlap(kWhere, loss, logits.rows, logits.cols, labels, sample_weights);
+  detail::require_overlap<T>(kWhere, loss, logits.rows, logits.cols, labels, sample_weights);
   detail::require_size(kWhere, "whole.slopes", whole.slopes.size(), logits.cols, "classes");
   detail::require_overlap_gradient(kWhere, logits, gradient);
+  detail::require_slopes_fit<T>(kWhere, whole.slopes);
   detail::checked_overlap_gradient(loss, std::span<const OverlapTerms<double>>(whole.slopes),
                                    logits, labels, gradient, sample_weights, parallel_for,
                                    instructions);
@@ -1125,12 +1145,13 @@ EQUIPOISE_INLINE double overlap_loss(const OverlapLoss<P>& loss, MatrixView<cons
                                      std::span<const double> sample_weights = {}) {
   constexpr std::string_view kWhere = "overlap_loss";
   const auto labels = detail::read_overlap_targets(kWhere, loss, targets, logits.cols);
-  detail::require_overlap(kWhere, loss, logits.rows, logits.cols, labels, sample_weights);
+  detail::require_overlap<T>(kWhere, loss, logits.rows, logits.cols, labels, sample_weights);
   if (gradient.data != nullptr) detail::require_overlap_gradient(kWhere, logits, gradient);
   const OverlapResult whole = detail::finish_overlap(
       loss, detail::checked_overlap_sums(loss, logits, labels, sample_weights, SerialFor{},
                                          detail::cpu()));
   if (gradient.data != nullptr) {
+    detail::require_slopes_fit<T>(kWhere, whole.slopes);
     detail::checked_overlap_gradient(loss, std::span<const OverlapTerms<double>>(whole.slopes),
                                      logits, labels, gradient, sample_weights, SerialFor{},
                                      detail::cpu());

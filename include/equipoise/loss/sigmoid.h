@@ -19,6 +19,7 @@
 #include "equipoise/config.h"
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/detail/fits.h"
 #include "equipoise/detail/sigmoid_kernel.h"
 #include "equipoise/loss/modulator.h"
 #include "equipoise/loss/sigmoid_modulators.h"
@@ -56,7 +57,9 @@ struct Rebalance {
 /// reduction makes one number of the elements; it sees each as a row whose class is the label,
 /// whose `positive` is t, and whose weight is s_i w_l r_il [t pos_l a+ + (1 - t) a-]. A masked
 /// element has loss and gradient zero, whatever its logit and target. Fields left out are the plain
-/// binary cross-entropy, averaged over all elements.
+/// binary cross-entropy, averaged over all elements. Weights, their products and the other factors
+/// are taken in the type of the logits: what that does not hold, such as 1e39 or 1e-46 with float,
+/// is refused.
 template <SigmoidModulators S = BinaryCrossEntropy, Reduction R = MeanByCount>
 struct SigmoidLoss {
   S sides{};
@@ -121,6 +124,21 @@ void require_sigmoid_loss(std::string_view where, const SigmoidLoss<S, R>& loss,
   const std::vector<double>& counts = loss.rebalance.counts;
   require_vector("rebalance.counts", counts);
   require_all_positive(where, "rebalance.counts", counts);
+}
+
+// Refuses constants of a loss that T, the type of its logits, does not hold.
+template <class T, class S, class R>
+void require_constants_fit(std::string_view where, const SigmoidLoss<S, R>& loss) {
+  require_factors_fit<T>(where, "class_weights", loss.class_weights);
+  require_factors_fit<T>(where, "pos_weight", loss.pos_weight);
+  require_factor_fits<T>(where, "positive_weight", loss.positive_weight);
+  require_factor_fits<T>(where, "negative_weight", loss.negative_weight);
+  require_terms_fit<T>(where, "shift", "", loss.shift);
+  require_factor_fits<T>(where, "negative_scale", loss.negative_scale);
+  require_factor_fits<T>(where, "1 / negative_scale", 1 / loss.negative_scale);
+  require_factor_fits<T>(where, "rebalance.alpha", loss.rebalance.alpha);
+  require_factor_fits<T>(where, "rebalance.beta", loss.rebalance.beta);
+  require_factor_fits<T>(where, "rebalance.mu", loss.rebalance.mu);
 }
 
 // Whether t is a target: 0 or 1, or for floating-point types anything between. Read off the bits,
@@ -314,13 +332,38 @@ struct SigmoidInputs {
     double weight = t * weights.positive[label] + (1 - t) * weights.negative[label];
     if (!attributes.sample_weights.empty()) weight *= attributes.sample_weights[row];
     if (!row_scales.empty()) {
-      const double ratio = weights.inverse_counts[label] * row_scales[row];
+      const double ratio = std::min(weights.inverse_counts[label] * row_scales[row], kHugeRatio);
       weight *= alpha + 1 / (1 + std::exp(-beta * (ratio - mu)));
     }
     return {label, weight,
             attributes.groups.empty() ? 0 : static_cast<std::size_t>(attributes.groups[row]), t};
   }
 };
+
+// Refuses weights of elements that T, the type of the logits, does not hold. Each label occurs in
+// each row, so the extremes of both do meet.
+template <class T, class Y>
+void require_weights_fit(std::string_view where, const SigmoidInputs<Y>& in) {
+  require_factors_fit<T>(where, "sample_weights", in.attributes.sample_weights);
+  require_factors_fit<T>(where, "weight of the positives of label", in.weights.positive);
+  require_factors_fit<T>(where, "weight of the negatives of label", in.weights.negative);
+  const FactorRange of_rows = FactorRange::of(in.attributes.sample_weights);
+  const double rebalanced = in.row_scales.empty() ? 1 : 1 + in.alpha;
+  for (const std::vector<double>* labels : {&in.weights.positive, &in.weights.negative}) {
+    const FactorRange range = FactorRange::of(*labels) * of_rows;
+    require_factor_fits<T>(where, "least label weight x sample weight", range.least);
+    require_factor_fits<T>(where, "largest label weight x sample weight", range.most * rebalanced);
+  }
+}
+
+// Refuses a call whose numbers T, the type of the logits, does not hold.
+template <class T, class S, class R, class Y>
+void require_fit(std::string_view where, const SigmoidLoss<S, R>& loss, const SigmoidInputs<Y>& in,
+                 std::span<const double> coefficients) {
+  require_constants_fit<T>(where, loss);
+  require_weights_fit<T>(where, in);
+  require_coefficients<T>(where, loss.reduction, coefficients);
+}
 
 // Refuses a matrix whose shape is not that of `like`.
 template <class T, class U>
@@ -558,17 +601,19 @@ EQUIPOISE_INLINE void read_targets(const SigmoidInputs<Y>& in, std::size_t begin
   if (!weighted) return;
   elements.outer = run.outer;
   elements.ratios = in.row_scales.empty() ? nullptr : run.ratios;
-  for_each_element(
-      begin, count, in.targets.cols,
-      [&](std::size_t j, std::size_t row, std::size_t label) EQUIPOISE_INLINE_LAMBDA {
-        const bool ignored = in.is_ignored(row, label);
-        if (masked) run.targets[j] = ignored ? T(0) : static_cast<T>(in.targets(row, label));
-        const double weight =
-            in.attributes.sample_weights.empty() ? 1.0 : in.attributes.sample_weights[row];
-        run.outer[j] = ignored ? T(0) : static_cast<T>(weight);
-        if (in.row_scales.empty()) return;
-        run.ratios[j] = static_cast<T>(in.weights.inverse_counts[label] * in.row_scales[row]);
-      });
+  for_each_element(begin, count, in.targets.cols,
+                   [&](std::size_t j, std::size_t row, std::size_t label) EQUIPOISE_INLINE_LAMBDA {
+                     const bool ignored = in.is_ignored(row, label);
+                     if (masked)
+                       run.targets[j] = ignored ? T(0) : static_cast<T>(in.targets(row, label));
+                     const double weight = in.attributes.sample_weights.empty()
+                                               ? 1.0
+                                               : in.attributes.sample_weights[row];
+                     run.outer[j] = ignored ? T(0) : static_cast<T>(weight);
+                     if (in.row_scales.empty()) return;
+                     run.ratios[j] = static_cast<T>(std::min(
+                         in.weights.inverse_counts[label] * in.row_scales[row], kHugeRatio));
+                   });
 }
 
 // Which bucket each element is in, and with what coefficient it goes into the gradient.
@@ -676,10 +721,10 @@ SigmoidInputs<Y> checked_inputs(std::string_view where, const SigmoidLoss<S, R>&
 
 template <class S, class R, class T, class Y>
 void require_outputs(std::string_view where, const SigmoidLoss<S, R>& loss,
-                     const MatrixView<const T>& logits, const MatrixView<const Y>& targets,
+                     const MatrixView<const T>& logits, const SigmoidInputs<Y>& in,
                      std::span<const double> coefficients, const ElementOutputs<T>& outputs) {
-  require_shape(where, "targets", targets, logits, "logits");
-  require_coefficients<T>(where, loss.reduction, coefficients);
+  require_shape(where, "targets", in.targets, logits, "logits");
+  require_fit<T>(where, loss, in, coefficients);
   if (outputs.gradient.data != nullptr) {
     require_shape(where, "gradient", outputs.gradient, logits, "logits");
   }
@@ -720,8 +765,9 @@ EQUIPOISE_INLINE Partial denominators(const SigmoidLoss<S, R>& loss, MatrixView<
 /// logarithm by something that is 0 there, NaN. Under -ffast-math such logits have no defined
 /// result.
 ///
-/// @throws std::invalid_argument as denominators(), for shapes that do not match, and for
-/// coefficients that do not fit the reduction. Nothing is written then.
+/// @throws std::invalid_argument as denominators(), for shapes that do not match, for coefficients
+/// that do not fit the reduction, and for weights, terms and coefficients that T does not hold.
+/// Nothing is written then.
 template <SigmoidModulators S, Reduction R, std::floating_point T, class Y,
           class ParallelFor = SerialFor>
 EQUIPOISE_INLINE Partial evaluate(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
@@ -731,8 +777,8 @@ EQUIPOISE_INLINE Partial evaluate(const SigmoidLoss<S, R>& loss, MatrixView<cons
                                   const ParallelFor& parallel_for = {},
                                   detail::Cpu instructions = detail::cpu()) {
   const MatrixView<const std::remove_const_t<Y>> view = targets;
-  detail::require_outputs("evaluate", loss, logits, view, coefficients, outputs);
   const auto in = detail::checked_inputs("evaluate", loss, view, attributes);
+  detail::require_outputs("evaluate", loss, logits, in, coefficients, outputs);
   return detail::evaluate_checked(
       loss, in, logits, detail::checked_masses("evaluate", loss.reduction, in, parallel_for),
       coefficients, outputs, parallel_for, instructions);
@@ -761,7 +807,7 @@ EQUIPOISE_INLINE double sigmoid_loss(const SigmoidLoss<S, R>& loss, MatrixView<c
   const Partial whole = detail::checked_masses("sigmoid_loss", loss.reduction, in, SerialFor{});
   const std::vector<double> scales = coefficients(loss.reduction, whole);
   const ElementOutputs<T> outputs{gradient, {}};
-  detail::require_outputs("sigmoid_loss", loss, logits, view, std::span<const double>(scales),
+  detail::require_outputs("sigmoid_loss", loss, logits, in, std::span<const double>(scales),
                           outputs);
   return finish(loss,
                 detail::evaluate_checked(loss, in, logits, whole, std::span<const double>(scales),

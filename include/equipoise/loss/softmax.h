@@ -15,6 +15,7 @@
 #include "equipoise/config.h"
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/detail/fits.h"
 #include "equipoise/detail/softmax_kernel.h"
 #include "equipoise/logit_terms.h"
 #include "equipoise/loss/modulator.h"
@@ -53,7 +54,10 @@ enum class EmptyBatch { kZero, kNaN };
 /// w_y m(p_y), w being the class weights. As the reduction and the smoothing see it, the row's
 /// weight is sum_c w_c t_c, so that a distribution with one 1 in it equals that index, and its
 /// class is the most probable one. (LibTorch's conventions for distributions: see
-/// Semantics::kTorch.)
+/// Semantics::kTorch.) The ignore index is one of class indices: distributions have a mask.
+///
+/// Weights, their products and logit terms are taken in the type of the logits: what that does not
+/// hold, such as 1e39 or 1e-46 with float, is refused.
 template <Modulator M = CrossEntropy, Reduction R = MeanByCount>
 struct SoftmaxLoss {
   M modulator{};
@@ -299,6 +303,72 @@ void require_rows(std::string_view where, const SoftmaxLoss<M, R>& loss, const Y
   }
 }
 
+// The terms of each group, those of all groups included; one element where there are no groups.
+template <class M, class R>
+std::vector<LogitTerms> composed_terms(const SoftmaxLoss<M, R>& loss) {
+  if (loss.group_logit_terms.empty()) return {loss.logit_terms};
+  std::vector<LogitTerms> result;
+  for (const LogitTerms& terms : loss.group_logit_terms) {
+    result.push_back(loss.logit_terms.then(terms));
+  }
+  return result;
+}
+
+// Refuses constants of a loss that T, the type of its logits, does not hold.
+template <class T, class M, class R>
+void require_constants_fit(std::string_view where, const SoftmaxLoss<M, R>& loss) {
+  require_factors_fit<T>(where, "class_weights", loss.class_weights);
+  require_factors_fit<T>(where, "group_weights", loss.group_weights);
+  const auto require_terms = [&](std::string_view owner, const LogitTerms& terms) {
+    require_terms_fit<T>(where, owner, ".scale", terms.scale);
+    require_terms_fit<T>(where, owner, ".shift", terms.shift);
+    require_terms_fit<T>(where, owner, ".margin", terms.margin);
+  };
+  require_terms("logit_terms", loss.logit_terms);
+  if (!loss.group_logit_terms.empty()) {
+    const std::vector<LogitTerms> composed = composed_terms(loss);
+    for (std::size_t g = 0; g < composed.size(); ++g) {
+      require_terms("logit_terms and group_logit_terms[" + to_text(g) + "]", composed[g]);
+    }
+  }
+  require_terms_fit<T>(where, "pair_shift", ".values", loss.pair_shift.values);
+  require_factor_fits<T>(where, "seesaw.mitigation", loss.seesaw.mitigation);
+  require_factor_fits<T>(where, "seesaw.compensation", loss.seesaw.compensation);
+}
+
+// The same for the rows' weights and what the product of all weights comes to.
+template <class T, class M, class R, class Y>
+void require_weights_fit(std::string_view where, const SoftmaxLoss<M, R>& loss, const Y& targets,
+                         const RowAttributes& rows) {
+  require_factors_fit<T>(where, "sample_weights", rows.sample_weights);
+  const FactorRange of_classes = FactorRange::of(loss.class_weights);
+  const FactorRange of_rows =
+      FactorRange::of(loss.group_weights) * FactorRange::of(rows.sample_weights);
+  if ((of_classes * of_rows).template fits<T>()) return;
+  // Perhaps the extremes do not meet in a row.
+  const RowReader<Y> reader(loss, targets, rows);
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    if (reader.is_ignored(i)) continue;
+    const double outer = reader.outer_weight(i);
+    double own = of_classes.most;  // of distributions, which may have any class in them
+    if constexpr (requires { targets.labels; }) {
+      own = loss.class_weights.empty() ? 1.0 : loss.class_weights[targets.class_of(i)];
+    }
+    if (outer == 0 || own == 0) continue;
+    if (fits<T>(outer) && outer * own > 0 && fits<T>(outer * own)) continue;
+    reject_element(where, "weight of row", i, outer * own, range_of_type<T>());
+  }
+}
+
+// Refuses a call whose numbers T, the type of the logits, does not hold. Targets are checked.
+template <class T, class M, class R, class Y>
+void require_fit(std::string_view where, const SoftmaxLoss<M, R>& loss, const Y& targets,
+                 const RowAttributes& rows, std::span<const double> coefficients) {
+  require_constants_fit<T>(where, loss);
+  require_weights_fit<T>(where, loss, targets, rows);
+  require_coefficients<T>(where, loss.reduction, coefficients);
+}
+
 // Calls add(i, tallies) for each row i; add() adds to tallies[bucket]. The tally of the only bucket
 // is kept in registers: through memory each row would wait for the one before.
 template <class F>
@@ -352,17 +422,6 @@ std::vector<T> terms_of_groups(const std::vector<LogitTerms>& groups, std::size_
     for (std::size_t c = 0; c < classes; ++c) {
       result.push_back(static_cast<T>(values.empty() ? identity : values[c]));
     }
-  }
-  return result;
-}
-
-// The terms of each group, those of all groups included; one element where there are no groups.
-template <class M, class R>
-std::vector<LogitTerms> composed_terms(const SoftmaxLoss<M, R>& loss) {
-  if (loss.group_logit_terms.empty()) return {loss.logit_terms};
-  std::vector<LogitTerms> result;
-  for (const LogitTerms& terms : loss.group_logit_terms) {
-    result.push_back(loss.logit_terms.then(terms));
   }
   return result;
 }
@@ -573,10 +632,10 @@ Partial softmax_block(const SoftmaxLoss<M, R>& loss, const SoftmaxConstants<T>& 
 
 template <class M, class R, class T, class Y>
 void require_outputs(std::string_view where, const SoftmaxLoss<M, R>& loss,
-                     const MatrixView<const T>& logits, const Y& targets,
+                     const MatrixView<const T>& logits, const Y& targets, const RowAttributes& rows,
                      std::span<const double> coefficients, const LossOutputs<T>& outputs) {
   require_size(where, "targets", targets.size(), logits.rows, "rows of logits");
-  require_coefficients<T>(where, loss.reduction, coefficients);
+  require_fit<T>(where, loss, targets, rows, coefficients);
   if (outputs.gradient.data != nullptr) {
     require_count(where, "gradient.rows", outputs.gradient.rows, logits.rows, "rows of logits");
     require_count(where, "gradient.cols", outputs.gradient.cols, logits.cols, "columns of logits");
@@ -641,8 +700,9 @@ Partial denominators(const SoftmaxLoss<M, R>& loss, const Targets& targets, std:
 /// NaN; -infinity is a probability of zero. Under -ffast-math such rows have no defined result, and
 /// of a loss that is below the rounding error of one, some or all digits may be lost.
 ///
-/// @throws std::invalid_argument as denominators(), for shapes that do not match, and for
-/// coefficients that do not fit the reduction. Nothing is written then.
+/// @throws std::invalid_argument as denominators(), for shapes that do not match, for coefficients
+/// that do not fit the reduction, and for weights, terms and coefficients that T does not hold.
+/// Nothing is written then.
 template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargets Targets,
           class ParallelFor = SerialFor>
 EQUIPOISE_INLINE Partial evaluate(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
@@ -652,11 +712,10 @@ EQUIPOISE_INLINE Partial evaluate(const SoftmaxLoss<M, R>& loss, MatrixView<cons
                                   const ParallelFor& parallel_for = {},
                                   detail::Cpu instructions = detail::cpu()) {
   const auto labels = detail::read_targets("evaluate", loss, targets, logits.cols);
-  detail::require_outputs("evaluate", loss, logits, labels, coefficients, outputs);
-  return detail::evaluate_checked(
-      loss, logits, labels,
-      detail::checked_denominators("evaluate", loss, labels, logits.cols, rows), coefficients,
-      outputs, rows, parallel_for, instructions);
+  Partial masses = detail::checked_denominators("evaluate", loss, labels, logits.cols, rows);
+  detail::require_outputs("evaluate", loss, logits, labels, rows, coefficients, outputs);
+  return detail::evaluate_checked(loss, logits, labels, std::move(masses), coefficients, outputs,
+                                  rows, parallel_for, instructions);
 }
 
 /// The value of a whole batch from its partial: sum_k coefficient_k numerator_k, or what
@@ -682,7 +741,7 @@ EQUIPOISE_INLINE double softmax_loss(const SoftmaxLoss<M, R>& loss, MatrixView<c
       detail::checked_denominators("softmax_loss", loss, labels, logits.cols, rows);
   const std::vector<double> scales = coefficients(loss.reduction, whole);
   const LossOutputs<T> outputs{gradient, {}};
-  detail::require_outputs<M, R, T>("softmax_loss", loss, logits, labels, scales, outputs);
+  detail::require_outputs<M, R, T>("softmax_loss", loss, logits, labels, rows, scales, outputs);
   return finish(
       loss,
       detail::evaluate_checked(loss, logits, labels, whole, std::span<const double>(scales),

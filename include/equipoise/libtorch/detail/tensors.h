@@ -358,17 +358,18 @@ at::Tensor coefficient_tensor(const R& reduction, const at::Tensor& denominators
 // coefficients() for the kernels, with the denominators and shares that the arguments of a call may
 // have in place of the batch's and the reduction's own.
 template <class R, class Arguments>
-std::vector<double> kernel_coefficients(const R& reduction, Partial whole,
+std::vector<double> kernel_coefficients(const char* where, const R& reduction, Partial whole,
                                         const Arguments& arguments) {
   if (arguments.denominators.defined()) {
+    const std::vector<double> denominators = to_vector(arguments.denominators);
+    equipoise::detail::require_masses(where, "denominators", denominators);
     whole.buckets.clear();
-    for (const double denominator : to_vector(arguments.denominators)) {
-      whole.buckets.push_back({0, denominator, 0});
-    }
+    for (const double denominator : denominators) whole.buckets.push_back({0, denominator, 0});
   }
   std::vector<double> result = coefficients(reduction, whole);
   if (!arguments.shares.defined()) return result;
   const std::vector<double> shares = to_vector(arguments.shares);
+  equipoise::detail::require_masses(where, "shares", shares);
   for (std::size_t k = 0; k < result.size(); ++k) {
     const double denominator = whole.buckets[k].denominator;
     result[k] = denominator > 0 ? shares[k] / denominator : 0;
