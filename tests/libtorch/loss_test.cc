@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -531,6 +532,38 @@ TEST(SoftmaxLoss, EmptyShapes) {
   }
 }
 
+// Whatever size is 0: the value of an empty batch, and a gradient of the shape of the logits.
+TEST(SoftmaxLoss, EmptyShapesOfManyDimensions) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const auto expect = [&](at::IntArrayRef sizes, const at::Tensor& targets,
+                            std::optional<std::int64_t> class_dim) {
+      const at::Tensor logits = at::zeros(sizes).to(type).set_requires_grad(true);
+      SoftmaxArguments arguments;
+      arguments.class_dim = class_dim;
+      equipoise::SoftmaxLoss<Focal> loss;
+      EXPECT_EQ(softmax_loss(logits, targets, loss, arguments).item<double>(), 0.0);
+      loss.empty_batch = EmptyBatch::kNaN;
+      const at::Tensor nan = softmax_loss(logits, targets, loss, arguments);
+      EXPECT_TRUE(std::isnan(nan.item<double>()));
+      EXPECT_EQ(gradient_of(nan, logits).sizes(), sizes);
+      EXPECT_EQ(softmax_row_losses(logits, targets, loss, arguments).numel(),
+                logits.size(class_dim.value_or(-1)) == 0 ? logits.size(0) : 0);
+      EXPECT_EQ(softmax_denominators(loss, targets, logits.size(class_dim.value_or(-1)), arguments)
+                    .item<double>(),
+                0.0);
+      equipoise::SoftmaxLoss<Focal, MeanPerClass> per_class;
+      per_class.reduction.classes = static_cast<std::size_t>(logits.size(class_dim.value_or(-1)));
+      EXPECT_EQ(softmax_loss(logits, targets, per_class, arguments).item<double>(), 0.0);
+    };
+    expect({2, 3, 5, 0}, at::zeros({2, 5, 0}, at::kLong), 1);
+    expect({2, 3, 5, 0}, at::zeros({2, 3, 5, 0}), 1);
+    expect({0, 4, 3}, at::zeros({0, 4}, at::kLong), -1);
+    expect({4, 0, 3}, at::zeros({4, 0, 3}), -1);
+    expect({3, 0}, at::zeros({3, 0}), {});
+    expect({3, 0}, at::full({3}, -100, at::kLong), {});
+  }
+}
+
 // The counts of the step as an argument do what they do in the loss.
 TEST(SoftmaxLoss, SeesawCountsAreAnArgument) {
   const at::Tensor targets = at::tensor({0, 0, 2, 0, -100}, at::kLong);
@@ -751,14 +784,25 @@ TEST(SoftmaxLossErrors, NameWhatIsWrong) {
             "softmax_loss(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
   EXPECT_EQ(call(logits, at::zeros({2}, at::TensorOptions().dtype(at::kLong).device(at::kMeta))),
             "softmax_loss(): targets.device() = meta, expected cpu, the device of the logits");
-  EXPECT_EQ(call(at::zeros({2, 3, 4}), at::zeros({8}, at::kLong)),
+  // With as many tokens as classes, both orders would give a number.
+  EXPECT_EQ(call(at::zeros({2, 3, 3}), at::zeros({2, 3}, at::kLong)),
+            "softmax_loss(): class_dim = (not set), expected 1 for N x C x ... as LibTorch has it, "
+            "or -1 for N x ... x C: the logits have 3 dimensions");
+  EXPECT_EQ(error_of([] {
+              softmax_denominators(equipoise::SoftmaxLoss<>{}, at::zeros({2, 3, 3}), 3);
+            }),
+            "softmax_denominators(): class_dim = (not set), expected 1 for N x C x ... as LibTorch "
+            "has it, or -1 for N x ... x C: the targets have 3 dimensions");
+  SoftmaxArguments tokens;
+  tokens.class_dim = -1;
+  EXPECT_EQ(call(at::zeros({2, 3, 4}), at::zeros({8}, at::kLong), tokens),
             "softmax_loss(): targets.dim() = 1, expected 2 (the logits' less that of the classes)");
   EXPECT_EQ(call(logits, at::zeros({2, 2})),
             "softmax_loss(): targets.numel() = 4, expected 6 (elements of logits)");
   EXPECT_EQ(call(logits, at::zeros({2})),
             "softmax_loss(): targets.dim() = 1, expected 2 (probabilities, in the shape of the "
             "logits)");
-  EXPECT_EQ(call(at::zeros({2, 4, 3}), at::zeros({4, 2}, at::kLong)),
+  EXPECT_EQ(call(at::zeros({2, 4, 3}), at::zeros({4, 2}, at::kLong), tokens),
             "softmax_loss(): targets.sizes() = [4, 2], expected [2, 4]");
   EXPECT_EQ(call(logits, at::zeros({3, 2})),
             "softmax_loss(): targets.sizes() = [3, 2], expected [2, 3]");

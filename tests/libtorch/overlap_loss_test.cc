@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <type_traits>
@@ -386,12 +387,15 @@ TEST(OverlapLoss, ClassWeightsAreAnArgument) {
 TEST(OverlapLoss, EmptySets) {
   for (const at::ScalarType type : {at::kFloat, at::kHalf}) {
     OverlapLoss<Tversky> loss;
-    const auto expect = [&](const at::Tensor& z, const at::Tensor& targets) {
+    const auto expect = [&](const at::Tensor& z, const at::Tensor& targets,
+                            std::optional<std::int64_t> class_dim = {}) {
       const at::Tensor logits = z.to(type).set_requires_grad(true);
+      OverlapArguments arguments;
+      arguments.class_dim = class_dim;
       loss.empty_batch = EmptyBatch::kZero;
-      EXPECT_EQ(overlap_loss(logits, targets, loss).item<float>(), 0.0F);
+      EXPECT_EQ(overlap_loss(logits, targets, loss, arguments).item<float>(), 0.0F);
       loss.empty_batch = EmptyBatch::kNaN;
-      const at::Tensor nan = overlap_loss(logits, targets, loss);
+      const at::Tensor nan = overlap_loss(logits, targets, loss, arguments);
       EXPECT_TRUE(std::isnan(nan.item<float>()));
       const at::Tensor gradient = gradient_of(nan, logits);
       EXPECT_EQ(gradient.sizes(), logits.sizes());
@@ -466,11 +470,12 @@ TEST(OverlapLossErrors, ShapesAndHalfTypesOnTheCpuAreChecked) {
               overlap_loss(at::zeros({2, 3}), at::zeros({3, 2}), loss);
             }),
             "overlap_loss(): targets.sizes() = [3, 2], expected [2, 3]");
+  OverlapArguments arguments;
+  arguments.class_dim = -1;
   EXPECT_EQ(error_of([&] {
-              overlap_loss(at::zeros({2, 4, 3}), at::zeros({4, 2}, at::kLong), loss);
+              overlap_loss(at::zeros({2, 4, 3}), at::zeros({4, 2}, at::kLong), loss, arguments);
             }),
             "overlap_loss(): targets.sizes() = [4, 2], expected [2, 4]");
-  OverlapArguments arguments;
   arguments.sample_weights = at::ones({4, 2});
   EXPECT_EQ(error_of([&] {
               overlap_loss(at::zeros({2, 4, 3}), at::zeros({2, 4}, at::kLong), loss, arguments);
@@ -531,6 +536,9 @@ TEST(OverlapLossErrors, NameWhatIsWrong) {
             "overlap_loss(): logits.dim() = 1, expected at least 2 (N x C)");
   EXPECT_EQ(call(at::zeros({2, 3}, at::kLong), labels),
             "overlap_loss(): logits.dtype() = long int, expected a floating-point type");
+  EXPECT_EQ(call(at::zeros({2, 3, 3}), at::zeros({2, 3}, at::kLong)),
+            "overlap_loss(): class_dim = (not set), expected 1 for N x C x ... as LibTorch has it, "
+            "or -1 for N x ... x C: the logits have 3 dimensions");
   EXPECT_EQ(call(logits, at::zeros({3}, at::kLong)),
             "overlap_loss(): targets.numel() = 3, expected 2 (rows of logits)");
   EXPECT_EQ(call(logits, at::tensor({0, 5}, at::kLong)),

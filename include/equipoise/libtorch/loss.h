@@ -47,7 +47,7 @@ void require_softmax_tensors(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors
                              const at::Tensor& logits, const at::Tensor& targets,
                              const SoftmaxArguments& arguments) {
   require_classification(kSoftmaxLoss, logits, targets, arguments);
-  const std::int64_t classes = logits.size(arguments.class_dim);
+  const std::int64_t classes = logits.size(class_dim_of(arguments));
   require_companion(kSoftmaxLoss, "seesaw_counts", arguments.seesaw_counts, {logits, "logits"},
                     classes, "classes");
   equipoise::detail::require_softmax_loss(kSoftmaxLoss, loss, static_cast<std::size_t>(classes));
@@ -75,10 +75,10 @@ inline SoftmaxArguments flat(const SoftmaxArguments& arguments) {
 
 inline SoftmaxInputs make_inputs(const at::Tensor& logits, const at::Tensor& targets,
                                  const SoftmaxArguments& arguments) {
-  SoftmaxInputs result{as_rows(in_memory(logits), arguments.class_dim), {}, {}};
+  SoftmaxInputs result{as_rows(in_memory(logits), class_dim_of(arguments)), {}, {}};
   result.targets =
       targets.is_floating_point()
-          ? in_memory(targets).movedim(arguments.class_dim, -1).reshape(result.logits.sizes())
+          ? in_memory(targets).movedim(class_dim_of(arguments), -1).reshape(result.logits.sizes())
           : flat(targets);
   result.arguments = flat(arguments);
   return result;
@@ -309,7 +309,7 @@ struct SoftmaxProblem {
     if (!fits_kernel(logits)) problem.require_targets(in.targets, in.logits.size(-1));
     LossAndSums result =
         LossFunction<SoftmaxProblem>::call(std::move(problem), in.logits, in.targets);
-    if (by_row) result.loss = in_shape_of_rows(result.loss, logits, arguments.class_dim);
+    if (by_row) result.loss = in_shape_of_rows(result.loss, logits, class_dim_of(arguments));
     return result;
   }
 
@@ -343,10 +343,11 @@ struct SoftmaxProblem {
 
 /// The loss of a batch as a tensor [] that takes part in autograd; see equipoise::SoftmaxLoss.
 ///
-/// Logits are N x C, or have more dimensions: tokens as N x T x C by default, with
-/// SoftmaxArguments::class_dim = 1 in LibTorch's order N x C x T. Any strides will do. Targets are
-/// of an integer type, in the shape of the logits less the dimension of the classes; or they are
-/// probabilities, of a floating-point type and in the shape of the logits.
+/// Logits are N x C, or have more dimensions, and then SoftmaxArguments::class_dim says which one
+/// is that of the classes: -1 for tokens as N x T x C, 1 in LibTorch's order N x C x T. Unsaid it
+/// is refused: with T = C the wrong one would give a number all the same. Any strides will do.
+/// Targets are of an integer type, in the shape of the logits less the dimension of the classes; or
+/// they are probabilities, of a floating-point type and in the shape of the logits.
 ///
 /// Float and double on the CPU take the fused kernel, on LibTorch's threads, without a copy of the
 /// logits; half types compute in float and give a float loss. On another device everything is
@@ -399,7 +400,7 @@ at::Tensor softmax_denominators(const SoftmaxLoss<M, R>& loss, const at::Tensor&
   const SoftmaxArguments rows = detail::flat(arguments);
   const at::Tensor flat_targets =
       targets.is_floating_point()
-          ? detail::in_memory(targets).movedim(arguments.class_dim, -1).flatten(0, -2)
+          ? detail::in_memory(targets).movedim(detail::class_dim_of(arguments), -1).flatten(0, -2)
           : detail::flat(targets);
   if (targets.device().is_cpu()) {
     return detail::to_sums(

@@ -12,6 +12,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <ostream>
 #include <utility>
 #include <vector>
@@ -31,8 +32,9 @@ struct SoftmaxLossOptions {
 
   /// The loss.
   TORCH_ARG(Loss, loss);
-  /// The dimension of the classes: -1, or 1 for LibTorch's order N x C x T.
-  TORCH_ARG(std::int64_t, class_dim) = -1;
+  /// The dimension of the classes: 1 for LibTorch's order N x C x T, -1 for N x T x C. Logits of
+  /// more than two dimensions need it, here or in the arguments of a call.
+  TORCH_ARG(std::optional<std::int64_t>, class_dim){};
   /// Whether forward() gives one number; if not, it gives the losses of rows.
   TORCH_ARG(bool, reduce) = true;
 };
@@ -67,12 +69,13 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
     seesaw_counts = this->register_buffer("seesaw_counts", tensors.seesaw_counts);
   }
 
-  /// softmax_loss(), or softmax_row_losses() without reduction, with the buffers' constants. Takes
-  /// the class dimension from the options. Does not synchronise the device.
+  /// softmax_loss(), or softmax_row_losses() without reduction, with the buffers' constants. The
+  /// class dimension of the options goes before that of the arguments. Does not synchronise the
+  /// device.
   /// @throws std::invalid_argument as softmax_loss().
   at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
                      SoftmaxArguments arguments = {}) {
-    arguments.class_dim = options.class_dim();
+    if (options.class_dim()) arguments.class_dim = options.class_dim();
     const bool by_row = !options.reduce();
     SoftmaxTensors tensors{class_weights, scale,      shift,        margin,
                            group_weights, pair_shift, seesaw_counts};
@@ -123,7 +126,7 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
   void pretty_print(std::ostream& stream) const override {
     stream << "equipoise::libtorch::SoftmaxLoss(label_smoothing=" << options.loss().label_smoothing
            << ", ignore_index=" << options.loss().ignore_index;
-    if (options.class_dim() != -1) stream << ", class_dim=" << options.class_dim();
+    if (options.class_dim()) stream << ", class_dim=" << *options.class_dim();
     if (!options.reduce()) stream << ", reduce=false";
     for (const auto& buffer : this->named_buffers(/*recurse=*/false)) {
       if (!buffer.value().defined()) continue;

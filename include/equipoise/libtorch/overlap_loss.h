@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -39,7 +40,9 @@ struct OverlapArguments {
   /// [3, C] of double: overlap_sums() of everything that the optimiser step sees, added up over
   /// micro-batches and ranks; undefined: those of this batch.
   at::Tensor sums{};
-  std::int64_t class_dim = -1;  ///< the dimension of the classes: 1 for LibTorch's N x C x ...
+  /// The dimension of the classes: 1 for LibTorch's N x C x ..., -1 for N x ... x C. Logits of more
+  /// than two dimensions need it.
+  std::optional<std::int64_t> class_dim{};
 };
 
 namespace detail {
@@ -50,7 +53,7 @@ void require_overlap_tensors(const char* where, const OverlapLoss<P>& loss,
                              const at::Tensor& logits, const at::Tensor& targets,
                              const OverlapArguments& arguments) {
   require_classification(where, logits, targets, arguments);
-  const std::int64_t classes = logits.size(arguments.class_dim);
+  const std::int64_t classes = logits.size(class_dim_of(arguments));
   const Leader leader{logits, "logits"};
   require_companion(where, "class_weights", arguments.class_weights, leader, classes, "classes");
   require_companion(where, "sums", arguments.sums, leader, 3 * classes, "3 x classes");
@@ -67,7 +70,7 @@ struct OverlapInputs {
 inline OverlapInputs make_overlap_inputs(const at::Tensor& logits, const at::Tensor& targets,
                                          const OverlapArguments& arguments) {
   const auto as_rows = [&](const at::Tensor& tensor) {
-    return in_memory(tensor).movedim(arguments.class_dim, -1).flatten(0, -2);
+    return in_memory(tensor).movedim(class_dim_of(arguments), -1).flatten(0, -2);
   };
   OverlapInputs result{as_rows(logits), {}, arguments};
   result.targets = targets.is_floating_point() ? as_rows(targets) : flat(targets);
@@ -429,14 +432,15 @@ at::Tensor overlap_sums(const at::Tensor& logits, const at::Tensor& targets,
 /// part's logits are needed twice, for the sums and for the gradient: run the model twice (the
 /// first time without a graph), or keep the graphs of all parts.
 ///
-/// Logits are N x C, or have more dimensions with the classes in OverlapArguments::class_dim;
-/// targets of an integer type have the shape of the logits less that dimension, targets of a
-/// floating-point type, in [0, 1], their shape. Float and double on the CPU take the core's kernel
-/// on LibTorch's threads, without a temporary of the logits' size besides the gradient, except that
-/// logits whose classes come before their rows (N x C x T) are copied once. Half types compute in
-/// float and give a float loss. On another device everything is tensor operations without
-/// synchronisation; the class weights of the loss are uploaded on each call unless the arguments
-/// hold them. Second derivatives are right; with merged sums they are those within this part.
+/// Logits are N x C, or have more dimensions, and then OverlapArguments::class_dim says which one
+/// is that of the classes; targets of an integer type have the shape of the logits less that
+/// dimension, targets of a floating-point type, in [0, 1], their shape. Float and double on the CPU
+/// take the core's kernel on LibTorch's threads, without a temporary of the logits' size besides
+/// the gradient, except that logits whose classes come before their rows (N x C x T) are copied
+/// once. Half types compute in float and give a float loss. On another device everything is tensor
+/// operations without synchronisation; the class weights of the loss are uploaded on each call
+/// unless the arguments hold them. Second derivatives are right; with merged sums they are those
+/// within this part.
 ///
 /// Targets and weights are checked on the CPU. Elsewhere a target that is neither a class nor
 /// ignored, or not in [0, 1], makes the loss NaN. No gradient flows to them: targets and sample

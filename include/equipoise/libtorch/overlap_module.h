@@ -9,6 +9,7 @@
 #include <torch/nn/pimpl.h>
 
 #include <cstdint>
+#include <optional>
 #include <ostream>
 #include <utility>
 
@@ -27,8 +28,9 @@ struct OverlapLossOptions {
 
   /// The loss.
   TORCH_ARG(Loss, loss);
-  /// The dimension of the classes: -1, or 1 for LibTorch's order N x C x T.
-  TORCH_ARG(std::int64_t, class_dim) = -1;
+  /// The dimension of the classes: 1 for LibTorch's order N x C x T, -1 for N x T x C. Logits of
+  /// more than two dimensions need it, here or in the arguments of a call.
+  TORCH_ARG(std::optional<std::int64_t>, class_dim){};
 };
 
 /// The module behind OverlapLossModule. The class weights of its loss are a buffer of double,
@@ -51,8 +53,8 @@ class OverlapLossImpl : public torch::nn::Cloneable<OverlapLossImpl<P>> {
         detail::constant_tensor(options.loss().class_weights, at::TensorOptions(at::kDouble)));
   }
 
-  /// overlap_loss() with the buffer's class weights and the options' class dimension, whatever the
-  /// arguments say of them. Does not synchronise the device.
+  /// overlap_loss() with the buffer's class weights, and the class dimension of the options, if
+  /// these have one, whatever the arguments say of them. Does not synchronise the device.
   /// @throws std::invalid_argument as overlap_loss().
   at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
                      const OverlapArguments& arguments = {}) {
@@ -72,7 +74,7 @@ class OverlapLossImpl : public torch::nn::Cloneable<OverlapLossImpl<P>> {
            << (loss.activation == Activation::kSigmoid ? "sigmoid" : "softmax")
            << ", absent_class=" << (loss.absent_class == AbsentClass::kSkip ? "skip" : "count")
            << ", ignore_index=" << loss.ignore_index;
-    if (options.class_dim() != -1) stream << ", class_dim=" << options.class_dim();
+    if (options.class_dim()) stream << ", class_dim=" << *options.class_dim();
     if (class_weights.defined()) stream << ", class_weights=" << class_weights.sizes();
     stream << ")";
   }
@@ -88,7 +90,7 @@ class OverlapLossImpl : public torch::nn::Cloneable<OverlapLossImpl<P>> {
   }
 
   OverlapArguments with_constants(OverlapArguments arguments) const {
-    arguments.class_dim = options.class_dim();
+    if (options.class_dim()) arguments.class_dim = options.class_dim();
     arguments.class_weights = class_weights;
     return arguments;
   }

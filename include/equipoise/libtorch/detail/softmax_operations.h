@@ -14,6 +14,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "equipoise/libtorch/detail/loss_function.h"
@@ -49,7 +50,9 @@ struct SoftmaxArguments {
   at::Tensor shares{};
   /// [C] of double: the samples seen so far, for Seesaw; undefined: those in the loss.
   at::Tensor seesaw_counts{};
-  std::int64_t class_dim = -1;  ///< the dimension of the classes: 1 for LibTorch's N x C x ...
+  /// The dimension of the classes: 1 for LibTorch's N x C x ..., -1 for N x ... x C. Logits of more
+  /// than two dimensions need it.
+  std::optional<std::int64_t> class_dim{};
 };
 
 namespace detail {

@@ -16,6 +16,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -168,10 +169,25 @@ inline void require_constant(const char* where, const char* name, const at::Tens
          std::string("0: no gradient flows to ") + name);
 }
 
-inline void require_class_dim(const char* where, std::int64_t class_dim, const Leader& leader) {
+// The dimension of the classes: what the arguments say, or the last one.
+template <class Arguments>
+std::int64_t class_dim_of(const Arguments& arguments) {
+  return arguments.class_dim.value_or(-1);
+}
+
+// Of more than two dimensions the classes may be the last one or, as LibTorch's losses have it, the
+// second, and where both have one size the wrong one would go unnoticed: so it has to be said.
+inline void require_class_dim(const char* where, std::optional<std::int64_t> class_dim,
+                              const Leader& leader) {
   const std::int64_t dims = leader.tensor.dim();
-  if (class_dim >= -dims && class_dim < dims) return;
-  reject(where, "class_dim", class_dim, std::string("a dimension of the ") + leader.name);
+  if (!class_dim.has_value()) {
+    if (dims <= 2) return;
+    reject(where, "class_dim", "(not set)",
+           "1 for N x C x ... as LibTorch has it, or -1 for N x ... x C: the " +
+               std::string(leader.name) + " have " + std::to_string(dims) + " dimensions");
+  }
+  if (*class_dim >= -dims && *class_dim < dims) return;
+  reject(where, "class_dim", *class_dim, std::string("a dimension of the ") + leader.name);
 }
 
 // The sizes without that of the classes: those of the rows.
@@ -215,7 +231,7 @@ void require_classification(const char* where, const at::Tensor& logits, const a
            by_index ? std::to_string(dims - 1) + " (the logits' less that of the classes)"
                     : std::to_string(dims) + " (probabilities, in the shape of the logits)");
   }
-  const std::vector<std::int64_t> rows = row_sizes(logits, arguments.class_dim);
+  const std::vector<std::int64_t> rows = row_sizes(logits, class_dim_of(arguments));
   require_companion(where, "targets", targets, leader,
                     by_index ? c10::multiply_integers(rows) : logits.numel(),
                     by_index ? "rows of logits" : "elements of logits");
@@ -237,10 +253,10 @@ void require_classification(const char* where, const at::Tensor& targets, std::i
   }
   if (targets.dim() < 2) reject(where, "targets.dim()", targets.dim(), "at least 2 (N x C)");
   require_class_dim(where, arguments.class_dim, leader);
-  if (const std::int64_t size = targets.size(arguments.class_dim); size != classes) {
+  if (const std::int64_t size = targets.size(class_dim_of(arguments)); size != classes) {
     reject(where, "targets.size(class_dim)", size, std::to_string(classes) + " (classes)");
   }
-  require_rows_of_classes(where, leader, row_sizes(targets, arguments.class_dim),
+  require_rows_of_classes(where, leader, row_sizes(targets, class_dim_of(arguments)),
                           /*by_index=*/false, arguments);
 }
 
