@@ -446,7 +446,7 @@ struct SigmoidProblem {
 ///    [0, 1], or a group or label without a bucket in the reduction, makes the loss NaN, unless the
 ///    element is masked.
 ///  - An infinite logit is a probability of 0 or 1: the loss of the right side is 0, that of the
-///    other +infinity. A NaN logit makes the loss NaN.
+///    other +infinity, unless its modulator is bounded. A NaN logit makes the loss NaN.
 ///  - A batch without rows or without columns, or all of whose elements are masked, has the value
 ///    that SigmoidLoss::empty_batch says, and a gradient of zeros.
 ///

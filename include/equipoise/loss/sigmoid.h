@@ -761,9 +761,9 @@ EQUIPOISE_INLINE Partial denominators(const SigmoidLoss<S, R>& loss, MatrixView<
 /// strides; nothing of their size is allocated. Sums over elements are taken in double, in an order
 /// that does not depend on the number of threads. A NaN logit makes its element's loss and gradient
 /// NaN. An infinite one is a probability of 0 or 1: the loss of the side that is right is 0, that
-/// of the other infinite, with a gradient that is finite or, under a modulator that multiplies the
-/// logarithm by something that is 0 there, NaN. Under -ffast-math such logits have no defined
-/// result.
+/// of the other infinite, unless its modulator is bounded, with a gradient that is finite or, under
+/// a modulator that multiplies the logarithm by something that is 0 there, NaN. Under -ffast-math
+/// such logits have no defined result.
 ///
 /// @throws std::invalid_argument as denominators(), for shapes that do not match, for coefficients
 /// that do not fit the reduction, and for weights, terms and coefficients that T does not hold.

@@ -30,7 +30,8 @@ enum class Semantics {
   /// Label smoothing is weighted by the weight of the target: w_y [(1 - e) m(p_y) + e/C sum_c
   /// m(p_c)].
   kConsistent,
-  /// As LibTorch: the smoothing term weighs each class by its own weight,
+  /// As LibTorch, where that takes what this library takes (it has negative weights as well, and
+  /// logits without a batch dimension): the smoothing term weighs each class by its own weight,
   /// (1 - e) w_y m(p_y) + e/C sum_c w_c m(p_c), which moves the optimum towards rare classes; and
   /// the weight of a row whose target is a distribution has no class weight in it, so that its mean
   /// by weight is one by count.
