@@ -104,7 +104,8 @@ class Calibration {
 
   /// The largest |frequency_b - confidence_b| over bins with rows. O(bins).
   double maximum_error() const {
-    double most = total() > 0 ? 0 : detail::quiet_nan();
+    if (total() == 0) return detail::quiet_nan();
+    double most = 0;
     for (std::size_t b = 0; b < bins_; ++b) {
       const ReliabilityBin bin = top_label_bin(b);
       most = std::max(most, std::fabs(bin.frequency - bin.confidence));
