@@ -6,7 +6,7 @@
 #   format   clang-format 14 would change nothing in any source
 #   shell    shellcheck reports nothing on any script
 #   tests    every public header that holds code has a test of its name
-#   tidy     clang-tidy 14 reports nothing on the sources that differ from REVISION; by default on all, which takes
+#   tidy     clang-tidy 14 reports nothing on the lines that differ from REVISION; by default on all, which takes
 #            an hour. Files that need LibTorch are left out, and counted, where it is missing.
 #
 # The two tools are the system's of that version, else PyPI's, in ${XDG_CACHE_HOME:-~/.cache}/equipoise. LIBTORCH: as for
@@ -84,9 +84,21 @@ changed_sources() {
   } | sort -u
 }
 
+# The lines of a file that differ from $since, as clang-tidy's -line-filter takes them; all of a new file.
+line_filter() { # FILE
+  local lines=
+  if [ -n "$since" ] && git cat-file -e "$since:$1" 2> /dev/null; then
+    lines=$(git diff --unified=0 "$since" -- "$1" |
+      sed -nE 's/^@@ [^+]*\+([0-9]+)(,([0-9]+))? @@.*/\1 \3/p' |
+      awk 'NF == 1 {print "[" $1 "," $1 "]"} NF == 2 && $2 > 0 {print "[" $1 "," $1 + $2 - 1 "]"}' | paste -sd,)
+    lines=",\"lines\":[$lines]"
+  fi
+  echo "[{\"name\":\"$1\"$lines}]"
+}
+
 tidy() {
   local libtorch=${LIBTORCH:-/usr}
-  local options=(-std=c++20 -I include -I . -isystem "${EIGEN_INCLUDE:-/usr/include/eigen3}")
+  local options=(-x c++ -std=c++20 -I include -I . -isystem "${EIGEN_INCLUDE:-/usr/include/eigen3}")
   mapfile -t files < <(changed_sources)
   if [ -d "$libtorch/include/torch/csrc/api/include" ]; then
     options+=(-isystem "$libtorch/include/torch/csrc/api/include" -DUSE_C10D_GLOO)
@@ -100,10 +112,12 @@ tidy() {
   if [ ${#files[@]} -eq 0 ] || [ -z "${files[0]}" ]; then return; fi
   local tool
   tool=$(clang_tool clang-tidy)
-  # Headers are C++ too; the count of suppressed warnings is not a report.
-  printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -I '{}' \
-    bash -c '"$@" 2> >(grep -vE "^[0-9]+ warnings? generated|^Suppressed|^Use -header-filter" >&2)' tidy \
-    "$tool" --quiet '{}' -- -x c++ "${options[@]}"
+  # Arguments: the options, a file, its lines. What clang-tidy counts is not a report.
+  # shellcheck disable=SC2016  # expanded by the inner shell
+  local one_file='"$0" --quiet "--line-filter=${*: -1}" "${*: -2:1}" -- "${@:1:$#-2}" 2> >(
+      grep -vE "^[0-9]+ warnings? generated|^Suppressed|^Use -header-filter" >&2)'
+  for file in "${files[@]}"; do printf '%s\0%s\0' "$file" "$(line_filter "$file")"; done |
+    xargs -0 -n 2 -P "$(nproc)" bash -c "$one_file" "$tool" "${options[@]}"
 }
 
 failed=0
