@@ -3,6 +3,7 @@
 #ifndef EQUIPOISE_DEMOS_COMMON_TRAINER_H_
 #define EQUIPOISE_DEMOS_COMMON_TRAINER_H_
 
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <torch/nn/module.h>
 #include <torch/optim/optimizer.h>
 

@@ -28,7 +28,8 @@ bool is_null(const json& object, const char* key) {
 }
 
 bool is_none(const json& text, const json& start) {
-  return (text.is_null() || text == "") && (start.is_null() || start.dump() == "-1");
+  const bool empty = text.is_string() && text.get_ref<const std::string&>().empty();
+  return (text.is_null() || empty) && (start.is_null() || start.dump() == "-1");
 }
 
 // The answers of a question, in each of the ways to write them.

@@ -51,7 +51,7 @@ TEST(NeuralTagger, LearnsAndIsRestoredFromWhatItSaves) {
   const TaggingTask task = small_task(400);
   TaggingRunOptions options;
   options.training = {
-      .epochs = 4, .batch_size = 16, .rate = 1e-2, .clip_norm = 5, .monitor = "token_macro_f1"};
+      .epochs = 6, .batch_size = 16, .rate = 1e-2, .clip_norm = 5, .monitor = "token_macro_f1"};
   std::ostringstream log;
   for (const char* model : {"bilstm", "cnn"}) {
     options.tagger = {.model = model, .backend = "libtorch"};
