@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -82,6 +83,38 @@ TEST(ResidualResampling, NoRowComesLessThanFloorOfItsDue) {
       }
     }
   }
+}
+
+// Of three tenths twice and four, 10 draws: 3, 3 and 4, though .3 in binary is less than .3 and the
+// dues of the first two 2.999...: floors of these would leave two draws to chance.
+TEST(ResidualResampling, DuesThatAreIntegersButForRoundingAreMet) {
+  for (std::uint64_t epoch = 0; epoch < 50; ++epoch) {
+    const std::vector<double> tenths = {.3, .3, .4};
+    EXPECT_THAT(copies(ResidualResampling(tenths, 10, 1)(epoch), 3), ElementsAre(3, 3, 4));
+    const std::vector<float> of_float = {.3F, .3F, .4F};
+    EXPECT_THAT(copies(ResidualResampling(of_float, 10, 1)(epoch), 3), ElementsAre(3, 3, 4));
+  }
+  std::mt19937_64 random(6);
+  for (int i = 0; i < 1000; ++i) {
+    std::vector<std::uint64_t> wanted(2 + random() % 200);
+    std::vector<double> weights;
+    for (std::uint64_t& rows : wanted) {
+      rows = 1 + random() % 9;
+      weights.push_back(static_cast<double>(rows) / 10);
+    }
+    const std::uint64_t k = std::accumulate(wanted.begin(), wanted.end(), std::uint64_t{0});
+    EXPECT_EQ(copies(ResidualResampling(weights, k, 1)(0), wanted.size()), wanted);
+  }
+}
+
+// What is due 2^-40 less than an integer is not rounded: row 0 is drawn from what remains.
+TEST(ResidualResampling, DuesBelowIntegersAreNotRounded) {
+  const std::vector<double> weights = {1 - 0x1p-40, 0.5 + 0x1p-41, 0.5 + 0x1p-41};
+  std::map<std::vector<std::uint64_t>, int> seen;
+  const ResidualResampling rule(weights, 2, 1);
+  for (std::uint64_t epoch = 0; epoch < 400; ++epoch) ++seen[copies(rule(epoch), 3)];
+  // Two draws of masses 1, 1/2 and 1/2: none of row 0 in a quarter of the epochs.
+  EXPECT_GT((seen[{0, 1, 1}] + seen[{0, 2, 0}] + seen[{0, 0, 2}]), 50);
 }
 
 // Weights 1, 2, 3 and k = 4: dues 2/3, 4/3 and 2. One offset in [0, 1): the sums of the dues, 2/3

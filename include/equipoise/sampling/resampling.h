@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -34,6 +35,7 @@ class Dues {
     FixedPointSums sums = fixed_point_sums(where, "weights", weights);
     ends_ = std::move(sums.ends);
     draws_ = k;
+    digits_ = std::numeric_limits<W>::digits;
     if (k == 0) {
       const double sum = std::round(static_cast<double>(total()) * sums.quantum);
       if (!(sum >= 1 && sum < 0x1.0p62)) {
@@ -48,6 +50,24 @@ class Dues {
   std::size_t size() const { return ends_.size(); }
   std::uint64_t draws() const { return draws_; }
   std::uint64_t total() const { return ends_.back(); }
+  // The integer part of what row i is due. A due that is an integer but for its rounding, 2.999...
+  // of tenths as weights, is that integer. As long as roundings sum up to less than one draw, these
+  // integers do not sum up to more than the draws.
+  std::uint64_t whole(std::size_t i) const {
+    const uint128 due = before(i + 1) - before(i);
+    const auto whole = static_cast<std::uint64_t>(due / total());
+    const std::uint64_t missing = total() - static_cast<std::uint64_t>(due % total());
+    const uint128 cut_off = uint128{2} * draws_;  // of the weight and of its part of the sum
+    const bool is_near = missing <= (due >> (digits_ - 3)) + cut_off;
+    const bool is_small = draws_ >> (digits_ - 4) == 0 && cut_off * size() < total() / 4;
+    return is_near && is_small ? whole + 1 : whole;
+  }
+  // What is due beyond that, in 1 / total().
+  std::uint64_t rest(std::size_t i) const {
+    const uint128 due = before(i + 1) - before(i);
+    const uint128 of_whole = static_cast<uint128>(whole(i)) * total();
+    return due > of_whole ? static_cast<std::uint64_t>(due - of_whole) : 0;
+  }
   // k times the mass of the rows before row i.
   uint128 before(std::size_t i) const {
     return i == 0 ? 0 : static_cast<uint128>(ends_[i - 1]) * draws_;
@@ -57,6 +77,7 @@ class Dues {
  private:
   std::vector<std::uint64_t> ends_;
   std::uint64_t draws_ = 0;
+  int digits_ = 0;  // of a weight
 };
 
 // Rows that are given one after another, in random order.
@@ -129,8 +150,9 @@ class SystematicResampling {
 };
 
 /// Residual resampling (Liu & Chen 1998, "Sequential Monte Carlo methods for dynamic systems"): of
-/// k draws row i gets floor(k w_i / sum(w)) for certain; the draws that remain are independent, in
-/// proportion to what is still due. The rows come in random order.
+/// k draws row i gets floor(k w_i / sum(w)) for certain, a due that is an integer but for its
+/// rounding being that integer; the draws that remain are independent, in proportion to what is
+/// still due. The rows come in random order.
 ///
 /// Draws are made in integers, so the rows are the same on every platform. Weights are read to
 /// 61 binary digits below their sum. Set-up O(N); an epoch O(N + k). 24 bytes a row, and 8 a draw.
@@ -147,9 +169,8 @@ class ResidualResampling {
     std::uint64_t left = epoch_size();
     std::vector<double> residuals(dues_.size());
     for (std::size_t i = 0; i < residuals.size(); ++i) {
-      const detail::uint128 due = dues_.before(i + 1) - dues_.before(i);
-      left -= static_cast<std::uint64_t>(due / dues_.total());
-      residuals[i] = static_cast<double>(static_cast<std::uint64_t>(due % dues_.total()));
+      left -= dues_.whole(i);
+      residuals[i] = static_cast<double>(dues_.rest(i));
     }
     if (left > 0) {
       rest_.emplace(residuals, random_.bits(0, detail::Purpose::kResampling),
@@ -160,10 +181,7 @@ class ResidualResampling {
   /// The rows of an epoch.
   EQUIPOISE_INLINE std::vector<std::int64_t> operator()(std::uint64_t epoch) const {
     detail::ShuffledRows rows(epoch_size(), random_, epoch);
-    for (std::size_t i = 0; i < dues_.size(); ++i) {
-      const detail::uint128 due = dues_.before(i + 1) - dues_.before(i);
-      rows.add(i, static_cast<std::uint64_t>(due / dues_.total()));
-    }
+    for (std::size_t i = 0; i < dues_.size(); ++i) rows.add(i, dues_.whole(i));
     if (rest_) {
       std::vector<std::int64_t> drawn(static_cast<std::size_t>(rest_->epoch_size()));
       rest_->fill(epoch * rest_->epoch_size(), drawn);
