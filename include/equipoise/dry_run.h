@@ -284,9 +284,9 @@ class RunForecast {
 /// rows shows n_c (1 - (1 - q_c / n_c)^D) different ones on average, and a batch misses it with
 /// probability (1 - q_c)^B; with kExactQuota its rows are dealt out before any repeats, so it shows
 /// min(n_c, exposures_c), and, slots being shuffled within an epoch, of which it is taken to have
-/// floor or ceil of its share (QuotaSequence may deal one or two more or fewer), the probability is
-/// hypergeometric. O(C), with Mean::kByWeight times some hundred,
-/// with Mean::kPerClass times some thousand.
+/// floor or ceil of its share (QuotaSequence may deal up to three more or fewer), the probability
+/// is hypergeometric. O(C), with Mean::kByWeight times some hundred, with Mean::kPerClass times
+/// some thousand.
 /// @throws std::invalid_argument as ledger(), for a batch size or a number of epochs of 0, for
 /// counts that sum to less than 1 without an epoch_size (shares, say), for 2^63 draws and more, and
 /// for a bound that is NaN.
