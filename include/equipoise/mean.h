@@ -115,8 +115,8 @@ inline std::complex<double> complex_expm1(const std::complex<double>& z) {
 /// Exact, to about 1e-10, for independent draws: 1 / K is the integral of s^(K - 1) over [0, 1],
 /// and E[s^K] is B! times the coefficient of t^B in prod_k (1 - s + s exp(q_k t)), by Cauchy's
 /// integral over the circle |t| = B, where 20 points or so count. A shuffled pass over N rows is
-/// near that while B is much less than N; batches with exact quotas always hold a class that is due
-/// often enough (QuotaSequence), and it then counts in full. O(C x some thousand).
+/// near that while B is much less than N; batches that are windows of exact quotas always hold a
+/// class that is due often enough (ClassSampler), and it then counts in full. O(C x some thousand).
 /// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
 /// zero, no class with both, and a batch size of 0.
 inline std::vector<double> mean_per_class_coefficients(std::span<const double> proportions,
