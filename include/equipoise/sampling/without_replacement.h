@@ -168,8 +168,10 @@ class WithoutReplacement {
     return k;
   }
 
+  // Rows of two numbers of rows have nothing in common, as permutations of two sizes.
   CounterRandom random_of(std::uint64_t epoch) const {
-    return {random_.bits(epoch, detail::Purpose::kSuccessiveDraw)};
+    const CounterRandom own = detail::of_size(random_, urn_.size());
+    return {own.bits(epoch, detail::Purpose::kSuccessiveDraw)};
   }
 
   // Calls arrive(mass left) before each draw and after the last.
