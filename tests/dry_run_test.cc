@@ -174,6 +174,19 @@ std::vector<Caution> cautions(const Treatment& treatment, const DryRunOptions& o
   return result;
 }
 
+TEST(DryRun, TheScaleOfTheWeightsDoesNotMatter) {
+  Treatment treatment;
+  treatment.counts = ClassCounts{400, 80, 20};
+  treatment.weights = {1, 2, 8};
+  const DryRun run = dry_run(treatment, {.batch_size = 10});
+  ASSERT_GT(run.effective_sample_size, 100);
+  for (const double scale : {0x1p-565, 0x1p531}) {
+    for (std::size_t c = 0; c < 3; ++c) treatment.weights[c] = Numbers{1, 2, 8}[c] * scale;
+    EXPECT_EQ(dry_run(treatment, {.batch_size = 10}).effective_sample_size,
+              run.effective_sample_size);
+  }
+}
+
 TEST(DryRun, WarnsOfWhatGoesWrong) {
   const DryRunOptions options{.batch_size = 16};
   Treatment treatment;

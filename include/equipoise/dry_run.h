@@ -16,6 +16,7 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/detail/scale.h"
 #include "equipoise/detail/text.h"
 #include "equipoise/ledger.h"
 #include "equipoise/sampling/class_sampler.h"
@@ -163,6 +164,10 @@ class RunForecast {
   DryRun result(const Ledger& last) const {
     DryRun result;
     result.steps = static_cast<std::uint64_t>(steps_);
+    // The scale of the weights does not matter; squares of masses near 1 stay in range.
+    double largest = 0;
+    for (const Sums& sums : sums_) largest = std::max(largest, sums.mass);
+    const double unit = unit_of(largest);
     double mass = 0;
     double squares = 0;
     for (std::size_t c = 0; c < sums_.size(); ++c) {
@@ -176,8 +181,9 @@ class RunForecast {
                                          : counts_[c] * -std::expm1(sums.log_unseen);
         forecast.repeats = sums.exposures / static_cast<double>(options_.epochs) / counts_[c];
       }
-      if (sums.mass > 0) squares += sums.mass * sums.mass / forecast.distinct;
-      mass += sums.mass;
+      const double own = unit * sums.mass;
+      if (own > 0) squares += own * own / forecast.distinct;
+      mass += own;
       result.classes.push_back(forecast);
     }
     if (squares > 0) result.effective_sample_size = mass * mass / squares;
