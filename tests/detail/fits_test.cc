@@ -19,6 +19,15 @@ static_assert(!fits<float>(kLeast / 2) && !fits<float>(-kLeast / 2) && !fits<flo
 static_assert(fits<double>(kLeastDouble) && !fits<double>(kLeastDouble / 2) && fits<double>(1e300));
 static_assert(is_term<float>(kLeast / 2) && is_term<float>(-kMost) && !is_term<float>(-2 * kMost));
 
+// Infinities as they come about, which the compiler knows nothing of.
+TEST(Fits, NoTypeHoldsAnInfiniteProduct) {
+  const volatile double large = 1e200;
+  EXPECT_FALSE(fits<double>(large * large));
+  EXPECT_FALSE(fits<double>(-large * large));
+  EXPECT_FALSE(is_term<double>(large * large));
+  EXPECT_FALSE(fits<float>(large * large));
+}
+
 TEST(Fits, NameTheNumber) {
   EXPECT_EQ(error_of([] {
               require_factors_fit<float>("f", "weights", std::vector<double>{1, 1e39});
@@ -53,6 +62,8 @@ TEST(FactorRange, SaysWhetherProductsFit) {
   EXPECT_TRUE((a * a).fits<double>());
   const FactorRange b = FactorRange::of(std::vector<double>{1e-200, 1});
   EXPECT_FALSE((b * b).fits<double>()) << "1e-400 is nothing";
+  const FactorRange c = FactorRange::of(std::vector<double>{1, 1e200});
+  EXPECT_FALSE((c * c).fits<double>()) << "1e400 is infinite, under -ffast-math too";
 }
 
 }  // namespace

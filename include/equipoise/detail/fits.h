@@ -11,10 +11,11 @@
 
 namespace equipoise::detail {
 
-// Whether the number, which is finite, is one of type T too: not beyond the largest and, but for 0,
-// not below the normal ones.
+// Whether the number is one of type T too: not beyond the largest and, but for 0, not below the
+// normal ones. A product may be infinite, which -ffast-math takes for less than the largest double.
 template <class T>
 constexpr bool fits(double value) {
+  if (!is_finite(value)) return false;
   const double size = value < 0 ? -value : value;
   return size == 0 || (size >= static_cast<double>(std::numeric_limits<T>::min()) &&
                        size <= static_cast<double>(std::numeric_limits<T>::max()));
@@ -41,6 +42,7 @@ void require_factor_fits(std::string_view where, std::string_view argument, doub
 // The same for what is added to logits, of which nothing is lost where it is small.
 template <class T>
 constexpr bool is_term(double value) {
+  if (!is_finite(value)) return false;
   const double size = value < 0 ? -value : value;
   return size <= static_cast<double>(std::numeric_limits<T>::max());
 }
