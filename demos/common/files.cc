@@ -53,25 +53,39 @@ std::string read_file(const std::filesystem::path& path) {
   return std::move(content).str();
 }
 
+std::vector<std::string_view> split_lines(std::string_view text) {
+  constexpr std::string_view kByteOrderMark = "\uFEFF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t size = std::min(text.find_first_of("\r\n"), text.size());
+    lines.push_back(text.substr(0, size));
+    text.remove_prefix(size);
+    const std::size_t end = text.starts_with("\r\r\n") ? 3 : text.starts_with("\r\n") ? 2 : 1;
+    text.remove_prefix(std::min(end, text.size()));
+  }
+  return lines;
+}
+
+std::optional<std::string> encoding_flaw(std::string_view line) {
+  const auto flaw_at = [](std::size_t offset, const std::string& what) {
+    return "byte " + std::to_string(offset + 1) + " of the line is " + what;
+  };
+  if (const auto offset = first_invalid_utf8(line)) return flaw_at(*offset, "not UTF-8");
+  const std::size_t zero = line.find('\0');
+  if (zero == std::string_view::npos) return std::nullopt;
+  return flaw_at(zero, "zero, expected text in UTF-8");
+}
+
 std::vector<std::string> read_lines(const std::filesystem::path& path) {
   const std::string content = read_file(path);
   if (content.empty()) throw InputError(path.string(), 1, "the file is empty");
   std::vector<std::string> lines;
-  constexpr std::string_view kByteOrderMark = "\uFEFF";
-  const bool marked = content.compare(0, kByteOrderMark.size(), kByteOrderMark) == 0;
-  for (std::size_t begin = marked ? kByteOrderMark.size() : 0; begin < content.size();) {
-    const std::size_t end = std::min(content.find_first_of("\r\n", begin), content.size());
-    std::string line = content.substr(begin, end - begin);
-    const auto fail_at = [&](std::size_t offset, const std::string& what) {
-      throw InputError(path.string(), lines.size() + 1,
-                       "byte " + std::to_string(offset + 1) + " of the line is " + what);
-    };
-    if (const auto offset = first_invalid_utf8(line)) fail_at(*offset, "not UTF-8");
-    if (const std::size_t zero = line.find('\0'); zero != std::string::npos) {
-      fail_at(zero, "zero, expected text in UTF-8");
+  for (const std::string_view line : split_lines(content)) {
+    if (const auto flaw = encoding_flaw(line)) {
+      throw InputError(path.string(), lines.size() + 1, *flaw);
     }
-    lines.push_back(std::move(line));
-    begin = end + (content.compare(end, 2, "\r\n") == 0 ? 2 : 1);
+    lines.emplace_back(line);
   }
   return lines;
 }

@@ -3,6 +3,7 @@
 #define EQUIPOISE_DEMOS_COMMON_FILES_H_
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,10 +18,19 @@ std::filesystem::path user_path(std::string_view path);
 /// @throws InputError (line 0) if it cannot be read.
 std::string read_file(const std::filesystem::path& path);
 
-/// The lines of a text file without their ends ("\n", "\r\n" or "\r"); the last one need not have
-/// one. A byte order mark at the beginning is left out.
-/// @throws InputError if the file cannot be read (line 0), is empty (line 1), or has a byte that is
-/// zero, as in UTF-16, or not UTF-8 (its line).
+/// The lines of a text without their ends: "\n", "\r\n", "\r", or "\r\r\n", which is "\r\n" written
+/// as text on Windows. The last line need not have one. A byte order mark at the beginning is left
+/// out. O(size).
+std::vector<std::string_view> split_lines(std::string_view text);
+
+/// What makes a line unreadable as text: "byte 3 of the line is ..." for the first byte that is not
+/// UTF-8, or else the first that is zero, as in UTF-16; nothing for a line that can be read.
+/// O(size).
+std::optional<std::string> encoding_flaw(std::string_view line);
+
+/// The lines of a text file, as split_lines() has them.
+/// @throws InputError if the file cannot be read (line 0), is empty (line 1), or has a line with an
+/// encoding_flaw().
 std::vector<std::string> read_lines(const std::filesystem::path& path);
 
 /// Writes a file in whole or not at all: under another name first, renamed when it is complete.

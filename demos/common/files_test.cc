@@ -20,6 +20,7 @@ namespace {
 using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 // While it lives, no file can grow beyond so many bytes, as if the disk were full.
 class FileSizeLimit {
@@ -83,6 +84,21 @@ TEST_F(Files, LinesEndAsOnUnixWindowsOrOldMacsOrNotAtAll) {
   EXPECT_THAT(read_lines(file_), ElementsAre("one", "two", "", "four"));
   write_file(file_, "one\r\ntwo\nthree\rfour\r");
   EXPECT_THAT(read_lines(file_), ElementsAre("one", "two", "three", "four"));
+}
+
+TEST(Lines, EndOnceWhereWindowsWroteTheReturnTwice) {
+  EXPECT_THAT(split_lines("a\r\r\nb\r\r\n\r\r\nc\r"), ElementsAre("a", "b", "", "c"));
+  EXPECT_THAT(split_lines("\r\r\r\n"), ElementsAre("", ""));
+  EXPECT_THAT(split_lines("a\n\rb\uFEFF"), ElementsAre("a", "", "b\uFEFF"));
+  EXPECT_THAT(split_lines(""), IsEmpty());
+  EXPECT_THAT(split_lines("\uFEFF"), IsEmpty());
+}
+
+TEST(Lines, AreTextUnlessAByteSaysOtherwise) {
+  EXPECT_EQ(encoding_flaw("a\tb \U0001F600"), std::nullopt);
+  EXPECT_EQ(encoding_flaw("ab\xff"), "byte 3 of the line is not UTF-8");
+  EXPECT_EQ(encoding_flaw(std::string_view("a\0b\0", 4)),
+            "byte 2 of the line is zero, expected text in UTF-8");
 }
 
 TEST_F(Files, EmptyAndNonUtf8FilesAreErrorsWithALine) {

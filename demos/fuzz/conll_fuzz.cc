@@ -35,6 +35,8 @@ void check_report(const ConllText& result, std::string_view text) {
   require(!summary(report).empty(), "a report has a summary");
 }
 
+constexpr std::string_view kNoWord("\t\n\r\0", 4);  // what no token holds
+
 void check_sentences(const ConllText& result, std::string_view text) {
   const EntityTags tags(result.tags);
   for (const TaggedSentence& sentence : result.sentences) {
@@ -43,7 +45,7 @@ void check_sentences(const ConllText& result, std::string_view text) {
     require(find_tag_breaks(sentence.tags, tags).count == 0, "tags are well-formed");
     std::size_t at = 0;
     for (const std::string& token : sentence.tokens) {
-      require(!token.empty() && token.find_first_of("\t\n") == std::string::npos,
+      require(!token.empty() && token.find_first_of(kNoWord) == std::string::npos,
               "tokens are words");
       at = text.find(token, at);
       require(at != std::string_view::npos, "tokens stand in the text in this order");

@@ -29,10 +29,15 @@ inline std::string_view as_text(const std::uint8_t* data, std::size_t size) {
                    : std::string_view(reinterpret_cast<const char*>(data), size);
 }
 
-/// The number of lines; the last one need not end.
+/// The number of lines, which end as split_lines() has it; the last one need not end.
 inline std::size_t count_lines(std::string_view text) {
-  const auto ends = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
-  return ends + (text.empty() || text.ends_with('\n') ? 0 : 1);
+  std::size_t ends = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::string_view rest = text.substr(i);
+    const bool goes_on = rest.starts_with("\r\n") || rest.starts_with("\r\r\n");
+    ends += rest[0] == '\n' || (rest[0] == '\r' && !goes_on) ? 1 : 0;
+  }
+  return ends + (text.empty() || text.ends_with('\n') || text.ends_with('\r') ? 0 : 1);
 }
 
 /// What read() makes of a text that stands in `file`; nothing if it refuses it. Then the error must

@@ -104,7 +104,7 @@ struct Row {
   std::size_t line = 0;
   std::size_t sentence = 0;  // grows where one ends
   Kind kind = Kind::kToken;
-  std::optional<std::size_t> bad_byte = std::nullopt;  // the first that is not UTF-8
+  std::optional<std::string> encoding_flaw = std::nullopt;
   bool begins_with_hash = false;
   bool has_tabs = false;
   std::size_t columns = 0;
@@ -122,12 +122,12 @@ constexpr std::size_t kRowFlaws = 4;
 
 // What may help where too many rows have a flaw.
 std::string remedy_of(RowFlaw flaw) {
-  const std::string skip = "--flaws=skip goes on without these rows";
-  if (flaw == RowFlaw::kEncoding) return "convert the file to UTF-8; " + skip;
-  if (flaw == RowFlaw::kNoToken) return "--token_column says where tokens stand; " + skip;
-  if (flaw == RowFlaw::kNoTag) return "--column says where tags stand; " + skip;
-  return "--column says where tags stand, --scheme how they are written; " + skip;
+  if (flaw == RowFlaw::kEncoding) return "convert the file to UTF-8";
+  if (flaw == RowFlaw::kNoToken) return "--token_column says where tokens stand";
+  if (flaw == RowFlaw::kNoTag) return "--column says where tags stand";
+  return "--column says where tags stand, --scheme how they are written";
 }
+constexpr const char* kOrSkip = "; --flaws=skip goes on without these rows";
 
 std::string lacking(const std::string& what, std::size_t column, std::size_t columns) {
   return "expected " + what + " in column " + std::to_string(column) + ", found " +
@@ -143,15 +143,9 @@ class RowReader {
         report_(report) {}
 
   std::vector<Row> read(std::string_view text) {
-    constexpr std::string_view kByteOrderMark = "\uFEFF";
-    if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-    for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = std::min(text.find('\n', begin), text.size());
-      std::string_view line = text.substr(begin, end - begin);
-      if (line.ends_with('\r')) line.remove_suffix(1);
+    for (const std::string_view line : split_lines(text)) {
       ++report_.lines;
       take(line);
-      begin = end + 1;
     }
     return std::move(rows_);
   }
@@ -159,8 +153,8 @@ class RowReader {
  private:
   void take(std::string_view line) {
     Row row{.line = report_.lines, .sentence = sentence_};
-    row.bad_byte = first_invalid_utf8(line);
-    if (!row.bad_byte) {
+    row.encoding_flaw = encoding_flaw(line);
+    if (!row.encoding_flaw) {
       if (is_blank(line)) {
         ++report_.blank_lines;
         ++sentence_;
@@ -169,7 +163,7 @@ class RowReader {
       row.begins_with_hash = line.starts_with('#');
       take_columns(line, row);
     }
-    rows_.push_back(row);
+    rows_.push_back(std::move(row));
   }
 
   void take_columns(std::string_view line, Row& row) {
@@ -197,7 +191,7 @@ class RowReader {
 
 // Whether a row may be a token's, to judge by its first character: it may still be a comment else.
 bool is_plain(const Row& row) {
-  return row.kind == Row::Kind::kToken && !row.bad_byte && !row.begins_with_hash;
+  return row.kind == Row::Kind::kToken && !row.encoding_flaw && !row.begins_with_hash;
 }
 
 // How often each tag occurs; in lines that begin with # only if there are no others.
@@ -205,7 +199,7 @@ TagTexts count_tags(std::span<const Row> rows) {
   TagTexts plain;
   TagTexts others;
   for (const Row& row : rows) {
-    if (row.kind != Row::Kind::kToken || row.bad_byte || row.tag.empty()) continue;
+    if (row.kind != Row::Kind::kToken || row.encoding_flaw || row.tag.empty()) continue;
     ++(is_plain(row) ? plain : others)[row.tag];
   }
   return plain.empty() ? others : plain;
@@ -271,11 +265,7 @@ class ConllParser {
   void take(const Row& row) {
     if (row.kind == Row::Kind::kDocument)
       return add(report_.skipped, row.line, "a document begins");
-    if (row.bad_byte) {
-      return take_malformed(
-          row, RowFlaw::kEncoding,
-          "byte " + std::to_string(*row.bad_byte + 1) + " of the line is not UTF-8");
-    }
+    if (row.encoding_flaw) return take_malformed(row, RowFlaw::kEncoding, *row.encoding_flaw);
     const std::optional<WrittenTag> tag = parse_tag(row.tag, notation_);
     if (row.begins_with_hash && (!tag || (!shapes_.empty() && !shapes_.contains(row.shape())))) {
       add(report_.skipped, row.line, "a comment");
@@ -332,7 +322,7 @@ class ConllParser {
   void take_malformed(const Row& row, RowFlaw flaw, const std::string& reason) {
     if (options_.flaws == ConllFlaws::kRefuse) throw InputError(name_, row.line, reason);
     if (options_.flaws == ConllFlaws::kRepair && flaw == RowFlaw::kWrongTag) {
-      throw InputError(name_, row.line, reason + "; " + remedy_of(flaw));
+      throw InputError(name_, row.line, reason + "; " + remedy_of(flaw) + kOrSkip);
     }
     add(report_.malformed, row.line, reason);
     add(malformed_[static_cast<std::size_t>(flaw)], row.line, reason);
@@ -341,16 +331,19 @@ class ConllParser {
   // Refuses a text without tokens, or of which too much is left out.
   void require_tokens() const {
     if (tokens_.empty()) {
-      throw InputError(name_, report_.lines,
-                       "no row has a token and a tag" +
-                           (report_.malformed.count == 0
-                                ? std::string()
-                                : "; the first that is malformed: " + report_.malformed.first));
+      std::string reason = "no row has a token and a tag";
+      for (std::size_t flaw = 0; flaw < kRowFlaws; ++flaw) {
+        if (malformed_[flaw].count == 0 || malformed_[flaw].first != report_.malformed.first)
+          continue;
+        reason += "; the first that is malformed: " + report_.malformed.first + "; " +
+                  remedy_of(static_cast<RowFlaw>(flaw));
+      }
+      throw InputError(name_, report_.lines, reason);
     }
     if (options_.flaws != ConllFlaws::kRepair) return;
     const std::size_t rows = tokens_.size() + report_.malformed.count;
     for (std::size_t flaw = 0; flaw < kRowFlaws; ++flaw) {
-      malformed_[flaw].require_few(rows, "rows", remedy_of(static_cast<RowFlaw>(flaw)));
+      malformed_[flaw].require_few(rows, "rows", remedy_of(static_cast<RowFlaw>(flaw)) + kOrSkip);
     }
   }
 

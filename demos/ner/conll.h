@@ -89,10 +89,10 @@ struct ConllText {
 ///
 /// The notation of the tags is the one that fits most of them. Of IOB1 and IOB2 it is the one with
 /// fewer broken sequences. Malformed are rows with too few columns, without a token or a tag, with
-/// a tag that the notation does not have, or with bytes that are not UTF-8. A sequence is broken
-/// where a tag cannot follow its predecessor. The columns of tokens numbers them if there are at
-/// least three rows, and in most the number follows that of the row before, or begins a sentence
-/// with 0 or 1.
+/// a tag that the notation does not have, or with bytes that are zero or not UTF-8. Lines end as
+/// split_lines() has it. A sequence is broken where a tag cannot follow its predecessor. The column
+/// of tokens numbers them if there are at least three rows, and in most the number follows that of
+/// the row before, or begins a sentence with 0 or 1.
 ///
 /// `name` stands for the file in errors. O(size).
 /// @throws InputError for a text without any token, a column of numbers where tokens are expected,

@@ -70,6 +70,14 @@ TEST(Conll, HasATokenALineAndBlankLinesBetweenSentences) {
 TEST(Conll, EndsLinesAsOnUnixOrWindowsOrNotAtAll) {
   EXPECT_EQ(shown(parse_conll("\uFEFFa\tO\r\n\r\nb\tO", "x")), "a/O | b/O");
   EXPECT_EQ(shown(parse_conll("a\tO\n\u00a0\u2003\nb\tO\n", "x")), "a/O | b/O");
+  // As on old Macs; a return among other line ends; a return that Windows wrote twice.
+  for (const std::string_view rows :
+       {"a\tB-PER\rb\tI-PER\r\rc\tO\r", "a\tB-PER\rb\tI-PER\n\nc\tO\n",
+        "a\tB-PER\r\r\nb\tI-PER\r\r\n\r\r\nc\tO\r\r\n"}) {
+    const ConllText text = parse_conll(rows, "x");
+    EXPECT_EQ(shown(text), "a/B-PER b/I-PER | c/O") << rows;
+    EXPECT_EQ(text.report.lines, 4U) << rows;
+  }
 }
 
 TEST(Conll, PartsColumnsByTabsOrSpaces) {
@@ -108,7 +116,8 @@ TEST(Conll, LeavesMalformedRowsOutAndCountsThem) {
                                         "token\tO\t",
                                         "\xff\tO",
                                         "token\tO-PER",
-                                        "token\tB-PER\r\r",
+                                        std::string_view("to\0ken\tO", 8),
+                                        std::string_view("token\tO\0", 8),
                                         "token\tB-X\u00a0Y"};
   for (const std::string_view row : malformed) {
     const std::string rows = "a\tB-PER\n" + std::string(row) + "\nb\tI-PER\n";
@@ -318,7 +327,18 @@ TEST(Conll, RefusesTextsWithoutTokensAndColumnsThatAreNotOfTags) {
   EXPECT_EQ(
       error("\nno\n"),
       "x:2: no row has a token and a tag; the first that is malformed: x:2: expected a tag in "
-      "column 2, found 1 column");
+      "column 2, found 1 column; --column says where tags stand");
+  // UTF-16.
+  EXPECT_EQ(
+      error(std::string_view("\xff\xfe"
+                             "a\0\n\0",
+                             6)),
+      "x:2: no row has a token and a tag; the first that is malformed: x:1: byte 1 of the line "
+      "is not UTF-8; convert the file to UTF-8");
+  EXPECT_EQ(
+      error(std::string_view("a\0\t\0O\0", 6)),
+      "x:1: no row has a token and a tag; the first that is malformed: x:1: byte 2 of the line "
+      "is zero, expected text in UTF-8; convert the file to UTF-8");
   std::string rows;
   for (int i = 0; i <= 1000; ++i) rows += "a B-" + std::to_string(i) + "\n";
   EXPECT_EQ(error(rows),
