@@ -205,6 +205,15 @@ TagTexts count_tags(std::span<const Row> rows) {
   return plain.empty() ? others : plain;
 }
 
+// The number at the end of a text, before a full stop: of 7, 7., 3-7 and w7; nothing without one.
+std::optional<std::uint64_t> number_at_end(std::string_view text) {
+  if (text.ends_with('.')) text.remove_suffix(1);
+  text.remove_prefix(text.find_last_not_of("0123456789") + 1);  // npos + 1 is 0
+  std::uint64_t number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() ? std::optional(number) : std::nullopt;
+}
+
 // The first row of a column that numbers the tokens; nothing if it does not.
 const Row* find_numbering(std::span<const Row> rows) {
   constexpr std::size_t kLeastRows = 3;
@@ -217,11 +226,9 @@ const Row* find_numbering(std::span<const Row> rows) {
     if (!is_plain(row)) continue;
     const bool begins = plain++ == 0 || row.sentence != sentence;
     sentence = row.sentence;
-    std::uint64_t number = 0;
-    const char* const end = row.token.data() + row.token.size();
-    const auto [stop, error] = std::from_chars(row.token.data(), end, number);
-    if (error != std::errc() || stop != end) continue;
-    if ((begins && number <= 1) || (last && number == *last + 1)) {
+    const std::optional<std::uint64_t> number = number_at_end(row.token);
+    if (!number) continue;
+    if ((begins && *number <= 1) || (last && *number == *last + 1)) {
       ++running;
       if (first == nullptr) first = &row;
     }

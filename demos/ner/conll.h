@@ -91,8 +91,8 @@ struct ConllText {
 /// fewer broken sequences. Malformed are rows with too few columns, without a token or a tag, with
 /// a tag that the notation does not have, or with bytes that are zero or not UTF-8. Lines end as
 /// split_lines() has it. A sequence is broken where a tag cannot follow its predecessor. The column
-/// of tokens numbers them if there are at least three rows, and in most the number follows that of
-/// the row before, or begins a sentence with 0 or 1.
+/// of tokens numbers them if there are at least three rows, and in most the number at its end (7,
+/// 7., 3-7 and w7 have 7) follows that of the row before, or begins a sentence with 0 or 1.
 ///
 /// `name` stands for the file in errors. O(size).
 /// @throws InputError for a text without any token, a column of numbers where tokens are expected,

@@ -283,6 +283,14 @@ TEST(Conll, NoticesAColumnThatNumbersTheTokens) {
   EXPECT_EQ(shown(parse_conll(rows, "x", {.token_column = 1})), "1/B-PER 2/O | 1/O 2-3/O 2/B-LOC");
   // Through all of the file, from 0; and tags before the tokens.
   EXPECT_THAT(error("0 a O\n1 b O\n\n2 c O\n"), testing::StartsWith("x:1: column 1"));
+  for (const std::string_view before : {"2-", "w", "s1."}) {
+    std::string numbered;
+    for (const char* const number : {"1", "2", "3"}) {
+      numbered += std::string(before) + number + "\ta\tO\n";
+    }
+    EXPECT_THAT(error(numbered), testing::StartsWith("x:1: column 1")) << numbered;
+  }
+  EXPECT_THAT(error("1. a O\n2. b O\n3. c O\n"), testing::StartsWith("x:1: column 1"));
   EXPECT_EQ(shown(parse_conll("O a\nB-PER b\n", "x", {.token_column = 2, .tag_column = 1})),
             "a/O b/B-PER");
   // Numbers as texts have them.
