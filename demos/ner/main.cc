@@ -236,7 +236,9 @@ void predict_lines(const DemoFlags& flags, const LoadedTagger& loaded) {
       }
       *flags.out << nlohmann::json{{"tokens", words}, {"tags", names}}.dump() << "\n";
     } catch (const nlohmann::json::exception& error) {
-      throw InputError("standard input", number, error.what());
+      throw InputError(
+          "standard input", number,
+          absl::StrCat("expected {\"tokens\": [\"...\"]} or {\"text\": \"...\"}: ", error.what()));
     }
   }
   *flags.out << std::flush;

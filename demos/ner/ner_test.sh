@@ -28,7 +28,7 @@ printf '{"tokens": ["i", "saw", "Annna"]}\n\r\n  \t\n{"text": "with Benjamin sai
 input=lines expect 0 out '^\{"tags":\["O","O","B-PER"\],"tokens":\["i","saw","Annna"\]\}$' --load=model --predict=-
 [ "$(wc -l < out)" -eq 2 ] || fail "a line for each: $(cat out)"
 printf '{"tokens": [1]}\n' > lines
-input=lines expect 2 err '^standard input:1: ' --load=model --predict=-
+input=lines expect 2 err '^standard input:1: expected .*"tokens"' --load=model --predict=-
 head -c 100 model > part
 expect 2 err '^.*part:0: not a model' --load=part
 
