@@ -287,6 +287,8 @@ TEST_F(CorpusFiles, RefusesClassesWithoutTrainingRowsAndPartsWithoutRows) {
 TEST_F(CorpusFiles, RefusesLabelFilesThatDoNotDo) {
   write("labels.txt", "joy\n\nneutral\n");
   EXPECT_EQ(error(), "labels.txt:2: expected a label, found nothing");
+  write("labels.txt", "joy\n \t\nneutral\n");
+  EXPECT_EQ(error(), "labels.txt:2: expected a label, found nothing");
   write("labels.txt", "joy\nanger\njoy\n");
   EXPECT_EQ(error(), "labels.txt:3: label 'joy' stands twice");
   write("labels.txt", "joy\n");

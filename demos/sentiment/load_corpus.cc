@@ -34,7 +34,8 @@ LabelMap read_labels(const path& file, Granularity granularity) {
   LabelMap map;
   if (granularity == Granularity::kPolarity) map.classes = polarity_names();
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (names[i].empty()) throw InputError(file.string(), i + 1, "expected a label, found nothing");
+    if (is_blank(names[i]))
+      throw InputError(file.string(), i + 1, "expected a label, found nothing");
     if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
         names.begin() + static_cast<std::ptrdiff_t>(i)) {
       throw InputError(file.string(), i + 1, "label '" + names[i] + "' stands twice");
