@@ -48,7 +48,11 @@ clang_tool() { # NAME
   echo "$environment/bin/$1"
 }
 
-sources() { git ls-files --cached --others --exclude-standard '*.h' '*.cc'; }
+# Without those that are deleted, but not yet in a commit.
+sources() {
+  git ls-files --cached --others --exclude-standard '*.h' '*.cc' |
+    while IFS= read -r file; do if [ -e "$file" ]; then echo "$file"; fi; done
+}
 
 format() {
   local tool
