@@ -75,8 +75,8 @@ inside() { # COMMAND
 status=0
 for verb in "${verbs[@]}"; do
   case $verb in
-    run) command="tools/setup.sh && bazel run -c opt $* //demos/sentiment" ;;
-    test) command="tools/setup.sh && bazel test $* //..." ;;
+    run) command="tools/setup.sh && bazel run -c opt ${*@Q} //demos/sentiment" ;;
+    test) command="tools/setup.sh && bazel test ${*@Q} //..." ;;
   esac
   say "$release: $command"
   begin=$SECONDS
