@@ -77,10 +77,12 @@ demos=$(for name in "${names[@]}"; do command_of "$name" | cut -d' ' -f1; done |
 for demo in $demos; do bazel build -c opt "//demos/$demo"; done
 
 for name in "${names[@]}"; do
-  read -r demo arguments <<< "$(command_of "$name")"
-  printf '\n== %s: %s %s\n' "$name" "$demo" "${arguments//\{\}/$data}"
-  # shellcheck disable=SC2086 # the arguments are several words
-  "bazel-bin/demos/$demo/$demo" ${arguments//\{\}/$data} --report="$into/$name" | tee "$into/$name.txt"
+  read -r -a arguments <<< "$(command_of "$name")"
+  demo=${arguments[0]}
+  arguments=("${arguments[@]:1}")
+  arguments=("${arguments[@]/\{\}/"$data"}")
+  printf '\n== %s: %s %s\n' "$name" "$demo" "${arguments[*]}"
+  "bazel-bin/demos/$demo/$demo" "${arguments[@]}" --report="$into/$name" | tee "$into/$name.txt"
 done
 
 if [ -n "$pictures" ]; then
