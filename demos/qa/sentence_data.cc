@@ -131,9 +131,10 @@ class Reader {
   void read(const path& file) {
     const std::string language = language_of(file);
     if (language.empty()) {
-      throw InputError(file.string(), 0,
-                       "the name says no language: expected a code of two letters (ISO 639-1) "
-                       "between dots, hyphens or underscores, as in tydiqa.goldp.sw.train.json");
+      throw InputError(
+          file.string(), 0,
+          "the name says no language: expected a code of two small letters (ISO 639-1) "
+          "between dots, hyphens or underscores, as in tydiqa.goldp.sw.train.json");
     }
     SquadText text;
     try {
@@ -170,6 +171,7 @@ class Reader {
     found_.impossible += text.report.impossible;
     found_.moved += text.report.moved;
     found_.lost += text.report.lost;
+    found_.blank += text.report.blank;
     found_.repeated_ids += text.report.repeated_ids;
   }
 
@@ -263,6 +265,7 @@ class Reader {
                      found_.impossible.text("questions with answers that are said to have none"),
                      found_.moved.text("answers moved to where they stand"),
                      found_.lost.text("answers that do not stand in their text"),
+                     found_.blank.text("answers without a text left out"),
                      found_.repeated_ids.text("questions with the id of another"),
                      damaged_files_.text("damaged files left out"));
     if (dropped_ > 0) {

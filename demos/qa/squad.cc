@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 #include <utility>
@@ -23,8 +24,8 @@ struct Candidate {
   std::array<std::optional<TextRange>, kOffsetUnits.size()> at{};
 };
 
-bool is_null_or(const JsonValue& value, const char* none) {
-  return value.value().is_null() || value.value() == none;
+bool is_blank(const JsonValue& text) {
+  return text.value().is_null() || without_space_around(text.text()).empty();
 }
 
 std::string id_of(const JsonValue& id) {
@@ -35,8 +36,13 @@ std::string id_of(const JsonValue& id) {
 // Nothing where the place is not known.
 std::optional<std::size_t> start_of(const JsonValue& start) {
   const nlohmann::json& value = start.value();
-  const bool is_negative = value.is_number_integer() && !value.is_number_unsigned();
-  if (value.is_null() || (is_negative && value == -1)) return std::nullopt;
+  if (value.is_null() || value == -1) return std::nullopt;
+  // As pandas writes a column of whole numbers in which some are missing.
+  constexpr double kMost = 1e9;
+  if (value.is_number_float() && value >= 0.0 && value <= kMost) {
+    const double number = value.get<double>();
+    if (number == std::floor(number)) return static_cast<std::size_t>(number);
+  }
   return start.count();
 }
 
@@ -45,7 +51,7 @@ class SquadParser {
   explicit SquadParser(const SquadOptions& options) : options_(options) {}
 
   SquadText parse(const JsonValue& root) {
-    const JsonValue articles = root["data"];
+    const JsonValue articles = root.value().is_array() ? root : root["data"];
     for (std::size_t a = 0; a < articles.size(); ++a) take_article(articles[a], a);
     SquadReport& report = result_.report;
     report.articles = articles.size();
@@ -91,16 +97,15 @@ class SquadParser {
     }
     result_.questions.push_back(std::move(question));
     const std::size_t before = candidates_.size();
-    const bool is_impossible = value.has("is_impossible") &&
-                               !value["is_impossible"].value().is_null() &&
-                               value["is_impossible"].flag();
+    is_impossible_ = value.has("is_impossible") && !value["is_impossible"].value().is_null() &&
+                     value["is_impossible"].flag();
     if (value.has("answers")) {
       has_answers_ = true;
       take_answers(value["answers"], finder);
-    } else if (!is_impossible && !first_without_) {
+    } else if (!is_impossible_ && !first_without_) {
       first_without_ = value;
     }
-    if (!is_impossible || candidates_.size() == before) return;
+    if (!is_impossible_ || candidates_.size() == before) return;
     take_flaw(result_.report.impossible, value, "is_impossible is true, but there is an answer");
     candidates_.erase(candidates_.begin() + static_cast<std::ptrdiff_t>(before), candidates_.end());
     result_.questions.back().answers.clear();
@@ -132,7 +137,12 @@ class SquadParser {
     SquadQuestion& question = result_.questions.back();
     Candidate candidate{value, result_.questions.size() - 1, question.answers.size(),
                         start_of(start)};
-    if (!candidate.start && is_null_or(text, "")) return;
+    if (is_blank(text)) {
+      if (candidate.start && !is_impossible_) {
+        take_flaw(result_.report.blank, value, "the answer is empty");
+      }
+      return;
+    }
     question.answers.push_back({text.text()});
     find_places(question.answers.back().text, finder, candidate);
     candidates_.push_back(std::move(candidate));
@@ -141,7 +151,7 @@ class SquadParser {
   // By each unit: the answer itself, or, where that is at none of them, an equivalent.
   static void find_places(std::string_view answer, const AnswerFinder& finder,
                           Candidate& candidate) {
-    if (!candidate.start || without_space_around(answer).empty()) return;
+    if (!candidate.start) return;
     bool is_found = false;
     for (std::size_t u = 0; u < kOffsetUnits.size(); ++u) {
       candidate.at[u] = finder.exact_at(answer, *candidate.start, kOffsetUnits[u]);
@@ -172,8 +182,6 @@ class SquadParser {
         add(result_.report.respelled, candidate.value,
             "the context writes the answer with other spaces or accents");
       }
-    } else if (without_space_around(answer.text).empty()) {
-      take_flaw(result_.report.lost, candidate.value, "the answer is empty");
     } else {
       range = place_misplaced(candidate, answer.text, context);
     }
@@ -227,6 +235,7 @@ class SquadParser {
   SquadText result_;
   std::unordered_set<std::string> ids_;
   std::vector<Candidate> candidates_;
+  bool is_impossible_ = false;              // of the question that is being read
   bool has_answers_ = false;                // whether any question has the member
   std::optional<JsonValue> first_without_;  // the first question that has not, and should
 };
@@ -250,6 +259,7 @@ std::string summary(const SquadReport& report) {
   text += report.respelled.text("answers that their context writes otherwise");
   text += report.moved.text("answers moved to where they stand");
   text += report.lost.text("answers that do not stand in their context");
+  text += report.blank.text("answers without a text left out");
   text += report.impossible.text("questions with answers that are said to have none");
   text += report.repeated_ids.text("questions with the id of another");
   return text;

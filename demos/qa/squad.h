@@ -64,7 +64,8 @@ struct SquadReport {
   OffsetUnit unit = OffsetUnit::kCodePoints;  ///< what the offsets of the text count
   Finding respelled;     ///< answers that are an equivalent of what stands at their place
   Finding moved;         ///< answers that stand elsewhere in the context
-  Finding lost;          ///< answers that do not stand in the context, or are empty
+  Finding lost;          ///< answers that do not stand in the context
+  Finding blank;         ///< answers without a text that have a place, which are left out
   Finding impossible;    ///< questions that are said to have no answer and have one
   Finding repeated_ids;  ///< questions
 };
@@ -83,9 +84,13 @@ struct SquadText {
 /// (Clark et al. 2020) have it, and data.{id, context, question, answers}, as Hugging Face's tools
 /// write it. Other members are not read.
 ///
-/// Identifiers are texts or whole numbers. Answers are a list of {text, answer_start}, one such
-/// object, or {text: [...], answer_start: [...]}. A question without answers has an empty list,
-/// null, or an answer with neither a text ("" or null) nor a place (-1 or null); "answers" may be
+/// The list of articles or rows may stand for itself, without the object that has it as "data".
+///
+/// Identifiers are texts or whole numbers, places whole numbers, also as 4.0. Answers are a list of
+/// {text, answer_start}, one such object, or {text: [...], answer_start: [...]}. A question without
+/// answers has an empty list, null, or an answer without a text (null, "" or white space), which
+/// should have no place either
+/// (-1 or null), but where is_impossible is true; "answers" may be
 /// missing where is_impossible is true, and from some questions of a text that has it for others.
 /// Where is_impossible is true, answers are left out: they are only plausible ones.
 ///

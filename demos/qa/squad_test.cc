@@ -108,12 +108,13 @@ TEST(Squad, MovesAnswersToTheNearestPlaceOrFlagsTheirQuestions) {
   EXPECT_FALSE(text.questions[1].answers[0].begin.has_value());
   EXPECT_EQ(text.questions[1].answers[1].begin, 0U);
   EXPECT_TRUE(text.questions[1].lacks_answer());
-  EXPECT_TRUE(text.questions[2].lacks_answer());
+  EXPECT_TRUE(text.questions[2].answers.empty());
+  EXPECT_EQ(text.report.blank.count, 1U);
   EXPECT_EQ(text.report.moved.count, 2U);
   EXPECT_EQ(text.report.moved.first,
             "file:0: data[0].paragraphs[0].qas[0].answers[0]: the answer stands elsewhere in the "
             "context");
-  EXPECT_EQ(text.report.lost.count, 2U);
+  EXPECT_EQ(text.report.lost.count, 1U);
   EXPECT_EQ(text.report.lost.first,
             "file:0: data[0].paragraphs[0].qas[1].answers[0]: the answer does not stand in the "
             "context");
@@ -307,11 +308,37 @@ TEST(Squad, ReadsAnswersThatTheContextWritesWithOtherSpacesOrAccents) {
               HasSubstr("; 7 answers that their context writes otherwise, the first x:0: data[0]"));
 }
 
-TEST(Squad, CountsWhiteSpaceAloneAsLost) {
-  const SquadText text =
-      parse_squad(text_of("one two", {question("a", {answer(" ", 3)})}).dump(), "x");
-  EXPECT_EQ(text.questions[0].answers[0].begin, std::nullopt);
-  EXPECT_THAT(text.report.lost.first, HasSubstr("the answer is empty"));
+// Some tools write 0 where there is no place.
+TEST(Squad, LeavesOutAnswersWithoutATextAndDoesNotCallThemLost) {
+  json rows = text_of(
+      "one two", {question("a", {answer(" ", 3)}), question("b", {answer("", 0)}),
+                  question("c", {answer("", 0), answer("two", 4)}), question("d", {answer("", 0)}),
+                  question("e", {json{{"text", nullptr}, {"answer_start", 0}}})});
+  rows["data"][0]["paragraphs"][0]["qas"][3]["is_impossible"] = true;
+  const SquadText text = parse_squad(rows.dump(), "x");
+  for (const std::size_t q : {0U, 1U, 3U, 4U}) EXPECT_TRUE(text.questions[q].answers.empty()) << q;
+  ASSERT_EQ(text.questions[2].answers.size(), 1U);
+  EXPECT_EQ(text.questions[2].answers[0].begin, 4U);
+  EXPECT_EQ(text.report.lost.count, 0U);
+  EXPECT_EQ(text.report.impossible.count, 0U);
+  EXPECT_EQ(
+      summary(text.report),
+      "5 questions on 1 contexts; 4 without an answer; 4 answers without a text left out, the "
+      "first x:0: data[0].paragraphs[0].qas[0].answers[0]: the answer is empty");
+}
+
+TEST(Squad, ReadsPlacesThatAreWrittenAsFractionsAndAListWithoutItsObject) {
+  const auto text_with = [](const std::string& start) {
+    return R"([{"id": 1, "context": "one two", "question": "?", "answers":
+        [{"text": "two", "answer_start": )" +
+           start + "}]}]";
+  };
+  EXPECT_EQ(parse_squad(text_with("4.0"), "x").questions[0].answers[0].begin, 4U);
+  EXPECT_EQ(parse_squad(text_with("-1.0"), "x").report.moved.count, 1U);  // from the only place
+  for (const std::string start : {"4.5", "1e300", "-4.0", "\"4\""}) {
+    EXPECT_THAT(error(text_with(start)),
+                StartsWith("x:0: [0].answers[0].answer_start: expected a whole number from 0"));
+  }
 }
 
 TEST(Squad, TakesAnAnswerWithoutAPlaceFromTheOnlyOne) {
@@ -446,6 +473,7 @@ TEST(Squad, SaysWhereAnswersStand) {
     ASSERT_EQ(text.report.unit, OffsetUnit::kCodePoints);
     std::size_t placed = 0;
     for (std::size_t q = 0; q < 5; ++q) {
+      if (text.questions[q].answers.empty()) continue;
       const SquadAnswer& found = text.questions[q].answers[0];
       if (!found.begin) continue;
       ASSERT_EQ(to_utf8(context).substr(*found.begin, found.text.size()), found.text);
@@ -453,7 +481,8 @@ TEST(Squad, SaysWhereAnswersStand) {
       ++placed;
       ASSERT_EQ(*found.begin, to_utf8(context.substr(0, starts[q])).size());
     }
-    ASSERT_EQ(text.report.lost.count, blank);
+    ASSERT_EQ(text.report.lost.count, 0U);
+    ASSERT_EQ(text.report.blank.count, blank);
     ASSERT_EQ(text.report.moved.count + text.report.respelled.count + placed, 5 - blank);
   }
 }
