@@ -183,7 +183,39 @@ void for_all_losses(std::size_t classes, const F& f) {
   f(Tsallis{}, Sum{});
   f(Tsallis{}, MeanPerGroup{testing::kGroups});
 }
-}
+
+// The kernel, tensor operations, and autograd of the operations' value: three ways to one gradient,
+// two to its derivative.
+void expect_operations_equal_kernel(at::Device device) {
+  std::mt19937_64 random(2);
+  for (const std::size_t classes : {2U, 20U}) {
+    for (unsigned step = 0; step < testing::kVariants; step += 19) {
+      const auto kind = step % 3 == 0 ? TargetKind::kProbabilities : TargetKind::kIndices;
+      const unsigned variant = kind == TargetKind::kIndices ? step : step & ~testing::kNeedIndices;
+      const Batch batch = make_batch(12, classes, random, 1.5);
+      for_all_losses(classes, [&](auto modulator, auto reduction) {
+        const auto loss = make_loss(variant, classes, random, modulator, reduction);
+        const Tensors on_cpu = to_tensors(batch, at::kCPU, kind);
+        const Tensors there = to_tensors(batch, device, kind);
+        const auto tensors =
+            detail::make_tensors(loss, there.logits.options(), static_cast<std::int64_t>(classes));
+        const at::Tensor by_kernel =
+            softmax_loss(on_cpu.logits, on_cpu.targets, loss, on_cpu.arguments);
+        const auto by_operations = detail::softmax_by_operations(
+            loss, tensors, there.logits, there.targets, there.arguments, false, true);
+        expect_close(by_operations.loss.detach().cpu(), by_kernel.detach(), 1e-13);
+        const at::Tensor gradient = gradient_of(by_kernel, on_cpu.logits);
+        expect_close(by_operations.gradient.detach().cpu(), gradient, 1e-13);
+        const at::Tensor by_autograd = gradient_of(by_operations.loss, there.logits, true);
+        expect_close(by_autograd.detach().cpu(), gradient, 1e-12);
+
+        const at::Tensor with_graph = gradient_of(by_kernel, on_cpu.logits, true);
+        ASSERT_TRUE(with_graph.requires_grad());
+        expect_close(gradient_of(with_graph.pow(2).sum(), on_cpu.logits),
+                     gradient_of(by_autograd.pow(2).sum(), there.logits).cpu(), 1e-10);
+      });
+    }
+  }
 }
 
 TEST(SoftmaxLoss, OperationsEqualTheKernelAndAutograd) { expect_operations_equal_kernel(at::kCPU); }
