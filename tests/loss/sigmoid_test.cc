@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "equipoise/group_dro.h"
 #include "equipoise/weights.h"
 #include "tests/support/cpus.h"
 #include "tests/support/errors.h"
@@ -717,6 +718,13 @@ TEST(SigmoidLossErrors, NameTheBucketAndTheOutput) {
             "sigmoid_loss(): groups[1] = 2, expected a group in [0, 2)");
   EXPECT_EQ(error_of([&] { sigmoid_loss(loss, z, y); }),
             "sigmoid_loss(): groups.size() = 0, expected 2 (rows of targets)");
+  SigmoidLoss<BinaryCrossEntropy, GroupDro> robust;
+  robust.reduction.groups = 2;
+  robust.reduction.shares = {1};
+  EXPECT_EQ(error_of([&] {
+              sigmoid_loss(robust, z, y, {}, {{}, groups, {}});
+            }),
+            "sigmoid_loss(): shares.size() = 1, expected 2 (groups)");
   // A row that is masked whole may be of any group.
   const std::vector<std::uint8_t> mask = {1, 1, 1, 0, 0, 0};
   EXPECT_EQ(error_of([&] {
@@ -784,6 +792,16 @@ TEST(SigmoidLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
               sample_weights = {1, 1e-20};
             }),
             "sigmoid_loss(): least label weight x sample weight = 1e-50" + floats);
+  // Nor is a product that vanishes in double a weight of zero.
+  const std::vector<double> small(2, 1e-200);
+  const ElementAttributes rows{small, {}, {}};
+  SigmoidLoss<> vanishing;
+  vanishing.class_weights = {1, 1e-200, 1};
+  EXPECT_EQ(error_of([&] {
+              sigmoid_loss(vanishing, MatrixView<const double>(same.data(), 2, 3), y, {}, rows);
+            }),
+            "sigmoid_loss(): least label weight x sample weight = 0, expected 0 or a number in "
+            "[2.2250738585072014e-308, 1.7976931348623157e+308], as the type of the logits has it");
   EXPECT_EQ(call([](auto& l) {
               l.shift = {0, -1e39, 0};
             }),

@@ -107,6 +107,7 @@ void require_sigmoid_loss(std::string_view where, const SigmoidLoss<S, R>& loss,
     return true;
   };
   if constexpr (requires { loss.sides.require(where); }) loss.sides.require(where);
+  if constexpr (requires { loss.reduction.require(where); }) loss.reduction.require(where);
   if (require_vector("class_weights", loss.class_weights)) {
     require_masses(where, "class_weights", loss.class_weights);
   }
@@ -351,7 +352,9 @@ void require_weights_fit(std::string_view where, const SigmoidInputs<Y>& in) {
   const double rebalanced = in.row_scales.empty() ? 1 : 1 + in.alpha;
   for (const std::vector<double>* labels : {&in.weights.positive, &in.weights.negative}) {
     const FactorRange range = FactorRange::of(*labels) * of_rows;
-    require_factor_fits<T>(where, "least label weight x sample weight", range.least);
+    if (range.least == 0 || !fits<T>(range.least)) {
+      reject(where, "least label weight x sample weight", range.least, range_of_type<T>());
+    }
     require_factor_fits<T>(where, "largest label weight x sample weight", range.most * rebalanced);
   }
 }
