@@ -102,9 +102,8 @@ TEST(WithoutReplacement, SamplesAreDistinctAndNeverOfWeightZero) {
   }
 }
 
-// Two data sets under one seed: of 1000 and 999 rows of equal weight, about one stands at the same
-// place in both random orders, and about two at neighbouring ones. By the same random numbers most
-// of them would.
+// Two data sets under one seed: of 1000 and 999 rows of equal weight about three stand at the same
+// or neighbouring places in both random orders. By the same random numbers 73 would.
 TEST(WithoutReplacement, OrdersOfNeighbouringSizesAreUnlike) {
   const auto places = [](std::size_t size) {
     const Rows rows = WithoutReplacement(std::vector<double>(size, 1.0), size, 5)(0);
