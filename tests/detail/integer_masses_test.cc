@@ -20,8 +20,10 @@ std::vector<std::vector<double>> weight_lists() {
       {1}, {1, 1e-12}, {3, 0, 5}, std::vector<double>(999, 1)};
   lists.emplace_back(100000, 1e-13);
   lists.back()[5] = 1;
-  std::vector<double> falling;
-  for (int i = 0; i < 300; ++i) falling.push_back(std::pow(0.9, i));
+  std::vector<double> falling(300);
+  for (std::size_t i = 0; i < falling.size(); ++i) {
+    falling[i] = std::pow(0.9, static_cast<double>(i));
+  }
   lists.push_back(falling);
   return lists;
 }

@@ -64,6 +64,7 @@ TEST(EpochStream, IsTheSameForSeveralThreads) {
   const EpochStream stream{Counting{.size = 50}};
   std::vector<std::vector<std::int64_t>> drawn(4, std::vector<std::int64_t>(1000));
   std::vector<std::thread> threads;
+  threads.reserve(drawn.size());
   for (std::vector<std::int64_t>& out : drawn) {
     threads.emplace_back([&] {
       for (std::size_t t = 0; t < out.size(); ++t) out[t] = static_cast<std::int64_t>(stream[t]);

@@ -42,7 +42,7 @@ std::vector<double> counts_of(const ClassCounts& counts) {
 TEST(RealisedCounts, CountsAStretch) {
   const std::vector<int> labels = {0, 0, 0, 1, 2};
   const auto count = [&](std::uint64_t begin, std::uint64_t size) {
-    const auto counts = counts_of(realised_counts(InTurn{5}, labels, 4, begin, size));
+    std::vector<double> counts = counts_of(realised_counts(InTurn{5}, labels, 4, begin, size));
     EXPECT_EQ(counts_of(realised_counts(Filling{{5}}, labels, 4, begin, size)), counts);
     return counts;
   };

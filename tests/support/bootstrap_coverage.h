@@ -26,7 +26,7 @@ struct TestSets {
 
   std::size_t classes() const { return rows.size(); }
   double total() const {
-    return static_cast<double>(std::accumulate(rows.begin(), rows.end(), 0u));
+    return static_cast<double>(std::accumulate(rows.begin(), rows.end(), std::size_t{0}));
   }
   // The probability that system a, or what is b's own in b, takes a row of class t for class p.
   double probability(const std::vector<double>& recalls, std::size_t t, std::size_t p) const {
