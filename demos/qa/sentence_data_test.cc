@@ -300,7 +300,7 @@ TEST_F(SquadFiles, MayHaveRegionsAndOtherPairsOfLettersInTheirNames) {
   EXPECT_THAT(data.languages, ElementsAre("de", "pt"));
   EXPECT_THAT(data.description, HasSubstr(", 2 files: 80 questions on 40 texts"));
   EXPECT_THAT(data.description, HasSubstr("2 languages: de, pt.\n"));
-  EXPECT_THAT(data.description, testing::testing::Not(HasSubstr("Left out")));
+  EXPECT_THAT(data.description, testing::Not(HasSubstr("Left out")));
 }
 
 TEST_F(SquadFiles, MayCountTheirOffsetsOtherwiseAndItIsSaid) {
