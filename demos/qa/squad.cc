@@ -36,7 +36,7 @@ std::string id_of(const JsonValue& id) {
 // Nothing where the place is not known.
 std::optional<std::size_t> start_of(const JsonValue& start) {
   const nlohmann::json& value = start.value();
-  if (value.is_null() || value == -1) return std::nullopt;
+  if (value.is_null() || (!value.is_number_unsigned() && value == -1)) return std::nullopt;
   // As pandas writes a column of whole numbers in which some are missing.
   constexpr double kMost = 1e9;
   if (value.is_number_float() && value >= 0.0 && value <= kMost) {

@@ -119,9 +119,10 @@ TEST(Squad, MovesAnswersToTheNearestPlaceOrFlagsTheirQuestions) {
             "file:0: data[0].paragraphs[0].qas[1].answers[0]: the answer does not stand in the "
             "context");
   EXPECT_THAT(summary(text.report),
-              StartsWith("3 questions on 1 contexts; 2 answers moved to where they stand, the "
-                         "first file:0: data[0]"));
-  EXPECT_EQ(error(rows, {.misplaced = MisplacedAnswers::kRefuse}),
+              StartsWith("3 questions on 1 contexts; 1 without an answer; 2 answers moved to where "
+                         "they stand, the first file:0: data[0]"));
+  EXPECT_EQ(error(text_of("one two one \u00e9", {moved, lost}).dump(),
+                  {.misplaced = MisplacedAnswers::kRefuse}),
             "x:0: data[0].paragraphs[0].qas[0].answers[0]: the answer stands elsewhere in the "
             "context");
   EXPECT_EQ(error(text_of("one", {empty}).dump(), {.misplaced = MisplacedAnswers::kRefuse}),
@@ -165,7 +166,7 @@ TEST(Squad, NamesThePlaceOfWhatIsWrong) {
     changed[json::json_pointer(pointer)].erase(key);
     return error(changed.dump());
   };
-  EXPECT_EQ(error("[]"), "x:0: expected an object, found array");
+  EXPECT_EQ(error("[]"), "x:0: there is no question");
   EXPECT_EQ(without("", "data"), "x:0: there is no 'data'");
   EXPECT_EQ(with("/data", json::object()), "x:0: data: expected an array, found object");
   EXPECT_EQ(with("/data", json::array()), "x:0: there is no question");
@@ -200,8 +201,8 @@ TEST(Squad, NamesThePlaceOfWhatIsWrong) {
             at + ".answer_start: expected a whole number from 0, found string");
   EXPECT_EQ(with(start.c_str(), -2),
             at + ".answer_start: expected a whole number from 0, found -2");
-  EXPECT_EQ(with(start.c_str(), 4.0),
-            at + ".answer_start: expected a whole number from 0, found 4.0");
+  EXPECT_EQ(with(start.c_str(), 4.5),
+            at + ".answer_start: expected a whole number from 0, found 4.5");
 }
 
 TEST(Squad, TakesWholeNumbersForIds) {
