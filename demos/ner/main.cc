@@ -238,7 +238,7 @@ void predict_lines(const DemoFlags& flags, const LoadedTagger& loaded) {
     } catch (const nlohmann::json::exception& error) {
       throw InputError(
           "standard input", number,
-          absl::StrCat("expected {\"tokens\": [\"...\"]} or {\"text\": \"...\"}: ", error.what()));
+          absl::StrCat(R"(expected {"tokens": ["..."]} or {"text": "..."}: )", error.what()));
     }
   }
   *flags.out << std::flush;
