@@ -42,10 +42,14 @@ void* counted(void* memory, std::size_t size) {
 
 }  // namespace
 
-// The forms for arrays, and those that do not throw, call these. Inlined, they would seem to g++ to
-// be two that do not belong together.
+// The forms for arrays call these. Inlined, they would seem to g++ to be two that do not belong
+// together.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   return counted(std::malloc(size == 0 ? 1 : size), size);
+}
+// AddressSanitizer has one of its own, whose memory is not free()'s.
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return operator new(size);
 }
 [[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
   const auto to = static_cast<std::size_t>(alignment);
