@@ -109,7 +109,7 @@ tidy() {
     if [ "$libtorch" != /usr ]; then options+=(-isystem "$libtorch/include"); fi
   else
     local all=${#files[@]}
-    mapfile -t files < <(grep -LE 'libtorch/|<(torch|ATen|c10)/|trainer[.]h' "${files[@]}" || true)
+    mapfile -t files < <(grep -LE 'libtorch[/_]|<(torch|ATen|c10)/|trainer[.]h' "${files[@]}" || true)
     say "no LibTorch in $libtorch: $((all - ${#files[@]})) files are left out"
   fi
   say "tidy: ${#files[@]} files"

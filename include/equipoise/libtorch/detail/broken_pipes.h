@@ -3,7 +3,8 @@
 #define EQUIPOISE_LIBTORCH_DETAIL_BROKEN_PIPES_H_
 
 #include <pthread.h>
-#include <signal.h>
+
+#include <csignal>
 
 namespace equipoise::libtorch::detail {
 
