@@ -48,7 +48,7 @@ sources_of() {
 }
 # The libraries that it calls.
 libraries=(-lutf8proc)
-for name in city hash low_level_hash raw_hash_set strings throw_delegate; do libraries+=("-labsl_$name"); done
+for name in city hash low_level_hash raw_hash_set raw_logging_internal strings throw_delegate; do libraries+=("-labsl_$name"); done
 
 mkdir -p "$work"
 cxx=${CXX:-$(command -v clang++ || true)}

@@ -5,7 +5,7 @@
 #
 #   format   clang-format 14 would change nothing in any source
 #   shell    shellcheck reports nothing on any script
-#   tests    every public header that holds code has a test of its name
+#   tests    every public header that holds code has a test of its name, which includes it first
 #   tidy     clang-tidy 14 reports nothing on the lines that differ from REVISION; by default on all, which takes
 #            an hour. Files that need LibTorch are left out, and counted, where it is missing.
 #
@@ -71,8 +71,11 @@ tests() {
     stem=${header#include/equipoise/}
     stem=${stem%.h}
     if ! grep -q '^namespace\|^struct' "$header" || [ "$stem" = config ]; then continue; fi
-    if ! compgen -G "tests/${stem}*_test.cc" > /dev/null; then
+    if [ ! -e "tests/${stem}_test.cc" ]; then
       echo "$header: there is no tests/${stem}_test.cc"
+      missing=1
+    elif ! grep -m 1 '^#include' "tests/${stem}_test.cc" | grep -q "\"equipoise/$stem.h\"\|recorded_operations.h"; then
+      echo "tests/${stem}_test.cc: does not include equipoise/$stem.h first"
       missing=1
     fi
   done < <(git ls-files --cached --others --exclude-standard 'include/**.h' | grep -v '/detail/')

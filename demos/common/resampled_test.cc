@@ -54,7 +54,7 @@ TEST(ResampledConfusion, IsTheFigureOfRepeatedRows) {
         const std::size_t end = starts.empty() ? u + 1 : starts[u + 1];
         for (std::uint32_t k = 0; k < times.back(); ++k) {
           for (std::size_t r = begin; r < end; ++r) {
-            repeated.add(std::vector{rows.targets[r]}, std::vector{rows.predictions[r]});
+            repeated.add(rows.targets[r], rows.predictions[r]);
           }
         }
       }

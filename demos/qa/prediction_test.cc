@@ -61,7 +61,8 @@ TEST(PredictQuestion, GivesTypesWithTheDecisionFirst) {
       predicted(type_model(), {{"question", question.text}, {"translation", question.translation}});
   EXPECT_EQ(prediction.at("question"), question.text);
   ASSERT_EQ(prediction.at("probabilities").size(), 4U);
-  EXPECT_EQ(prediction.at("probabilities").items().begin().key(), prediction.at("answer_type"));
+  EXPECT_EQ(prediction.at("probabilities").items().begin().key(),
+            prediction.at("answer_type").get<std::string>());
   double sum = 0;
   for (const auto& [type, p] : prediction.at("probabilities").items()) sum += p.get<double>();
   EXPECT_NEAR(sum, 1, 1e-9);

@@ -218,19 +218,6 @@ inline constexpr bool kIsSum = requires {
   requires R::kIsSum;
 };
 
-// Refuses coefficients of another number of buckets, and what is no number in T, that of the
-// logits: it would turn every gradient into NaN, or into nothing.
-template <class T, class R>
-void require_coefficients(std::string_view where, const R& reduction,
-                          std::span<const double> coefficients) {
-  require_size(where, "coefficients", coefficients.size(), reduction.buckets(),
-               "buckets of the reduction");
-  for (std::size_t k = 0; k < coefficients.size(); ++k) {
-    if (is_finite(coefficients[k]) && fits<T>(coefficients[k])) continue;
-    reject_element(where, "coefficients", k, coefficients[k], range_of_type<T>());
-  }
-}
-
 }  // namespace detail
 
 /// coefficient_k = share_k / denominator_k, by which bucket k's numerator, and so the gradient of

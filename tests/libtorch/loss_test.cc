@@ -198,11 +198,13 @@ void expect_operations_equal_kernel(at::Device device) {
         const Tensors on_cpu = to_tensors(batch, at::kCPU, kind);
         const Tensors there = to_tensors(batch, device, kind);
         const auto tensors =
-            detail::make_tensors(loss, there.logits.options(), static_cast<std::int64_t>(classes));
+            detail::make_tensors(equipoise::detail::settings_of(loss), there.logits.options(),
+                                 static_cast<std::int64_t>(classes));
         const at::Tensor by_kernel =
             softmax_loss(on_cpu.logits, on_cpu.targets, loss, on_cpu.arguments);
-        const auto by_operations = detail::softmax_by_operations(
-            loss, tensors, there.logits, there.targets, there.arguments, false, true);
+        const auto by_operations =
+            detail::softmax_by_operations(detail::softmax_of_tensors(loss), tensors, there.logits,
+                                          there.targets, there.arguments, false, true);
         expect_close(by_operations.loss.detach().cpu(), by_kernel.detach(), 1e-13);
         const at::Tensor gradient = gradient_of(by_kernel, on_cpu.logits);
         expect_close(by_operations.gradient.detach().cpu(), gradient, 1e-13);
@@ -422,8 +424,9 @@ TEST(SoftmaxLoss, NeitherReadsTheDeviceNorUploads) {
     loss.reduction = reduction;
     loss.label_smoothing = 0.1;
     if (tensors == nullptr) loss.class_weights.assign(4, 1.0);
-    using Problem = detail::SoftmaxProblem<decltype(modulator), decltype(reduction)>;
-    const at::Tensor value = Problem::call(loss, tensors, logits, targets, arguments, false);
+    const at::Tensor value = detail::call_softmax(detail::softmax_of_tensors(loss), tensors, logits,
+                                                  targets, arguments, {})
+                                 .loss;
     EXPECT_TRUE(gradient_of(value, logits).is_meta());
     EXPECT_TRUE(gradient_of(value, logits, /*create_graph=*/true).is_meta());
   };
@@ -602,16 +605,17 @@ TEST(SoftmaxLoss, SharesAreAnArgument) {
                               data.arguments.sample_weights.masked_select(own).sum();
   }
   expect_close(softmax_loss(data.logits, data.targets, loss, arguments), expected, 1e-14);
-  const auto by_operations =
-      detail::softmax_by_operations(loss, {}, data.logits, data.targets, arguments, false, false);
+  const auto by_operations = detail::softmax_by_operations(
+      detail::softmax_of_tensors(loss), {}, data.logits, data.targets, arguments, false, false);
   expect_close(by_operations.loss, expected, 1e-14);
 }
 
 TEST(SoftmaxLoss, ABrokenTargetOnADeviceMakesNaN) {
   const at::Tensor logits = at::randn({2, 3}, at::kDouble);
   const at::Tensor targets = at::tensor({0, 3}, at::kLong);
-  const auto result = detail::softmax_by_operations(equipoise::SoftmaxLoss<>{}, {}, logits, targets,
-                                                    {}, false, false);
+  const auto result =
+      detail::softmax_by_operations(detail::softmax_of_tensors(equipoise::SoftmaxLoss<>{}), {},
+                                    logits, targets, {}, false, false);
   EXPECT_TRUE(std::isnan(result.loss.item<double>()));
 }
 
@@ -623,7 +627,8 @@ TEST(SoftmaxLoss, AGroupWithoutABucketOnADeviceMakesNaN) {
   const auto value = [&](at::Tensor groups) {
     SoftmaxArguments arguments;
     arguments.groups = std::move(groups);
-    return detail::softmax_by_operations(loss, {}, logits, targets, arguments, false, false)
+    return detail::softmax_by_operations(detail::softmax_of_tensors(loss), {}, logits, targets,
+                                         arguments, false, false)
         .loss.item<double>();
   };
   EXPECT_TRUE(std::isfinite(value(at::tensor({0, -1, 1}, at::kLong))));
@@ -638,9 +643,10 @@ TEST(SoftmaxLoss, ValuesAtTheEdge) {
                           double expected, const at::Tensor& expected_gradient) {
     const at::Tensor logits = at::tensor(row, at::kDouble).unsqueeze(0).set_requires_grad(true);
     const at::Tensor targets = at::tensor({target}, at::kLong);
-    const auto tensors = detail::make_tensors(loss, logits.options(), logits.size(1));
-    const auto by_operations =
-        detail::softmax_by_operations(loss, tensors, logits, targets, {}, false, true);
+    const auto tensors = detail::make_tensors(equipoise::detail::settings_of(loss),
+                                              logits.options(), logits.size(1));
+    const auto by_operations = detail::softmax_by_operations(
+        detail::softmax_of_tensors(loss), tensors, logits, targets, {}, false, true);
     const at::Tensor by_kernel = softmax_loss(logits, targets, loss);
     const at::Tensor gradient = gradient_of(by_kernel, logits);
     for (const at::Tensor& value : {by_kernel, by_operations.loss}) {

@@ -130,13 +130,15 @@ void expect_operations_equal_kernel(at::Device device) {
         const auto loss = make_sigmoid_loss(variant, labels, random, sides, reduction);
         const Tensors on_cpu = to_tensors(batch);
         const Tensors there = to_tensors(batch, device);
-        const auto tensors = detail::make_tensors(loss, there.logits.options());
+        const auto tensors =
+            detail::make_tensors(equipoise::detail::settings_of(loss), there.logits.options());
         const at::Tensor by_kernel =
             sigmoid_loss(on_cpu.logits, on_cpu.targets, loss, on_cpu.arguments);
         EXPECT_NEAR(by_kernel.item<double>(), testing::reference_loss(loss, batch, batch.logits),
                     1e-12 * (1 + by_kernel.item<double>()));
-        const auto by_operations = detail::sigmoid_by_operations(
-            loss, tensors, there.logits, there.targets, there.arguments, false, true);
+        const auto by_operations =
+            detail::sigmoid_by_operations(detail::sigmoid_of_tensors(loss), tensors, there.logits,
+                                          there.targets, there.arguments, false, true);
         expect_close(by_operations.loss.detach().cpu(), by_kernel.detach(), 1e-13);
         expect_close(sigmoid_denominators(loss, there.targets, there.arguments).cpu(),
                      sigmoid_denominators(loss, on_cpu.targets, on_cpu.arguments), 1e-13);
@@ -385,8 +387,8 @@ TEST(SigmoidLoss, SharesAreAnArgument) {
     expected = expected + arguments.shares[g] * (elements * own).sum() / (weights * own).sum();
   }
   expect_close(sigmoid_loss(data.logits, data.targets, loss, arguments), expected, 1e-13);
-  const auto by_operations =
-      detail::sigmoid_by_operations(loss, {}, data.logits, data.targets, arguments, false, false);
+  const auto by_operations = detail::sigmoid_by_operations(
+      detail::sigmoid_of_tensors(loss), {}, data.logits, data.targets, arguments, false, false);
   expect_close(by_operations.loss, expected, 1e-13);
 }
 
@@ -398,8 +400,8 @@ TEST(SigmoidLoss, AnEmptyBatchIsZeroOrNaN) {
   EXPECT_EQ(gradient_of(sigmoid_loss(logits, targets, loss), logits).sizes(), logits.sizes());
   loss.empty_batch = EmptyBatch::kNaN;
   EXPECT_TRUE(std::isnan(sigmoid_loss(logits, targets, loss).item<float>()));
-  const auto by_operations =
-      detail::sigmoid_by_operations(loss, {}, logits.detach(), targets, {}, false, false);
+  const auto by_operations = detail::sigmoid_by_operations(
+      detail::sigmoid_of_tensors(loss), {}, logits.detach(), targets, {}, false, false);
   EXPECT_TRUE(std::isnan(by_operations.loss.item<float>()));
   for (const at::ScalarType type : {at::kFloat, at::kHalf}) {
     for (const std::vector<std::int64_t>& sizes :
@@ -426,8 +428,9 @@ TEST(SigmoidLoss, MaskedElementsHaveNoLossAndNoGradient) {
               1e-15);
   const at::Tensor gradient = gradient_of(value, z);
   EXPECT_EQ(gradient.select(1, 1).abs().sum().item<double>(), 0.0);
-  const auto by_operations = detail::sigmoid_by_operations(
-      equipoise::SigmoidLoss<>{}, {}, logits.detach(), targets, arguments, false, true);
+  const auto by_operations =
+      detail::sigmoid_by_operations(detail::sigmoid_of_tensors(equipoise::SigmoidLoss<>{}), {},
+                                    logits.detach(), targets, arguments, false, true);
   expect_close(by_operations.loss, value.detach(), 1e-15);
   expect_close(by_operations.gradient, gradient, 1e-15);
 }
@@ -435,8 +438,9 @@ TEST(SigmoidLoss, MaskedElementsHaveNoLossAndNoGradient) {
 TEST(SigmoidLoss, ABrokenTargetOnADeviceMakesNaN) {
   const at::Tensor logits = at::randn({2, 3}, at::kDouble);
   const at::Tensor targets = at::tensor({0, 1, 0, 2, 0, 1}, at::kLong).view({2, 3});
-  const auto result = detail::sigmoid_by_operations(equipoise::SigmoidLoss<>{}, {}, logits, targets,
-                                                    {}, false, false);
+  const auto result =
+      detail::sigmoid_by_operations(detail::sigmoid_of_tensors(equipoise::SigmoidLoss<>{}), {},
+                                    logits, targets, {}, false, false);
   EXPECT_TRUE(std::isnan(result.loss.item<double>()));
 }
 
@@ -448,7 +452,8 @@ TEST(SigmoidLoss, AGroupWithoutABucketOnADeviceMakesNaN) {
   arguments.groups = at::tensor({0, 5}, at::kLong);
   const SigmoidLoss<BinaryCrossEntropy, MeanPerGroup> loss{{}, {2}};
   const auto value = [&] {
-    return detail::sigmoid_by_operations(loss, {}, logits, targets, arguments, false, false)
+    return detail::sigmoid_by_operations(detail::sigmoid_of_tensors(loss), {}, logits, targets,
+                                         arguments, false, false)
         .loss.item<double>();
   };
   EXPECT_TRUE(std::isnan(value()));
@@ -472,9 +477,10 @@ TEST(SigmoidLoss, NeitherReadsTheDeviceNorUploads) {
     loss.reduction = reduction;
     loss.negative_scale = 2;
     if (tensors == nullptr) loss.class_weights.assign(4, 1.0);
-    using Problem = detail::SigmoidProblem<decltype(sides), decltype(reduction)>;
     for (const bool by_element : {false, true}) {
-      at::Tensor value = Problem::call(loss, tensors, logits, targets, arguments, by_element);
+      at::Tensor value = detail::call_sigmoid(detail::sigmoid_of_tensors(loss), tensors, logits,
+                                              targets, arguments, {.by_element = by_element})
+                             .loss;
       if (by_element) value = value.sum();
       EXPECT_TRUE(gradient_of(value, logits).is_meta());
       // LibTorch 1.13 cannot differentiate clamp_min() on meta, which the other sides use.

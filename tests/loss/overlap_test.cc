@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "equipoise/loss/softmax.h"
 #include "equipoise/reduction.h"
 #include "tests/support/cpus.h"
 #include "tests/support/errors.h"

@@ -340,9 +340,10 @@ TEST(BootstrapErrors, NameWhatIsWrong) {
             "stratified_bootstrap(): rows = 0, expected at least 1");
   EXPECT_EQ(error_of([] { bootstrap(0, [](auto) { return 0.0; }); }),
             "bootstrap(): rows = 0, expected at least 1");
-  EXPECT_EQ(
-      error_of([] { bootstrap(2, [](auto n) { return n[0] == 1 ? 1.0 : NAN; }); }).substr(0, 35),
-      "bootstrap(): statistic of resamples");
+  EXPECT_EQ(error_of([] {
+              bootstrap(2, [](auto n) { return n[0] == 1 ? 1.0 : detail::quiet_nan(); });
+            }).substr(0, 35),
+            "bootstrap(): statistic of resamples");
   EXPECT_EQ(error_of([] { bootstrap(2, [](auto) -> double { return INFINITY; }); }),
             "bootstrap(): statistic of all rows = inf, expected a finite number");
 }

@@ -1,10 +1,10 @@
-// The sigmoid losses of libtorch_losses.h, compiled.
+// The kernels of the sigmoid losses of libtorch_losses.h, compiled.
 #include "tests/support/libtorch_losses.h"
 
-#define EQUIPOISE_TESTS_DEFINE(sides, reduction) template struct SigmoidProblem<sides, reduction>;
+#define EQUIPOISE_TESTS_DEFINE(sides) EQUIPOISE_TESTS_SIGMOID_KERNELS(template, sides)
 
-namespace equipoise::libtorch::detail {
+namespace equipoise::detail {
 
-EQUIPOISE_TESTS_SIGMOID_LOSSES(EQUIPOISE_TESTS_DEFINE)
+EQUIPOISE_TESTS_SIGMOID_SIDES(EQUIPOISE_TESTS_DEFINE)
 
-}  // namespace equipoise::libtorch::detail
+}  // namespace equipoise::detail

@@ -1,11 +1,10 @@
-// The softmax losses of libtorch_losses.h, compiled.
+// The kernels of the softmax losses of libtorch_losses.h, compiled.
 #include "tests/support/libtorch_losses.h"
 
-#define EQUIPOISE_TESTS_DEFINE(modulator, reduction) \
-  template struct SoftmaxProblem<modulator, reduction>;
+#define EQUIPOISE_TESTS_DEFINE(modulator) EQUIPOISE_TESTS_SOFTMAX_KERNELS(template, modulator)
 
-namespace equipoise::libtorch::detail {
+namespace equipoise::detail {
 
-EQUIPOISE_TESTS_SOFTMAX_LOSSES(EQUIPOISE_TESTS_DEFINE)
+EQUIPOISE_TESTS_SOFTMAX_MODULATORS(EQUIPOISE_TESTS_DEFINE)
 
-}  // namespace equipoise::libtorch::detail
+}  // namespace equipoise::detail

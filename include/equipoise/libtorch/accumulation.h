@@ -111,8 +111,8 @@ template <Modulator M, Reduction R>
 LossAndPartial softmax_loss_and_partial(const at::Tensor& logits, const at::Tensor& targets,
                                         const SoftmaxLoss<M, R>& loss,
                                         const SoftmaxArguments& arguments = {}) {
-  const detail::LossAndSums result = detail::SoftmaxProblem<M, R>::call_with_sums(
-      loss, nullptr, logits, targets, arguments, /*by_row=*/false, /*wants_sums=*/true);
+  const detail::LossAndSums result = detail::call_softmax(
+      detail::softmax_of_tensors(loss), nullptr, logits, targets, arguments, {.sums = true});
   return {result.loss, TensorPartial::from_packed(result.sums)};
 }
 
@@ -132,8 +132,8 @@ template <SigmoidModulators S, Reduction R>
 LossAndPartial sigmoid_loss_and_partial(const at::Tensor& logits, const at::Tensor& targets,
                                         const SigmoidLoss<S, R>& loss,
                                         const SigmoidArguments& arguments = {}) {
-  const detail::LossAndSums result = detail::SigmoidProblem<S, R>::call_with_sums(
-      loss, nullptr, logits, targets, arguments, /*by_element=*/false, /*wants_sums=*/true);
+  const detail::LossAndSums result = detail::call_sigmoid(
+      detail::sigmoid_of_tensors(loss), nullptr, logits, targets, arguments, {.sums = true});
   return {result.loss, TensorPartial::from_packed(result.sums)};
 }
 

@@ -630,6 +630,13 @@ inline std::chrono::seconds meeting_limit(std::chrono::milliseconds timeout) {
   return meeting_timeout(timeout) + std::chrono::seconds(1);
 }
 
+// Takes the store that every LibTorch has: later ones prefer libuv's, with which Debian's LibTorch
+// is not built.
+template <class Options>
+void avoid_libuv(Options& options) {
+  if constexpr (requires { options.useLibuv; }) options.useLibuv = false;
+}
+
 inline c10::intrusive_ptr<c10d::Store> meeting_place(const WorkerEnvironment& environment,
                                                      std::chrono::milliseconds timeout) {
   c10d::TCPStoreOptions options;
@@ -637,6 +644,7 @@ inline c10::intrusive_ptr<c10d::Store> meeting_place(const WorkerEnvironment& en
   options.isServer = environment.rank == 0 && !environment.has_agent_store;
   options.numWorkers = static_cast<std::size_t>(environment.world);
   options.timeout = meeting_timeout(timeout);
+  avoid_libuv(options);
   // In some versions the timeout is that of the connection, not of the first messages: a store that
   // does not understand them, such as another version's, would hold this up for ever.
   auto store = result_within(meeting_limit(timeout), [host = environment.master_address, options] {

@@ -35,24 +35,22 @@ struct SoftmaxInputs {
 
 // Whether something in the loss goes by group. The tensors, where a module holds them, stand for
 // the constants of the loss.
-template <class M, class R>
-bool needs_groups(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors* tensors) {
-  return equipoise::detail::kNeedsGroups<R> || equipoise::detail::declared_groups(loss) > 0 ||
-         (tensors != nullptr && groups_of(*tensors) > 0);
+inline bool needs_groups(const equipoise::detail::SoftmaxSettings& loss,
+                         const SoftmaxTensors* tensors) {
+  return loss.needs_groups() || (tensors != nullptr && groups_of(*tensors) > 0);
 }
 
 // Shapes, types and devices: what is known without reading the device.
-template <class M, class R>
-void require_softmax_tensors(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors* tensors,
-                             const at::Tensor& logits, const at::Tensor& targets,
-                             const SoftmaxArguments& arguments) {
+inline void require_softmax_tensors(const equipoise::detail::SoftmaxSettings& loss,
+                                    const SoftmaxTensors* tensors, const at::Tensor& logits,
+                                    const at::Tensor& targets, const SoftmaxArguments& arguments) {
   require_classification(kSoftmaxLoss, logits, targets, arguments);
   const std::int64_t classes = logits.size(class_dim_of(arguments));
   require_companion(kSoftmaxLoss, "seesaw_counts", arguments.seesaw_counts, {logits, "logits"},
                     classes, "classes");
   equipoise::detail::require_softmax_loss(kSoftmaxLoss, loss, static_cast<std::size_t>(classes));
   if (needs_groups(loss, tensors)) require_groups(kSoftmaxLoss, arguments.groups);
-  require_buckets(kSoftmaxLoss, loss.reduction, {logits, "logits"}, arguments);
+  require_buckets(kSoftmaxLoss, loss.reduction.buckets(), {logits, "logits"}, arguments);
 }
 
 // Rows in a row: [..., C] as [N, C], or as [B, T, C] where that would need a copy.
@@ -94,149 +92,134 @@ struct KernelRows {
       : weights(flat(arguments.sample_weights, at::kDouble)),
         groups(flat(arguments.groups, at::kLong)),
         attributes{span_of<double>(weights), span_of<std::int64_t>(groups)} {}
-
-  RowAttributes part(std::size_t begin, std::size_t count) const {
-    RowAttributes result = attributes;
-    if (weights.defined()) result.sample_weights = result.sample_weights.subspan(begin, count);
-    if (groups.defined()) result.groups = result.groups.subspan(begin, count);
-    return result;
-  }
 };
 
-template <class L>
-equipoise::detail::IndexTargets<L> part_of(const equipoise::detail::IndexTargets<L>& targets,
-                                           std::size_t begin, std::size_t count) {
-  return {targets.labels.subspan(begin, count), targets.ignore_index};
-}
-template <class T>
-equipoise::detail::DistributionTargets<T> part_of(
-    const equipoise::detail::DistributionTargets<T>& targets, std::size_t begin,
-    std::size_t count) {
-  return {targets.probabilities.middle_rows(begin, count),
-          targets.mask.empty() ? targets.mask : targets.mask.subspan(begin, count)};
-}
+// Ordinary functions, whose code is that of the instruction set they are compiled for, like the
+// kernels'.
+inline namespace EQUIPOISE_ISA_NAMESPACE {
 
-// Calls f(targets) with targets on the CPU, [N] or [..., C], as the core reads them; T is the type
-// for probabilities.
-template <class T, class M, class R, class F>
-EQUIPOISE_INLINE void with_kernel_targets(const char* where, const SoftmaxLoss<M, R>& loss,
-                                          const at::Tensor& targets,
-                                          const SoftmaxArguments& arguments, std::int64_t classes,
-                                          const F& f) {
+// Calls f(rows) with the rows of a call on the CPU as the core reads them. Targets are [N] or
+// [..., C]; T is the type for probabilities.
+template <class T, class F>
+void with_kernel_rows(const char* where, const equipoise::detail::SoftmaxSettings& loss,
+                      const SoftmaxInputs& in, std::int64_t classes, const F& f) {
+  using equipoise::detail::AnyTargets;
   const auto count = static_cast<std::size_t>(classes);
-  if (targets.dim() == 1) {
-    const at::Tensor labels = flat(targets, at::kLong);
-    return f(equipoise::detail::read_targets(where, loss, span_of<std::int64_t>(labels), count));
+  const KernelRows rows(in.arguments);
+  if (in.targets.dim() == 1) {
+    const at::Tensor labels = flat(in.targets, at::kLong);
+    const auto read =
+        equipoise::detail::read_targets(where, loss, span_of<std::int64_t>(labels), count);
+    return f({loss, AnyTargets::of(read), count, rows.attributes});
   }
-  const at::Tensor t = targets.to(c10::CppTypeToScalarType<T>::value).flatten(0, -2);
+  const at::Tensor t = in.targets.to(c10::CppTypeToScalarType<T>::value).flatten(0, -2);
   const at::Tensor mask =
-      arguments.mask.defined() ? flat(arguments.mask.ne(0), at::kByte) : at::Tensor();
+      in.arguments.mask.defined() ? flat(in.arguments.mask.ne(0), at::kByte) : at::Tensor();
   const ProbabilityTargets<T> probabilities{matrix_view<const T>(t), span_of<std::uint8_t>(mask)};
-  f(equipoise::detail::read_targets(where, loss, probabilities, count));
+  const auto read = equipoise::detail::read_targets(where, loss, probabilities, count);
+  f({loss, AnyTargets::of(read), count, rows.attributes});
 }
 
 // Checks everything on the CPU but the logits, which are computed with in type T, and adds up the
 // masses.
-template <class T, class M, class R>
-Partial denominators_on_cpu(const char* where, const SoftmaxLoss<M, R>& loss,
-                            const at::Tensor& targets, const SoftmaxArguments& arguments,
-                            std::int64_t classes) {
-  const KernelRows rows(arguments);
+template <class T>
+Partial denominators_on_cpu(const char* where, const equipoise::detail::SoftmaxSettings& loss,
+                            const SoftmaxInputs& in, std::int64_t classes) {
   Partial result;
-  const auto add_up = [&](const auto& read) {
-    result = equipoise::detail::checked_denominators(
-        where, loss, read, static_cast<std::size_t>(classes), rows.attributes);
-    equipoise::detail::require_weights_fit<T>(where, loss, read, rows.attributes);
+  const auto add_up = [&](const equipoise::detail::SoftmaxTargetRows& rows) {
+    result = equipoise::detail::checked_denominators(where, rows);
+    equipoise::detail::require_weights_fit<T>(where, rows);
   };
-  if (targets.scalar_type() == at::kDouble) {
-    with_kernel_targets<double>(where, loss, targets, arguments, classes, add_up);
+  if (in.targets.scalar_type() == at::kDouble) {
+    with_kernel_rows<double>(where, loss, in, classes, add_up);
   } else {
-    with_kernel_targets<float>(where, loss, targets, arguments, classes, add_up);
+    with_kernel_rows<float>(where, loss, in, classes, add_up);
   }
   return result;
+}
+
+// What a call is to compute besides its value.
+struct Wanted {
+  bool by_row = false;  // in place of the value
+  bool gradient = false;
+  bool sums = false;
+};
+
+// The partial of logits that are [B, T, C] and no matrix.
+template <class T>
+Partial evaluate_batches(const equipoise::detail::SoftmaxCall<T>& call, const at::Tensor& logits,
+                         const at::Tensor& gradient) {
+  const auto size = static_cast<std::size_t>(logits.size(1));
+  std::vector<Partial> partials(static_cast<std::size_t>(logits.size(0)));
+  AtParallelFor{}(partials.size(), [&](std::size_t b) EQUIPOISE_INLINE_LAMBDA {
+    const auto index = static_cast<std::int64_t>(b);
+    equipoise::detail::SoftmaxCall<T> part{call.rows.part(b * size, size),
+                                           call.kernel,
+                                           matrix_view<const T>(logits.select(0, index)),
+                                           call.coefficients,
+                                           {}};
+    if (gradient.defined()) part.outputs.gradient = matrix_view<T>(gradient.select(0, index));
+    if (!call.outputs.row_losses.empty()) {
+      part.outputs.row_losses = call.outputs.row_losses.subspan(b * size, size);
+    }
+    partials[b] = equipoise::detail::evaluate_checked(
+        part, Partial{std::vector<Tally>(call.coefficients.size())}, SerialFor{});
+  });
+  Partial total;
+  for (const Partial& each : partials) total += each;
+  return total;
 }
 
 // The loss through the fused kernel; T is float or double and that of the logits, [N, C] or
 // [B, T, C].
-template <class T, class M, class R, class Y>
-EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& loss,
-                                                   const at::Tensor& logits, const Y& targets,
-                                                   const SoftmaxArguments& arguments, bool by_row,
-                                                   bool wants_gradient, bool wants_sums) {
-  const KernelRows rows(arguments);
-  const auto classes = static_cast<std::size_t>(logits.size(-1));
-  const Partial own = equipoise::detail::checked_denominators(kSoftmaxLoss, loss, targets, classes,
-                                                              rows.attributes);
-  const std::vector<double> scales =
-      by_row ? std::vector<double>(loss.reduction.buckets(), 1.0)
-             : kernel_coefficients(kSoftmaxLoss, loss.reduction, own, arguments);
-  equipoise::detail::require_fit<T>(kSoftmaxLoss, loss, targets, rows.attributes, scales);
-  LossAndGradient result;
-  // In the order of the logits, where that saves strides; empty_like() costs more than empty().
-  if (wants_gradient) {
-    result.gradient =
-        logits.dim() == 2 ? at::empty(logits.sizes(), logits.options()) : at::empty_like(logits);
-  }
-  std::span<T> row_losses;
-  if (by_row) {
-    result.loss = at::empty({static_cast<std::int64_t>(targets.size())}, logits.options());
-    row_losses = {result.loss.data_ptr<T>(), targets.size()};
-  }
-  Partial partial;
-  if (logits.dim() == 2) {
-    LossOutputs<T> outputs{{}, row_losses};
-    if (wants_gradient) outputs.gradient = matrix_view<T>(result.gradient);
-    partial = equipoise::detail::evaluate_checked(
-        loss, matrix_view<const T>(logits), targets, own, std::span<const double>(scales), outputs,
-        rows.attributes, AtParallelFor{}, equipoise::detail::cpu());
-  } else {
-    const auto size = static_cast<std::size_t>(logits.size(1));
-    std::vector<Partial> partials(static_cast<std::size_t>(logits.size(0)));
-    AtParallelFor{}(partials.size(), [&](std::size_t b) EQUIPOISE_INLINE_LAMBDA {
-      const auto index = static_cast<std::int64_t>(b);
-      LossOutputs<T> outputs;
-      if (wants_gradient) outputs.gradient = matrix_view<T>(result.gradient.select(0, index));
-      if (by_row) outputs.row_losses = row_losses.subspan(b * size, size);
-      partials[b] = equipoise::detail::evaluate_checked(
-          loss, matrix_view<const T>(logits.select(0, index)), part_of(targets, b * size, size),
-          Partial{std::vector<Tally>(scales.size())}, std::span<const double>(scales), outputs,
-          rows.part(b * size, size), SerialFor{}, equipoise::detail::cpu());
-    });
-    partial = own;
-    for (const Partial& each : partials) partial += each;
-  }
-  if (!by_row) {
-    result.loss = at::empty({}, logits.options());
-    *result.loss.data_ptr<T>() = static_cast<T>(finish(loss, partial, scales));
-  }
-  if (wants_sums) result.sums = to_sums(partial);
-  return result;
-}
-
-template <class T, class M, class R>
-EQUIPOISE_INLINE LossAndGradient softmax_by_kernel(const SoftmaxLoss<M, R>& given,
-                                                   const SoftmaxInputs& in, bool by_row,
-                                                   bool wants_gradient, bool wants_sums) {
-  SoftmaxLoss<M, R> changed;
-  const SoftmaxLoss<M, R>* loss = &given;
+template <class T>
+LossAndGradient softmax_by_kernel(const SoftmaxOfTensors& given, const SoftmaxInputs& in,
+                                  const Wanted& wanted) {
+  Seesaw seesaw = *given.settings.seesaw;
+  equipoise::detail::SoftmaxSettings loss = given.settings;
   if (in.arguments.seesaw_counts.defined()) {
-    changed = given;
-    changed.seesaw.counts = to_vector(in.arguments.seesaw_counts);
-    loss = &changed;
+    seesaw.counts = to_vector(in.arguments.seesaw_counts);
+    loss.seesaw = &seesaw;
   }
+  const at::Tensor& logits = in.logits;
   LossAndGradient result;
-  with_kernel_targets<T>(kSoftmaxLoss, *loss, in.targets, in.arguments, in.logits.size(-1),
-                         [&](const auto& targets) EQUIPOISE_INLINE_LAMBDA {
-                           result = softmax_by_kernel<T>(*loss, in.logits, targets, in.arguments,
-                                                         by_row, wants_gradient, wants_sums);
-                         });
+  const auto evaluate = [&](const equipoise::detail::SoftmaxTargetRows& rows) {
+    Partial partial = equipoise::detail::checked_denominators(kSoftmaxLoss, rows);
+    const std::vector<double> scales =
+        wanted.by_row ? std::vector<double>(loss.reduction.buckets(), 1.0)
+                      : kernel_coefficients(kSoftmaxLoss, loss.reduction, partial, in.arguments);
+    equipoise::detail::require_fit<T>(kSoftmaxLoss, rows, scales);
+    equipoise::detail::SoftmaxCall<T> call{rows, given.kernel<T>(), {}, scales, {}};
+    // In the order of the logits, where that saves strides; empty_like() costs more than empty().
+    if (wanted.gradient) {
+      result.gradient =
+          logits.dim() == 2 ? at::empty(logits.sizes(), logits.options()) : at::empty_like(logits);
+    }
+    if (wanted.by_row) {
+      result.loss = at::empty({static_cast<std::int64_t>(rows.size())}, logits.options());
+      call.outputs.row_losses = {result.loss.data_ptr<T>(), rows.size()};
+    }
+    if (logits.dim() == 2) {
+      call.logits = matrix_view<const T>(logits);
+      if (wanted.gradient) call.outputs.gradient = matrix_view<T>(result.gradient);
+      partial = equipoise::detail::evaluate_checked(call, std::move(partial), AtParallelFor{});
+    } else {
+      partial += evaluate_batches(call, logits, result.gradient);
+    }
+    if (!wanted.by_row) {
+      result.loss = at::empty({}, logits.options());
+      *result.loss.data_ptr<T>() =
+          static_cast<T>(equipoise::detail::value_of_whole(loss.empty_batch, partial, scales));
+    }
+    if (wanted.sums) result.sums = to_sums(partial);
+  };
+  with_kernel_rows<T>(kSoftmaxLoss, loss, in, logits.size(-1), evaluate);
   return result;
 }
 
 // A softmax loss for LossFunction. Logits are [N, C] or [B, T, C], as make_inputs() makes them.
-template <class M, class R>
 struct SoftmaxProblem {
-  SoftmaxLoss<M, R> loss;
+  SoftmaxOfTensors loss;
   SoftmaxTensors tensors;  // defined where tensor operations need them
   SoftmaxArguments arguments;
   bool by_row = false;
@@ -249,15 +232,14 @@ struct SoftmaxProblem {
                                    wants_gradient, wants_sums);
     }
     const SoftmaxInputs in{logits, targets, arguments};
-    return logits.scalar_type() == at::kFloat
-               ? softmax_by_kernel<float>(loss, in, by_row, wants_gradient, wants_sums)
-               : softmax_by_kernel<double>(loss, in, by_row, wants_gradient, wants_sums);
+    const Wanted wanted{by_row, wants_gradient, wants_sums};
+    return logits.scalar_type() == at::kFloat ? softmax_by_kernel<float>(loss, in, wanted)
+                                              : softmax_by_kernel<double>(loss, in, wanted);
   }
 
   at::Tensor gradient_by_operations(const at::Tensor& logits, const at::Tensor& targets) const {
-    return softmax_by_operations(
-               loss, fits_kernel(logits) ? tensors_of(loss, arguments, logits) : tensors, logits,
-               targets, arguments, by_row, /*wants_gradient=*/true)
+    return softmax_by_operations(loss, fits_kernel(logits) ? constants_for(logits) : tensors,
+                                 logits, targets, arguments, by_row, /*wants_gradient=*/true)
         .gradient;
   }
 
@@ -272,72 +254,86 @@ struct SoftmaxProblem {
     return rows.reshape(sizes);
   }
 
-  static SoftmaxTensors tensors_of(const SoftmaxLoss<M, R>& loss, const SoftmaxArguments& arguments,
-                                   const at::Tensor& logits) {
+  // The constants of the loss on the device of the logits.
+  SoftmaxTensors constants_for(const at::Tensor& logits) const {
     const auto options = logits.options().dtype(compute_type(logits));
-    SoftmaxTensors tensors = make_tensors(loss, options, logits.size(-1));
+    SoftmaxTensors result = make_tensors(loss.settings, options, logits.size(-1));
     if (arguments.seesaw_counts.defined()) {
-      tensors.seesaw_counts = arguments.seesaw_counts.to(options.dtype().toScalarType());
+      result.seesaw_counts = arguments.seesaw_counts.to(options.dtype().toScalarType());
     }
-    return tensors;
-  }
-
-  static at::Tensor call(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors* tensors,
-                         const at::Tensor& logits, const at::Tensor& targets,
-                         const SoftmaxArguments& arguments, bool by_row) {
-    return call_with_sums(loss, tensors, logits, targets, arguments, by_row, false).loss;
-  }
-
-  static LossAndSums call_with_sums(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors* tensors,
-                                    const at::Tensor& logits, const at::Tensor& targets,
-                                    const SoftmaxArguments& arguments, bool by_row,
-                                    bool wants_sums) {
-    require_softmax_tensors(loss, tensors, logits, targets, arguments);
-    SoftmaxInputs in = make_inputs(logits, targets, arguments);
-    SoftmaxProblem problem{loss, {}, std::move(in.arguments), by_row, wants_sums};
-    if (tensors != nullptr) {
-      problem.tensors = *tensors;
-      if (arguments.seesaw_counts.defined()) {
-        problem.tensors.seesaw_counts = arguments.seesaw_counts.to(compute_type(logits));
-      }
-    } else if (!fits_kernel(logits)) {
-      if (compute_type(logits) == at::kFloat) {
-        equipoise::detail::require_constants_fit<float>(kSoftmaxLoss, loss);
-      }
-      problem.tensors = tensors_of(loss, arguments, in.logits);
-    }
-    if (!fits_kernel(logits)) problem.require_targets(in.targets, in.logits.size(-1));
-    LossAndSums result =
-        LossFunction<SoftmaxProblem>::call(std::move(problem), in.logits, in.targets);
-    if (by_row) result.loss = in_shape_of_rows(result.loss, logits, class_dim_of(arguments));
     return result;
   }
 
   // What the kernel's entry checks otherwise; values on the CPU alone.
-  void require_targets(const at::Tensor& targets, std::int64_t classes) const {
+  void require_targets(const SoftmaxInputs& in) const {
     const bool needs_index =
         tensors.margin.defined() || tensors.pair_shift.defined() || tensors.seesaw_counts.defined();
-    if (needs_index && targets.dim() > 1) {
-      reject(kSoftmaxLoss, "targets.dtype()", std::string(targets.dtype().name()),
+    if (needs_index && in.targets.dim() > 1) {
+      reject(kSoftmaxLoss, "targets.dtype()", std::string(in.targets.dtype().name()),
              "an integer type: margins, pair shifts and Seesaw need index targets");
     }
-    if (!targets.device().is_cpu()) return;
-    const Partial own = denominators_on_cpu<float>(kSoftmaxLoss, loss, targets, arguments, classes);
+    if (!in.targets.device().is_cpu()) return;
+    const Partial own = denominators_on_cpu<float>(kSoftmaxLoss, loss.settings,
+                                                   {{}, in.targets, arguments}, in.logits.size(-1));
     if (by_row) return;
+    const auto& reduction = loss.settings.reduction;
     equipoise::detail::require_coefficients<float>(
-        kSoftmaxLoss, loss.reduction,
-        kernel_coefficients(kSoftmaxLoss, loss.reduction, own, arguments));
-  }
-
-  static at::Tensor in_shape_of_rows(const at::Tensor& rows, const at::Tensor& logits,
-                                     std::int64_t class_dim) {
-    return logits.dim() == 2 ? rows
-                             : rows.view(logits.detach()
-                                             .movedim(class_dim, -1)
-                                             .sizes()
-                                             .slice(0, static_cast<std::size_t>(logits.dim()) - 1));
+        kSoftmaxLoss, kernel_coefficients(kSoftmaxLoss, reduction, own, arguments),
+        reduction.buckets());
   }
 };
+
+inline at::Tensor in_shape_of_rows(const at::Tensor& rows, const at::Tensor& logits,
+                                   std::int64_t class_dim) {
+  if (logits.dim() == 2) return rows;
+  const at::Tensor last = logits.detach().movedim(class_dim, -1);
+  return rows.view(last.sizes().slice(0, static_cast<std::size_t>(logits.dim()) - 1));
+}
+
+// A loss call. The tensors, where a module holds them, stand for the constants of the loss.
+inline LossAndSums call_softmax(SoftmaxOfTensors loss, const SoftmaxTensors* tensors,
+                                const at::Tensor& logits, const at::Tensor& targets,
+                                const SoftmaxArguments& arguments, const Wanted& wanted) {
+  require_softmax_tensors(loss.settings, tensors, logits, targets, arguments);
+  SoftmaxInputs in = make_inputs(logits, targets, arguments);
+  SoftmaxProblem problem{std::move(loss), {}, std::move(in.arguments), wanted.by_row, wanted.sums};
+  if (tensors != nullptr) {
+    problem.tensors = *tensors;
+    if (arguments.seesaw_counts.defined()) {
+      problem.tensors.seesaw_counts = arguments.seesaw_counts.to(compute_type(logits));
+    }
+  } else if (!fits_kernel(logits)) {
+    if (compute_type(logits) == at::kFloat) {
+      equipoise::detail::require_constants_fit<float>(kSoftmaxLoss, problem.loss.settings);
+    }
+    problem.tensors = problem.constants_for(in.logits);
+  }
+  if (!fits_kernel(logits)) problem.require_targets(in);
+  LossAndSums result =
+      LossFunction<SoftmaxProblem>::call(std::move(problem), in.logits, in.targets);
+  if (wanted.by_row) {
+    result.loss = in_shape_of_rows(result.loss, logits, class_dim_of(arguments));
+  }
+  return result;
+}
+
+// The denominators of a call, [K]; everything is on one device and has its shape.
+inline at::Tensor softmax_denominators_of(const SoftmaxOfTensors& loss, const SoftmaxInputs& in,
+                                          std::int64_t classes) {
+  constexpr const char* kWhere = "softmax_denominators";
+  if (in.targets.device().is_cpu()) {
+    return to_sums(denominators_on_cpu<double>(kWhere, loss.settings, in, classes)).select(0, 1);
+  }
+  const auto options = in.targets.options().dtype(at::kDouble);
+  const TargetTensors target =
+      make_targets(loss.settings, make_tensors(loss.settings, options, classes), in.targets,
+                   in.arguments, classes, at::kDouble);
+  const auto reduced = reduction_row(target, in.arguments.groups);
+  return sum_by_bucket(loss.reduction.mass_of_rows(reduced, target.valid),
+                       loss.reduction.bucket_rows(reduced).index, loss.reduction.buckets);
+}
+
+}  // namespace EQUIPOISE_ISA_NAMESPACE
 
 }  // namespace detail
 
@@ -371,7 +367,9 @@ struct SoftmaxProblem {
 template <Modulator M, Reduction R>
 at::Tensor softmax_loss(const at::Tensor& logits, const at::Tensor& targets,
                         const SoftmaxLoss<M, R>& loss, const SoftmaxArguments& arguments = {}) {
-  return detail::SoftmaxProblem<M, R>::call(loss, nullptr, logits, targets, arguments, false);
+  return detail::call_softmax(detail::softmax_of_tensors(loss), nullptr, logits, targets, arguments,
+                              {})
+      .loss;
 }
 
 /// The same for each row, before the reduction: a tensor in the shape of index targets, 0 where
@@ -380,7 +378,9 @@ template <Modulator M, Reduction R>
 at::Tensor softmax_row_losses(const at::Tensor& logits, const at::Tensor& targets,
                               const SoftmaxLoss<M, R>& loss,
                               const SoftmaxArguments& arguments = {}) {
-  return detail::SoftmaxProblem<M, R>::call(loss, nullptr, logits, targets, arguments, true);
+  return detail::call_softmax(detail::softmax_of_tensors(loss), nullptr, logits, targets, arguments,
+                              {.by_row = true})
+      .loss;
 }
 
 /// What the reduction divides by, from targets and weights alone: [K] of double on their device.
@@ -393,27 +393,19 @@ at::Tensor softmax_denominators(const SoftmaxLoss<M, R>& loss, const at::Tensor&
                                 std::int64_t classes, const SoftmaxArguments& arguments = {}) {
   constexpr const char* kWhere = "softmax_denominators";
   detail::require_classification(kWhere, targets, classes, arguments);
-  equipoise::detail::require_softmax_loss(kWhere, loss, static_cast<std::size_t>(classes));
-  if (detail::needs_groups(loss, nullptr)) detail::require_groups(kWhere, arguments.groups);
-  detail::require_buckets(kWhere, loss.reduction, {targets, "targets"}, arguments);
+  const auto erased = detail::softmax_of_tensors(loss);
+  equipoise::detail::require_softmax_loss(kWhere, erased.settings,
+                                          static_cast<std::size_t>(classes));
+  if (detail::needs_groups(erased.settings, nullptr)) {
+    detail::require_groups(kWhere, arguments.groups);
+  }
+  detail::require_buckets(kWhere, erased.reduction.buckets, {targets, "targets"}, arguments);
   const at::NoGradGuard no_graph;
-  const SoftmaxArguments rows = detail::flat(arguments);
-  const at::Tensor flat_targets =
+  const at::Tensor rows =
       targets.is_floating_point()
           ? detail::in_memory(targets).movedim(detail::class_dim_of(arguments), -1).flatten(0, -2)
           : detail::flat(targets);
-  if (targets.device().is_cpu()) {
-    return detail::to_sums(
-               detail::denominators_on_cpu<double>(kWhere, loss, flat_targets, rows, classes))
-        .select(0, 1);
-  }
-  const auto options = targets.options().dtype(at::kDouble);
-  const detail::TargetTensors target = detail::make_targets(
-      loss, detail::make_tensors(loss, options, classes), flat_targets, rows, classes, at::kDouble);
-  const auto reduced = detail::reduction_row(target, rows.groups);
-  return detail::sum_by_bucket(detail::mass_of_rows(loss.reduction, reduced, target.valid),
-                               detail::bucket_rows(loss.reduction, reduced).index,
-                               loss.reduction.buckets());
+  return detail::softmax_denominators_of(erased, {{}, rows, detail::flat(arguments)}, classes);
 }
 
 /// Adds the classes of a batch's targets to the counts that Seesaw goes by, [C] of double on the

@@ -51,15 +51,16 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
   /// @throws std::invalid_argument for weights or terms that are negative, not finite, or of
   /// different numbers of classes.
   explicit SoftmaxLossImpl(SoftmaxLossOptions<M, R> options_ = {}) : options(std::move(options_)) {
-    equipoise::detail::require_softmax_loss("SoftmaxLossModule", options.loss(), classes());
+    equipoise::detail::require_softmax_loss(
+        "SoftmaxLossModule", equipoise::detail::settings_of(options.loss()), classes());
     reset();
   }
 
   /// Makes the buffers anew from the loss that the module was built with.
   void reset() override {
-    const SoftmaxTensors tensors =
-        detail::make_tensors(options.loss(), at::TensorOptions().dtype(at::kDouble),
-                             static_cast<std::int64_t>(classes()));
+    const SoftmaxTensors tensors = detail::make_tensors(
+        equipoise::detail::settings_of(options.loss()), at::TensorOptions().dtype(at::kDouble),
+        static_cast<std::int64_t>(classes()));
     class_weights = this->register_buffer("class_weights", tensors.class_weights);
     scale = this->register_buffer("scale", tensors.scale);
     shift = this->register_buffer("shift", tensors.shift);
@@ -76,7 +77,7 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
   at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
                      SoftmaxArguments arguments = {}) {
     if (options.class_dim()) arguments.class_dim = options.class_dim();
-    const bool by_row = !options.reduce();
+    const detail::Wanted wanted{.by_row = !options.reduce()};
     SoftmaxTensors tensors{class_weights, scale,      shift,        margin,
                            group_weights, pair_shift, seesaw_counts};
     if (!this->is_training()) {
@@ -85,14 +86,16 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
     }
     if (logits.device().is_cpu()) {
       if (this->is_training()) warn_of_plain_logits(logits);
-      return detail::SoftmaxProblem<M, R>::call(from_tensors(tensors), nullptr, logits, targets,
-                                                arguments, by_row);
+      return detail::call_softmax(detail::softmax_of_tensors(from_tensors(tensors)), nullptr,
+                                  logits, targets, arguments, wanted)
+          .loss;
     }
     for (at::Tensor* tensor : fields(tensors)) {
       if (tensor->defined()) *tensor = tensor->to(detail::compute_type(logits));
     }
-    return detail::SoftmaxProblem<M, R>::call(without_constants(), &tensors, logits, targets,
-                                              arguments, by_row);
+    return detail::call_softmax(detail::softmax_of_tensors(without_constants()), &tensors, logits,
+                                targets, arguments, wanted)
+        .loss;
   }
 
   /// Takes other class weights, those of a schedule at the next step, in place of the last ones.

@@ -13,13 +13,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/detail/cpu.h"
+#include "equipoise/detail/sigmoid_driver.h"
 #include "equipoise/libtorch/detail/loss_function.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/tensor_math.h"
@@ -54,11 +58,71 @@ namespace detail {
 
 inline constexpr const char* kSigmoidLoss = "sigmoid_loss";
 
+using equipoise::detail::SigmoidSettings;
+
+// A sigmoid loss of any modulators and reduction, so that what calls it is compiled once.
+struct SigmoidOfTensors {
+  using Side = ValueAndSlope<at::Tensor> (*)(const void* sides,
+                                             const TargetProbability<at::Tensor>& target);
+
+  std::shared_ptr<const void> loss;  // the SigmoidLoss, to which the others refer
+  SigmoidSettings settings;
+  equipoise::detail::SigmoidKernel<float> in_float;
+  equipoise::detail::SigmoidKernel<double> in_double;
+  TensorReduction reduction;
+  Side positive_;
+  Side negative_;
+
+  ValueAndSlope<at::Tensor> positive(const TargetProbability<at::Tensor>& target) const {
+    return positive_(in_float.sides, target);
+  }
+  ValueAndSlope<at::Tensor> negative(const TargetProbability<at::Tensor>& target) const {
+    return negative_(in_float.sides, target);
+  }
+  template <class T>
+  const equipoise::detail::SigmoidKernel<T>& kernel() const {
+    if constexpr (std::is_same_v<T, float>) {
+      return in_float;
+    } else {
+      return in_double;
+    }
+  }
+};
+
+template <class S>
+ValueAndSlope<at::Tensor> positive_side(const void* sides,
+                                        const TargetProbability<at::Tensor>& target) {
+  return static_cast<const S*>(sides)->positive()(target);
+}
+template <class S>
+ValueAndSlope<at::Tensor> negative_side(const void* sides,
+                                        const TargetProbability<at::Tensor>& target) {
+  return static_cast<const S*>(sides)->negative()(target);
+}
+
+// Ordinary functions, whose code is that of the instruction set they are compiled for, like the
+// kernels'.
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
+template <class S, class R>
+SigmoidOfTensors sigmoid_of_tensors(const SigmoidLoss<S, R>& given) {
+  const auto loss = std::make_shared<const SigmoidLoss<S, R>>(given);
+  const equipoise::detail::Cpu cpu = equipoise::detail::cpu();
+  return {loss,
+          equipoise::detail::settings_of(*loss),
+          equipoise::detail::sigmoid_kernel_of<float>(loss->sides, cpu),
+          equipoise::detail::sigmoid_kernel_of<double>(loss->sides, cpu),
+          TensorReduction::of(loss->reduction),
+          &positive_side<S>,
+          &negative_side<S>};
+}
+
+}  // namespace EQUIPOISE_ISA_NAMESPACE
+
 // Targets and what goes with them; the leader has the shape of the elements: it is the logits, or
 // the targets themselves.
-template <class S, class R>
-void require_elements(const char* where, const SigmoidLoss<S, R>& loss, const Leader& leader,
-                      const at::Tensor& targets, const SigmoidArguments& arguments) {
+inline void require_elements(const char* where, const SigmoidSettings& loss, const Leader& leader,
+                             const at::Tensor& targets, const SigmoidArguments& arguments) {
   const at::Tensor& all = leader.tensor;
   if (all.dim() < 1) {
     reject(where, std::string(leader.name) + ".dim()", all.dim(), "at least 1 (N)");
@@ -90,10 +154,10 @@ void require_elements(const char* where, const SigmoidLoss<S, R>& loss, const Le
   require_constant(where, "sample_weights", arguments.sample_weights);
   require_per_row(where, "groups", arguments.groups, leader, rows);
   require_integral(where, "groups", arguments.groups);
-  if (equipoise::detail::kNeedsGroups<R>) require_groups(where, arguments.groups);
+  if (loss.reduction.needs_groups()) require_groups(where, arguments.groups);
   equipoise::detail::require_sigmoid_loss(
       where, loss, all.dim() == 1 ? 1 : static_cast<std::size_t>(all.size(-1)));
-  require_buckets(where, loss.reduction, leader, arguments);
+  require_buckets(where, loss.reduction.buckets(), leader, arguments);
 }
 
 // [N] as [N, 1], and [..., L] as [N, L], in_memory().
@@ -111,8 +175,7 @@ inline SigmoidArguments as_elements(const SigmoidArguments& arguments) {
   return result;
 }
 
-template <class S, class R>
-SigmoidTensors make_tensors(const SigmoidLoss<S, R>& loss, const at::TensorOptions& options) {
+inline SigmoidTensors make_tensors(const SigmoidSettings& loss, const at::TensorOptions& options) {
   return {constant_tensor(loss.class_weights, options), constant_tensor(loss.pos_weight, options),
           constant_tensor(loss.shift, options), constant_tensor(loss.rebalance.counts, options)};
 }
@@ -126,10 +189,9 @@ struct ElementTensors {
   at::Tensor negative;  // that of the negative side, but for 1 / lambda
 };
 
-template <class S, class R>
-ElementTensors make_elements(const SigmoidLoss<S, R>& loss, const SigmoidTensors& tensors,
-                             const at::Tensor& targets, const SigmoidArguments& arguments,
-                             at::ScalarType type) {
+inline ElementTensors make_elements(const SigmoidSettings& loss, const SigmoidTensors& tensors,
+                                    const at::Tensor& targets, const SigmoidArguments& arguments,
+                                    at::ScalarType type) {
   ElementTensors result;
   const at::Tensor t = targets.to(type);
   const at::Tensor is_target = t.ge(0).bitwise_and(t.le(1));
@@ -169,16 +231,15 @@ struct ReducedElements {
   at::Tensor valid;
 };
 
-template <class R>
-ReducedElements reduce_elements(const R& reduction, const ElementTensors& elements,
-                                const at::Tensor& groups) {
+inline ReducedElements reduce_elements(const TensorReduction& reduction,
+                                       const ElementTensors& elements, const at::Tensor& groups) {
   const std::int64_t rows = elements.target.size(0);
   const std::int64_t labels = elements.target.size(1);
   const auto options = elements.target.options();
   // Whatever is the same along a dimension is repeated without a copy, unless there are buckets.
   const auto shaped = [&](const at::Tensor& tensor) {
     const at::Tensor all = tensor.expand({rows, labels});
-    return has_buckets(reduction) ? all.reshape({-1}) : all;
+    return reduction.has_buckets ? all.reshape({-1}) : all;
   };
   const at::Tensor group = groups.defined() ? groups.to(at::kLong).unsqueeze(1)
                                             : at::zeros({1, 1}, options.dtype(at::kLong));
@@ -198,13 +259,13 @@ inline at::Tensor log_of_sigmoid(const at::Tensor& z) {
 // The loss by tensor operations: differentiable with respect to the logits in the value and,
 // because slopes are written in the same operations, in the gradient as well. Logits, targets and
 // mask are [N, L].
-template <class S, class R>
-LossAndGradient sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const SigmoidTensors& tensors,
-                                      const at::Tensor& logits, const at::Tensor& targets,
-                                      const SigmoidArguments& arguments, bool by_element,
-                                      bool wants_gradient, bool wants_sums = false) {
+inline LossAndGradient sigmoid_by_operations(const SigmoidOfTensors& loss,
+                                             const SigmoidTensors& tensors,
+                                             const at::Tensor& logits, const at::Tensor& targets,
+                                             const SigmoidArguments& arguments, bool by_element,
+                                             bool wants_gradient, bool wants_sums = false) {
   const at::ScalarType type = compute_type(logits);
-  const ElementTensors elements = make_elements(loss, tensors, targets, arguments, type);
+  const ElementTensors elements = make_elements(loss.settings, tensors, targets, arguments, type);
   // A side of weight zero adds nothing, whatever its (perhaps infinite) value.
   const at::Tensor no_positive = elements.positive.eq(0);
   const at::Tensor no_negative = elements.negative.eq(0);
@@ -212,32 +273,32 @@ LossAndGradient sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const Sigmo
   // Where the gradient has a gradient, what idle elements hold must not get into it.
   if (logits.requires_grad()) z = z.masked_fill(no_positive.bitwise_and(no_negative), 0.0);
   if (tensors.shift.defined()) z = z + tensors.shift;
-  const at::Tensor y = loss.negative_scale == 1 ? z : z * loss.negative_scale;
+  const at::Tensor y = loss.settings.negative_scale == 1 ? z : z * loss.settings.negative_scale;
   const at::Tensor q = z.neg().sigmoid();
   const at::Tensor p_negative = y.sigmoid();
   const ValueAndSlope<at::Tensor> above =
-      loss.sides.positive()(TargetProbability<at::Tensor>{log_of_sigmoid(z), z.sigmoid(), q});
-  const ValueAndSlope<at::Tensor> below = loss.sides.negative()(
+      loss.positive(TargetProbability<at::Tensor>{log_of_sigmoid(z), z.sigmoid(), q});
+  const ValueAndSlope<at::Tensor> below = loss.negative(
       TargetProbability<at::Tensor>{log_of_sigmoid(y.neg()), y.neg().sigmoid(), p_negative});
   const ReducedElements reduced = reduce_elements(loss.reduction, elements, arguments.groups);
-  const RowBuckets buckets = bucket_rows(loss.reduction, reduced.row);
+  const RowBuckets buckets = loss.reduction.bucket_rows(reduced.row);
   at::Tensor broken = elements.broken;
   if (buckets.outside.defined()) {
     broken =
         broken.bitwise_or(buckets.outside.bitwise_and(reduced.valid).view(elements.target.sizes()));
   }
-  const at::Tensor losses =
-      ((elements.positive * above.value).masked_fill(no_positive, 0.0) +
-       (elements.negative * below.value).masked_fill(no_negative, 0.0) / loss.negative_scale)
-          .masked_fill(broken, equipoise::detail::quiet_nan());
+  const at::Tensor losses = ((elements.positive * above.value).masked_fill(no_positive, 0.0) +
+                             (elements.negative * below.value).masked_fill(no_negative, 0.0) /
+                                 loss.settings.negative_scale)
+                                .masked_fill(broken, equipoise::detail::quiet_nan());
 
   LossAndGradient result{losses, {}};
   const auto sum = [&](const at::Tensor& numbers) {
-    return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets());
+    return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets);
   };
   at::Tensor denominators = arguments.denominators;
   if (wants_sums || (!by_element && !denominators.defined())) {
-    const at::Tensor own = sum(mass_of_rows(loss.reduction, reduced.row, reduced.valid));
+    const at::Tensor own = sum(loss.reduction.mass_of_rows(reduced.row, reduced.valid));
     if (!denominators.defined()) denominators = own;
     if (wants_sums) {
       result.sums =
@@ -246,12 +307,12 @@ LossAndGradient sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const Sigmo
   }
   at::Tensor coefficient;
   if (!by_element) {
-    coefficient = coefficient_tensor(loss.reduction, denominators, arguments.shares);
+    coefficient = loss.reduction.coefficient_tensor(denominators, arguments.shares);
     if (buckets.index.defined()) {
       coefficient = coefficient.gather(0, buckets.index).view(losses.sizes());
     }
     result.loss = (coefficient * losses.to(at::kDouble)).sum().to(type);
-    if (loss.empty_batch == EmptyBatch::kNaN && !equipoise::detail::kIsSum<R>) {
+    if (loss.settings.empty_batch == EmptyBatch::kNaN && !loss.reduction.is_sum) {
       result.loss =
           result.loss.masked_fill(denominators.sum().le(0), equipoise::detail::quiet_nan());
     }
@@ -265,34 +326,52 @@ LossAndGradient sigmoid_by_operations(const SigmoidLoss<S, R>& loss, const Sigmo
   return result;
 }
 
-// Calls f.operator()<Y>(targets) with targets of a type that the core reads; the usual ones as they
-// are.
-template <class F>
-EQUIPOISE_INLINE void with_readable_targets(const at::Tensor& targets, const F& f) {
+// What a call is to compute besides its value.
+struct WantedOfElements {
+  bool by_element = false;  // in place of the value
+  bool gradient = false;
+  bool sums = false;
+};
+
+// Ordinary functions, whose code is that of the instruction set they are compiled for, like the
+// kernels'.
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
+// Targets as the core reads them, of a type that readable() gives.
+inline equipoise::detail::AnyElements elements_of(const at::Tensor& targets) {
+  using equipoise::detail::AnyElements;
+  switch (targets.scalar_type()) {
+    case at::kByte:
+      return AnyElements::of(matrix_view<const std::uint8_t>(targets));
+    case at::kLong:
+      return AnyElements::of(matrix_view<const std::int64_t>(targets));
+    case at::kFloat:
+      return AnyElements::of(matrix_view<const float>(targets));
+    default:
+      return AnyElements::of(matrix_view<const double>(targets));
+  }
+}
+
+// Targets of a type that the core reads; the usual ones as they are.
+inline at::Tensor readable(const at::Tensor& targets) {
   switch (targets.scalar_type()) {
     case at::kBool:
-      return f.template operator()<std::uint8_t>(targets.view(at::kByte));
+      return targets.view(at::kByte);
     case at::kByte:
-      return f.template operator()<std::uint8_t>(targets);
     case at::kLong:
-      return f.template operator()<std::int64_t>(targets);
     case at::kFloat:
-      return f.template operator()<float>(targets);
     case at::kDouble:
-      return f.template operator()<double>(targets);
+      return targets;
     default:
-      return targets.is_floating_point()
-                 ? f.template operator()<float>(targets.to(at::kFloat))
-                 : f.template operator()<std::int64_t>(targets.to(at::kLong));
+      return targets.to(targets.is_floating_point() ? at::kFloat : at::kLong);
   }
 }
 
 // Calls f(in, masses) with targets and arguments on the CPU, [N, L], as the core reads them,
 // checked.
-template <class S, class R, class F>
-EQUIPOISE_INLINE void with_kernel_inputs(const char* where, const SigmoidLoss<S, R>& loss,
-                                         const at::Tensor& targets,
-                                         const SigmoidArguments& arguments, const F& f) {
+template <class F>
+void with_kernel_inputs(const char* where, const SigmoidSettings& loss, const at::Tensor& targets,
+                        const SigmoidArguments& arguments, const F& f) {
   const at::Tensor weights = flat(arguments.sample_weights, at::kDouble);
   const at::Tensor groups = flat(arguments.groups, at::kLong);
   ElementAttributes attributes{span_of<double>(weights), span_of<std::int64_t>(groups), {}};
@@ -301,60 +380,48 @@ EQUIPOISE_INLINE void with_kernel_inputs(const char* where, const SigmoidLoss<S,
     if (mask.scalar_type() != at::kBool && mask.scalar_type() != at::kByte) mask = mask.ne(0);
     attributes.mask = matrix_view<const std::uint8_t>(mask.view(at::kByte));
   }
-  with_readable_targets(targets, [&]<class Y>(const at::Tensor& t) EQUIPOISE_INLINE_LAMBDA {
-    const auto in =
-        equipoise::detail::checked_inputs(where, loss, matrix_view<const Y>(t), attributes);
-    f(in, equipoise::detail::checked_masses(where, loss.reduction, in, AtParallelFor{}));
-  });
+  const at::Tensor read = readable(targets);
+  const auto in = equipoise::detail::checked_inputs(where, loss, elements_of(read), attributes);
+  f(in, equipoise::detail::checked_masses(where, in, AtParallelFor{}));
 }
 
 // The loss through the fused kernel; T is that of the logits, [N, L].
-template <class T, class S, class R>
-EQUIPOISE_INLINE LossAndGradient sigmoid_by_kernel(
-    const SigmoidLoss<S, R>& loss, const at::Tensor& logits, const at::Tensor& targets,
-    const SigmoidArguments& arguments, bool by_element, bool wants_gradient, bool wants_sums) {
+template <class T>
+LossAndGradient sigmoid_by_kernel(const SigmoidOfTensors& loss, const at::Tensor& logits,
+                                  const at::Tensor& targets, const SigmoidArguments& arguments,
+                                  const WantedOfElements& wanted) {
+  const auto& reduction = loss.settings.reduction;
   LossAndGradient result;
-  const auto evaluate = [&](const auto& in, const Partial& own) EQUIPOISE_INLINE_LAMBDA {
+  const auto evaluate = [&](const equipoise::detail::SigmoidInputs& in, const Partial& own) {
     const std::vector<double> scales =
-        by_element ? std::vector<double>(loss.reduction.buckets(), 1.0)
-                   : kernel_coefficients(kSigmoidLoss, loss.reduction, own, arguments);
-    equipoise::detail::require_fit<T>(kSigmoidLoss, loss, in, std::span<const double>(scales));
-    ElementOutputs<T> outputs;
-    if (wants_gradient) {
+        wanted.by_element ? std::vector<double>(reduction.buckets(), 1.0)
+                          : kernel_coefficients(kSigmoidLoss, reduction, own, arguments);
+    equipoise::detail::require_fit<T>(kSigmoidLoss, in, scales);
+    equipoise::detail::SigmoidCall<T> call{
+        in, loss.kernel<T>(), matrix_view<const T>(logits), scales, {}};
+    if (wanted.gradient) {
       result.gradient = at::empty_like(logits);
-      outputs.gradient = matrix_view<T>(result.gradient);
+      call.outputs.gradient = matrix_view<T>(result.gradient);
     }
-    if (by_element) {
+    if (wanted.by_element) {
       result.loss = at::empty_like(logits);
-      outputs.losses = matrix_view<T>(result.loss);
+      call.outputs.losses = matrix_view<T>(result.loss);
     }
-    const Partial partial = equipoise::detail::evaluate_checked(
-        loss, in, matrix_view<const T>(logits), own, std::span<const double>(scales), outputs,
-        AtParallelFor{}, equipoise::detail::cpu());
-    if (!by_element) {
+    const Partial partial = equipoise::detail::evaluate_checked(call, own, AtParallelFor{});
+    if (!wanted.by_element) {
       result.loss = at::empty({}, logits.options());
-      *result.loss.template data_ptr<T>() = static_cast<T>(finish(loss, partial, scales));
+      *result.loss.template data_ptr<T>() = static_cast<T>(
+          equipoise::detail::value_of_whole(loss.settings.empty_batch, partial, scales));
     }
-    if (wants_sums) result.sums = to_sums(partial);
+    if (wanted.sums) result.sums = to_sums(partial);
   };
-  with_kernel_inputs(kSigmoidLoss, loss, targets, arguments, evaluate);
-  return result;
-}
-
-// Checks everything on the CPU but the logits, whatever their type, and adds up the masses.
-template <class S, class R>
-Partial denominators_on_cpu(const char* where, const SigmoidLoss<S, R>& loss,
-                            const at::Tensor& targets, const SigmoidArguments& arguments) {
-  Partial result;
-  with_kernel_inputs(where, loss, targets, arguments,
-                     [&](const auto&, const Partial& masses) { result = masses; });
+  with_kernel_inputs(kSigmoidLoss, loss.settings, targets, arguments, evaluate);
   return result;
 }
 
 // A sigmoid loss for LossFunction. Logits are [N, L].
-template <class S, class R>
 struct SigmoidProblem {
-  SigmoidLoss<S, R> loss;
+  SigmoidOfTensors loss;
   SigmoidTensors tensors;  // defined where tensor operations need them
   SigmoidArguments arguments;
   bool by_element = false;
@@ -366,66 +433,79 @@ struct SigmoidProblem {
       return sigmoid_by_operations(loss, tensors, logits, targets, arguments, by_element,
                                    wants_gradient, wants_sums);
     }
+    const WantedOfElements wanted{by_element, wants_gradient, wants_sums};
     return logits.scalar_type() == at::kFloat
-               ? sigmoid_by_kernel<float>(loss, logits, targets, arguments, by_element,
-                                          wants_gradient, wants_sums)
-               : sigmoid_by_kernel<double>(loss, logits, targets, arguments, by_element,
-                                           wants_gradient, wants_sums);
+               ? sigmoid_by_kernel<float>(loss, logits, targets, arguments, wanted)
+               : sigmoid_by_kernel<double>(loss, logits, targets, arguments, wanted);
   }
 
   at::Tensor gradient_by_operations(const at::Tensor& logits, const at::Tensor& targets) const {
-    return sigmoid_by_operations(
-               loss, fits_kernel(logits) ? make_tensors(loss, logits.options()) : tensors, logits,
-               targets, arguments, by_element, /*wants_gradient=*/true)
+    const SigmoidTensors constants =
+        fits_kernel(logits) ? make_tensors(loss.settings, logits.options()) : tensors;
+    return sigmoid_by_operations(loss, constants, logits, targets, arguments, by_element,
+                                 /*wants_gradient=*/true)
         .gradient;
   }
 
   at::Tensor factor(const at::Tensor& upstream, const at::Tensor&) const { return upstream; }
 
-  static at::Tensor call(const SigmoidLoss<S, R>& loss, const SigmoidTensors* tensors,
-                         const at::Tensor& logits, const at::Tensor& targets,
-                         const SigmoidArguments& arguments, bool by_element) {
-    return call_with_sums(loss, tensors, logits, targets, arguments, by_element, false).loss;
-  }
-
-  static LossAndSums call_with_sums(const SigmoidLoss<S, R>& loss, const SigmoidTensors* tensors,
-                                    const at::Tensor& logits, const at::Tensor& targets,
-                                    const SigmoidArguments& arguments, bool by_element,
-                                    bool wants_sums) {
-    require_floating_point(kSigmoidLoss, "logits", logits);
-    require_elements(kSigmoidLoss, loss, {logits, "logits"}, targets, arguments);
-    const at::Tensor z = as_elements(logits);
-    const at::Tensor t = as_elements(targets);
-    SigmoidProblem problem{loss, {}, as_elements(arguments), by_element, wants_sums};
-    if (tensors != nullptr) {
-      problem.tensors = *tensors;
-    } else if (!fits_kernel(logits)) {
-      if (compute_type(logits) == at::kFloat) {
-        equipoise::detail::require_constants_fit<float>(kSigmoidLoss, loss);
-      }
-      problem.tensors = make_tensors(loss, logits.options().dtype(compute_type(logits)));
-    }
-    if (!fits_kernel(logits) && logits.device().is_cpu()) problem.require_values(t);
-    LossAndSums result = LossFunction<SigmoidProblem>::call(std::move(problem), z, t);
-    if (by_element && logits.dim() != 2) result.loss = result.loss.view(logits.sizes());
-    return result;
-  }
-
   // What the kernel's entry checks otherwise, of half types on the CPU.
   void require_values(const at::Tensor& targets) const {
-    with_kernel_inputs(kSigmoidLoss, loss, targets, arguments,
-                       [&](const auto& in, const Partial& own) {
-                         const std::vector<double> scales = scales_of(own);
-                         equipoise::detail::require_fit<float>(kSigmoidLoss, loss, in,
-                                                               std::span<const double>(scales));
+    const auto& reduction = loss.settings.reduction;
+    with_kernel_inputs(kSigmoidLoss, loss.settings, targets, arguments,
+                       [&](const equipoise::detail::SigmoidInputs& in, const Partial& own) {
+                         const std::vector<double> scales =
+                             by_element
+                                 ? std::vector<double>(reduction.buckets(), 1.0)
+                                 : kernel_coefficients(kSigmoidLoss, reduction, own, arguments);
+                         equipoise::detail::require_fit<float>(kSigmoidLoss, in, scales);
                        });
   }
-
-  std::vector<double> scales_of(const Partial& own) const {
-    return by_element ? std::vector<double>(loss.reduction.buckets(), 1.0)
-                      : kernel_coefficients(kSigmoidLoss, loss.reduction, own, arguments);
-  }
 };
+
+// A loss call. The tensors, where a module holds them, stand for the constants of the loss.
+inline LossAndSums call_sigmoid(SigmoidOfTensors loss, const SigmoidTensors* tensors,
+                                const at::Tensor& logits, const at::Tensor& targets,
+                                const SigmoidArguments& arguments, const WantedOfElements& wanted) {
+  require_floating_point(kSigmoidLoss, "logits", logits);
+  require_elements(kSigmoidLoss, loss.settings, {logits, "logits"}, targets, arguments);
+  const at::Tensor z = as_elements(logits);
+  const at::Tensor t = as_elements(targets);
+  SigmoidProblem problem{
+      std::move(loss), {}, as_elements(arguments), wanted.by_element, wanted.sums};
+  if (tensors != nullptr) {
+    problem.tensors = *tensors;
+  } else if (!fits_kernel(logits)) {
+    if (compute_type(logits) == at::kFloat) {
+      equipoise::detail::require_constants_fit<float>(kSigmoidLoss, problem.loss.settings);
+    }
+    problem.tensors =
+        make_tensors(problem.loss.settings, logits.options().dtype(compute_type(logits)));
+  }
+  if (!fits_kernel(logits) && logits.device().is_cpu()) problem.require_values(t);
+  LossAndSums result = LossFunction<SigmoidProblem>::call(std::move(problem), z, t);
+  if (wanted.by_element && logits.dim() != 2) result.loss = result.loss.view(logits.sizes());
+  return result;
+}
+
+// The denominators of a call, [K]; targets and arguments are [N, L].
+inline at::Tensor sigmoid_denominators_of(const SigmoidOfTensors& loss, const at::Tensor& targets,
+                                          const SigmoidArguments& arguments) {
+  if (targets.device().is_cpu()) {
+    Partial own;
+    with_kernel_inputs("sigmoid_denominators", loss.settings, targets, arguments,
+                       [&](const auto&, const Partial& masses) { own = masses; });
+    return to_sums(own).select(0, 1);
+  }
+  const auto tensors = make_tensors(loss.settings, targets.options().dtype(at::kDouble));
+  const ReducedElements reduced = reduce_elements(
+      loss.reduction, make_elements(loss.settings, tensors, targets, arguments, at::kDouble),
+      arguments.groups);
+  return sum_by_bucket(loss.reduction.mass_of_rows(reduced.row, reduced.valid),
+                       loss.reduction.bucket_rows(reduced.row).index, loss.reduction.buckets);
+}
+
+}  // namespace EQUIPOISE_ISA_NAMESPACE
 
 }  // namespace detail
 
@@ -456,7 +536,9 @@ struct SigmoidProblem {
 template <SigmoidModulators S, Reduction R>
 at::Tensor sigmoid_loss(const at::Tensor& logits, const at::Tensor& targets,
                         const SigmoidLoss<S, R>& loss, const SigmoidArguments& arguments = {}) {
-  return detail::SigmoidProblem<S, R>::call(loss, nullptr, logits, targets, arguments, false);
+  return detail::call_sigmoid(detail::sigmoid_of_tensors(loss), nullptr, logits, targets, arguments,
+                              {})
+      .loss;
 }
 
 /// The same for each element, before the reduction: a tensor in the shape of the logits, 0 where
@@ -465,7 +547,9 @@ template <SigmoidModulators S, Reduction R>
 at::Tensor sigmoid_element_losses(const at::Tensor& logits, const at::Tensor& targets,
                                   const SigmoidLoss<S, R>& loss,
                                   const SigmoidArguments& arguments = {}) {
-  return detail::SigmoidProblem<S, R>::call(loss, nullptr, logits, targets, arguments, true);
+  return detail::call_sigmoid(detail::sigmoid_of_tensors(loss), nullptr, logits, targets, arguments,
+                              {.by_element = true})
+      .loss;
 }
 
 /// What the reduction divides by, from targets and weights alone: [K] of double on their device.
@@ -478,21 +562,11 @@ template <SigmoidModulators S, Reduction R>
 at::Tensor sigmoid_denominators(const SigmoidLoss<S, R>& loss, const at::Tensor& targets,
                                 const SigmoidArguments& arguments = {}) {
   constexpr const char* kWhere = "sigmoid_denominators";
-  detail::require_elements(kWhere, loss, {targets, "targets"}, targets, arguments);
+  const auto erased = detail::sigmoid_of_tensors(loss);
+  detail::require_elements(kWhere, erased.settings, {targets, "targets"}, targets, arguments);
   const at::NoGradGuard no_graph;
-  const SigmoidArguments flat_arguments = detail::as_elements(arguments);
-  const at::Tensor t = detail::as_elements(targets);
-  if (targets.device().is_cpu()) {
-    return detail::to_sums(detail::denominators_on_cpu(kWhere, loss, t, flat_arguments))
-        .select(0, 1);
-  }
-  const auto tensors = detail::make_tensors(loss, t.options().dtype(at::kDouble));
-  const detail::ReducedElements reduced = detail::reduce_elements(
-      loss.reduction, detail::make_elements(loss, tensors, t, flat_arguments, at::kDouble),
-      flat_arguments.groups);
-  return detail::sum_by_bucket(detail::mass_of_rows(loss.reduction, reduced.row, reduced.valid),
-                               detail::bucket_rows(loss.reduction, reduced.row).index,
-                               loss.reduction.buckets());
+  return detail::sigmoid_denominators_of(erased, detail::as_elements(targets),
+                                         detail::as_elements(arguments));
 }
 
 }  // namespace equipoise::libtorch

@@ -40,14 +40,15 @@ class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
   /// @throws std::invalid_argument for hyper-parameters out of range or of different numbers of
   /// labels.
   explicit SigmoidLossImpl(SigmoidLossOptions<S, R> options_ = {}) : options(std::move(options_)) {
-    equipoise::detail::require_sigmoid_loss("SigmoidLossModule", options.loss(), labels());
+    equipoise::detail::require_sigmoid_loss(
+        "SigmoidLossModule", equipoise::detail::settings_of(options.loss()), labels());
     reset();
   }
 
   /// Makes the buffers anew from the loss that the module was built with.
   void reset() override {
-    const SigmoidTensors tensors =
-        detail::make_tensors(options.loss(), at::TensorOptions().dtype(at::kDouble));
+    const SigmoidTensors tensors = detail::make_tensors(
+        equipoise::detail::settings_of(options.loss()), at::TensorOptions().dtype(at::kDouble));
     class_weights = this->register_buffer("class_weights", tensors.class_weights);
     pos_weight = this->register_buffer("pos_weight", tensors.pos_weight);
     shift = this->register_buffer("shift", tensors.shift);
@@ -59,7 +60,7 @@ class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
   /// @throws std::invalid_argument as sigmoid_loss().
   at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
                      const SigmoidArguments& arguments = {}) {
-    using Problem = detail::SigmoidProblem<S, R>;
+    const detail::WantedOfElements wanted{.by_element = !options.reduce()};
     SigmoidLoss<S, R> loss = without_constants();
     SigmoidTensors tensors{class_weights, pos_weight, shift, rebalance_counts};
     if (!this->is_training()) {
@@ -71,13 +72,17 @@ class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
       loss.pos_weight = detail::to_vector(tensors.pos_weight);
       loss.shift = detail::to_vector(tensors.shift);
       loss.rebalance.counts = detail::to_vector(tensors.rebalance_counts);
-      return Problem::call(loss, nullptr, logits, targets, arguments, !options.reduce());
+      return detail::call_sigmoid(detail::sigmoid_of_tensors(loss), nullptr, logits, targets,
+                                  arguments, wanted)
+          .loss;
     }
     for (at::Tensor* tensor :
          {&tensors.class_weights, &tensors.pos_weight, &tensors.shift, &tensors.rebalance_counts}) {
       if (tensor->defined()) *tensor = tensor->to(detail::compute_type(logits));
     }
-    return Problem::call(loss, &tensors, logits, targets, arguments, !options.reduce());
+    return detail::call_sigmoid(detail::sigmoid_of_tensors(loss), &tensors, logits, targets,
+                                arguments, wanted)
+        .loss;
   }
 
   /// Take other weights, those of a schedule at the next step, in place of the last ones. Copy L

@@ -20,8 +20,11 @@
 #include "equipoise/detail/cpu.h"
 #include "equipoise/detail/fits.h"
 #include "equipoise/detail/pack.h"
+#include "equipoise/detail/row_blocks.h"
+#include "equipoise/detail/row_targets.h"
+#include "equipoise/detail/softmax_kernel.h"
 #include "equipoise/loss/modulator.h"
-#include "equipoise/loss/softmax.h"
+#include "equipoise/loss/targets.h"
 #include "equipoise/math.h"
 #include "equipoise/view.h"
 

@@ -14,9 +14,13 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
+#include "equipoise/detail/cpu.h"
+#include "equipoise/detail/softmax_driver.h"
 #include "equipoise/libtorch/detail/loss_function.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/tensor_math.h"
@@ -57,9 +61,55 @@ struct SoftmaxArguments {
 
 namespace detail {
 
+// A softmax loss of any modulator and reduction, so that what calls it is compiled once.
+struct SoftmaxOfTensors {
+  std::shared_ptr<const void> loss;  // the SoftmaxLoss, to which the others refer
+  equipoise::detail::SoftmaxSettings settings;
+  equipoise::detail::SoftmaxKernel<float> in_float;
+  equipoise::detail::SoftmaxKernel<double> in_double;
+  TensorReduction reduction;
+  ValueAndSlope<at::Tensor> (*modulate)(const void* modulator,
+                                        const TargetProbability<at::Tensor>& target);
+
+  ValueAndSlope<at::Tensor> modulator(const TargetProbability<at::Tensor>& target) const {
+    return modulate(in_float.modulator, target);
+  }
+  template <class T>
+  const equipoise::detail::SoftmaxKernel<T>& kernel() const {
+    if constexpr (std::is_same_v<T, float>) {
+      return in_float;
+    } else {
+      return in_double;
+    }
+  }
+};
+
+template <class M>
+ValueAndSlope<at::Tensor> modulate_tensors(const void* modulator,
+                                           const TargetProbability<at::Tensor>& target) {
+  return (*static_cast<const M*>(modulator))(target);
+}
+
+// Ordinary functions, whose code is that of the instruction set they are compiled for, like the
+// kernels'.
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
 template <class M, class R>
-SoftmaxTensors make_tensors(const SoftmaxLoss<M, R>& loss, const at::TensorOptions& options,
-                            std::int64_t classes) {
+SoftmaxOfTensors softmax_of_tensors(const SoftmaxLoss<M, R>& given) {
+  const auto loss = std::make_shared<const SoftmaxLoss<M, R>>(given);
+  const equipoise::detail::Cpu cpu = equipoise::detail::cpu();
+  return {loss,
+          equipoise::detail::settings_of(*loss),
+          equipoise::detail::kernel_of<float>(loss->modulator, cpu),
+          equipoise::detail::kernel_of<double>(loss->modulator, cpu),
+          TensorReduction::of(loss->reduction),
+          &modulate_tensors<M>};
+}
+
+}  // namespace EQUIPOISE_ISA_NAMESPACE
+
+inline SoftmaxTensors make_tensors(const equipoise::detail::SoftmaxSettings& loss,
+                                   const at::TensorOptions& options, std::int64_t classes) {
   const std::vector<LogitTerms> terms = equipoise::detail::composed_terms(loss);
   const auto term_tensor = [&](double identity, const auto& field) {
     const at::Tensor tensor =
@@ -80,7 +130,7 @@ SoftmaxTensors make_tensors(const SoftmaxLoss<M, R>& loss, const at::TensorOptio
   result.group_weights = constant_tensor(loss.group_weights, options);
   result.pair_shift = constant_tensor(loss.pair_shift.values, options);
   if (result.pair_shift.defined()) result.pair_shift = result.pair_shift.view({classes, classes});
-  result.seesaw_counts = constant_tensor(loss.seesaw.counts, options);
+  result.seesaw_counts = constant_tensor(loss.seesaw->counts, options);
   return result;
 }
 
@@ -105,10 +155,10 @@ inline std::int64_t groups_of(const SoftmaxTensors& tensors) {
   return 0;
 }
 
-template <class M, class R>
-TargetTensors make_targets(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors& tensors,
-                           const at::Tensor& targets, const SoftmaxArguments& arguments,
-                           std::int64_t classes, at::ScalarType type) {
+inline TargetTensors make_targets(const equipoise::detail::SoftmaxSettings& loss,
+                                  const SoftmaxTensors& tensors, const at::Tensor& targets,
+                                  const SoftmaxArguments& arguments, std::int64_t classes,
+                                  at::ScalarType type) {
   TargetTensors result;
   const bool by_index = targets.dim() == 1;
   if (by_index) {
@@ -208,9 +258,8 @@ struct RowsAndSlopes {
 };
 
 // Indices without smoothing look at the target's probability alone.
-template <class M, class R>
-RowsAndSlopes rows_of_indices(const SoftmaxLoss<M, R>& loss, const TargetTensors& target,
-                              const at::Tensor& log_p, bool wants_slopes) {
+inline RowsAndSlopes rows_of_indices(const SoftmaxOfTensors& loss, const TargetTensors& target,
+                                     const at::Tensor& log_p, bool wants_slopes) {
   const at::Tensor column = target.index.unsqueeze(1);
   const at::Tensor own = log_p.gather(1, column).squeeze(1);
   const ValueAndSlope<at::Tensor> result =
@@ -224,20 +273,21 @@ RowsAndSlopes rows_of_indices(const SoftmaxLoss<M, R>& loss, const TargetTensors
 }
 
 // Any targets: each class through the modulator, with its weight in the target.
-template <class M, class R>
-RowsAndSlopes rows_of_distributions(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors& tensors,
-                                    const TargetTensors& target, const at::Tensor& log_p,
-                                    bool wants_slopes) {
-  const double hard = 1.0 - loss.label_smoothing;
+inline RowsAndSlopes rows_of_distributions(const SoftmaxOfTensors& loss,
+                                           const SoftmaxTensors& tensors,
+                                           const TargetTensors& target, const at::Tensor& log_p,
+                                           bool wants_slopes) {
+  const double smoothing = loss.settings.label_smoothing;
+  const double hard = 1.0 - smoothing;
   const at::Tensor column = target.index.unsqueeze(1);
   at::Tensor weights =
       target.by_class.defined()
           ? target.by_class * (target.outer * hard).unsqueeze(1)
           : at::zeros_like(log_p).scatter_add(1, column, (target.weight * hard).unsqueeze(1));
-  if (loss.label_smoothing > 0) {
-    const bool as_torch = loss.semantics == Semantics::kTorch;
+  if (smoothing > 0) {
+    const bool as_torch = loss.settings.semantics == Semantics::kTorch;
     at::Tensor soft = (as_torch ? target.outer : target.weight)
-                          .mul(loss.label_smoothing / static_cast<double>(log_p.size(1)))
+                          .mul(smoothing / static_cast<double>(log_p.size(1)))
                           .unsqueeze(1);
     if (as_torch && tensors.class_weights.defined()) soft = soft * tensors.class_weights;
     weights = weights + soft;
@@ -252,8 +302,8 @@ RowsAndSlopes rows_of_distributions(const SoftmaxLoss<M, R>& loss, const Softmax
 }
 
 // The rows that add nothing whatever their logits are: those ignored, and those of weight zero.
-template <class M, class R>
-at::Tensor idle_rows(const SoftmaxLoss<M, R>& loss, const TargetTensors& target) {
+inline at::Tensor idle_rows(const equipoise::detail::SoftmaxSettings& loss,
+                            const TargetTensors& target) {
   const bool by_outer = target.by_class.defined() ||
                         (loss.label_smoothing > 0 && loss.semantics == Semantics::kTorch);
   return (by_outer ? target.outer : target.weight).eq(0).bitwise_or(target.ignored);
@@ -262,24 +312,25 @@ at::Tensor idle_rows(const SoftmaxLoss<M, R>& loss, const TargetTensors& target)
 // The loss by tensor operations: differentiable with respect to the logits in the value and,
 // because slopes are written in the same operations, in the gradient as well. Logits are [..., C],
 // targets [N] or [..., C], arguments [N].
-template <class M, class R>
-LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const SoftmaxTensors& tensors,
-                                      const at::Tensor& logits, const at::Tensor& targets,
-                                      const SoftmaxArguments& arguments, bool by_row,
-                                      bool wants_gradient, bool wants_sums = false) {
+inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
+                                             const SoftmaxTensors& tensors,
+                                             const at::Tensor& logits, const at::Tensor& targets,
+                                             const SoftmaxArguments& arguments, bool by_row,
+                                             bool wants_gradient, bool wants_sums = false) {
   const std::int64_t classes = logits.size(-1);
   const at::ScalarType type = compute_type(logits);
   at::Tensor z = logits.to(type).flatten(0, -2);
   const at::Tensor rows_of_targets = targets.dim() == 1 ? targets : targets.flatten(0, -2);
-  TargetTensors target = make_targets(loss, tensors, rows_of_targets, arguments, classes, type);
+  TargetTensors target =
+      make_targets(loss.settings, tensors, rows_of_targets, arguments, classes, type);
   const ReductionRow<at::Tensor, at::Tensor> reduced = reduction_row(target, arguments.groups);
-  const RowBuckets buckets = bucket_rows(loss.reduction, reduced);
+  const RowBuckets buckets = loss.reduction.bucket_rows(reduced);
   at::Tensor broken = target.broken;
   if (buckets.outside.defined()) {
     broken = broken.bitwise_or(buckets.outside.bitwise_and(target.valid));
   }
 
-  const at::Tensor idle = idle_rows(loss, target);
+  const at::Tensor idle = idle_rows(loss.settings, target);
   // Where the gradient has a gradient, what idle rows hold must not get into it.
   if (logits.requires_grad()) {
     z = z.masked_fill(idle.unsqueeze(1), 0.0);
@@ -287,9 +338,9 @@ LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const Softm
       target.by_class = target.by_class.masked_fill(idle.unsqueeze(1), 0.0);
     }
   }
-  const at::Tensor a = classes == 0 ? z : apply_terms(loss.seesaw, tensors, target, z);
+  const at::Tensor a = classes == 0 ? z : apply_terms(*loss.settings.seesaw, tensors, target, z);
   const at::Tensor log_p = at::log_softmax(a, 1);
-  const bool single = !target.by_class.defined() && loss.label_smoothing == 0;
+  const bool single = !target.by_class.defined() && loss.settings.label_smoothing == 0;
   const RowsAndSlopes rows =
       classes == 0 ? RowsAndSlopes{z.sum(1), z}
       : single     ? rows_of_indices(loss, target, log_p, wants_gradient)
@@ -299,22 +350,22 @@ LossAndGradient softmax_by_operations(const SoftmaxLoss<M, R>& loss, const Softm
 
   LossAndGradient result{row_losses, {}};
   const auto sum = [&](const at::Tensor& numbers) {
-    return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets());
+    return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets);
   };
   at::Tensor denominators = arguments.denominators;
   if (wants_sums || (!by_row && !denominators.defined())) {
-    const at::Tensor own = sum(mass_of_rows(loss.reduction, reduced, target.valid));
+    const at::Tensor own = sum(loss.reduction.mass_of_rows(reduced, target.valid));
     if (!denominators.defined()) denominators = own;
     if (wants_sums) result.sums = at::stack({sum(row_losses.detach()), own, sum(target.valid)});
   }
   at::Tensor row_coefficients;
   if (!by_row) {
-    const at::Tensor scales = coefficient_tensor(loss.reduction, denominators, arguments.shares);
-    row_coefficients = loss.reduction.buckets() == 0 ? at::zeros_like(row_losses, at::kDouble)
-                       : buckets.index.defined()     ? scales.gather(0, buckets.index)
-                                                     : scales;
+    const at::Tensor scales = loss.reduction.coefficient_tensor(denominators, arguments.shares);
+    row_coefficients = loss.reduction.buckets == 0 ? at::zeros_like(row_losses, at::kDouble)
+                       : buckets.index.defined()   ? scales.gather(0, buckets.index)
+                                                   : scales;
     result.loss = (row_coefficients * row_losses.to(at::kDouble)).sum().to(type);
-    if (loss.empty_batch == EmptyBatch::kNaN && !equipoise::detail::kIsSum<R>) {
+    if (loss.settings.empty_batch == EmptyBatch::kNaN && !loss.reduction.is_sum) {
       result.loss =
           result.loss.masked_fill(denominators.sum().le(0), equipoise::detail::quiet_nan());
     }

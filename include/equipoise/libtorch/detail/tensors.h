@@ -266,10 +266,10 @@ inline void require_groups(const char* where, const at::Tensor& groups) {
 
 // Refuses denominators and shares that are on another device, or of another number of buckets than
 // the reduction has, and rows without a bucket.
-template <class R, class Arguments>
-void require_buckets(const char* where, const R& reduction, const Leader& leader,
+template <class Arguments>
+void require_buckets(const char* where, std::size_t count, const Leader& leader,
                      const Arguments& arguments) {
-  const auto buckets = static_cast<std::int64_t>(reduction.buckets());
+  const auto buckets = static_cast<std::int64_t>(count);
   if (buckets == 0 && leader.tensor.numel() > 0) {
     reject(where, "reduction.buckets()", buckets, "at least 1");
   }
@@ -370,6 +370,43 @@ at::Tensor coefficient_tensor(const R& reduction, const at::Tensor& denominators
     }
   }
 }
+
+// A reduction of any type on tensors. It refers to the reduction that it is made of.
+struct TensorReduction {
+  using Row = ReductionRow<at::Tensor, at::Tensor>;
+  const void* self;
+  std::size_t buckets;
+  bool has_buckets;  // that rows have to be looked up in
+  bool is_sum;
+  RowBuckets (*bucket_rows_)(const void*, const Row&);
+  at::Tensor (*mass_of_rows_)(const void*, const Row&, const at::Tensor& valid);
+  at::Tensor (*coefficient_tensor_)(const void*, const at::Tensor&, const at::Tensor&);
+
+  template <class R>
+  static TensorReduction of(const R& reduction) {
+    return {&reduction,
+            static_cast<std::size_t>(reduction.buckets()),
+            detail::has_buckets(reduction),
+            equipoise::detail::kIsSum<R>,
+            [](const void* r, const Row& row) {
+              return detail::bucket_rows(*static_cast<const R*>(r), row);
+            },
+            [](const void* r, const Row& row, const at::Tensor& valid) {
+              return detail::mass_of_rows(*static_cast<const R*>(r), row, valid);
+            },
+            [](const void* r, const at::Tensor& denominators, const at::Tensor& shares) {
+              return detail::coefficient_tensor(*static_cast<const R*>(r), denominators, shares);
+            }};
+  }
+
+  RowBuckets bucket_rows(const Row& row) const { return bucket_rows_(self, row); }
+  at::Tensor mass_of_rows(const Row& row, const at::Tensor& valid) const {
+    return mass_of_rows_(self, row, valid);
+  }
+  at::Tensor coefficient_tensor(const at::Tensor& denominators, const at::Tensor& shares) const {
+    return coefficient_tensor_(self, denominators, shares);
+  }
+};
 
 // coefficients() for the kernels, with the denominators and shares that the arguments of a call may
 // have in place of the batch's and the reduction's own.

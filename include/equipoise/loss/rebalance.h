@@ -1,0 +1,29 @@
+// Weights of the elements of rows that were sampled by several labels at once.
+#ifndef EQUIPOISE_LOSS_REBALANCE_H_
+#define EQUIPOISE_LOSS_REBALANCE_H_
+
+#include <vector>
+
+namespace equipoise {
+
+/// The re-balanced weights of Wu et al. 2020 (arXiv:2007.09654), for rows that were sampled, or are
+/// counted, by several labels at once. An element of label l in a row whose positives are k has the
+/// weight
+///
+///     alpha + sigma(beta (r - mu)),   r = (1 / n_l) / sum_k (1 / n_k)
+///
+/// where n are the labels' counts. In a row without positives r is infinite and the weight
+/// alpha + 1. Targets between 0 and 1 count as that much of a positive.
+struct Rebalance {
+  double alpha = 0.1;  ///< >= 0
+  double beta = 10.0;  ///< >= 0
+  double mu = 0.9;     ///< finite
+  std::vector<double>
+      counts{};  ///< positives of each label: L finite numbers > 0; empty: no weight
+
+  friend bool operator==(const Rebalance&, const Rebalance&) = default;
+};
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_LOSS_REBALANCE_H_
