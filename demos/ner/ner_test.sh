@@ -6,8 +6,8 @@ set -uo pipefail
 . demos/common/demo_test.sh
 
 # Without data: the synthetic corpus, said in the first line; a report; a model.
-expect 0 out '^\| (\*\*)?weights_0\.5' --strategy=none,none_tau,weights_0.5 --seeds=2 --epochs=2 --report=report \
-  --save=model
+whole=yes expect 0 out '^\| (\*\*)?weights_0\.5' --strategy=none,none_tau,weights_0.5 --seeds=2 --epochs=2 \
+  --report=report --save=model
 head -n 1 out | grep -q '^No data: a small synthetic corpus' || fail "first line: $(head -n 1 out)"
 grep -q '^About .* for 6 runs' out || fail "no word of how long it takes: $(cat out)"
 head -n 1 report/results.csv | grep -qx 'strategy,seed,split,metric,label,value' || fail "header of results.csv"
@@ -21,9 +21,9 @@ if command -v gnuplot > /dev/null; then
 fi
 
 # The model again: on the test sentences, on a text, on JSON lines.
-expect 0 out '^micro avg|^ *micro avg ' --load=model
+whole=yes expect 0 out '^micro avg|^ *micro avg ' --load=model
 expect 0 out '^accuracy: ' --load=model
-expect 0 out '^  PER  ?' --load=model --predict='i saw Annna'
+whole=yes expect 0 out '^  PER  ?' --load=model --predict='i saw Annna'
 printf '{"tokens": ["i", "saw", "Annna"]}\n\r\n  \t\n{"text": "with Benjamin said"}\r\n\n' > lines
 input=lines expect 0 out '^\{"tags":\["O","O","B-PER"\],"tokens":\["i","saw","Annna"\]\}$' --load=model --predict=-
 [ "$(wc -l < out)" -eq 2 ] || fail "a line for each: $(cat out)"
@@ -63,7 +63,7 @@ sed -i s/B:PER/O/ wrong.conll
 expect 2 err '^.*wrong\.conll:0: all tags of --train are O' "${files[@]}" --token_column=2
 
 # Flags that do not fit.
-expect 0 out '^  --corpus: ' --help
+whole=yes expect 0 out '^  --corpus: ' --help
 expect 2 err 'no strategy .smote., expected none, none_tau, weights' --strategy=smote
 expect 2 err 'no strategy .crt.' --strategy=crt
 expect 2 err '^--model: a neural model needs --backend=libtorch' --model=bilstm

@@ -6,7 +6,8 @@ set -uo pipefail
 . demos/common/demo_test.sh
 
 # Without data: invented languages, said in the first line; a report; a model.
-expect 0 out '^\| (\*\*)?none_tau ' --strategy=none,none_tau,weights --seeds=2 --epochs=2 --report=report --save=model
+whole=yes expect 0 out '^\| (\*\*)?none_tau ' --strategy=none,none_tau,weights --seeds=2 --epochs=2 --report=report \
+  --save=model
 head -n 1 out | grep -q '^No data: questions with four types of answers' || fail "first line: $(head -n 1 out)"
 grep -qE '^About .* for 6 runs' out || fail "no announcement: $(cat out)"
 grep -q 'seed 1: epoch' err || fail "no line for the second seed: $(cat err)"
@@ -33,9 +34,9 @@ run --strategy=none,none_tau,weights --seeds=2 --epochs=2 --report=again
 grep -v seconds again/results.csv | cmp -s - first || fail "a second run gives other figures"
 
 # The model, loaded: a prediction, or its figures on test.
-expect 0 out '^ +[0-9.]+ %  number_date \*$' --load=model --predict='when did river church?'
+whole=yes expect 0 out '^ +[0-9.]+ %  number_date \*$' --load=model --predict='when did river church?'
 expect 0 out '^"Bushe"$' --load=model --predict='{"question": "Bushe", "translation": "is it?"}'
-expect 0 out '^macro_f1 \.[0-9]+$' --load=model
+whole=yes expect 0 out '^macro_f1 \.[0-9]+$' --load=model
 printf '{"question": "a", "translation": "how many?"}\n\n{"question": "b"}\n' > lines
 input=lines expect 0 out '^\{"question":"b","answer_type":"' --load=model --predict=-
 [ "$(wc -l < out)" -eq 2 ] || fail "two lines expected: $(cat out)"
@@ -87,7 +88,7 @@ expect 2 err '^--seeds=0: expected a number from 1' --seeds=0
 expect 2 err '^--device: needs --backend=libtorch' --device=cuda
 expect 2 err '^--monitor=f2: expected one of accuracy, macro_f1' --strategy=none --seeds=1 --epochs=1 --monitor=f2
 expect 2 err 'there is no directory nowhere' --save=nowhere/model
-expect 0 out '^  --flaws: ' --help
+whole=yes expect 0 out '^  --flaws: ' --help
 
 # Before anything is trained.
 for task in answer_type sentence_selection; do

@@ -100,6 +100,9 @@ grep -q 'expected seed 0, .*epochs 3,' err || fail "no word of what was expected
 head -c 2000 one > part
 expect_error 'part:0: not a checkpoint, or damaged' "${one_run[@]}" --workers=1 --checkpoint=part --resume
 expect_error 'nothing:0: there is no such checkpoint' "${one_run[@]}" --workers=1 --checkpoint=nothing --resume
+# What the flags alone say is seen before anything of LibTorch is needed.
+with_libtorch=$demo
+demo=$without_libtorch
 expect_error '^--micro_batches=1 with --workers=3: a batch of 64 cannot be cut into 3 equal parts$' "${one_run[@]}" \
   --workers=3 --report=unwritten
 [ ! -e unwritten ] || fail "a report of a batch that cannot be cut"
@@ -110,6 +113,11 @@ expect_error '^--checkpoint: is of one training: needs one --strategy and --seed
 expect_error '^--distributed: not with --load' --load=model
 expect_error '^--distributed: needs --backend=libtorch' --backend=eigen
 expect_error '^--workers=0: expected a number from 1 to 64' --workers=0
+"$demo" --backend=libtorch --workers=4 2> err
+[ $? -eq 2 ] || fail "workers without --distributed: $(cat err)"
+grep -q '^--workers: needs --distributed' err || fail "workers without --distributed: $(cat err)"
+demo=$with_libtorch
+
 # What a launcher says that cannot be, and a meeting place where nobody is.
 launched() { # VARIABLE=VALUE...
   env RANK=0 LOCAL_RANK=0 WORLD_SIZE=1 MASTER_ADDR=127.0.0.1 MASTER_PORT=1 TORCHELASTIC_USE_AGENT_STORE=True "$@" \
@@ -122,9 +130,5 @@ grep -qF -- '--distributed: worker_environment(): RANK = "1", expected a rank in
 launched
 [ "$code" -eq 1 ] || fail "exit code $code where nobody is: $(cat err)"
 grep -q 'rank 0 of 1: the workers did not meet at 127.0.0.1:1 within 1000 ms: ' err || fail "nobody there: $(cat err)"
-
-"$demo" --backend=libtorch --workers=4 2> err
-[ $? -eq 2 ] || fail "workers without --distributed: $(cat err)"
-grep -q '^--workers: needs --distributed' err || fail "workers without --distributed: $(cat err)"
 
 finish

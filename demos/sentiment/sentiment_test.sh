@@ -6,8 +6,8 @@ set -uo pipefail
 . demos/common/demo_test.sh
 
 # Without data: the synthetic corpus, said in the first line; a report; a model.
-expect 0 out '^\| (\*\*)?none_tau ' --strategy=none,none_tau,weights_0.5 --seeds=2 --epochs=2 --report=report \
-  --save=model
+whole=yes expect 0 out '^\| (\*\*)?none_tau ' --strategy=none,none_tau,weights_0.5 --seeds=2 --epochs=2 \
+  --report=report --save=model
 head -n 1 out | grep -q '^No data: a small synthetic corpus' || fail "first line: $(head -n 1 out)"
 grep -q 'seed 1: epoch' err || fail "no line for the second seed: $(cat err)"
 head -n 1 report/results.csv | grep -qx 'strategy,seed,split,metric,label,value' || fail "header of results.csv"
@@ -26,8 +26,8 @@ run --strategy=none,none_tau,weights_0.5 --seeds=2 --epochs=2 --report=again
 grep -v seconds again/results.csv | cmp -s - first || fail "a second run gives other figures"
 
 # The model, loaded: a prediction, or its figures on test.
-expect 0 out '^ +[0-9.]+ %  gratitude$' --load=model --predict='thanks thank grateful cheers'
-expect 0 out '^ +macro avg ' --load=model
+whole=yes expect 0 out '^ +[0-9.]+ %  gratitude$' --load=model --predict='thanks thank grateful cheers'
+whole=yes expect 0 out '^ +macro avg ' --load=model
 expect 2 err '^--load: the model.s classes are not those of the data' --load=model --labels=polarity
 expect 2 err '^--strategy: not with --load' --load=model --strategy=none
 expect 2 err '^--report: not with --load' --load=model --report=unwritten
@@ -121,6 +121,10 @@ killed_and_resumed() {
   cmp -s log.csv killed.csv || fail "the log is another one: $(cat log.csv killed.csv)"
   cmp -s <(grep -v seconds whole/results.csv) <(grep -v seconds resumed/results.csv) || fail "other figures: $*"
 }
+"$without_libtorch" --backend=libtorch --strategy=none --seeds=1 --epochs=1 > out 2> err
+code=$?
+[ "$code" -eq 2 ] || fail "exit code $code without LibTorch: $(cat err)"
+grep -q '^--backend=libtorch: this program was built without LibTorch$' err || fail "without LibTorch: $(cat err)"
 run --backend=libtorch --strategy=none --seeds=1 --epochs=1
 if grep -q 'built without LibTorch' err; then
   [ "$code" -eq 2 ] || fail "exit code $code without LibTorch"
@@ -147,7 +151,7 @@ expect 2 err '^--device: needs --backend=libtorch' --device=cuda
 expect 2 err "^unexpected argument 'none'" none
 expect 2 err 'there is no directory nowhere' --save=nowhere/model
 expect 2 err '^report:0: expected a name for a file' --save=report
-expect 0 out '^  --report: ' --help
+whole=yes expect 0 out '^  --report: ' --help
 
 # Data that are wrong: FILE:LINE: reason, exit code 2, nothing written.
 corpus() {
