@@ -60,8 +60,11 @@ if [ -z "$cxx" ] ||
   exit 3
 fi
 
-# The loaders are instrumented; what checks their results is compiled fast.
-readonly INSTRUMENTED="-O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+# The loaders are instrumented; what checks their results is compiled fast. So are they where fuzzing takes less time
+# than compiling.
+optimization=-O1
+if [ "$seconds" -lt 10 ]; then optimization=-O0; fi
+readonly INSTRUMENTED="$optimization -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 compile() { # FILE without its ending
   local options=-O0
   if [[ $1 != demos/fuzz/* ]]; then options=$INSTRUMENTED; fi
