@@ -34,6 +34,7 @@
 #include <vector>
 
 #include "equipoise/accumulation.h"
+#include "equipoise/config.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/loss.h"
 #include "equipoise/libtorch/sigmoid_loss.h"
@@ -108,9 +109,10 @@ inline Partial TensorPartial::to_partial() const {
 /// batch's, whatever SoftmaxArguments::denominators the loss was divided by. Does not synchronise.
 /// @throws std::invalid_argument as softmax_loss().
 template <Modulator M, Reduction R>
-LossAndPartial softmax_loss_and_partial(const at::Tensor& logits, const at::Tensor& targets,
-                                        const SoftmaxLoss<M, R>& loss,
-                                        const SoftmaxArguments& arguments = {}) {
+EQUIPOISE_INLINE LossAndPartial softmax_loss_and_partial(const at::Tensor& logits,
+                                                         const at::Tensor& targets,
+                                                         const SoftmaxLoss<M, R>& loss,
+                                                         const SoftmaxArguments& arguments = {}) {
   const detail::LossAndSums result = detail::call_softmax(
       detail::softmax_of_tensors(loss), nullptr, logits, targets, arguments, {.sums = true});
   return {result.loss, TensorPartial::from_packed(result.sums)};
@@ -119,9 +121,9 @@ LossAndPartial softmax_loss_and_partial(const at::Tensor& logits, const at::Tens
 /// The partial of a batch alone, without a graph or a gradient. Does not synchronise.
 /// @throws std::invalid_argument as softmax_loss().
 template <Modulator M, Reduction R>
-TensorPartial softmax_partial(const at::Tensor& logits, const at::Tensor& targets,
-                              const SoftmaxLoss<M, R>& loss,
-                              const SoftmaxArguments& arguments = {}) {
+EQUIPOISE_INLINE TensorPartial softmax_partial(const at::Tensor& logits, const at::Tensor& targets,
+                                               const SoftmaxLoss<M, R>& loss,
+                                               const SoftmaxArguments& arguments = {}) {
   return softmax_loss_and_partial(logits.detach(), targets, loss, arguments).partial;
 }
 
@@ -129,9 +131,10 @@ TensorPartial softmax_partial(const at::Tensor& logits, const at::Tensor& target
 /// batch's, whatever SigmoidArguments::denominators the loss was divided by. Does not synchronise.
 /// @throws std::invalid_argument as sigmoid_loss().
 template <SigmoidModulators S, Reduction R>
-LossAndPartial sigmoid_loss_and_partial(const at::Tensor& logits, const at::Tensor& targets,
-                                        const SigmoidLoss<S, R>& loss,
-                                        const SigmoidArguments& arguments = {}) {
+EQUIPOISE_INLINE LossAndPartial sigmoid_loss_and_partial(const at::Tensor& logits,
+                                                         const at::Tensor& targets,
+                                                         const SigmoidLoss<S, R>& loss,
+                                                         const SigmoidArguments& arguments = {}) {
   const detail::LossAndSums result = detail::call_sigmoid(
       detail::sigmoid_of_tensors(loss), nullptr, logits, targets, arguments, {.sums = true});
   return {result.loss, TensorPartial::from_packed(result.sums)};
@@ -140,9 +143,9 @@ LossAndPartial sigmoid_loss_and_partial(const at::Tensor& logits, const at::Tens
 /// The partial of a batch alone, without a graph or a gradient. Does not synchronise.
 /// @throws std::invalid_argument as sigmoid_loss().
 template <SigmoidModulators S, Reduction R>
-TensorPartial sigmoid_partial(const at::Tensor& logits, const at::Tensor& targets,
-                              const SigmoidLoss<S, R>& loss,
-                              const SigmoidArguments& arguments = {}) {
+EQUIPOISE_INLINE TensorPartial sigmoid_partial(const at::Tensor& logits, const at::Tensor& targets,
+                                               const SigmoidLoss<S, R>& loss,
+                                               const SigmoidArguments& arguments = {}) {
   return sigmoid_loss_and_partial(logits.detach(), targets, loss, arguments).partial;
 }
 

@@ -365,8 +365,9 @@ inline at::Tensor softmax_denominators_of(const SoftmaxOfTensors& loss, const So
 /// records.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <Modulator M, Reduction R>
-at::Tensor softmax_loss(const at::Tensor& logits, const at::Tensor& targets,
-                        const SoftmaxLoss<M, R>& loss, const SoftmaxArguments& arguments = {}) {
+EQUIPOISE_INLINE at::Tensor softmax_loss(const at::Tensor& logits, const at::Tensor& targets,
+                                         const SoftmaxLoss<M, R>& loss,
+                                         const SoftmaxArguments& arguments = {}) {
   return detail::call_softmax(detail::softmax_of_tensors(loss), nullptr, logits, targets, arguments,
                               {})
       .loss;
@@ -375,9 +376,9 @@ at::Tensor softmax_loss(const at::Tensor& logits, const at::Tensor& targets,
 /// The same for each row, before the reduction: a tensor in the shape of index targets, 0 where
 /// ignored.
 template <Modulator M, Reduction R>
-at::Tensor softmax_row_losses(const at::Tensor& logits, const at::Tensor& targets,
-                              const SoftmaxLoss<M, R>& loss,
-                              const SoftmaxArguments& arguments = {}) {
+EQUIPOISE_INLINE at::Tensor softmax_row_losses(const at::Tensor& logits, const at::Tensor& targets,
+                                               const SoftmaxLoss<M, R>& loss,
+                                               const SoftmaxArguments& arguments = {}) {
   return detail::call_softmax(detail::softmax_of_tensors(loss), nullptr, logits, targets, arguments,
                               {.by_row = true})
       .loss;
@@ -389,8 +390,9 @@ at::Tensor softmax_row_losses(const at::Tensor& logits, const at::Tensor& target
 /// does not synchronise; what a broken target adds is left open, the loss itself is NaN.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <Modulator M, Reduction R>
-at::Tensor softmax_denominators(const SoftmaxLoss<M, R>& loss, const at::Tensor& targets,
-                                std::int64_t classes, const SoftmaxArguments& arguments = {}) {
+EQUIPOISE_INLINE at::Tensor softmax_denominators(const SoftmaxLoss<M, R>& loss,
+                                                 const at::Tensor& targets, std::int64_t classes,
+                                                 const SoftmaxArguments& arguments = {}) {
   constexpr const char* kWhere = "softmax_denominators";
   detail::require_classification(kWhere, targets, classes, arguments);
   const auto erased = detail::softmax_of_tensors(loss);

@@ -534,8 +534,9 @@ inline at::Tensor sigmoid_denominators_of(const SigmoidOfTensors& loss, const at
 /// refused.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <SigmoidModulators S, Reduction R>
-at::Tensor sigmoid_loss(const at::Tensor& logits, const at::Tensor& targets,
-                        const SigmoidLoss<S, R>& loss, const SigmoidArguments& arguments = {}) {
+EQUIPOISE_INLINE at::Tensor sigmoid_loss(const at::Tensor& logits, const at::Tensor& targets,
+                                         const SigmoidLoss<S, R>& loss,
+                                         const SigmoidArguments& arguments = {}) {
   return detail::call_sigmoid(detail::sigmoid_of_tensors(loss), nullptr, logits, targets, arguments,
                               {})
       .loss;
@@ -544,9 +545,10 @@ at::Tensor sigmoid_loss(const at::Tensor& logits, const at::Tensor& targets,
 /// The same for each element, before the reduction: a tensor in the shape of the logits, 0 where
 /// masked.
 template <SigmoidModulators S, Reduction R>
-at::Tensor sigmoid_element_losses(const at::Tensor& logits, const at::Tensor& targets,
-                                  const SigmoidLoss<S, R>& loss,
-                                  const SigmoidArguments& arguments = {}) {
+EQUIPOISE_INLINE at::Tensor sigmoid_element_losses(const at::Tensor& logits,
+                                                   const at::Tensor& targets,
+                                                   const SigmoidLoss<S, R>& loss,
+                                                   const SigmoidArguments& arguments = {}) {
   return detail::call_sigmoid(detail::sigmoid_of_tensors(loss), nullptr, logits, targets, arguments,
                               {.by_element = true})
       .loss;
@@ -559,8 +561,9 @@ at::Tensor sigmoid_element_losses(const at::Tensor& logits, const at::Tensor& ta
 /// open, the loss itself is NaN.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <SigmoidModulators S, Reduction R>
-at::Tensor sigmoid_denominators(const SigmoidLoss<S, R>& loss, const at::Tensor& targets,
-                                const SigmoidArguments& arguments = {}) {
+EQUIPOISE_INLINE at::Tensor sigmoid_denominators(const SigmoidLoss<S, R>& loss,
+                                                 const at::Tensor& targets,
+                                                 const SigmoidArguments& arguments = {}) {
   constexpr const char* kWhere = "sigmoid_denominators";
   const auto erased = detail::sigmoid_of_tensors(loss);
   detail::require_elements(kWhere, erased.settings, {targets, "targets"}, targets, arguments);

@@ -114,8 +114,8 @@ SoftmaxKernel<T> kernel_of(const M& modulator, Cpu instructions) {
 /// @throws std::invalid_argument for a target that is neither a class nor the ignore index, for
 /// weights that are negative, NaN or infinite, and for sizes that differ.
 template <Modulator M, Reduction R, SoftmaxTargets Targets>
-Partial denominators(const SoftmaxLoss<M, R>& loss, const Targets& targets, std::size_t classes,
-                     const RowAttributes& rows = {}) {
+EQUIPOISE_INLINE Partial denominators(const SoftmaxLoss<M, R>& loss, const Targets& targets,
+                                      std::size_t classes, const RowAttributes& rows = {}) {
   constexpr std::string_view kWhere = "denominators";
   const auto settings = detail::settings_of(loss);
   const auto labels = detail::read_targets(kWhere, settings, targets, classes);
