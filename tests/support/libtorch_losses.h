@@ -10,36 +10,19 @@
 #include "equipoise/libtorch/sigmoid_loss.h"
 #include "tests/support/users_own.h"
 
-#define EQUIPOISE_TESTS_SOFTMAX_MODULATORS(X) \
-  X(CrossEntropy) X(Focal) X(Polynomial<Focal>) X(testing::Tsallis) X(SelfAdjustingDice)
-
-#define EQUIPOISE_TESTS_SOFTMAX_KERNELS(declaration, modulator)                                   \
-  declaration void run_softmax_kernel<modulator, float>(const SoftmaxRows<float>&, const void*,   \
-                                                        Cpu);                                     \
-  declaration void run_softmax_kernel<modulator, double>(const SoftmaxRows<double>&, const void*, \
-                                                         Cpu);
-
-#define EQUIPOISE_TESTS_SIGMOID_SIDES(X) X(BothSides<CrossEntropy>) X(SigmoidFocal) X(Asymmetric)
-
-#define EQUIPOISE_TESTS_SIGMOID_KERNELS(declaration, sides)                                       \
-  declaration void run_sigmoid_kernel<sides, float>(const SigmoidElements<float>&, const void*,   \
-                                                    Cpu);                                         \
-  declaration void run_sigmoid_kernel<sides, double>(const SigmoidElements<double>&, const void*, \
-                                                     Cpu);
+// Besides those of src/kernels.cc.
+#define EQUIPOISE_TESTS_SOFTMAX_KERNELS(declaration)           \
+  EQUIPOISE_SOFTMAX_KERNELS_OF(declaration, testing::Tsallis); \
+  EQUIPOISE_SOFTMAX_KERNELS_OF(declaration, SelfAdjustingDice)
 
 #define EQUIPOISE_TESTS_OVERLAP_LOSSES(X) \
   X(Dice) X(GeneralisedDice) X(Tversky) X(FocalTversky) X(SelfAdjustingDice)
 
-#define EQUIPOISE_TESTS_DECLARE_SOFTMAX(modulator) \
-  EQUIPOISE_TESTS_SOFTMAX_KERNELS(extern template, modulator)
-#define EQUIPOISE_TESTS_DECLARE_SIGMOID(sides) \
-  EQUIPOISE_TESTS_SIGMOID_KERNELS(extern template, sides)
 #define EQUIPOISE_TESTS_DECLARE_OVERLAP(policy) extern template struct OverlapProblem<policy>;
 
 namespace equipoise::detail {
 
-EQUIPOISE_TESTS_SOFTMAX_MODULATORS(EQUIPOISE_TESTS_DECLARE_SOFTMAX)
-EQUIPOISE_TESTS_SIGMOID_SIDES(EQUIPOISE_TESTS_DECLARE_SIGMOID)
+EQUIPOISE_TESTS_SOFTMAX_KERNELS(extern template);
 
 }  // namespace equipoise::detail
 

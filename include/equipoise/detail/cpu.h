@@ -36,6 +36,14 @@
 #define EQUIPOISE_ISA_NAMESPACE EQUIPOISE_ISA_NAMESPACE_WITH(isa_baseline)
 #endif
 
+// Whether kernels of the usual losses come from a compiled library (src/kernels.cc), which is built
+// for the baseline.
+#if defined(EQUIPOISE_COMPILED) && !defined(__SSE4_1__) && !defined(__FAST_MATH__)
+#define EQUIPOISE_USES_COMPILED_KERNELS 1
+#else
+#define EQUIPOISE_USES_COMPILED_KERNELS 0
+#endif
+
 #if defined(__x86_64__)
 #define EQUIPOISE_TARGET_AVX2 __attribute__((target("avx2,fma,bmi2")))
 #define EQUIPOISE_TARGET_AVX512 \

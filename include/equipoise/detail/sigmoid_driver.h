@@ -27,6 +27,7 @@
 #include "equipoise/detail/fits.h"
 #include "equipoise/detail/sigmoid_kernel.h"
 #include "equipoise/loss/rebalance.h"
+#include "equipoise/loss/sigmoid_modulators.h"
 #include "equipoise/loss/targets.h"
 #include "equipoise/reduction.h"
 #include "equipoise/view.h"
@@ -802,6 +803,32 @@ double value_of_batch(std::string_view where, SigmoidCall<T> call) {
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
+
+// Declares the kernels of a modulator, or defines them: `declaration` is `extern template` or
+// `template`.
+#define EQUIPOISE_SIGMOID_KERNELS_OF(declaration, ...)                                     \
+  declaration void run_sigmoid_kernel<__VA_ARGS__, float>(const SigmoidElements<float>&,   \
+                                                          const void*, Cpu);               \
+  declaration void run_sigmoid_kernel<__VA_ARGS__, double>(const SigmoidElements<double>&, \
+                                                           const void*, Cpu)
+
+// The same for what calls the kernels.
+#define EQUIPOISE_SIGMOID_DRIVERS_OF(declaration, T)                                 \
+  declaration double value_of_batch<T>(std::string_view, SigmoidCall<T>);            \
+  declaration Partial evaluate_checked<T, SerialFor>(const SigmoidCall<T>&, Partial, \
+                                                     const SerialFor&)
+
+// The same for all that the usual losses need.
+#define EQUIPOISE_SIGMOID_KERNELS(declaration)                   \
+  EQUIPOISE_SIGMOID_DRIVERS_OF(declaration, float);              \
+  EQUIPOISE_SIGMOID_DRIVERS_OF(declaration, double);             \
+  EQUIPOISE_SIGMOID_KERNELS_OF(declaration, BinaryCrossEntropy); \
+  EQUIPOISE_SIGMOID_KERNELS_OF(declaration, SigmoidFocal);       \
+  EQUIPOISE_SIGMOID_KERNELS_OF(declaration, Asymmetric)
+
+#if EQUIPOISE_USES_COMPILED_KERNELS
+EQUIPOISE_SIGMOID_KERNELS(extern template);
+#endif
 
 }  // namespace equipoise::detail
 

@@ -24,6 +24,7 @@
 #include "equipoise/detail/row_targets.h"
 #include "equipoise/detail/softmax_kernel.h"
 #include "equipoise/logit_terms.h"
+#include "equipoise/loss/modulator.h"
 #include "equipoise/loss/targets.h"
 #include "equipoise/pair_shift.h"
 #include "equipoise/reduction.h"
@@ -640,6 +641,33 @@ double value_of_batch(std::string_view where, SoftmaxCall<T> call) {
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
+
+// Declares the kernels of a modulator, or defines them: `declaration` is `extern template` or
+// `template`.
+#define EQUIPOISE_SOFTMAX_KERNELS_OF(declaration, ...)                                            \
+  declaration void run_softmax_kernel<__VA_ARGS__, float>(const SoftmaxRows<float>&, const void*, \
+                                                          Cpu);                                   \
+  declaration void run_softmax_kernel<__VA_ARGS__, double>(const SoftmaxRows<double>&,            \
+                                                           const void*, Cpu)
+
+// The same for what calls the kernels.
+#define EQUIPOISE_SOFTMAX_DRIVERS_OF(declaration, T)                                 \
+  declaration double value_of_batch<T>(std::string_view, SoftmaxCall<T>);            \
+  declaration Partial evaluate_checked<T, SerialFor>(const SoftmaxCall<T>&, Partial, \
+                                                     const SerialFor&)
+
+// The same for all that the usual losses need.
+#define EQUIPOISE_SOFTMAX_KERNELS(declaration)                         \
+  EQUIPOISE_SOFTMAX_DRIVERS_OF(declaration, float);                    \
+  EQUIPOISE_SOFTMAX_DRIVERS_OF(declaration, double);                   \
+  EQUIPOISE_SOFTMAX_KERNELS_OF(declaration, CrossEntropy);             \
+  EQUIPOISE_SOFTMAX_KERNELS_OF(declaration, Focal);                    \
+  EQUIPOISE_SOFTMAX_KERNELS_OF(declaration, Polynomial<CrossEntropy>); \
+  EQUIPOISE_SOFTMAX_KERNELS_OF(declaration, Polynomial<Focal>)
+
+#if EQUIPOISE_USES_COMPILED_KERNELS
+EQUIPOISE_SOFTMAX_KERNELS(extern template);
+#endif
 
 }  // namespace equipoise::detail
 
