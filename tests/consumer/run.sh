@@ -34,6 +34,7 @@ libtorch=${LIBTORCH:-/usr}
 api=$libtorch/include/torch/csrc/api/include
 
 plain core
+plain core -DEQUIPOISE_COMPILED "$root/src/kernels.cc"
 plain eigen -isystem "${EIGEN_INCLUDE:-/usr/include/eigen3}"
 if [ -d "$api" ]; then
   options=(-isystem "$api" "-Wl,--no-as-needed" -ltorch -ltorch_cpu -lc10)
@@ -47,7 +48,8 @@ fi
 
 prefixes=$work/prefix
 if [ "$libtorch" != /usr ]; then prefixes="$prefixes;$libtorch"; fi
-quietly cmake -S "$root" -B "$work/build" -DCMAKE_INSTALL_PREFIX="$work/prefix"
+quietly cmake -S "$root" -B "$work/build" -DCMAKE_INSTALL_PREFIX="$work/prefix" -DEQUIPOISE_COMPILED=ON
+quietly cmake --build "$work/build"
 quietly cmake --install "$work/build"
 quietly cmake -S "$consumer/cmake" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefixes"
 quietly cmake --build "$work/cmake"
