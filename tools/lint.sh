@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Format, scripts and static analysis, as CONTRIBUTING.md promises them.
 #
-#   tools/lint.sh [format] [shell] [tests] [tidy] [--since=REVISION]     by default all of them
+#   tools/lint.sh [format] [shell] [tests] [tidy] [--since=REVISION [--most=FILES]]     by default all of them
 #
 #   format   clang-format 14 would change nothing in any source
 #   shell    shellcheck reports nothing on any script
 #   tests    every public header that holds code has a test of its name, which includes it first
 #   tidy     clang-tidy 14 reports nothing on the lines that differ from REVISION; by default on all, which takes
-#            an hour. Files that need LibTorch are left out, and counted, where it is missing.
+#            an hour; with --most, on no more files than that, those with the most new lines. Files that need LibTorch
+#            are left out, and counted, where it is missing.
 #
 # The two tools are the system's of that version, else PyPI's, in ${XDG_CACHE_HOME:-~/.cache}/equipoise. LIBTORCH: as for
 # Bazel, but by default /usr. The exit code is 1 if anything is reported.
@@ -17,12 +18,13 @@ cd "$(dirname "$0")/.."
 readonly CLANG_TOOLS=14.0.6
 
 usage() {
-  echo "usage: tools/lint.sh [format] [shell] [tests] [tidy] [--since=REVISION]" >&2
+  echo "usage: tools/lint.sh [format] [shell] [tests] [tidy] [--since=REVISION [--most=FILES]]" >&2
   exit 2
 }
 say() { echo "lint: $*"; }
 
 since=
+most=0
 steps=()
 for argument in "$@"; do
   case $argument in
@@ -31,9 +33,14 @@ for argument in "$@"; do
       since=${argument#*=}
       git rev-parse --quiet --verify "$since^{commit}" > /dev/null || { echo "lint: no revision $since" >&2; exit 2; }
       ;;
+    --most=?*)
+      most=${argument#*=}
+      [[ $most =~ ^[1-9][0-9]{0,5}$ ]] || usage
+      ;;
     *) usage ;;
   esac
 done
+if [ "$most" -gt 0 ] && [ -z "$since" ]; then usage; fi
 if [ ${#steps[@]} -eq 0 ]; then steps=(format shell tests tidy); fi
 
 # Prints the path of clang-format or clang-tidy.
@@ -82,13 +89,11 @@ tests() {
   return "$missing"
 }
 
-# The sources that differ from $since and are still there.
+# The sources that differ from $since and are still there, those with the most new lines first.
 changed_sources() {
   if [ -z "$since" ]; then sources; return; fi
-  {
-    git diff --name-only --diff-filter=d "$since" -- '*.h' '*.cc'
-    git ls-files --others --exclude-standard '*.h' '*.cc'
-  } | sort -u
+  git ls-files --others --exclude-standard '*.h' '*.cc'
+  git diff --numstat --no-renames --diff-filter=d "$since" -- '*.h' '*.cc' | sort -rn | cut -f 3
 }
 
 # The lines of a file that differ from $since, as clang-tidy's -line-filter takes them; all of a new file.
@@ -107,6 +112,10 @@ tidy() {
   local libtorch=${LIBTORCH:-/usr}
   local options=(-x c++ -std=c++20 -I include -I . -isystem "${EIGEN_INCLUDE:-/usr/include/eigen3}")
   mapfile -t files < <(changed_sources)
+  if [ ${#files[@]} -eq 0 ]; then
+    say "tidy: no file has changed"
+    return
+  fi
   if [ -d "$libtorch/include/torch/csrc/api/include" ]; then
     options+=(-isystem "$libtorch/include/torch/csrc/api/include" -DUSE_C10D_GLOO)
     if [ "$libtorch" != /usr ]; then options+=(-isystem "$libtorch/include"); fi
@@ -115,8 +124,12 @@ tidy() {
     mapfile -t files < <(grep -LE 'libtorch[/_]|<(torch|ATen|c10)/|trainer[.]h' "${files[@]}" || true)
     say "no LibTorch in $libtorch: $((all - ${#files[@]})) files are left out"
   fi
+  if [ "$most" -gt 0 ] && [ ${#files[@]} -gt "$most" ]; then
+    say "tidy: $((${#files[@]} - most)) files with fewer new lines are left out"
+    files=("${files[@]:0:most}")
+  fi
   say "tidy: ${#files[@]} files"
-  if [ ${#files[@]} -eq 0 ] || [ -z "${files[0]}" ]; then return; fi
+  if [ ${#files[@]} -eq 0 ]; then return; fi
   local tool
   tool=$(clang_tool clang-tidy)
   # Arguments: the options, a file, its lines. What clang-tidy counts is not a report.
