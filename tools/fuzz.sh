@@ -64,7 +64,8 @@ fi
 # than compiling.
 optimization=-O1
 if [ "$seconds" -lt 10 ]; then optimization=-O0; fi
-readonly INSTRUMENTED="$optimization -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+# NDEBUG_SANITIZER: otherwise Abseil's headers give its containers another layout than the system's library has.
+readonly INSTRUMENTED="$optimization -DNDEBUG_SANITIZER -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 compile() { # FILE without its ending
   local options=-O0
   if [[ $1 != demos/fuzz/* ]]; then options=$INSTRUMENTED; fi
@@ -75,16 +76,19 @@ compile() { # FILE without its ending
 
 say "compiling"
 mapfile -t sources < <(for loader in "${loaders[@]}"; do sources_of "$loader"; done | sort -u)
-jobs=()
+running=0
 for source in "${sources[@]}"; do
-  compile "$source" &
-  jobs+=($!)
-  if [ ${#jobs[@]} -ge "$(nproc)" ]; then
-    wait "${jobs[0]}"
-    jobs=("${jobs[@]:1}")
+  if [ "$running" -ge "$(nproc)" ]; then
+    wait -n
+    running=$((running - 1))
   fi
+  compile "$source" &
+  running=$((running + 1))
 done
-for job in "${jobs[@]}"; do wait "$job"; done
+while [ "$running" -gt 0 ]; do
+  wait -n
+  running=$((running - 1))
+done
 
 failed=0
 for loader in "${loaders[@]}"; do

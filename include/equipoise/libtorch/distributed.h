@@ -634,7 +634,7 @@ inline std::chrono::seconds meeting_limit(std::chrono::milliseconds timeout) {
 // is not built.
 template <class Options>
 void avoid_libuv(Options& options) {
-  if constexpr (requires { options.useLibuv; }) options.useLibuv = false;
+  if constexpr (requires { options.useLibUV; }) options.useLibUV = false;
 }
 
 inline c10::intrusive_ptr<c10d::Store> meeting_place(const WorkerEnvironment& environment,
