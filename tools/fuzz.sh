@@ -66,6 +66,7 @@ optimization=-O1
 if [ "$seconds" -lt 10 ]; then optimization=-O0; fi
 # NDEBUG_SANITIZER: otherwise Abseil's headers give its containers another layout than the system's library has.
 readonly INSTRUMENTED="$optimization -DNDEBUG_SANITIZER -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+# shellcheck disable=SC2317  # called by xargs's shells
 compile() { # FILE without its ending
   local options=-O0
   if [[ $1 != demos/fuzz/* ]]; then options=$INSTRUMENTED; fi
@@ -76,19 +77,10 @@ compile() { # FILE without its ending
 
 say "compiling"
 mapfile -t sources < <(for loader in "${loaders[@]}"; do sources_of "$loader"; done | sort -u)
-running=0
-for source in "${sources[@]}"; do
-  if [ "$running" -ge "$(nproc)" ]; then
-    wait -n
-    running=$((running - 1))
-  fi
-  compile "$source" &
-  running=$((running + 1))
-done
-while [ "$running" -gt 0 ]; do
-  wait -n
-  running=$((running - 1))
-done
+export -f compile
+export work root cxx INSTRUMENTED
+# shellcheck disable=SC2016  # expanded by the inner shell
+printf '%s\0' "${sources[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c 'compile "$1"' compile
 
 failed=0
 for loader in "${loaders[@]}"; do

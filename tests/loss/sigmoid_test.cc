@@ -704,6 +704,19 @@ TEST(SigmoidLossErrors, NameTheElement) {
             "sigmoid_loss(): mask.cols = 2, expected 3 (cols of targets)");
 }
 
+// An element without a bucket is refused before it is asked for its mass.
+TEST(SigmoidLossErrors, NameTheElementWithoutABucket) {
+  const std::vector<double> logits(6, 0.0);
+  const std::vector<int> targets(6, 0);
+  SigmoidLoss<BinaryCrossEntropy, testing::MeanPerListedClass> loss;
+  loss.reduction.factors = {1, 1};
+  EXPECT_EQ(error_of([&] {
+              sigmoid_loss(loss, MatrixView<const double>(logits.data(), 2, 3),
+                           MatrixView<const int>(targets.data(), 2, 3));
+            }),
+            "sigmoid_loss(): bucket of element[0][2] = 2, expected less than 2");
+}
+
 TEST(SigmoidLossErrors, NameTheBucketAndTheOutput) {
   const std::vector<double> logits(6, 0.0);
   const std::vector<int> targets(6, 0);

@@ -571,6 +571,17 @@ TEST(SoftmaxLossErrors, NameWhatIsWrong) {
   EXPECT_EQ(gradient, std::vector<double>(6, -7.0)) << "something was written";
 }
 
+// A row without a bucket is refused before it is asked for its mass.
+TEST(SoftmaxLossErrors, NameTheRowWithoutABucket) {
+  const std::vector<double> logits(6, 0.0);
+  const std::vector<int> targets = {1, 2};
+  SoftmaxLoss<CrossEntropy, testing::MeanPerListedClass> loss;
+  loss.reduction.factors = {1, 1};
+  EXPECT_EQ(
+      error_of([&] { softmax_loss(loss, MatrixView<const double>(logits.data(), 2, 3), targets); }),
+      "softmax_loss(): bucket of row[1] = 2, expected less than 2");
+}
+
 TEST(SoftmaxLossErrors, NameTheTarget) {
   const std::vector<double> logits(6, 0.0);
   const auto call = [&](const std::vector<int>& targets, const RowAttributes& rows) {

@@ -26,6 +26,14 @@ TEST(SoftmaxTargets, AreClassIndicesOrDistributions) {
   static_assert(!SoftmaxTargets<std::vector<std::string>>);
 }
 
+TEST(SoftmaxTargets, AreDistributionsInTheTypeOfTheLogits) {
+  static_assert(SoftmaxTargetsFor<std::vector<int>, float>);
+  static_assert(SoftmaxTargetsFor<ProbabilityTargets<float>, float>);
+  static_assert(SoftmaxTargetsFor<ProbabilityTargets<double>, double>);
+  static_assert(!SoftmaxTargetsFor<ProbabilityTargets<double>, float>);
+  static_assert(!SoftmaxTargetsFor<ProbabilityTargets<float>, double>);
+}
+
 // What is left out of a call is nothing.
 TEST(LossOutputs, AreNotWrittenUnlessGiven) {
   EXPECT_EQ(LossOutputs<float>().gradient.data, nullptr);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <vector>
 
 #include "equipoise/loss/modulator.h"
 #include "equipoise/math.h"
@@ -32,6 +33,20 @@ struct EvenAndOdd {
   template <class Row>
   auto mass(const Row& row) const {
     return row.weight;
+  }
+};
+
+/// One bucket a class, for some classes, with a factor each.
+struct MeanPerListedClass {
+  std::vector<double> factors;
+  std::size_t buckets() const { return factors.size(); }
+  template <class Row>
+  std::size_t bucket(const Row& row) const {
+    return row.target;
+  }
+  template <class Row>
+  double mass(const Row& row) const {
+    return factors.at(row.target) * row.weight;
   }
 };
 

@@ -58,23 +58,22 @@ class AnyReduction {
   static AnyReduction of(const R& reduction) {
     AnyReduction result;
     result.self_ = &reduction;
-    result.buckets_ = static_cast<std::size_t>(reduction.buckets());
+    result.buckets_ = &buckets_of<R>;
+    result.groups_ = &groups_of<R>;
     result.needs_groups_ = kNeedsGroups<R>;
-    if constexpr (kNeedsGroups<R>) {
-      result.groups_ = static_cast<std::size_t>(reduction.group_count());
-    }
     result.mass_ = mass_of<R>();
     result.place_ = &place_rows<R>;
     result.coefficients_ = &coefficients_of<R>;
     return result;
   }
 
-  std::size_t buckets() const { return buckets_; }
+  // These two ask the reduction: after its require().
+  std::size_t buckets() const { return buckets_(self_); }
   RowMass mass() const { return mass_; }
   bool needs_groups() const { return needs_groups_; }
-  std::size_t groups() const { return groups_; }
+  std::size_t groups() const { return groups_(self_); }
 
-  // The bucket of each row, and what it adds to the denominator.
+  // The bucket of each row, and what it adds to the denominator if there is such a bucket.
   void place(std::span<const ReductionRow<>> rows, std::size_t* buckets, double* masses) const {
     place_(self_, rows, buckets, masses);
   }
@@ -84,13 +83,26 @@ class AnyReduction {
 
  private:
   template <class R>
+  static std::size_t buckets_of(const void* self) {
+    return static_cast<std::size_t>(static_cast<const R*>(self)->buckets());
+  }
+  template <class R>
+  static std::size_t groups_of(const void* self) {
+    if constexpr (kNeedsGroups<R>) {
+      return static_cast<std::size_t>(static_cast<const R*>(self)->group_count());
+    } else {
+      return 0;
+    }
+  }
+  template <class R>
   static void place_rows(const void* self, std::span<const ReductionRow<>> rows,
                          std::size_t* buckets, double* masses) {
     const R& reduction = *static_cast<const R*>(self);
+    const std::size_t count = buckets_of<R>(self);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const auto row = row_for<R>(rows[i]);
       buckets[i] = static_cast<std::size_t>(reduction.bucket(row));
-      masses[i] = static_cast<double>(reduction.mass(row));
+      masses[i] = buckets[i] < count ? static_cast<double>(reduction.mass(row)) : 0.0;
     }
   }
   template <class R>
@@ -101,8 +113,8 @@ class AnyReduction {
   AnyReduction() = default;
 
   const void* self_ = nullptr;
-  std::size_t buckets_ = 0;
-  std::size_t groups_ = 0;
+  std::size_t (*buckets_)(const void*) = nullptr;
+  std::size_t (*groups_)(const void*) = nullptr;
   bool needs_groups_ = false;
   RowMass mass_ = RowMass::kUnknown;
   void (*place_)(const void*, std::span<const ReductionRow<>>, std::size_t*, double*) = nullptr;

@@ -127,14 +127,15 @@ class AnyTargets {
   std::size_t size() const { return size_; }
   bool by_index() const { return by_index_; }
 
-  // Writes the classes of `count` valid rows, or kIgnoredRow.
-  void read_classes(std::size_t begin, std::size_t count, std::int64_t* out) const {
-    classes_(self_, first_ + begin, count, 0, out);
+  // Writes the classes of `count` valid rows, or kIgnoredRow; where classes are not wanted, 0 for a
+  // distribution, whose class takes a search.
+  void read_classes(std::size_t begin, std::size_t count, bool wanted, std::int64_t* out) const {
+    classes_(self_, first_ + begin, count, 0, wanted, out);
   }
-  // The same where they may be invalid. Returns the first such row, or `count` for none.
-  std::size_t read_classes(std::size_t begin, std::size_t count, std::size_t classes,
-                           std::int64_t* out) const {
-    return checked_classes_(self_, first_ + begin, count, classes, out);
+  // The same where targets may be invalid. Returns the first such row, or `count` for none.
+  std::size_t read_checked_classes(std::size_t begin, std::size_t count, std::size_t classes,
+                                   bool wanted, std::int64_t* out) const {
+    return checked_classes_(self_, first_ + begin, count, classes, wanted, out);
   }
   // Writes what the class weights of `count` rows come to; 0 where ignored.
   void read_class_weights(const double* weights, Semantics semantics, std::size_t begin,
@@ -158,7 +159,8 @@ class AnyTargets {
  private:
   template <class Y, bool kChecked>
   static std::size_t classes_of(const void* self, std::size_t begin, std::size_t count,
-                                std::size_t classes, std::int64_t* out) {
+                                std::size_t classes, bool wanted, std::int64_t* out) {
+    constexpr bool kByIndex = requires(const Y& y) { y.labels; };
     const Y targets = *static_cast<const Y*>(self);
     std::size_t first_invalid = count;
     for (std::size_t i = 0; i < count; ++i) {
@@ -169,7 +171,7 @@ class AnyTargets {
       if (kChecked && !targets.is_valid(begin + i, classes)) {
         first_invalid = std::min(first_invalid, i);
       }
-      out[i] = static_cast<std::int64_t>(targets.class_of(begin + i));
+      out[i] = kByIndex || wanted ? static_cast<std::int64_t>(targets.class_of(begin + i)) : 0;
     }
     return first_invalid;
   }
@@ -197,7 +199,7 @@ class AnyTargets {
   const void* probabilities_ = nullptr;
   std::ptrdiff_t row_stride_ = 0;
   std::ptrdiff_t col_stride_ = 0;
-  using ReadClasses = std::size_t(const void*, std::size_t, std::size_t, std::size_t,
+  using ReadClasses = std::size_t(const void*, std::size_t, std::size_t, std::size_t, bool,
                                   std::int64_t*);
   ReadClasses* classes_ = nullptr;
   ReadClasses* checked_classes_ = nullptr;

@@ -157,10 +157,12 @@ struct RowChunk {
                     std::string_view where) {
     begin = begin_;
     size = count;
+    const bool wanted = in.loss.reduction.mass() == RowMass::kUnknown;
     if (where.empty()) {
-      in.targets.read_classes(begin, count, target);
+      in.targets.read_classes(begin, count, wanted, target);
     } else {
-      const std::size_t invalid = in.targets.read_classes(begin, count, in.classes, target);
+      const std::size_t invalid =
+          in.targets.read_checked_classes(begin, count, in.classes, wanted, target);
       if (invalid < count) in.targets.require(where, begin + invalid, in.classes);
     }
   }
@@ -240,7 +242,7 @@ inline void require_rows(std::string_view where, const SoftmaxTargetRows& in) {
   std::int64_t classes[RowChunk::kRows];
   for (std::size_t begin = 0; begin < in.size(); begin += RowChunk::kRows) {
     const std::size_t count = std::min(RowChunk::kRows, in.size() - begin);
-    in.targets.read_classes(begin, count, classes);
+    in.targets.read_classes(begin, count, /*wanted=*/false, classes);
     for (std::size_t i = 0; i < count; ++i) {
       if (classes[i] == kIgnoredRow || is_class(groups[begin + i], in.loss.groups())) continue;
       reject_element(where, "groups", begin + i, groups[begin + i],

@@ -330,7 +330,7 @@ inline at::Tensor softmax_denominators_of(const SoftmaxOfTensors& loss, const So
                    in.arguments, classes, at::kDouble);
   const auto reduced = reduction_row(target, in.arguments.groups);
   return sum_by_bucket(loss.reduction.mass_of_rows(reduced, target.valid),
-                       loss.reduction.bucket_rows(reduced).index, loss.reduction.buckets);
+                       loss.reduction.bucket_rows(reduced).index, loss.reduction.buckets());
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
@@ -401,7 +401,7 @@ EQUIPOISE_INLINE at::Tensor softmax_denominators(const SoftmaxLoss<M, R>& loss,
   if (detail::needs_groups(erased.settings, nullptr)) {
     detail::require_groups(kWhere, arguments.groups);
   }
-  detail::require_buckets(kWhere, erased.reduction.buckets, {targets, "targets"}, arguments);
+  detail::require_buckets(kWhere, erased.reduction.buckets(), {targets, "targets"}, arguments);
   const at::NoGradGuard no_graph;
   const at::Tensor rows =
       targets.is_floating_point()

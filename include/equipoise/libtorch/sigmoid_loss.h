@@ -239,7 +239,7 @@ inline ReducedElements reduce_elements(const TensorReduction& reduction,
   // Whatever is the same along a dimension is repeated without a copy, unless there are buckets.
   const auto shaped = [&](const at::Tensor& tensor) {
     const at::Tensor all = tensor.expand({rows, labels});
-    return reduction.has_buckets ? all.reshape({-1}) : all;
+    return reduction.has_buckets() ? all.reshape({-1}) : all;
   };
   const at::Tensor group = groups.defined() ? groups.to(at::kLong).unsqueeze(1)
                                             : at::zeros({1, 1}, options.dtype(at::kLong));
@@ -294,7 +294,7 @@ inline LossAndGradient sigmoid_by_operations(const SigmoidOfTensors& loss,
 
   LossAndGradient result{losses, {}};
   const auto sum = [&](const at::Tensor& numbers) {
-    return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets);
+    return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets());
   };
   at::Tensor denominators = arguments.denominators;
   if (wants_sums || (!by_element && !denominators.defined())) {
@@ -502,7 +502,7 @@ inline at::Tensor sigmoid_denominators_of(const SigmoidOfTensors& loss, const at
       loss.reduction, make_elements(loss.settings, tensors, targets, arguments, at::kDouble),
       arguments.groups);
   return sum_by_bucket(loss.reduction.mass_of_rows(reduced.row, reduced.valid),
-                       loss.reduction.bucket_rows(reduced.row).index, loss.reduction.buckets);
+                       loss.reduction.bucket_rows(reduced.row).index, loss.reduction.buckets());
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE

@@ -137,7 +137,7 @@ EQUIPOISE_INLINE Partial denominators(const SoftmaxLoss<M, R>& loss, const Targe
 /// @throws std::invalid_argument as denominators(), for shapes that do not match, for coefficients
 /// that do not fit the reduction, and for weights, terms and coefficients that T does not hold.
 /// Nothing is written then.
-template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargets Targets,
+template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets,
           class ParallelFor = SerialFor>
 EQUIPOISE_INLINE Partial evaluate(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
                                   const Targets& targets, std::span<const double> coefficients,
@@ -169,7 +169,7 @@ double finish(const SoftmaxLoss<M, R>& loss, const Partial& partial,
 /// The loss of a whole batch, and its gradient if `gradient` has data. For parts of a batch use
 /// denominators(), coefficients() and evaluate().
 /// @throws std::invalid_argument as evaluate().
-template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargets Targets>
+template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
 EQUIPOISE_INLINE double softmax_loss(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
                                      const Targets& targets, MatrixView<T> gradient = {},
                                      const RowAttributes& rows = {}) {

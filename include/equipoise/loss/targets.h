@@ -2,6 +2,7 @@
 #ifndef EQUIPOISE_LOSS_TARGETS_H_
 #define EQUIPOISE_LOSS_TARGETS_H_
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -39,6 +40,13 @@ struct ProbabilityTargets {
 template <class Targets>
 concept SoftmaxTargets = LabelRange<Targets> || requires(const Targets& targets) {
   targets.probabilities(0, 0);
+  targets.mask.size();
+};
+
+/// The same for logits of type T: distributions are in the type of the logits.
+template <class Targets, class T>
+concept SoftmaxTargetsFor = LabelRange<Targets> || requires(const Targets& targets) {
+  { targets.probabilities } -> std::same_as<const MatrixView<const T>&>;
   targets.mask.size();
 };
 

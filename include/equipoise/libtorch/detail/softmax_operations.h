@@ -350,7 +350,7 @@ inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
 
   LossAndGradient result{row_losses, {}};
   const auto sum = [&](const at::Tensor& numbers) {
-    return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets);
+    return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets());
   };
   at::Tensor denominators = arguments.denominators;
   if (wants_sums || (!by_row && !denominators.defined())) {
@@ -361,9 +361,9 @@ inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
   at::Tensor row_coefficients;
   if (!by_row) {
     const at::Tensor scales = loss.reduction.coefficient_tensor(denominators, arguments.shares);
-    row_coefficients = loss.reduction.buckets == 0 ? at::zeros_like(row_losses, at::kDouble)
-                       : buckets.index.defined()   ? scales.gather(0, buckets.index)
-                                                   : scales;
+    row_coefficients = loss.reduction.buckets() == 0 ? at::zeros_like(row_losses, at::kDouble)
+                       : buckets.index.defined()     ? scales.gather(0, buckets.index)
+                                                     : scales;
     result.loss = (row_coefficients * row_losses.to(at::kDouble)).sum().to(type);
     if (loss.settings.empty_batch == EmptyBatch::kNaN && !loss.reduction.is_sum) {
       result.loss =

@@ -375,30 +375,34 @@ at::Tensor coefficient_tensor(const R& reduction, const at::Tensor& denominators
 struct TensorReduction {
   using Row = ReductionRow<at::Tensor, at::Tensor>;
   const void* self;
-  std::size_t buckets;
-  bool has_buckets;  // that rows have to be looked up in
   bool is_sum;
+  std::size_t (*buckets_)(const void*);
+  bool (*has_buckets_)(const void*);
   RowBuckets (*bucket_rows_)(const void*, const Row&);
   at::Tensor (*mass_of_rows_)(const void*, const Row&, const at::Tensor& valid);
   at::Tensor (*coefficient_tensor_)(const void*, const at::Tensor&, const at::Tensor&);
 
   template <class R>
   static TensorReduction of(const R& reduction) {
-    return {&reduction,
-            static_cast<std::size_t>(reduction.buckets()),
-            detail::has_buckets(reduction),
-            equipoise::detail::kIsSum<R>,
-            [](const void* r, const Row& row) {
-              return detail::bucket_rows(*static_cast<const R*>(r), row);
-            },
-            [](const void* r, const Row& row, const at::Tensor& valid) {
-              return detail::mass_of_rows(*static_cast<const R*>(r), row, valid);
-            },
-            [](const void* r, const at::Tensor& denominators, const at::Tensor& shares) {
-              return detail::coefficient_tensor(*static_cast<const R*>(r), denominators, shares);
-            }};
+    return {
+        &reduction,
+        equipoise::detail::kIsSum<R>,
+        [](const void* r) { return static_cast<std::size_t>(static_cast<const R*>(r)->buckets()); },
+        [](const void* r) { return detail::has_buckets(*static_cast<const R*>(r)); },
+        [](const void* r, const Row& row) {
+          return detail::bucket_rows(*static_cast<const R*>(r), row);
+        },
+        [](const void* r, const Row& row, const at::Tensor& valid) {
+          return detail::mass_of_rows(*static_cast<const R*>(r), row, valid);
+        },
+        [](const void* r, const at::Tensor& denominators, const at::Tensor& shares) {
+          return detail::coefficient_tensor(*static_cast<const R*>(r), denominators, shares);
+        }};
   }
 
+  std::size_t buckets() const { return buckets_(self); }
+  // Whether rows have to be looked up in them.
+  bool has_buckets() const { return has_buckets_(self); }
   RowBuckets bucket_rows(const Row& row) const { return bucket_rows_(self, row); }
   at::Tensor mass_of_rows(const Row& row, const at::Tensor& valid) const {
     return mass_of_rows_(self, row, valid);
