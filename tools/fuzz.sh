@@ -82,6 +82,9 @@ export work root cxx INSTRUMENTED
 # shellcheck disable=SC2016  # expanded by the inner shell
 printf '%s\0' "${sources[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c 'compile "$1"' compile
 
+# Abseil's headers mark memory of containers as unusable where the system's library does not know of it.
+export ASAN_OPTIONS="allow_user_poisoning=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
+
 failed=0
 for loader in "${loaders[@]}"; do
   directory=$work/$loader

@@ -960,6 +960,7 @@ TEST(ConnectTest, GivesUpOnAStoreThatStopsAnswering) {
   constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
   for (const std::size_t answers : {std::size_t{0}, std::size_t{4}, std::size_t{64}, kAll}) {
     c10d::TCPStoreOptions options;
+    detail::avoid_libuv(options);
     options.port = 0;  // a free one
     options.isServer = true;
     options.waitWorkers = false;
