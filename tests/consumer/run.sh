@@ -27,7 +27,8 @@ quietly() {
 plain() {
   quietly "${CXX:-g++}" -std=c++20 -I "$root/include" "$consumer/plain/$1.cc" "${@:2}" -o "$work/$1"
   quietly "$work/$1"
-  say "plain ${CXX:-g++}: $1"
+  local macros=("${@:2}")
+  say "plain ${CXX:-g++}: $1 $(printf '%s\n' "${macros[@]}" | grep '^-D' || true)"
 }
 
 libtorch=${LIBTORCH:-/usr}
@@ -35,6 +36,10 @@ api=$libtorch/include/torch/csrc/api/include
 
 plain core
 plain core -DEQUIPOISE_COMPILED "$root/src/kernels.cc"
+if "${CXX:-g++}" -std=c++20 -I "$root/include" -DEQUIPOISE_COMPILED "$consumer/plain/core.cc" -o "$work/core" 2> /dev/null; then
+  say "failed: with EQUIPOISE_COMPILED and without src/kernels.cc a program links"
+  exit 1
+fi
 plain eigen -isystem "${EIGEN_INCLUDE:-/usr/include/eigen3}"
 if [ -d "$api" ]; then
   options=(-isystem "$api" "-Wl,--no-as-needed" -ltorch -ltorch_cpu -lc10)

@@ -60,6 +60,10 @@ inline constexpr const char* kSigmoidLoss = "sigmoid_loss";
 
 using equipoise::detail::SigmoidSettings;
 
+// Types and functions that lead to the kernels are those of the instruction set they are compiled
+// for, like the kernels.
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
 // A sigmoid loss of any modulators and reduction, so that what calls it is compiled once.
 struct SigmoidOfTensors {
   using Side = ValueAndSlope<at::Tensor> (*)(const void* sides,
@@ -99,10 +103,6 @@ ValueAndSlope<at::Tensor> negative_side(const void* sides,
                                         const TargetProbability<at::Tensor>& target) {
   return static_cast<const S*>(sides)->negative()(target);
 }
-
-// Ordinary functions, whose code is that of the instruction set they are compiled for, like the
-// kernels'.
-inline namespace EQUIPOISE_ISA_NAMESPACE {
 
 template <class S, class R>
 SigmoidOfTensors sigmoid_of_tensors(const SigmoidLoss<S, R>& given) {

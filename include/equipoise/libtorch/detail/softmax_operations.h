@@ -61,6 +61,10 @@ struct SoftmaxArguments {
 
 namespace detail {
 
+// Types and functions that lead to the kernels are those of the instruction set they are compiled
+// for, like the kernels.
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
 // A softmax loss of any modulator and reduction, so that what calls it is compiled once.
 struct SoftmaxOfTensors {
   std::shared_ptr<const void> loss;  // the SoftmaxLoss, to which the others refer
@@ -89,10 +93,6 @@ ValueAndSlope<at::Tensor> modulate_tensors(const void* modulator,
                                            const TargetProbability<at::Tensor>& target) {
   return (*static_cast<const M*>(modulator))(target);
 }
-
-// Ordinary functions, whose code is that of the instruction set they are compiled for, like the
-// kernels'.
-inline namespace EQUIPOISE_ISA_NAMESPACE {
 
 template <class M, class R>
 SoftmaxOfTensors softmax_of_tensors(const SoftmaxLoss<M, R>& given) {
