@@ -2,6 +2,7 @@
 // library that is not a header. Programs that do define EQUIPOISE_COMPILED in every file. Files
 // that are compiled for a wider instruction set than the baseline, or with -ffast-math, compile
 // their own.
+#include "equipoise/loss/overlap.h"
 #include "equipoise/loss/sigmoid.h"
 #include "equipoise/loss/softmax.h"
 
@@ -11,6 +12,7 @@ namespace equipoise::detail {
 
 EQUIPOISE_SOFTMAX_KERNELS(template);
 EQUIPOISE_SIGMOID_KERNELS(template);
+EQUIPOISE_OVERLAP_KERNELS(template);
 
 }  // namespace equipoise::detail
 

@@ -114,6 +114,14 @@ at::Tensor weights_of(const OverlapLoss<P>& loss, const at::Tensor& logits) {
   return detail::constant_tensor(loss.class_weights, logits.options().dtype(at::kDouble));
 }
 
+template <class P>
+at::Tensor sums_by_operations(const OverlapLoss<P>& loss, const Data& data) {
+  const detail::OverlapOfTensors erased = detail::overlap_of_tensors(loss);
+  return detail::sum_overlap(
+      erased, detail::make_overlap_tensors(
+                  erased, detail::make_overlap_inputs(data.logits, data.targets, data.arguments)));
+}
+
 // The kernel, tensor operations, and autograd of the operations' value: three ways to one gradient,
 // two to its derivative.
 void expect_operations_equal_kernel(at::Device device) {
@@ -124,7 +132,7 @@ void expect_operations_equal_kernel(at::Device device) {
       const Data there = here.to(device);
       const at::Tensor by_kernel = overlap_loss(here.logits, here.targets, loss, here.arguments);
       const auto by_operations = detail::overlap_by_operations(
-          loss, weights_of(loss, there.logits),
+          detail::overlap_of_tensors(loss), weights_of(loss, there.logits),
           detail::make_overlap_inputs(there.logits, there.targets, there.arguments), true);
       expect_close(by_operations.loss.detach().cpu(), by_kernel.detach(), 1e-13);
       const at::Tensor gradient = gradient_of(by_kernel, here.logits);
@@ -137,14 +145,8 @@ void expect_operations_equal_kernel(at::Device device) {
       expect_close(gradient_of(with_graph.pow(2).sum(), here.logits),
                    gradient_of(by_autograd.pow(2).sum(), there.logits).cpu(), 1e-11);
 
-      expect_close(
-          overlap_sums(here.logits, here.targets, loss, here.arguments),
-          detail::sum_overlap(loss, detail::make_overlap_tensors(
-                                        loss, detail::make_overlap_inputs(
-                                                  there.logits, there.targets, there.arguments)))
-              .detach()
-              .cpu(),
-          1e-13);
+      expect_close(overlap_sums(here.logits, here.targets, loss, here.arguments),
+                   sums_by_operations(loss, there).detach().cpu(), 1e-13);
     });
   }
 }
@@ -278,7 +280,7 @@ void expect_parts_equal_the_whole(const Loss& loss, const Data& all, double tole
     expect_close(value.detach(), whole.detach(), tolerance);
     by_kernel = by_kernel + gradient_of(value, all.logits);
     const auto outcome = detail::overlap_by_operations(
-        loss, weights_of(loss, all.logits),
+        detail::overlap_of_tensors(loss), weights_of(loss, all.logits),
         detail::make_overlap_inputs(some.logits, some.targets, some.arguments), false);
     by_operations = by_operations + gradient_of(outcome.loss, all.logits);
   }
@@ -415,7 +417,8 @@ TEST(OverlapLoss, EmptySets) {
 TEST(OverlapLoss, ABrokenTargetOnADeviceMakesNaN) {
   const at::Tensor logits = at::randn({2, 3}, at::kDouble);
   const auto value = [&](const at::Tensor& targets) {
-    return detail::overlap_by_operations(OverlapLoss<>{}, {}, {logits, targets, {}}, false)
+    return detail::overlap_by_operations(detail::overlap_of_tensors(OverlapLoss<>{}), {},
+                                         {logits, targets, {}}, false)
         .loss.item<double>();
   };
   EXPECT_TRUE(std::isnan(value(at::tensor({0, 3}, at::kLong))));
@@ -519,9 +522,9 @@ TEST(OverlapLoss, ARowOfMinusInfinityMakesNaN) {
   const at::Tensor logits = at::tensor({-infinity, -infinity, 0.0, 1.0}, at::kDouble).view({2, 2});
   const at::Tensor targets = at::tensor({0, 1}, at::kLong);
   EXPECT_TRUE(std::isnan(overlap_loss(logits, targets, OverlapLoss<>{}).item<double>()));
-  EXPECT_TRUE(
-      std::isnan(detail::overlap_by_operations(OverlapLoss<>{}, {}, {logits, targets, {}}, false)
-                     .loss.item<double>()));
+  EXPECT_TRUE(std::isnan(detail::overlap_by_operations(detail::overlap_of_tensors(OverlapLoss<>{}),
+                                                       {}, {logits, targets, {}}, false)
+                             .loss.item<double>()));
 }
 
 TEST(OverlapLossErrors, NameWhatIsWrong) {

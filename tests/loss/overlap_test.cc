@@ -511,33 +511,6 @@ TEST(OverlapLossByHand, ClassWeightsAndExclusion) {
 
 // ---- The per-example form.
 
-TEST(SelfAdjustingDice, SlopesOfExamplesAreDerivatives) {
-  const auto expect = [](const auto& modulator) {
-    for (const double p : {1e-6, 0.1, 0.5, 0.9, 0.999}) {
-      const auto value_at = [&](double log_p) {
-        return modulator(TargetProbability<double>{log_p, std::exp(log_p), -std::expm1(log_p)})
-            .value;
-      };
-      // Derivatives grow by 1 / (1 - p) each: error of the central difference 1e-8 of the slope.
-      const double step = 1e-4 * (1 - p);
-      const double log_p = std::log(p);
-      const double slope = modulator(TargetProbability<double>{log_p, p, -std::expm1(log_p)}).slope;
-      EXPECT_NEAR(slope, (value_at(log_p + step) - value_at(log_p - step)) / (2 * step),
-                  1e-7 * (1 + std::fabs(slope)))
-          << p;
-    }
-    const ValueAndSlope<double> sure = modulator(TargetProbability<double>{0, 1, 0});
-    EXPECT_TRUE(detail::is_finite(sure.value) && detail::is_finite(sure.slope));
-    const ValueAndSlope<double> never = modulator(TargetProbability<double>{-kInfinity, 0, 1});
-    EXPECT_TRUE(detail::is_finite(never.value) && detail::is_finite(never.slope));
-  };
-  for (const double alpha : {0.0, 0.01, 0.5, 1.0, 2.0}) {
-    expect(SelfAdjustingDice{alpha, 1.0});
-    expect(SelfAdjustingDice{alpha, 0.25});
-    expect(SelfAdjustingDice{alpha, 0.25}.negative());
-  }
-}
-
 TEST(SelfAdjustingDice, ExamplesMergeLikeOtherRowLosses) {
   std::mt19937_64 random(8);
   const Batch batch = make_batch(40, 5, random);
@@ -715,25 +688,6 @@ TEST(OverlapLossEdge, InfiniteAndNaNLogits) {
   loss.absent_class = AbsentClass::kSkip;
   EXPECT_EQ(call<double>(loss, {kInfinity, -kInfinity}, {0}, 2).value, 0.0);
   EXPECT_TRUE(detail::is_nan(call<double>(loss, {kNan, 0}, {0}, 2).value));
-}
-
-TEST(OverlapSums, MergeAndTravelAsNumbers) {
-  OverlapSums a{{{1, 2, 3}, {4, 5, 6}}};
-  const OverlapSums b{{{10, 20, 30}, {40, 50, 60}}};
-  EXPECT_EQ(a + b, (OverlapSums{{{11, 22, 33}, {44, 55, 66}}}));
-  EXPECT_EQ(OverlapSums{} + b, b);
-  EXPECT_EQ(b + OverlapSums{}, b);
-  const std::span<double> buffer = a.all_reduce_buffer();
-  EXPECT_EQ(std::vector<double>(buffer.begin(), buffer.end()),
-            (std::vector<double>{1, 2, 3, 4, 5, 6}));
-  buffer[5] = 7;
-  EXPECT_EQ(a.classes[1].fn, 7);
-  EXPECT_TRUE(OverlapSums{}.all_reduce_buffer().empty());
-  EXPECT_EQ(
-      error_of([&] {
-        a += OverlapSums{{{1, 1, 1}}};
-      }),
-      "OverlapSums::operator+=(): other.classes.size() = 1, expected 2 (classes on the left)");
 }
 
 TEST(OverlapLossErrors, NameWhatIsWrong) {

@@ -15,15 +15,20 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
-#include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/detail/cpu.h"
+#include "equipoise/detail/overlap_driver.h"
+#include "equipoise/detail/row_targets.h"
 #include "equipoise/libtorch/detail/loss_function.h"
+#include "equipoise/libtorch/detail/parallel_for.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/loss/overlap.h"
 
@@ -47,11 +52,65 @@ struct OverlapArguments {
 
 namespace detail {
 
-// Shapes, types and devices: what is known without reading the device.
+// Ordinary functions, whose code is that of the instruction set they are compiled for, like the
+// kernels'.
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
+// An overlap loss of any policy, so that what calls it is compiled once.
+struct OverlapOfTensors {
+  std::shared_ptr<const void> loss;  // the OverlapLoss, to which the others refer
+  equipoise::detail::OverlapSettings settings;
+  equipoise::detail::OverlapKernel<float> in_float;
+  equipoise::detail::OverlapKernel<double> in_double;
+  ElementTerms<at::Tensor> (*element)(const void* policy, const OverlapElement<at::Tensor>&);
+  OverlapValue<at::Tensor> (*value)(const void* policy, const OverlapTerms<at::Tensor>& sums);
+  at::Tensor (*share)(const void* policy, const at::Tensor& target_mass);  // or nullptr
+
+  template <class T>
+  const equipoise::detail::OverlapKernel<T>& kernel() const {
+    if constexpr (std::is_same_v<T, float>) {
+      return in_float;
+    } else {
+      return in_double;
+    }
+  }
+};
+
 template <class P>
-void require_overlap_tensors(const char* where, const OverlapLoss<P>& loss,
-                             const at::Tensor& logits, const at::Tensor& targets,
-                             const OverlapArguments& arguments) {
+ElementTerms<at::Tensor> element_of_tensors(const void* policy,
+                                            const OverlapElement<at::Tensor>& element) {
+  return equipoise::detail::element_terms(*static_cast<const P*>(policy), element);
+}
+template <class P>
+OverlapValue<at::Tensor> value_of_tensors(const void* policy,
+                                          const OverlapTerms<at::Tensor>& sums) {
+  return (*static_cast<const P*>(policy))(sums);
+}
+template <class P>
+at::Tensor share_of_tensors(const void* policy, const at::Tensor& target_mass) {
+  return static_cast<const P*>(policy)->share(target_mass);
+}
+
+template <class P>
+OverlapOfTensors overlap_of_tensors(const OverlapLoss<P>& given) {
+  const auto loss = std::make_shared<const OverlapLoss<P>>(given);
+  const equipoise::detail::Cpu cpu = equipoise::detail::cpu();
+  OverlapOfTensors result{loss,
+                          equipoise::detail::settings_of(*loss),
+                          equipoise::detail::overlap_kernel_of<float>(loss->policy, cpu),
+                          equipoise::detail::overlap_kernel_of<double>(loss->policy, cpu),
+                          &element_of_tensors<P>,
+                          &value_of_tensors<P>,
+                          nullptr};
+  if constexpr (equipoise::detail::kPoolsClasses<P>) result.share = &share_of_tensors<P>;
+  return result;
+}
+
+// Shapes, types and devices: what is known without reading the device.
+inline void require_overlap_tensors(const char* where,
+                                    const equipoise::detail::OverlapSettings& loss,
+                                    const at::Tensor& logits, const at::Tensor& targets,
+                                    const OverlapArguments& arguments) {
   require_classification(where, logits, targets, arguments);
   const std::int64_t classes = logits.size(class_dim_of(arguments));
   const Leader leader{logits, "logits"};
@@ -79,19 +138,6 @@ inline OverlapInputs make_overlap_inputs(const at::Tensor& logits, const at::Ten
   return result;
 }
 
-// Calls f(targets) with the targets in the form that the core reads; T is the type of the logits.
-template <class T, class F>
-EQUIPOISE_INLINE void with_kernel_targets(const OverlapInputs& in, const F& f) {
-  if (in.targets.dim() == 1) {
-    const at::Tensor labels = flat(in.targets, at::kLong);
-    return f(span_of<std::int64_t>(labels));
-  }
-  const at::Tensor t = in.targets.to(c10::CppTypeToScalarType<T>::value);
-  const at::Tensor mask =
-      in.arguments.mask.defined() ? flat(in.arguments.mask.ne(0), at::kByte) : at::Tensor();
-  f(ProbabilityTargets<T>{matrix_view<const T>(t), span_of<std::uint8_t>(mask)});
-}
-
 // [3, C] on the CPU as the core's sums, and back.
 inline OverlapSums to_overlap_sums(const at::Tensor& sums) {
   const std::vector<double> values = to_vector(sums);
@@ -114,85 +160,88 @@ inline at::Tensor to_tensor(const OverlapSums& sums) {
   return result;
 }
 
-// The loss with the class weights of the arguments, where these have any, for the CPU.
-template <class P>
-OverlapLoss<P> with_class_weights(OverlapLoss<P> loss, const OverlapArguments& arguments) {
-  if (arguments.class_weights.defined()) loss.class_weights = to_vector(arguments.class_weights);
-  return loss;
-}
+// The class weights of a call on the CPU: those of the arguments, where these have any.
+struct HostClassWeights {
+  std::vector<double> values;
 
-// Calls f(labels, sample_weights) with targets and weights on the CPU as the core reads them,
-// checked; T is the type for probabilities.
-template <class T, class P, class F>
-EQUIPOISE_INLINE void with_checked_rows(const char* where, const OverlapLoss<P>& loss,
-                                        const OverlapInputs& in, const F& f) {
+  explicit HostClassWeights(const OverlapArguments& arguments) {
+    if (arguments.class_weights.defined()) values = to_vector(arguments.class_weights);
+  }
+  // The settings with these weights, to which they refer.
+  equipoise::detail::OverlapSettings in(equipoise::detail::OverlapSettings loss) const {
+    if (!values.empty()) loss.class_weights = &values;
+    return loss;
+  }
+};
+
+// Calls f(rows) with targets and weights on the CPU as the core reads them, checked; T is the type
+// of the logits, and that for probabilities.
+template <class T, class F>
+void with_checked_rows(const char* where, const equipoise::detail::OverlapSettings& given,
+                       const OverlapInputs& in, const F& f) {
+  using equipoise::detail::AnyTargets;
+  const HostClassWeights class_weights(in.arguments);
+  const auto loss = class_weights.in(given);
   const at::Tensor weights = flat(in.arguments.sample_weights, at::kDouble);
-  const std::span<const double> sample_weights = span_of<double>(weights);
   const auto rows = static_cast<std::size_t>(in.logits.size(0));
   const auto classes = static_cast<std::size_t>(in.logits.size(1));
-  with_kernel_targets<T>(in, [&](const auto& targets) EQUIPOISE_INLINE_LAMBDA {
-    const auto labels = equipoise::detail::read_overlap_targets(where, loss, targets, classes);
-    equipoise::detail::require_overlap<T>(where, loss, rows, classes, labels, sample_weights);
-    f(labels, sample_weights);
-  });
+  const auto checked = [&](const auto& targets) {
+    const auto read = equipoise::detail::read_overlap_targets(where, loss, targets, classes);
+    const equipoise::detail::OverlapTargetRows result{loss, AnyTargets::of(read), classes,
+                                                      span_of<double>(weights)};
+    equipoise::detail::require_overlap<T>(where, result, rows);
+    f(result);
+  };
+  if (in.targets.dim() == 1) {
+    const at::Tensor labels = flat(in.targets, at::kLong);
+    return checked(span_of<std::int64_t>(labels));
+  }
+  const at::Tensor t = in.targets.to(c10::CppTypeToScalarType<T>::value);
+  const at::Tensor mask =
+      in.arguments.mask.defined() ? flat(in.arguments.mask.ne(0), at::kByte) : at::Tensor();
+  checked(ProbabilityTargets<T>{matrix_view<const T>(t), span_of<std::uint8_t>(mask)});
 }
 
 // Checks the values of a call on the CPU that tensor operations take, for the type of its logits.
-template <class P>
-void require_values_on_cpu(const char* where, const OverlapLoss<P>& loss, const OverlapInputs& in) {
+inline void require_values_on_cpu(const char* where, const OverlapOfTensors& loss,
+                                  const OverlapInputs& in) {
   if (!in.logits.device().is_cpu()) return;
-  with_checked_rows<float>(where, with_class_weights(loss, in.arguments), in,
-                           [](const auto&, const auto&) {});
+  with_checked_rows<float>(where, loss.settings, in, [](const auto&) {});
 }
 
-// The core's two passes; T is float or double and that of the logits. With merged sums the first
-// one is left out.
-template <class T, class P, class F>
-EQUIPOISE_INLINE void overlap_by_kernel(const char* where, const OverlapLoss<P>& loss,
-                                        const OverlapInputs& in, const F& f) {
-  const MatrixView<const T> logits = matrix_view<const T>(in.logits);
-  with_checked_rows<T>(where, loss, in,
-                       [&](const auto& labels, const auto& sample_weights)
-                           EQUIPOISE_INLINE_LAMBDA { f(logits, labels, sample_weights); });
-}
-
-template <class T, class P>
-EQUIPOISE_INLINE OverlapSums sums_by_kernel(const char* where, const OverlapLoss<P>& loss,
-                                            const OverlapInputs& in) {
+// The core's two passes; T is float or double and that of the logits.
+template <class T>
+OverlapSums sums_by_kernel(const char* where, const OverlapOfTensors& loss,
+                           const OverlapInputs& in) {
   OverlapSums result;
-  overlap_by_kernel<T>(where, loss, in,
-                       [&](const auto& logits, const auto& labels, const auto& sample_weights)
-                           EQUIPOISE_INLINE_LAMBDA {
-                             result = equipoise::detail::checked_overlap_sums(
-                                 loss, logits, labels, sample_weights, AtParallelFor{},
-                                 equipoise::detail::cpu());
-                           });
+  with_checked_rows<T>(where, loss.settings, in, [&](const auto& rows) {
+    result = equipoise::detail::checked_overlap_sums<T>(
+        {rows, loss.kernel<T>(), matrix_view<const T>(in.logits)}, AtParallelFor{});
+  });
   return result;
 }
 
-template <class T, class P>
-EQUIPOISE_INLINE LossAndGradient loss_by_kernel(const char* where, const OverlapLoss<P>& loss,
-                                                const OverlapInputs& in, bool wants_gradient) {
+// With merged sums the first pass is left out.
+template <class T>
+LossAndGradient overlap_by_kernel(const char* where, const OverlapOfTensors& loss,
+                                  const OverlapInputs& in, bool wants_gradient) {
   LossAndGradient outcome;
-  overlap_by_kernel<T>(where, loss, in,
-                       [&](const auto& logits, const auto& labels, const auto& sample_weights)
-                           EQUIPOISE_INLINE_LAMBDA {
-                             const OverlapResult whole = equipoise::detail::finish_overlap(
-                                 loss, in.arguments.sums.defined()
-                                           ? to_overlap_sums(in.arguments.sums)
-                                           : equipoise::detail::checked_overlap_sums(
-                                                 loss, logits, labels, sample_weights,
-                                                 AtParallelFor{}, equipoise::detail::cpu()));
-                             outcome.loss = at::empty({}, in.logits.options());
-                             *outcome.loss.template data_ptr<T>() = static_cast<T>(whole.value);
-                             if (!wants_gradient) return;
-                             equipoise::detail::require_slopes_fit<T>(where, whole.slopes);
-                             outcome.gradient = at::empty_like(in.logits);
-                             equipoise::detail::checked_overlap_gradient(
-                                 loss, std::span<const OverlapTerms<double>>(whole.slopes), logits,
-                                 labels, matrix_view<T>(outcome.gradient), sample_weights,
-                                 AtParallelFor{}, equipoise::detail::cpu());
-                           });
+  with_checked_rows<T>(where, loss.settings, in, [&](const auto& rows) {
+    const equipoise::detail::OverlapCall<T> call{rows, loss.kernel<T>(),
+                                                 matrix_view<const T>(in.logits)};
+    const OverlapResult whole = equipoise::detail::finish_overlap(
+        rows.loss, in.arguments.sums.defined()
+                       ? to_overlap_sums(in.arguments.sums)
+                       : equipoise::detail::checked_overlap_sums(call, AtParallelFor{}));
+    outcome.loss = at::empty({}, in.logits.options());
+    *outcome.loss.template data_ptr<T>() = static_cast<T>(whole.value);
+    if (!wants_gradient) return;
+    equipoise::detail::require_slopes_fit<T>(where, whole.slopes);
+    outcome.gradient = at::empty_like(in.logits);
+    equipoise::detail::checked_overlap_gradient(call,
+                                                std::span<const OverlapTerms<double>>(whole.slopes),
+                                                matrix_view<T>(outcome.gradient), AtParallelFor{});
+  });
   return outcome;
 }
 
@@ -203,8 +252,7 @@ struct OverlapTensors {
   OverlapElement<at::Tensor> element;  // [N, C] each
 };
 
-template <class P>
-OverlapTensors make_overlap_tensors(const OverlapLoss<P>& loss, const OverlapInputs& in) {
+inline OverlapTensors make_overlap_tensors(const OverlapOfTensors& loss, const OverlapInputs& in) {
   const at::ScalarType type = compute_type(in.logits);
   const std::int64_t classes = in.logits.size(1);
   at::Tensor ignored;
@@ -212,7 +260,7 @@ OverlapTensors make_overlap_tensors(const OverlapLoss<P>& loss, const OverlapInp
   at::Tensor t;
   if (in.targets.dim() == 1) {
     const at::Tensor labels = in.targets.to(at::kLong);
-    ignored = labels.eq(loss.ignore_index);
+    ignored = labels.eq(loss.settings.ignore_index);
     broken = labels.lt(0).bitwise_or(labels.ge(classes));
     const at::Tensor column = labels.clamp(0, std::max<std::int64_t>(classes - 1, 0)).unsqueeze(1);
     t = at::zeros(in.logits.sizes(), in.logits.options().dtype(type));
@@ -234,7 +282,7 @@ OverlapTensors make_overlap_tensors(const OverlapLoss<P>& loss, const OverlapInp
   const at::Tensor leave_out = result.counts.bitwise_not();
   const at::Tensor z = in.logits.to(type).masked_fill(leave_out, 0.0);
   result.element.t = t.masked_fill(leave_out, 0.0);
-  if (loss.activation == Activation::kSigmoid) {
+  if (loss.settings.sigmoid) {
     result.element.p = z.sigmoid();
     result.element.q = z.neg().sigmoid();
   } else {
@@ -246,10 +294,8 @@ OverlapTensors make_overlap_tensors(const OverlapLoss<P>& loss, const OverlapInp
 }
 
 // [3, C] of double: the sums of these rows.
-template <class P>
-at::Tensor sum_overlap(const OverlapLoss<P>& loss, const OverlapTensors& rows) {
-  const OverlapTerms<at::Tensor> terms =
-      equipoise::detail::element_terms(loss.policy, rows.element).value;
+inline at::Tensor sum_overlap(const OverlapOfTensors& loss, const OverlapTensors& rows) {
+  const OverlapTerms<at::Tensor> terms = loss.element(loss.settings.policy, rows.element).value;
   const auto sum = [&](const at::Tensor& term) {
     return (rows.weights * term).sum(0, /*keepdim=*/false, at::kDouble);
   };
@@ -262,52 +308,52 @@ struct OverlapResultTensors {
 };
 
 // finish() on the device.
-template <class P>
-OverlapResultTensors finish_overlap(const OverlapLoss<P>& loss, const at::Tensor& class_weights,
-                                    const at::Tensor& sums) {
+inline OverlapResultTensors finish_overlap(const OverlapOfTensors& loss,
+                                           const at::Tensor& class_weights,
+                                           const at::Tensor& sums) {
+  const void* const policy = loss.settings.policy;
   const OverlapTerms<at::Tensor> of_class{sums.select(0, 0), sums.select(0, 1), sums.select(0, 2)};
   const at::Tensor mass = (of_class.tp + of_class.fn).detach();
   at::Tensor weights =
       class_weights.defined() ? class_weights.to(at::kDouble) : at::ones_like(mass);
-  if (loss.absent_class == AbsentClass::kSkip) weights = weights.masked_fill(mass.eq(0), 0.0);
+  if (!loss.settings.counts_absent) weights = weights.masked_fill(mass.eq(0), 0.0);
   const at::Tensor none = weights.eq(0);
   const at::Tensor total = weights.sum();
   const at::Tensor nothing = total.eq(0).bitwise_or(sums.detach().eq(0).all());
   const auto counted = [&](const at::Tensor& values) { return values.masked_fill(none, 0.0); };
   OverlapResultTensors result;
   OverlapTerms<at::Tensor> slope;
-  if constexpr (equipoise::detail::kPoolsClasses<P>) {
-    weights = counted(weights * loss.policy.share(mass));
+  if (loss.share != nullptr) {
+    weights = counted(weights * loss.share(policy, mass));
     const auto pooled = [&](const at::Tensor& each) { return counted(weights * each).sum(); };
-    const OverlapValue<at::Tensor> whole = loss.policy(
-        OverlapTerms<at::Tensor>{pooled(of_class.tp), pooled(of_class.fp), pooled(of_class.fn)});
+    const OverlapValue<at::Tensor> whole =
+        loss.value(policy, {pooled(of_class.tp), pooled(of_class.fp), pooled(of_class.fn)});
     result.value = whole.value;
     slope = whole.slope;
   } else {
     weights = weights / total.masked_fill(nothing, 1.0);
-    const OverlapValue<at::Tensor> each = loss.policy(of_class);
+    const OverlapValue<at::Tensor> each = loss.value(policy, of_class);
     result.value = counted(weights * each.value).sum();
     slope = each.slope;
   }
   result.slopes = at::stack({counted(weights * slope.tp), counted(weights * slope.fp),
                              counted(weights * slope.fn)})
                       .masked_fill(nothing, 0.0);
-  result.value = result.value.masked_fill(
-      nothing, loss.empty_batch == EmptyBatch::kNaN ? equipoise::detail::quiet_nan() : 0.0);
+  result.value = result.value.masked_fill(nothing, loss.settings.empty_batch == EmptyBatch::kNaN
+                                                       ? equipoise::detail::quiet_nan()
+                                                       : 0.0);
   return result;
 }
 
 // The gradient of these rows [N, C] from the slopes of the sums; see write_overlap_gradient().
-template <class P>
-at::Tensor gradient_of_overlap(const OverlapLoss<P>& loss, const OverlapTensors& rows,
-                               const at::Tensor& slopes) {
+inline at::Tensor gradient_of_overlap(const OverlapOfTensors& loss, const OverlapTensors& rows,
+                                      const at::Tensor& slopes) {
   const at::Tensor& p = rows.element.p;
-  const OverlapTerms<at::Tensor> of_p =
-      equipoise::detail::element_terms(loss.policy, rows.element).slope;
+  const OverlapTerms<at::Tensor> of_p = loss.element(loss.settings.policy, rows.element).slope;
   const at::Tensor s = slopes.to(p.scalar_type());
   at::Tensor g = (of_p.tp * s.select(0, 0) + of_p.fp * s.select(0, 1) + of_p.fn * s.select(0, 2)) *
                  rows.weights;
-  if (loss.activation == Activation::kSigmoid) {
+  if (loss.settings.sigmoid) {
     g = g * p * rows.element.q;
   } else {
     g = g - g.gather(1, p.detach().argmax(1, /*keepdim=*/true));
@@ -319,9 +365,9 @@ at::Tensor gradient_of_overlap(const OverlapLoss<P>& loss, const OverlapTensors&
 // The loss by tensor operations: differentiable with respect to the logits in the value and, since
 // the gradient is written in the same operations, in the gradient as well. Of merged sums the
 // logits of this part move their own share.
-template <class P>
-LossAndGradient overlap_by_operations(const OverlapLoss<P>& loss, const at::Tensor& class_weights,
-                                      const OverlapInputs& in, bool wants_gradient) {
+inline LossAndGradient overlap_by_operations(const OverlapOfTensors& loss,
+                                             const at::Tensor& class_weights,
+                                             const OverlapInputs& in, bool wants_gradient) {
   const OverlapTensors rows = make_overlap_tensors(loss, in);
   at::Tensor sums;
   if (!in.arguments.sums.defined()) {
@@ -345,18 +391,16 @@ LossAndGradient overlap_by_operations(const OverlapLoss<P>& loss, const at::Tens
 }
 
 // The class weights as a tensor.
-template <class P>
-at::Tensor class_weight_tensor(const OverlapLoss<P>& loss, const OverlapInputs& in) {
+inline at::Tensor class_weight_tensor(const OverlapOfTensors& loss, const OverlapInputs& in) {
   if (in.arguments.class_weights.defined()) return in.arguments.class_weights;
-  return constant_tensor(loss.class_weights, in.logits.options().dtype(at::kDouble));
+  return constant_tensor(*loss.settings.class_weights, in.logits.options().dtype(at::kDouble));
 }
 
 // An overlap loss for LossFunction, with inputs as make_overlap_inputs() makes them.
-template <class P>
 struct OverlapProblem {
   static constexpr const char* kWhere = "overlap_loss";
 
-  OverlapLoss<P> loss;
+  OverlapOfTensors loss;
   at::Tensor class_weights;  // defined where tensor operations need it
   OverlapArguments arguments;
 
@@ -365,8 +409,8 @@ struct OverlapProblem {
     const OverlapInputs in{logits, targets, arguments};
     if (fits_kernel(logits)) {
       return logits.scalar_type() == at::kFloat
-                 ? loss_by_kernel<float>(kWhere, loss, in, wants_gradient)
-                 : loss_by_kernel<double>(kWhere, loss, in, wants_gradient);
+                 ? overlap_by_kernel<float>(kWhere, loss, in, wants_gradient)
+                 : overlap_by_kernel<double>(kWhere, loss, in, wants_gradient);
     }
     return overlap_by_operations(loss, class_weights, in, wants_gradient);
   }
@@ -380,23 +424,37 @@ struct OverlapProblem {
   }
 
   at::Tensor factor(const at::Tensor& upstream, const at::Tensor&) const { return upstream; }
-
-  static at::Tensor call(const at::Tensor& logits, const at::Tensor& targets,
-                         const OverlapLoss<P>& loss, const OverlapArguments& arguments) {
-    require_overlap_tensors(kWhere, loss, logits, targets, arguments);
-    OverlapInputs in = make_overlap_inputs(logits, targets, arguments);
-    OverlapProblem problem;
-    if (fits_kernel(logits)) {
-      problem.loss = with_class_weights(loss, arguments);
-    } else {
-      require_values_on_cpu(kWhere, loss, in);
-      problem.loss = loss;
-      problem.class_weights = class_weight_tensor(loss, in);
-    }
-    problem.arguments = std::move(in.arguments);
-    return LossFunction<OverlapProblem>::call(std::move(problem), in.logits, in.targets).loss;
-  }
 };
+
+inline at::Tensor call_overlap(OverlapOfTensors loss, const at::Tensor& logits,
+                               const at::Tensor& targets, const OverlapArguments& arguments) {
+  constexpr const char* kWhere = OverlapProblem::kWhere;
+  require_overlap_tensors(kWhere, loss.settings, logits, targets, arguments);
+  OverlapInputs in = make_overlap_inputs(logits, targets, arguments);
+  OverlapProblem problem{std::move(loss), {}, {}};
+  if (!fits_kernel(logits)) {
+    require_values_on_cpu(kWhere, problem.loss, in);
+    problem.class_weights = class_weight_tensor(problem.loss, in);
+  }
+  problem.arguments = std::move(in.arguments);
+  return LossFunction<OverlapProblem>::call(std::move(problem), in.logits, in.targets).loss;
+}
+
+inline at::Tensor call_overlap_sums(const OverlapOfTensors& loss, const at::Tensor& logits,
+                                    const at::Tensor& targets, const OverlapArguments& arguments) {
+  constexpr const char* kWhere = "overlap_sums";
+  const at::NoGradGuard no_graph;
+  require_overlap_tensors(kWhere, loss.settings, logits, targets, arguments);
+  const OverlapInputs in = make_overlap_inputs(logits.detach(), targets, arguments);
+  if (!fits_kernel(logits)) {
+    require_values_on_cpu(kWhere, loss, in);
+    return sum_overlap(loss, make_overlap_tensors(loss, in));
+  }
+  return to_tensor(logits.scalar_type() == at::kFloat ? sums_by_kernel<float>(kWhere, loss, in)
+                                                      : sums_by_kernel<double>(kWhere, loss, in));
+}
+
+}  // namespace EQUIPOISE_ISA_NAMESPACE
 
 }  // namespace detail
 
@@ -408,17 +466,7 @@ struct OverlapProblem {
 template <OverlapPolicy P>
 at::Tensor overlap_sums(const at::Tensor& logits, const at::Tensor& targets,
                         const OverlapLoss<P>& loss, const OverlapArguments& arguments = {}) {
-  constexpr const char* kWhere = "overlap_sums";
-  const at::NoGradGuard no_graph;
-  detail::require_overlap_tensors(kWhere, loss, logits, targets, arguments);
-  const detail::OverlapInputs in = detail::make_overlap_inputs(logits.detach(), targets, arguments);
-  if (!detail::fits_kernel(logits)) {
-    detail::require_values_on_cpu(kWhere, loss, in);
-    return detail::sum_overlap(loss, detail::make_overlap_tensors(loss, in));
-  }
-  return detail::to_tensor(logits.scalar_type() == at::kFloat
-                               ? detail::sums_by_kernel<float>(kWhere, loss, in)
-                               : detail::sums_by_kernel<double>(kWhere, loss, in));
+  return detail::call_overlap_sums(detail::overlap_of_tensors(loss), logits, targets, arguments);
 }
 
 /// The loss of a set of rows as a tensor [] that takes part in autograd; see
@@ -451,7 +499,7 @@ at::Tensor overlap_sums(const at::Tensor& logits, const at::Tensor& targets,
 template <OverlapPolicy P>
 at::Tensor overlap_loss(const at::Tensor& logits, const at::Tensor& targets,
                         const OverlapLoss<P>& loss, const OverlapArguments& arguments = {}) {
-  return detail::OverlapProblem<P>::call(logits, targets, loss, arguments);
+  return detail::call_overlap(detail::overlap_of_tensors(loss), logits, targets, arguments);
 }
 
 }  // namespace equipoise::libtorch

@@ -42,7 +42,8 @@ class OverlapLossImpl : public torch::nn::Cloneable<OverlapLossImpl<P>> {
   /// @throws std::invalid_argument for class weights and hyper-parameters out of range.
   explicit OverlapLossImpl(OverlapLossOptions<P> options_ = {}) : options(std::move(options_)) {
     const OverlapLoss<P>& loss = options.loss();
-    equipoise::detail::require_overlap_loss("OverlapLossModule", loss, loss.class_weights.size());
+    equipoise::detail::require_overlap_loss(
+        "OverlapLossModule", equipoise::detail::settings_of(loss), loss.class_weights.size());
     reset();
   }
 
