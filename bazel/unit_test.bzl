@@ -2,7 +2,15 @@
 
 load("@rules_cc//cc:cc_test.bzl", "cc_test")
 
-def unit_tests(srcs, deps, overrides = {}, **kwargs):
+# What nearly all tests include, precompiled for each set of options that many of them have. It is no part of a test:
+# without it, a test takes longer to compile.
+_PRECOMPILED = {
+    "core": "precompiled",
+    "libtorch": "precompiled_libtorch",
+    "numeric": "precompiled_numeric",
+}
+
+def unit_tests(srcs, deps, overrides = {}, precompiled = "core", copts = [], **kwargs):
     """A cc_test for each source: x/y_test.cc becomes :x/y_test.
 
     Args:
@@ -10,10 +18,17 @@ def unit_tests(srcs, deps, overrides = {}, **kwargs):
       deps: the library under test and what the tests share.
       overrides: source to the cc_test attributes in which it differs: size, copts, data, more deps and so on. Lists
         are appended to the common ones, other values replace them.
-      **kwargs: attributes that all of them have.
+      precompiled: the precompiled header whose options are those of the sources: "core", "numeric" for
+        NUMERIC_TEST_COPTS, "libtorch", or None.
+      copts: the options of all of them.
+      **kwargs: other attributes that all of them have.
     """
+    if precompiled:
+        header = _PRECOMPILED[precompiled]
+        copts = copts + ["-include", "tests/support/%s.h" % header]
+        deps = deps + ["//tests/support:" + header]
     for source in srcs:
-        attributes = {"deps": deps}
+        attributes = {"copts": copts, "deps": deps}
         attributes.update(kwargs)
         for key, value in overrides.get(source, {}).items():
             is_list = type(value) == type([])

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Format, scripts and static analysis, as CONTRIBUTING.md promises them.
 #
-#   tools/lint.sh [format] [shell] [tests] [tidy] [--since=REVISION [--most=FILES]]     by default all of them
+#   tools/lint.sh [format] [shell] [tests] [headers] [tidy] [--since=REVISION [--most=FILES]]     by default all of them
 #
 #   format   clang-format 14 would change nothing in any source
 #   shell    shellcheck reports nothing on any script
-#   tests    every public header that holds code has a test of its name, which includes it first
+#   tests    every public header that holds code has a test of its name
+#   headers  every header compiles on its own
 #   tidy     clang-tidy 14 reports nothing on the lines that differ from REVISION; by default on all, which takes
-#            an hour; with --most, on no more files than that, those with the most new lines. Files that need LibTorch
-#            are left out, and counted, where it is missing.
+#            an hour; with --most, on no more files than that, those with the most new lines
 #
+# The last two leave out, and count, files that need LibTorch where it is missing.
 # The two tools are the system's of that version, else PyPI's, in ${XDG_CACHE_HOME:-~/.cache}/equipoise. LIBTORCH: as for
 # Bazel, but by default /usr. The exit code is 1 if anything is reported.
 set -euo pipefail
@@ -18,7 +19,7 @@ cd "$(dirname "$0")/.."
 readonly CLANG_TOOLS=14.0.6
 
 usage() {
-  echo "usage: tools/lint.sh [format] [shell] [tests] [tidy] [--since=REVISION [--most=FILES]]" >&2
+  echo "usage: tools/lint.sh [format] [shell] [tests] [headers] [tidy] [--since=REVISION [--most=FILES]]" >&2
   exit 2
 }
 say() { echo "lint: $*"; }
@@ -28,7 +29,7 @@ most=0
 steps=()
 for argument in "$@"; do
   case $argument in
-    format | shell | tests | tidy) steps+=("$argument") ;;
+    format | shell | tests | headers | tidy) steps+=("$argument") ;;
     --since=?*)
       since=${argument#*=}
       git rev-parse --quiet --verify "$since^{commit}" > /dev/null || { echo "lint: no revision $since" >&2; exit 2; }
@@ -41,7 +42,7 @@ for argument in "$@"; do
   esac
 done
 if [ "$most" -gt 0 ] && [ -z "$since" ]; then usage; fi
-if [ ${#steps[@]} -eq 0 ]; then steps=(format shell tests tidy); fi
+if [ ${#steps[@]} -eq 0 ]; then steps=(format shell tests headers tidy); fi
 
 # Prints the path of clang-format or clang-tidy.
 clang_tool() { # NAME
@@ -81,11 +82,6 @@ tests() {
     if [ ! -e "tests/${stem}_test.cc" ]; then
       echo "$header: there is no tests/${stem}_test.cc"
       missing=1
-    elif [[ $stem = libtorch/* ]] && grep -q "^ *\"${stem##*/}\",$" BUILD; then
-      :  # listed there as one that stands alone
-    elif ! grep -m 1 '^#include' "tests/${stem}_test.cc" | grep -q "\"equipoise/$stem.h\""; then
-      echo "tests/${stem}_test.cc: does not include equipoise/$stem.h first"
-      missing=1
     fi
   done < <(git ls-files --cached --others --exclude-standard 'include/**.h' | grep -v '/detail/')
   return "$missing"
@@ -110,22 +106,38 @@ line_filter() { # FILE
   echo "[{\"name\":\"$1\"$lines}]"
 }
 
-tidy() {
+# Sets `options` to what sources are compiled with, and takes those that need LibTorch from `files` where it is missing.
+compiling() { # STEP
   local libtorch=${LIBTORCH:-/usr}
-  local options=(-x c++ -std=c++20 -I include -I . -isystem "${EIGEN_INCLUDE:-/usr/include/eigen3}")
-  mapfile -t files < <(changed_sources)
-  if [ ${#files[@]} -eq 0 ]; then
-    say "tidy: no file has changed"
-    return
-  fi
+  options=(-x c++ -std=c++20 -I include -I . -isystem "${EIGEN_INCLUDE:-/usr/include/eigen3}")
   if [ -d "$libtorch/include/torch/csrc/api/include" ]; then
     options+=(-isystem "$libtorch/include/torch/csrc/api/include" -DUSE_C10D_GLOO)
     if [ "$libtorch" != /usr ]; then options+=(-isystem "$libtorch/include"); fi
   else
     local all=${#files[@]}
     mapfile -t files < <(grep -LE 'libtorch[/_]|<(torch|ATen|c10)/|trainer[.]h' "${files[@]}" || true)
-    say "no LibTorch in $libtorch: $((all - ${#files[@]})) files are left out"
+    say "$1: no LibTorch in $libtorch: $((all - ${#files[@]})) files are left out"
   fi
+}
+
+headers() {
+  local files options
+  mapfile -t files < <(git ls-files --cached --others --exclude-standard 'include/**.h')
+  compiling headers
+  # Through a source that includes it: functions that are not inline would be unused in a main file.
+  # shellcheck disable=SC2016  # expanded by the inner shell
+  printf '%s\0' "${files[@]#include/}" | xargs -0 -n 1 -P "$(nproc)" bash -c '
+    echo "#include \"${*: -1}\"" | "$0" "${@:1:$#-1}" -Wall -Wextra -Werror -fsyntax-only -' "${CXX:-g++}" "${options[@]}"
+}
+
+tidy() {
+  local files options
+  mapfile -t files < <(changed_sources)
+  if [ ${#files[@]} -eq 0 ]; then
+    say "tidy: no file has changed"
+    return
+  fi
+  compiling tidy
   if [ "$most" -gt 0 ] && [ ${#files[@]} -gt "$most" ]; then
     say "tidy: $((${#files[@]} - most)) files with fewer new lines are left out"
     files=("${files[@]:0:most}")
@@ -155,6 +167,7 @@ for step in "${steps[@]}"; do
     format) format || status=$? ;;
     shell) shell || status=$? ;;
     tests) tests || status=$? ;;
+    headers) headers || status=$? ;;
     tidy) tidy || status=$? ;;
   esac
   report "$step" "$status"

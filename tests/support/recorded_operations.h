@@ -2,19 +2,11 @@
 #ifndef EQUIPOISE_TESTS_SUPPORT_RECORDED_OPERATIONS_H_
 #define EQUIPOISE_TESTS_SUPPORT_RECORDED_OPERATIONS_H_
 
-// LibTorch is built with NDEBUG. Without it RecordFunction would have one member more here than
-// there, and assert it.
-#ifdef NDEBUG
-#include <ATen/record_function.h>
-#else
-#define NDEBUG
-#include <ATen/record_function.h>
-#undef NDEBUG
-#endif
-
 #include <memory>
 #include <set>
 #include <string>
+
+#include "tests/support/record_function.h"
 
 namespace equipoise::testing {
 
