@@ -28,7 +28,11 @@ def _precompiled_header_impl(ctx):
             user_compile_flags = ctx.fragments.cpp.copts + ctx.fragments.cpp.cxxopts + ctx.attr.copts,
             include_directories = context.includes,
             quote_include_directories = context.quote_includes,
-            system_include_directories = context.system_includes,
+            system_include_directories = depset(
+                transitive = [context.system_includes] +
+                             # From Bazel 5 on, those of other repositories.
+                             ([context.external_includes] if hasattr(context, "external_includes") else []),
+            ),
             preprocessor_defines = context.defines,
             use_pic = toolchain.needs_pic_for_dynamic_libraries(feature_configuration = features) and
                       ctx.var["COMPILATION_MODE"] != "opt",

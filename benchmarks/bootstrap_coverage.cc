@@ -56,7 +56,7 @@ std::vector<Line> lines() {
     result.push_back({name, three(2, recall, other, false)});
   }
   result.push_back({"2 on average", three(2, 0.5, 0.5, true)});
-  for (const std::size_t rare : {1, 3, 5, 10, 20}) {
+  for (const std::size_t rare : std::vector<std::size_t>{1, 3, 5, 10, 20}) {
     result.push_back(
         {std::to_string(rare) + (rare == 1 ? " row" : " rows"), three(rare, 0.5, 0.5, false)});
   }
@@ -64,6 +64,7 @@ std::vector<Line> lines() {
     return TestSets{std::vector<std::size_t>(28, rows), std::vector<double>(28, 0.9),
                     std::vector<double>(28, 0.8)};
   };
+  result.push_back({"28 classes of 2", many(2)});
   result.push_back({"28 classes of 5", many(5)});
   result.push_back({"28 classes of 20", many(20)});
   return result;

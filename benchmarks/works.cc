@@ -129,7 +129,7 @@ Work cross_entropy(std::int64_t rows, std::int64_t classes, double smoothing, do
                   keep(torch::autograd::grad({value}, {logits}));
                 },
                 [=] {
-                  const at::Tensor value = equipoise::libtorch::softmax_loss(logits, targets, loss);
+                  const at::Tensor value = equipoise::libtorch::value(loss, logits, targets);
                   keep(torch::autograd::grad({value}, {logits}));
                 }};
           }};
@@ -165,7 +165,7 @@ Work modulated(const std::string& name, std::int64_t rows, std::int64_t classes,
                   keep(torch::autograd::grad({value}, {logits}));
                 },
                 [=] {
-                  const at::Tensor value = equipoise::libtorch::softmax_loss(logits, targets, loss);
+                  const at::Tensor value = equipoise::libtorch::value(loss, logits, targets);
                   keep(torch::autograd::grad({value}, {logits}));
                 }};
           }};
@@ -199,7 +199,7 @@ Work sigmoid_focal_loss(std::int64_t rows, std::int64_t labels, const std::strin
               keep(torch::autograd::grad({(alpha * ce * (1 - of_true).pow(2)).mean()}, {logits}));
             },
             [=] {
-              const at::Tensor value = equipoise::libtorch::sigmoid_loss(logits, targets, loss);
+              const at::Tensor value = equipoise::libtorch::value(loss, logits, targets);
               keep(torch::autograd::grad({value}, {logits}));
             }};
       }};

@@ -218,7 +218,7 @@ Allocations allocations_of_loss(const LossCase& c) {
   const MatrixView<const T> in = view(logits.data());
   const LossOutputs<T> outputs{c.wants_gradient ? view(gradient.data()) : MatrixView<T>{}, {}};
   return allocations_of([&] {
-    use(value(evaluate(loss, in, targets, std::span<const double>(scales), outputs), scales));
+    use(value(equipoise::partial(loss, in, targets, {.coefficients = scales}, outputs), scales));
   });
 }
 
@@ -255,8 +255,8 @@ std::size_t largest_of_other_losses(std::size_t rows, std::size_t classes) {
   const MatrixView<const T> in(logits.data(), rows, classes);
   const MatrixView<T> out(gradient.data(), rows, classes);
   return allocations_of([&] {
-           use(sigmoid_loss(SigmoidLoss<SigmoidFocal>{}, in, in, out));
-           use(overlap_loss(OverlapLoss<>{}, in, targets, out));
+           use(value_and_gradient(SigmoidLoss<SigmoidFocal>{}, in, in, {}, out));
+           use(value_and_gradient(OverlapLoss<>{}, in, targets, {}, out));
          })
       .largest;
 }

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "equipoise/detail/pack.h"
+#include "equipoise/kernels/pack.h"
 
 namespace equipoise {
 namespace {

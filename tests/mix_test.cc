@@ -180,17 +180,6 @@ TEST(RakeErrors, NameTheMarginalThatCannotBe) {
             "rake(): sum of class_targets = 0, expected a positive one");
 }
 
-// n / q is 180, 200 and 50.
-TEST(EpochDraws, FollowTheExhaustionRule) {
-  const std::vector<double> counts = {90, 80, 5};
-  const std::vector<double> q = {5, 4, 1};
-  EXPECT_EQ(epoch_draws(counts, q, Exhaustion::kStopAtFirst), 50u);
-  EXPECT_EQ(epoch_draws(counts, q, Exhaustion::kCycle), 200u);
-  EXPECT_EQ(epoch_draws(counts, q, Exhaustion::kCap, 2.5), 125u);
-  const std::vector<double> without_the_last = {5, 4, 0};
-  EXPECT_EQ(epoch_draws(counts, without_the_last, Exhaustion::kStopAtFirst), 162u);
-}
-
 TEST(CappedMix, MovesWhatIsTooMuch) {
   const std::vector<double> counts = {1000, 100, 10};
   const std::vector<double> even = {1, 1, 1};
@@ -230,8 +219,6 @@ TEST(MixErrors, NameWhatIsWrong) {
             "mix(): counts[1] = -1, expected a finite number >= 0");
   const std::vector<double> rows = {3, 0};
   const std::vector<double> even = {1, 1};
-  EXPECT_EQ(error_of([&] { epoch_draws(rows, even, Exhaustion::kCycle); }),
-            "epoch_draws(): proportions[1] = 1, expected 0, for no row has this class");
   EXPECT_EQ(error_of([&] { capped_mix(rows, even, 10, 2); }),
             "capped_mix(): draws = 10, expected at most max_epochs times the rows of what is "
             "drawn");

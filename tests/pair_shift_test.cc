@@ -20,8 +20,8 @@ constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 // The loss of one row.
 template <class Loss>
 double loss_of(const Loss& loss, const std::vector<double>& logits, int target) {
-  return softmax_loss(loss, MatrixView<const double>(logits.data(), 1, logits.size()),
-                      std::vector<int>{target});
+  return value(loss, MatrixView<const double>(logits.data(), 1, logits.size()),
+               std::vector<int>{target});
 }
 
 // By hand: costs ln 2 and ln 3 for taking class 0 for the others, so that at equal logits
@@ -68,20 +68,20 @@ TEST(PairShiftErrors, NameTheArgument) {
   EXPECT_EQ(error([](auto& loss) {
               loss.pair_shift.values = {1, 2, 3};
             }),
-            "softmax_loss(): pair_shift.values.size() = 3, expected 4 (classes squared)");
+            "value(): pair_shift.values.size() = 3, expected 4 (classes squared)");
   EXPECT_EQ(error([](auto& loss) {
               loss.pair_shift.values = {1, std::numeric_limits<double>::infinity(), 3, 4};
             }),
-            "softmax_loss(): pair_shift.values[1] = inf, expected a finite number");
+            "value(): pair_shift.values[1] = inf, expected a finite number");
   EXPECT_EQ(error([](auto& loss) {
               loss.seesaw.counts = {1, -1};
             }),
-            "softmax_loss(): seesaw.counts[1] = -1, expected a finite number >= 0");
+            "value(): seesaw.counts[1] = -1, expected a finite number >= 0");
   EXPECT_EQ(error([](auto& loss) {
               loss.seesaw.counts = {1, 1};
               loss.seesaw.least_probability = 0;
             }),
-            "softmax_loss(): seesaw.least_probability = 0, expected a number in (0, 1]");
+            "value(): seesaw.least_probability = 0, expected a number in (0, 1]");
 }
 
 }  // namespace

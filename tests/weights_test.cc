@@ -8,6 +8,7 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "tests/support/errors.h"
@@ -48,6 +49,49 @@ TEST(Policies, EqualTheHandComputedWeights) {
       {1 / std::log(1.5 + 4.0 / 21), 1 / std::log(1.5 + 1.0 / 21), 1 / std::log(1.5 + 16.0 / 21)});
   expect_near(class_weights(counts, Explicit{{3, 0, 5}}, kRaw), {3, 0, 5});
   expect_near(class_weights(counts, Cost{{10, 1, 2}}, kRaw), {10, 1, 2});
+}
+
+// Drawn 1/2, 1/3, 1/6: the mean of the weights is 1/2 + 2/3 + 4/6 = 11/6.
+TEST(MeanOneOverDraws, ByHand) {
+  using Numbers = std::vector<double>;
+  expect_near(mean_one_over_draws(Numbers{1, 2, 4}, Numbers{3, 2, 1}),
+              {6.0 / 11, 12.0 / 11, 24.0 / 11});
+  // The scale of neither matters.
+  expect_near(mean_one_over_draws(Numbers{10, 20, 40}, Numbers{0.5, 1.0 / 3, 1.0 / 6}),
+              {6.0 / 11, 12.0 / 11, 24.0 / 11});
+  // Drawn alike: the mean over the classes.
+  expect_near(mean_one_over_draws(Numbers{1, 3}, Numbers{7, 7}), {0.5, 1.5});
+  // A class that is not drawn has no part in the mean, and a weight of 0 stays 0.
+  expect_near(mean_one_over_draws(Numbers{1, 3, 8}, Numbers{1, 1, 0}), {0.5, 1.5, 4});
+  expect_near(mean_one_over_draws(Numbers{0, 5}, Numbers{1, 1}), {0, 2});
+}
+
+TEST(MeanOneOverDraws, IsTheNormalisationOverSamplesWhereRowsAreDrawnAsCounted) {
+  const ClassCounts counts{900, 80, 20};
+  for (const double exponent : {0.0, 0.5, 1.0}) {
+    expect_near(mean_one_over_draws(class_weights(counts, Power{exponent}, kRaw), counts.values()),
+                class_weights(counts, Power{exponent}));
+  }
+}
+
+TEST(MeanOneOverDraws, RefusesBadInput) {
+  const auto error = [](const std::vector<double>& weights, const std::vector<double>& drawn) {
+    return error_of([&] { mean_one_over_draws(weights, drawn); });
+  };
+  EXPECT_EQ(error({1, 2}, {1}), "mean_one_over_draws(): drawn.size() = 1, expected 2 (classes)");
+  EXPECT_EQ(error({1, -2}, {1, 1}),
+            "mean_one_over_draws(): class_weights[1] = -2, expected a finite number >= 0");
+  EXPECT_EQ(error({1, 2}, {detail::infinity(), 1}),
+            "mean_one_over_draws(): drawn[0] = inf, expected a finite number >= 0");
+  const std::string mean =
+      "mean_one_over_draws(): mean of class_weights over what is drawn = 0, expected a positive "
+      "number to divide by";
+  EXPECT_EQ(error({0, 2}, {1, 0}), mean);
+  EXPECT_EQ(error({1, 2}, {0, 0}), mean);
+  EXPECT_EQ(error({}, {}), mean);
+  EXPECT_EQ(error({1e-200, 1e200}, {1, 0}),
+            "mean_one_over_draws(): class_weights[1] = 1e+200, expected a number that is neither "
+            "infinite nor 0 once normalised");
 }
 
 TEST(Balanced, DividesByTheClassesThatAreThere) {

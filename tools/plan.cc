@@ -1,6 +1,6 @@
 // Says, before anything is trained, what a sampler, weights and logit terms will do to the classes
 // of a label file.
-#include "equipoise/plan.h"
+#include "equipoise/plan/plan.h"
 
 #include <absl/flags/flag.h>
 #include <absl/strings/numbers.h>
@@ -28,10 +28,11 @@
 #include "demos/common/files.h"
 #include "demos/common/flags.h"
 #include "demos/common/input_error.h"
-#include "equipoise/dry_run.h"
-#include "equipoise/ledger.h"
 #include "equipoise/logit_terms.h"
 #include "equipoise/mix.h"
+#include "equipoise/plan/dry_run.h"
+#include "equipoise/plan/ledger.h"
+#include "equipoise/plan/text.h"
 #include "equipoise/weights.h"
 
 ABSL_FLAG(std::string, labels, "", "file with a label a line, or with lines of tabbed columns");

@@ -7,7 +7,8 @@
 #
 # The packages stand in tools/packages-ROLE.txt, one per line; "optional:" after a name says what happens without it.
 # Debian 12 and 13 have all that is required. Where a release lacks a required package the others are installed, the
-# missing ones are named, and the exit code is 1. A second run finds nothing to do.
+# missing ones are named, and the exit code is 1. A second run finds nothing to do but for
+# optional packages that the release lacks.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -21,16 +21,8 @@ libtorch::SigmoidLossModule<S, R> module_of(const SigmoidLoss<S, R>& loss) {
   return libtorch::SigmoidLossModule<S, R>(loss);
 }
 
-template <class M, class R>
-libtorch::SoftmaxArguments arguments_of(const SoftmaxLoss<M, R>&, const Batch& batch) {
-  libtorch::SoftmaxArguments arguments;
-  arguments.sample_weights = batch.weights;
-  arguments.groups = batch.groups;
-  return arguments;
-}
-template <class S, class R>
-libtorch::SigmoidArguments arguments_of(const SigmoidLoss<S, R>&, const Batch& batch) {
-  libtorch::SigmoidArguments arguments;
+libtorch::LossArguments arguments_of(const Batch& batch) {
+  libtorch::LossArguments arguments;
   arguments.sample_weights = batch.weights;
   arguments.groups = batch.groups;
   return arguments;
@@ -54,11 +46,11 @@ class LossCriterion final : public Criterion {
   }
 
   at::Tensor denominators(const Batch& batch) const override {
-    const auto arguments = arguments_of(loss_, batch);
-    if constexpr (requires { libtorch::softmax_denominators(loss_, batch.targets, classes_); }) {
-      return libtorch::softmax_denominators(loss_, batch.targets, classes_, arguments);
+    const auto arguments = arguments_of(batch);
+    if constexpr (requires { libtorch::denominators(loss_, batch.targets, classes_); }) {
+      return libtorch::denominators(loss_, batch.targets, classes_, arguments);
     } else {
-      return libtorch::sigmoid_denominators(loss_, batch.targets, arguments);
+      return libtorch::denominators(loss_, batch.targets, arguments);
     }
   }
   at::Tensor no_denominators() const override {
@@ -67,7 +59,7 @@ class LossCriterion final : public Criterion {
 
   at::Tensor operator()(const at::Tensor& logits, const Batch& batch,
                         const at::Tensor& denominators) override {
-    auto arguments = arguments_of(loss_, batch);
+    auto arguments = arguments_of(batch);
     arguments.denominators = denominators;
     return module_->forward(logits, batch.targets, arguments);
   }

@@ -49,7 +49,7 @@ template <class M, class R>
 std::pair<double, Matrix> value_and_gradient(const SoftmaxLoss<M, R>& loss, const Matrix& logits,
                                              const Rows& rows) {
   auto result = eigen::value_and_gradient(loss, logits, rows.targets,
-                                          RowAttributes{rows.weights, rows.groups});
+                                          LossArguments{rows.weights, rows.groups});
   return {result.value, std::move(result.gradient)};
 }
 
@@ -59,7 +59,7 @@ std::pair<double, Matrix> value_and_gradient(const SigmoidLoss<S, R>& loss, cons
   using Targets = Eigen::Matrix<std::int64_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const Eigen::Map<const Targets> targets(rows.targets.data(), logits.rows(), logits.cols());
   auto result = eigen::value_and_gradient(loss, logits, targets,
-                                          ElementAttributes{rows.weights, rows.groups, {}});
+                                          LossArguments{rows.weights, rows.groups, {}});
   return {result.value, std::move(result.gradient)};
 }
 

@@ -8,6 +8,7 @@
 
 #include "demos/fuzz/properties.h"
 #include "demos/ner/conll.h"
+#include "equipoise/metrics/entity_sequences.h"
 #include "equipoise/metrics/entity_tags.h"
 
 namespace {

@@ -14,6 +14,7 @@
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
 #include "demos/common/unicode.h"
+#include "equipoise/metrics/entity_sequences.h"
 #include "equipoise/metrics/entity_tags.h"
 
 namespace equipoise::demos {

@@ -10,6 +10,7 @@
 
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
+#include "equipoise/metrics/entity_sequences.h"
 
 namespace equipoise::demos {
 namespace {

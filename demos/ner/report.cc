@@ -13,6 +13,7 @@
 #include "demos/common/reliability.h"
 #include "demos/common/text_table.h"
 #include "equipoise/counts.h"
+#include "equipoise/metrics/entity_sequences.h"
 #include "equipoise/metrics/entity_tags.h"
 #include "equipoise/weights.h"
 

@@ -4,6 +4,8 @@
 #include <span>
 #include <utility>
 
+#include "equipoise/metrics/entity_sequences.h"
+
 namespace equipoise::demos {
 
 namespace {

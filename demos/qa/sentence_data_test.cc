@@ -140,7 +140,7 @@ TEST_F(SquadFiles, KeepTranslationsInOnePart) {
 
 TEST_F(SquadFiles, KeepQuestionsOfTheSameTextInOnePart) {
   json text = squad(40, "Text");
-  for (const int i : {0, 9, 18, 27}) {
+  for (const std::size_t i : std::vector<std::size_t>{0, 9, 18, 27}) {
     text["data"][0]["paragraphs"][i]["qas"][0]["question"] = "Where is it?";
   }
   write("tydiqa.goldp.en.train.json", text);
@@ -194,7 +194,7 @@ TEST_F(SquadFiles, WithMisplacedAnswersAreRepairedAndCountedOrRefused) {
 
 TEST_F(SquadFiles, WithoutTheAnswersOfMoreThanOneInAHundredQuestionsAreRefusedUnlessToldToGoOn) {
   json text = squad(50, "Text");
-  for (const int i : {3, 7}) {
+  for (const std::size_t i : std::vector<std::size_t>{3, 7}) {
     text["data"][0]["paragraphs"][i]["qas"][0]["answers"][0]["text"] = "nowhere";
   }
   write("tydiqa.goldp.en.train.json", text);

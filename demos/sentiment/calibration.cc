@@ -11,8 +11,8 @@
 #include "demos/common/posthoc.h"
 #include "demos/common/reliability.h"
 #include "equipoise/calibrate.h"
-#include "equipoise/ledger.h"
 #include "equipoise/metrics/confusion.h"
+#include "equipoise/plan/ledger.h"
 #include "equipoise/view.h"
 
 namespace equipoise::demos {

@@ -8,7 +8,7 @@
 #include "demos/common/examples.h"
 #include "demos/common/objective.h"
 #include "demos/common/training.h"
-#include "equipoise/plan.h"
+#include "equipoise/plan/plan.h"
 
 namespace equipoise::demos {
 

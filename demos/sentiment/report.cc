@@ -15,7 +15,7 @@
 #include "demos/common/files.h"
 #include "demos/common/reliability.h"
 #include "demos/common/text_table.h"
-#include "equipoise/ledger.h"
+#include "equipoise/plan/ledger.h"
 #include "equipoise/weights.h"
 
 namespace equipoise::demos {

@@ -19,6 +19,7 @@
 #include "equipoise/calibrate.h"
 #include "equipoise/metrics/binary.h"
 #include "equipoise/metrics/confusion.h"
+#include "equipoise/metrics/label_scores.h"
 #include "equipoise/metrics/multilabel.h"
 #include "equipoise/metrics/ranking.h"
 

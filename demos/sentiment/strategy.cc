@@ -1,12 +1,24 @@
 #include "demos/sentiment/strategy.h"
 
 #include <utility>
+#include <variant>
 
 #include "equipoise/logit_terms.h"
+#include "equipoise/plan/text.h"
 #include "equipoise/sampling/class_sampler.h"
 #include "equipoise/weights.h"
 
 namespace equipoise::demos {
+
+namespace {
+
+// All plans of the demo have a mean by count.
+template <class M>
+Loss loss_of(const Plan& plan, const M& modulator) {
+  return std::get<SoftmaxLoss<M>>(softmax_loss(plan, modulator));
+}
+
+}  // namespace
 
 const std::vector<Strategy>& all_strategies() {
   static const std::vector<Strategy> strategies = {
@@ -33,8 +45,7 @@ Plan make_plan(const Strategy& strategy, const ClassCounts& counts) {
   if (strategy.weight_tau != 0) {
     const std::vector<double> raw =
         class_weights(counts, Power{strategy.weight_tau}, {.normalize = Normalize::kNone});
-    // Explicit weights, normalised over the counts of what is drawn.
-    plan.weights = class_weights(ClassCounts(plan.mix), Explicit{raw});
+    plan.weights = mean_one_over_draws(raw, plan.mix);
   }
   if (strategy.adjustment_tau != 0) {
     plan.logit_terms = logit_terms(counts, LogitAdjustment{strategy.adjustment_tau});
@@ -45,8 +56,7 @@ Plan make_plan(const Strategy& strategy, const ClassCounts& counts) {
 Objective make_objective(const Strategy& strategy, const ClassCounts& counts,
                          std::span<const std::int64_t> labels, std::uint64_t seed) {
   const Plan plan = make_plan(strategy, counts);
-  const Loss loss =
-      strategy.focal ? Loss(softmax_loss(plan, Focal{2.0})) : Loss(softmax_loss(plan));
+  const Loss loss = strategy.focal ? loss_of(plan, Focal{2.0}) : loss_of(plan, CrossEntropy{});
   return {
       loss, Stream(class_sampler(plan, labels, seed)), {}, strategy.name + "\n" + to_text(plan)};
 }

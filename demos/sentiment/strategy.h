@@ -10,7 +10,7 @@
 
 #include "demos/common/objective.h"
 #include "equipoise/counts.h"
-#include "equipoise/plan.h"
+#include "equipoise/plan/plan.h"
 
 namespace equipoise::demos {
 

@@ -16,8 +16,8 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
-#include "equipoise/detail/histogram.h"
 #include "equipoise/detail/offsets.h"
+#include "equipoise/kernels/histogram.h"
 #include "equipoise/view.h"
 
 namespace equipoise {

@@ -5,6 +5,7 @@
 // IWYU pragma: begin_exports
 #include "equipoise/equipoise.h"
 #include "equipoise/libtorch/accumulation.h"
+#include "equipoise/libtorch/arguments.h"
 #include "equipoise/libtorch/heads.h"
 #include "equipoise/libtorch/loss.h"
 #include "equipoise/libtorch/metrics.h"

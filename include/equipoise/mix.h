@@ -1,4 +1,4 @@
-// From counts to the proportions in which classes or groups are to be drawn.
+// From counts to mixes: the proportions in which classes or groups are to be drawn.
 #ifndef EQUIPOISE_MIX_H_
 #define EQUIPOISE_MIX_H_
 
@@ -6,7 +6,6 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <numeric>
 #include <span>
 #include <string>
@@ -62,7 +61,7 @@ struct TemperatureMix {
   friend bool operator==(const TemperatureMix&, const TemperatureMix&) = default;
 };
 
-/// What UniMax gives each class, in the units of the counts.
+/// The share of the budget that UniMax gives each class, in the units of the counts.
 struct UniMaxAllocation {
   std::vector<double> amounts;
   double unspent = 0;  ///< of the budget, where all classes together have too little
@@ -308,56 +307,11 @@ inline std::vector<double> rake(const GroupedCounts& counts, std::span<const dou
                              ", which the cells without rows do not allow");
 }
 
-/// When an epoch over classes (or data sets) that are drawn without repeating a row too early is
-/// over. The names are those of Hugging Face's interleave_datasets: first_exhausted, all_exhausted.
-enum class Exhaustion {
-  kStopAtFirst,  ///< as soon as one has no fresh rows left: nothing is repeated
-  kCycle,        ///< when the last has been seen once: the others start over
-  kCap,          ///< when one has been seen max_epochs times
-};
-
-/// How many draws in proportions q an epoch has by an exhaustion rule: with r_c = n_c / q_c over
-/// the classes that are drawn, floor(min r_c), ceil(max r_c) or floor(max_epochs min r_c). O(C).
-/// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
-/// zero, a class without rows that is to be drawn, max_epochs that are not positive, and a number
-/// of draws from 2^63 on.
-inline std::uint64_t epoch_draws(std::span<const double> counts,
-                                 std::span<const double> proportions, Exhaustion rule,
-                                 double max_epochs = 1) {
-  constexpr std::string_view kWhere = "epoch_draws";
-  detail::require_size(kWhere, "proportions", proportions.size(), counts.size(), "classes");
-  detail::require_masses(kWhere, "counts", counts);
-  detail::require_some_mass(kWhere, "proportions", proportions);
-  detail::require_positive(kWhere, "max_epochs", max_epochs);
-  std::vector<double> q(proportions.begin(), proportions.end());
-  detail::normalize(q);
-  double least = detail::infinity();
-  double most = 0;
-  for (std::size_t c = 0; c < q.size(); ++c) {
-    if (q[c] == 0) continue;
-    if (counts[c] == 0) {
-      detail::reject_element(kWhere, "proportions", c, proportions[c],
-                             "0, for no row has this class");
-    }
-    least = std::min(least, counts[c] / q[c]);
-    most = std::max(most, counts[c] / q[c]);
-  }
-  // A quotient that is an integer but for its rounding is that integer.
-  constexpr double kSlack = 1e-12;
-  double draws = 0;
-  if (rule == Exhaustion::kCycle) {
-    draws = std::ceil(most * (1 - kSlack));
-  } else {
-    draws = std::floor((rule == Exhaustion::kCap ? max_epochs : 1) * least * (1 + kSlack));
-  }
-  if (!(draws < 0x1.0p63)) detail::reject(kWhere, "draws", draws, "less than 2^63");
-  return static_cast<std::uint64_t>(draws);
-}
-
 /// The proportions nearest to the given ones with which `draws` draws see no class more than
 /// max_epochs times: a class that would be, q_c draws > max_epochs n_c, gets max_epochs n_c /
 /// draws, and what it loses goes to the others in proportion. O(C^2) at worst.
-/// @throws std::invalid_argument as epoch_draws(), and where all classes together have too few
+/// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
+/// zero, draws or max_epochs that are not positive, and where all classes together have too few
 /// rows.
 inline std::vector<double> capped_mix(std::span<const double> counts,
                                       std::span<const double> proportions, double draws,

@@ -12,8 +12,8 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
-#include "equipoise/detail/cpu.h"
-#include "equipoise/detail/philox_blocks.h"
+#include "equipoise/kernels/dispatch.h"
+#include "equipoise/kernels/philox_blocks.h"
 
 namespace equipoise {
 
@@ -156,14 +156,9 @@ namespace detail {
 EQUIPOISE_INLINE void philox_blocks(const CounterRandom& random, std::uint32_t purpose,
                                     std::uint64_t t, std::uint64_t stride, PhiloxBlocks& out,
                                     Cpu instructions = cpu()) {
-  switch (instructions) {
-    case Cpu::kAvx512:
-      return philox_blocks_avx512(random.seed, purpose, t, stride, out);
-    case Cpu::kAvx2:
-      return philox_blocks_avx2(random.seed, purpose, t, stride, out);
-    default:
-      return philox_blocks_baseline(random.seed, purpose, t, stride, out);
-  }
+  run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
+    philox_blocks_of<width()>(random.seed, purpose, t, stride, out);
+  });
 }
 
 }  // namespace detail

@@ -327,6 +327,46 @@ std::vector<double> class_weights(const ClassCounts& counts, const P& policy,
   return weights;
 }
 
+/// Class weights scaled so that their mean over what is drawn is 1,
+///
+///     w_c / sum_k q_k w_k,   q_c = drawn_c / sum_k drawn_k,
+///
+/// where `drawn` are the masses with which a sampler draws the classes: a mix, or the counts of
+/// what it has drawn. With them a mean over rows keeps the scale of the unweighted loss, and with
+/// it the learning rate, under any sampler; class_weights() does the same for rows that are drawn
+/// as they are counted (Normalize::kMeanOneOverSamples). A class that is not drawn is scaled like
+/// the others but has no part in the mean. Weights have no unit, and the scale of neither argument
+/// matters. O(C).
+/// @throws std::invalid_argument for sizes that differ, for weights and masses that are negative,
+/// NaN or infinite, where no class that is drawn has a positive weight, and for numbers so large or
+/// small that scaling them overflows or leaves 0.
+inline std::vector<double> mean_one_over_draws(std::span<const double> class_weights,
+                                               std::span<const double> drawn) {
+  constexpr std::string_view kWhere = "mean_one_over_draws";
+  detail::require_masses(kWhere, "class_weights", class_weights);
+  detail::require_size(kWhere, "drawn", drawn.size(), class_weights.size(), "classes");
+  detail::require_masses(kWhere, "drawn", drawn);
+  double total = 0;
+  for (const double mass : drawn) total += mass;
+  double mean = 0;
+  for (std::size_t c = 0; c < drawn.size(); ++c) {
+    if (drawn[c] > 0) mean += drawn[c] / total * class_weights[c];
+  }
+  const double scale = 1 / mean;
+  if (!(mean > 0) || !detail::is_finite(mean) || !detail::is_finite(scale)) {
+    detail::reject(kWhere, "mean of class_weights over what is drawn", mean,
+                   "a positive number to divide by");
+  }
+  std::vector<double> result(class_weights.begin(), class_weights.end());
+  for (std::size_t c = 0; c < result.size(); ++c) {
+    result[c] *= scale;
+    if (detail::is_finite(result[c]) && (result[c] > 0 || class_weights[c] == 0)) continue;
+    detail::reject_element(kWhere, "class_weights", c, class_weights[c],
+                           "a number that is neither infinite nor 0 once normalised");
+  }
+  return result;
+}
+
 /// The weight of each sample: that of its class; 0 for the ignore index. O(N).
 /// @throws std::invalid_argument for a label that is neither a class nor the ignore index, and for
 /// weights that are negative, NaN or infinite.

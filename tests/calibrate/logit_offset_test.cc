@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <random>
@@ -62,8 +63,57 @@ TEST(ChooseTau, FindsTheStrengthThatTheMetricWants) {
   EXPECT_EQ(best.tau, 1.0);  // 1.5 does as well and comes later
   EXPECT_EQ(best.score, 1.0);
   // What it promises is what predict() does.
-  const std::vector<double> offset = {-best.tau * std::log(0.9), -best.tau * std::log(0.1)};
+  const std::vector<double> offset = posthoc_offset(prior, best.tau);
   EXPECT_EQ(predict(view(logits, 2), offset), (std::vector<std::int64_t>{1, 1, 0, 0}));
+}
+
+TEST(PosthocOffset, IsMinusTauLogPrior) {
+  const std::vector<double> prior = {0.9, 0.1, 1};
+  const std::vector<double> half = posthoc_offset(prior, 0.5);
+  // The whole of it is the offset to a uniform prior.
+  const std::vector<double> whole = posthoc_offset(prior, 1);
+  const std::vector<double> to_uniform = logit_offset(prior, std::vector<double>(3, 1.0));
+  ASSERT_EQ(half.size(), 3U);
+  ASSERT_EQ(whole.size(), 3U);
+  for (std::size_t c = 0; c < 3; ++c) {
+    EXPECT_DOUBLE_EQ(half[c], -0.5 * std::log(prior[c]));
+    EXPECT_DOUBLE_EQ(whole[c], to_uniform[c]);
+  }
+  for (const double x : posthoc_offset(prior, 0)) EXPECT_EQ(x, 0.0);
+  EXPECT_TRUE(posthoc_offset({}, 1).empty());
+  // Counts shift all logits alike.
+  const std::vector<double> counts = {90, 10};
+  const std::vector<double> of_counts = posthoc_offset(counts, 0.5);
+  EXPECT_NEAR(of_counts[1] - of_counts[0], 0.5 * std::log(9.0), 1e-15);
+}
+
+// Rows that the correction brings near a tie.
+TEST(PosthocOffset, GivesThePredictionsThatChooseTauScored) {
+  const std::vector<double> prior = {70, 20, 30, 0.5, 29.5};
+  const std::size_t classes = prior.size();
+  std::mt19937_64 random(7);
+  std::normal_distribution<double> noise(0, 0.1);
+  for (const double tau : {0.25, 0.5, 1.0, 1.5}) {
+    std::vector<double> logits;
+    std::vector<std::int64_t> targets;
+    for (std::size_t i = 0; i < 200 * classes; ++i) {
+      logits.push_back(tau * std::log(prior[i % classes]) + noise(random));
+      if (i % classes == 0) targets.push_back(static_cast<std::int64_t>(random() % classes));
+    }
+    ConfusionMatrix scored(classes);
+    const std::vector<double> taus = {tau};
+    choose_tau(view(logits, classes), targets, prior, taus, [&](const ConfusionMatrix& matrix) {
+      scored = matrix;
+      return 0.0;
+    });
+    ConfusionMatrix predicted(classes);
+    predicted.add(targets, predict(view(logits, classes), posthoc_offset(prior, tau)));
+    for (std::size_t t = 0; t < classes; ++t) {
+      for (std::size_t p = 0; p < classes; ++p) {
+        EXPECT_EQ(predicted.count(t, p), scored.count(t, p)) << tau << ' ' << t << ' ' << p;
+      }
+    }
+  }
 }
 
 TEST(ChooseTau, PrefersTheSmallestOfEquals) {
@@ -134,6 +184,10 @@ TEST(CalibrateErrors, NameWhatIsWrong) {
             "predict(): offset.size() = 1, expected 2 (columns of logits)");
   EXPECT_EQ(error_of([&] { logit_offset(uniform, prior); }),
             "logit_offset(): deployment_prior[1] = 0, expected a finite number > 0");
+  EXPECT_EQ(error_of([&] { posthoc_offset(prior, 1); }),
+            "posthoc_offset(): prior[1] = 0, expected a finite number > 0");
+  EXPECT_EQ(error_of([&] { posthoc_offset(uniform, std::numeric_limits<double>::infinity()); }),
+            "posthoc_offset(): tau = inf, expected a finite number");
   EXPECT_EQ(error_of([&] {
               choose_tau(view({1, 2}, 2), std::vector<int>{0}, uniform, {}, metric);
             }),

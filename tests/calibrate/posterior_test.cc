@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "equipoise/group_dro.h"
 #include "equipoise/loss/modulator.h"
 #include "equipoise/loss/overlap.h"
 #include "equipoise/math.h"
+#include "equipoise/reduction/group_dro.h"
 #include "tests/support/errors.h"
 
 namespace equipoise {
@@ -44,8 +44,8 @@ Numbers trained_logits(SoftmaxLoss<M> loss) {
   Numbers gradient(16);
   for (int step = 0; step < 60000; ++step) {
     for (std::size_t i = 0; i < 16; ++i) rows[i] = z[i % 4];
-    softmax_loss(loss, MatrixView<const double>(rows.data(), 4, 4), targets,
-                 MatrixView<double>(gradient.data(), 4, 4), {.sample_weights = shares});
+    value_and_gradient(loss, MatrixView<const double>(rows.data(), 4, 4), targets,
+                       {.sample_weights = shares}, MatrixView<double>(gradient.data(), 4, 4));
     for (std::size_t i = 0; i < 16; ++i) z[i % 4] -= 4 * gradient[i];
   }
   return z;
@@ -195,9 +195,9 @@ Numbers trained_logits(const SoftmaxLoss<CrossEntropy, R>& loss, const std::vect
       Numbers rows;
       for (const std::size_t x : batch.values) rows.insert(rows.end(), &z[3 * x], &z[3 * x] + 3);
       Numbers gradient(rows.size());
-      softmax_loss(loss, MatrixView<const double>(rows.data(), size, 3), batch.targets,
-                   MatrixView<double>(gradient.data(), size, 3),
-                   {.sample_weights = batch.sample_weights});
+      value_and_gradient(loss, MatrixView<const double>(rows.data(), size, 3), batch.targets,
+                         {.sample_weights = batch.sample_weights},
+                         MatrixView<double>(gradient.data(), size, 3));
       for (std::size_t i = 0; i < gradient.size(); ++i) {
         slope[3 * batch.values[i / 3] + i % 3] += batch.probability * gradient[i];
       }

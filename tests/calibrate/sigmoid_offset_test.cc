@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "equipoise/group_dro.h"
+#include "equipoise/reduction/group_dro.h"
 #include "equipoise/view.h"
 #include "tests/support/errors.h"
 
@@ -35,8 +35,9 @@ TEST(LogitOffset, OfASigmoidLossGivesTheProbabilities) {
   }
   Numbers gradient(3);
   // Targets between 0 and 1 count as that much of a positive: they make the loss its expectation.
-  sigmoid_loss(loss, MatrixView<const double>(logits.data(), 1, 3),
-               MatrixView<const double>(p.data(), 1, 3), MatrixView<double>(gradient.data(), 1, 3));
+  value_and_gradient(loss, MatrixView<const double>(logits.data(), 1, 3),
+                     MatrixView<const double>(p.data(), 1, 3), {},
+                     MatrixView<double>(gradient.data(), 1, 3));
   for (const double slope : gradient) EXPECT_NEAR(slope, 0, 1e-15);
   EXPECT_EQ(logit_offset(SigmoidLoss<>(), 2), (Numbers{0, 0}));
 }

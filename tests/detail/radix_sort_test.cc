@@ -39,7 +39,7 @@ TYPED_TEST(RadixSort, SortsAsComparisonsDo) {
   constexpr unsigned kHalf = 4 * sizeof(Key);
   const CounterRandom random{3};
   std::uint64_t t = 0;
-  for (const std::size_t size : {0, 1, 2, 1023, 1024, 5000, 70000}) {
+  for (const std::size_t size : std::vector<std::size_t>{0, 1, 2, 1023, 1024, 5000, 70000}) {
     for (int kind = 0; kind < 5; ++kind) {
       std::vector<Key> keys;
       for (std::size_t i = 0; i < size; ++i) {

@@ -47,8 +47,8 @@ TYPED_TEST(EigenLoss, EqualsTheViewInEveryOrder) {
   const std::vector<Scalar> dense(batch.logits.begin(), batch.logits.end());
   std::vector<Scalar> gradient(dense.size());
   const double expected =
-      softmax_loss(loss, MatrixView<const Scalar>(dense.data(), 40, 5), batch.targets,
-                   MatrixView<Scalar>(gradient.data(), 40, 5), batch.attributes());
+      value_and_gradient(loss, MatrixView<const Scalar>(dense.data(), 40, 5), batch.targets,
+                         batch.attributes(), MatrixView<Scalar>(gradient.data(), 40, 5));
   EXPECT_EQ(result.value, expected);
   EXPECT_EQ(value(loss, logits, batch.targets, batch.attributes()), expected);
   for (Eigen::Index i = 0; i < 40; ++i) {
@@ -56,6 +56,32 @@ TYPED_TEST(EigenLoss, EqualsTheViewInEveryOrder) {
       EXPECT_EQ(result.gradient(i, c), gradient[static_cast<std::size_t>(i * 5 + c)]);
     }
   }
+}
+
+TYPED_TEST(EigenLoss, PartialAndUnreducedEqualTheView) {
+  using Scalar = typename TypeParam::Scalar;
+  std::mt19937_64 random(7);
+  const Batch batch = make_batch(40, 5, random);
+  const SoftmaxLoss<Focal, MeanByWeight> loss;
+  const auto logits = to_matrix<TypeParam>(batch);
+  const std::vector<Scalar> dense(batch.logits.begin(), batch.logits.end());
+  const MatrixView<const Scalar> rows(dense.data(), 40, 5);
+
+  const auto losses = unreduced(loss, logits, batch.targets, batch.attributes());
+  std::vector<Scalar> expected(40);
+  equipoise::unreduced(loss, rows, batch.targets, batch.attributes(),
+                       MatrixView<Scalar>(expected.data(), 40, 1));
+  ASSERT_EQ(losses.size(), 40);
+  for (Eigen::Index i = 0; i < 40; ++i) {
+    EXPECT_EQ(losses(i), expected[static_cast<std::size_t>(i)]);
+  }
+
+  TypeParam gradient(40, 5);
+  const Partial part = eigen::partial(loss, logits, batch.targets, batch.attributes(),
+                                      {.gradient = mutable_view(gradient)});
+  EXPECT_EQ(part, equipoise::partial(loss, rows, batch.targets, batch.attributes()));
+  const auto whole = value_and_gradient(loss, logits, batch.targets, batch.attributes());
+  EXPECT_TRUE((gradient.array() == whole.gradient.array()).all());
 }
 
 TYPED_TEST(EigenLoss, TakesProbabilities) {

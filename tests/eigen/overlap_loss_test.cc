@@ -55,15 +55,16 @@ TYPED_TEST(EigenOverlapLoss, EqualsTheViewInEveryOrder) {
   OverlapLoss<Tversky> loss;
   loss.class_weights = {0, 2, 3, 4, 5};
   const auto logits = to_matrix<TypeParam>(batch.logits, 40, 5);
-  const auto result = value_and_gradient(loss, logits, batch.targets, batch.sample_weights);
+  const auto result = value_and_gradient(loss, logits, batch.targets, {batch.sample_weights});
 
   const std::vector<Scalar> dense(batch.logits.begin(), batch.logits.end());
   const MatrixView<const Scalar> rows(dense.data(), 40, 5);
   std::vector<Scalar> gradient(dense.size());
-  const double expected = equipoise::overlap_loss(
-      loss, rows, batch.targets, MatrixView<Scalar>(gradient.data(), 40, 5), batch.sample_weights);
+  const double expected =
+      equipoise::value_and_gradient(loss, rows, batch.targets, {batch.sample_weights},
+                                    MatrixView<Scalar>(gradient.data(), 40, 5));
   EXPECT_EQ(result.value, expected);
-  EXPECT_EQ(value(loss, logits, batch.targets, batch.sample_weights), expected);
+  EXPECT_EQ(value(loss, logits, batch.targets, {batch.sample_weights}), expected);
   expect_elements(result.gradient, gradient);
 }
 
@@ -82,10 +83,10 @@ TYPED_TEST(EigenOverlapLoss, TakesMultiLabelTargets) {
   const std::vector<Scalar> dense(batch.logits.begin(), batch.logits.end());
   const std::vector<Scalar> dense_labels(labels.begin(), labels.end());
   std::vector<Scalar> gradient(dense.size());
-  EXPECT_EQ(result.value, equipoise::overlap_loss(
+  EXPECT_EQ(result.value, equipoise::value_and_gradient(
                               loss, MatrixView<const Scalar>(dense.data(), 20, 5),
                               ProbabilityTargets<Scalar>{{dense_labels.data(), 20, 5}, batch.mask},
-                              MatrixView<Scalar>(gradient.data(), 20, 5)));
+                              {}, MatrixView<Scalar>(gradient.data(), 20, 5)));
   expect_elements(result.gradient, gradient);
 }
 
@@ -94,22 +95,22 @@ TEST(EigenOverlapLossOnBlocks, PartsAddUpToTheWhole) {
   const Batch batch = make_batch(24, 4, random);
   const auto logits = to_matrix<Eigen::MatrixXd>(batch.logits, 24, 4);
   const OverlapLoss<GeneralisedDice> loss;
-  const auto whole = value_and_gradient(loss, logits, batch.targets, batch.sample_weights);
+  const auto whole = value_and_gradient(loss, logits, batch.targets, {batch.sample_weights});
   const std::span<const std::int64_t> targets = batch.targets;
   const std::span<const double> weights = batch.sample_weights;
   OverlapSums sums;
   for (Eigen::Index begin = 0; begin < 24; begin += 6) {
     const auto first = static_cast<std::size_t>(begin);
-    sums += overlap_sums(loss, logits.middleRows(begin, 6), targets.subspan(first, 6),
-                         weights.subspan(first, 6));
+    sums += eigen::partial(loss, logits.middleRows(begin, 6), targets.subspan(first, 6),
+                           {weights.subspan(first, 6)});
   }
-  const OverlapResult result = finish(loss, sums);
+  const OverlapResult result = value_and_slopes(loss, sums);
   EXPECT_NEAR(result.value, whole.value, 1e-14);
   for (Eigen::Index begin = 0; begin < 24; begin += 6) {
     const auto first = static_cast<std::size_t>(begin);
     const Eigen::MatrixXd part =
-        overlap_gradient(loss, result, logits.middleRows(begin, 6), targets.subspan(first, 6),
-                         weights.subspan(first, 6));
+        eigen::gradient(loss, logits.middleRows(begin, 6), targets.subspan(first, 6),
+                        {weights.subspan(first, 6)}, result);
     EXPECT_LE((part - whole.gradient.middleRows(begin, 6)).cwiseAbs().maxCoeff(), 1e-15);
   }
 }
@@ -119,7 +120,7 @@ TEST(EigenOverlapLossErrors, AreThoseOfTheCore) {
   EXPECT_EQ(testing::error_of([&] {
               value(OverlapLoss<>{}, logits, std::vector<int>{0, 3});
             }),
-            "overlap_loss(): targets[1] = 3, expected a class in [0, 3) or the ignore index -100");
+            "value(): targets[1] = 3, expected a class in [0, 3) or the ignore index -100");
 }
 
 }  // namespace

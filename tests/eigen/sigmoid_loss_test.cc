@@ -49,13 +49,38 @@ TYPED_TEST(EigenSigmoidLoss, EqualsTheViewInEveryOrder) {
   const std::vector<Scalar> dense(batch.logits.begin(), batch.logits.end());
   std::vector<Scalar> gradient(dense.size());
   const double expected =
-      sigmoid_loss(loss, MatrixView<const Scalar>(dense.data(), 40, 5), batch.target_view(),
-                   MatrixView<Scalar>(gradient.data(), 40, 5), batch.attributes());
+      value_and_gradient(loss, MatrixView<const Scalar>(dense.data(), 40, 5), batch.target_view(),
+                         batch.attributes(), MatrixView<Scalar>(gradient.data(), 40, 5));
   EXPECT_EQ(result.value, expected);
   EXPECT_EQ(value(loss, logits, targets, batch.attributes()), expected);
   for (Eigen::Index i = 0; i < 40; ++i) {
     for (Eigen::Index l = 0; l < 5; ++l) {
       EXPECT_EQ(result.gradient(i, l), gradient[static_cast<std::size_t>(i * 5 + l)]);
+    }
+  }
+}
+
+TYPED_TEST(EigenSigmoidLoss, PartsEqualTheView) {
+  using Scalar = typename TypeParam::Scalar;
+  std::mt19937_64 random(5);
+  const ElementBatch batch = make_element_batch(40, 5, random, false);
+  const auto loss = make_sigmoid_loss(63, 5, random, Asymmetric{}, MeanByWeight{});
+  const auto logits = to_matrix<TypeParam>(batch.logits, batch);
+  const auto targets = to_matrix<Eigen::Array<bool, -1, -1>>(batch.targets, batch);
+  const std::vector<Scalar> dense(batch.logits.begin(), batch.logits.end());
+  const MatrixView<const Scalar> rows(dense.data(), 40, 5);
+
+  EXPECT_EQ(eigen::denominators(loss, targets, batch.attributes()),
+            equipoise::denominators(loss, batch.target_view(), batch.attributes()));
+  EXPECT_EQ(eigen::partial(loss, logits, targets, batch.attributes()),
+            equipoise::partial(loss, rows, batch.target_view(), batch.attributes()));
+  const auto losses = unreduced(loss, logits, targets, batch.attributes());
+  std::vector<Scalar> expected(200);
+  equipoise::unreduced(loss, rows, batch.target_view(), batch.attributes(),
+                       MatrixView<Scalar>(expected.data(), 40, 5));
+  for (Eigen::Index i = 0; i < 40; ++i) {
+    for (Eigen::Index l = 0; l < 5; ++l) {
+      EXPECT_EQ(losses(i, l), expected[static_cast<std::size_t>(i * 5 + l)]);
     }
   }
 }
@@ -89,7 +114,7 @@ TEST(EigenSigmoidLossErrors, NameTheShape) {
   const Eigen::MatrixXd logits = Eigen::MatrixXd::Zero(2, 3);
   const Eigen::MatrixXi targets = Eigen::MatrixXi::Zero(2, 2);
   EXPECT_EQ(testing::error_of([&] { value(SigmoidLoss<>{}, logits, targets); }),
-            "sigmoid_loss(): targets.cols = 2, expected 3 (cols of logits)");
+            "value(): targets.cols = 2, expected 3 (cols of logits)");
 }
 
 }  // namespace

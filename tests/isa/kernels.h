@@ -16,13 +16,13 @@ bool right_on_every_processor();
     std::vector<int> labels(5000, 1);                                                             \
     std::vector<float> logits(5000 * 20, 0.0F);                                                   \
     const equipoise::MatrixView<const float> view(logits.data(), 5000, 20);                       \
-    const double loss = equipoise::softmax_loss(equipoise::SoftmaxLoss<>{}, view, labels);        \
+    const double loss = equipoise::value(equipoise::SoftmaxLoss<>{}, view, labels);               \
     const double focal =                                                                          \
-        equipoise::softmax_loss(equipoise::SoftmaxLoss<equipoise::Focal>{}, view, labels);        \
+        equipoise::value(equipoise::SoftmaxLoss<equipoise::Focal>{}, view, labels);               \
     const double binary =                                                                         \
-        equipoise::sigmoid_loss(equipoise::SigmoidLoss<>{}, view,                                 \
-                                equipoise::MatrixView<const float>(logits.data(), 5000, 20));     \
-    const double dice = equipoise::overlap_loss(equipoise::OverlapLoss<>{}, view, labels);        \
+        equipoise::value(equipoise::SigmoidLoss<>{}, view,                                        \
+                         equipoise::MatrixView<const float>(logits.data(), 5000, 20));            \
+    const double dice = equipoise::value(equipoise::OverlapLoss<>{}, view, labels);               \
     const double log20 = std::log(20.0);                                                          \
     /* One class is there, with 5000 targets and a twentieth of each prediction. */               \
     return equipoise::count_labels(labels, 3)[1] == 5000 && std::fabs(loss - log20) < 1e-5 &&     \

@@ -1,4 +1,4 @@
-#include "equipoise/detail/cpu.h"
+#include "equipoise/kernels/dispatch.h"
 #include "tests/isa/kernels.h"
 
 int main() {

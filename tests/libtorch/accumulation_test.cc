@@ -13,10 +13,11 @@
 #include <string>
 #include <vector>
 
-#include "equipoise/group_dro.h"
 #include "equipoise/libtorch/accumulation.h"
+#include "equipoise/reduction/group_dro.h"
 #include "tests/support/errors.h"
 #include "tests/support/libtorch_losses.h"
+#include "tests/support/loss_call.h"
 #include "tests/support/tensors.h"
 
 namespace equipoise::libtorch {
@@ -38,7 +39,7 @@ struct SoftmaxData {
   at::Tensor logits = at::randn({kRows, kClasses}, at::kDouble) * 2;
   at::Tensor targets =
       at::randint(0, kClasses, {kRows}, at::kLong).masked_fill(at::rand({kRows}).lt(0.15), -100);
-  SoftmaxArguments arguments;
+  LossArguments arguments;
 
   SoftmaxData() {
     arguments.sample_weights = at::rand({kRows}, at::kDouble) + 0.1;
@@ -62,23 +63,23 @@ struct SoftmaxData {
     return result;
   }
   LossAndPartial evaluate(const auto& loss) const {
-    return softmax_loss_and_partial(logits, targets, loss, arguments);
+    return libtorch::value_and_partial(loss, logits, targets, arguments);
   }
   TensorPartial partial(const auto& loss) const {
-    return softmax_partial(logits, targets, loss, arguments);
+    return libtorch::partial(loss, logits, targets, arguments);
   }
   at::Tensor value(const auto& loss) const {
-    return softmax_loss(logits, targets, loss, arguments);
+    return libtorch::value(loss, logits, targets, arguments);
   }
   at::Tensor denominators(const auto& loss) const {
-    return softmax_denominators(loss, targets, kClasses, arguments);
+    return libtorch::denominators(loss, targets, kClasses, arguments);
   }
 };
 
 struct SigmoidData {
   at::Tensor logits = at::randn({kRows, kClasses}, at::kDouble) * 2;
   at::Tensor targets = at::rand({kRows, kClasses}, at::kDouble).gt(0.7);
-  SigmoidArguments arguments;
+  LossArguments arguments;
 
   SigmoidData() {
     arguments.sample_weights = at::rand({kRows}, at::kDouble) + 0.1;
@@ -104,16 +105,16 @@ struct SigmoidData {
     return result;
   }
   LossAndPartial evaluate(const auto& loss) const {
-    return sigmoid_loss_and_partial(logits, targets, loss, arguments);
+    return libtorch::value_and_partial(loss, logits, targets, arguments);
   }
   TensorPartial partial(const auto& loss) const {
-    return sigmoid_partial(logits, targets, loss, arguments);
+    return libtorch::partial(loss, logits, targets, arguments);
   }
   at::Tensor value(const auto& loss) const {
-    return sigmoid_loss(logits, targets, loss, arguments);
+    return libtorch::value(loss, logits, targets, arguments);
   }
   at::Tensor denominators(const auto& loss) const {
-    return sigmoid_denominators(loss, targets, arguments);
+    return libtorch::denominators(loss, targets, arguments);
   }
 };
 
@@ -223,7 +224,7 @@ TEST(TensorPartial, HoldsTheSumsOfItsBuckets) {
   loss.reduction.classes = 4;
   loss.class_weights = {1, 2, 3, 4};
   for (const at::ScalarType type : {at::kDouble, at::kHalf}) {
-    const Partial partial = softmax_partial(logits.to(type), targets, loss).to_partial();
+    const Partial partial = libtorch::partial(loss, logits.to(type), targets).to_partial();
     ASSERT_EQ(partial.buckets.size(), 4u);
     EXPECT_NEAR(partial.buckets[0].numerator, std::log(4.0), 1e-6);
     EXPECT_NEAR(partial.buckets[1].numerator, 4 * std::log(4.0), 1e-6);
@@ -249,18 +250,18 @@ TEST(TensorPartial, RunsWithoutReadingTheDeviceOrUploading) {
   const at::Tensor logits = at::empty({6, 4}, meta).set_requires_grad(true);
   const at::Tensor weight = at::empty({6, 4}, meta).set_requires_grad(true);
   const testing::RecordedOperations operations;
-  SoftmaxArguments arguments;
+  LossArguments arguments;
   arguments.groups = at::empty({6}, meta.dtype(at::kLong));
   const at::Tensor targets = at::empty({6}, meta.dtype(at::kLong));
-  const LossAndPartial result = softmax_loss_and_partial(
-      logits, targets, SoftmaxLoss<CrossEntropy, MeanPerGroup>{{}, {3}}, arguments);
+  const LossAndPartial result = libtorch::value_and_partial(
+      SoftmaxLoss<CrossEntropy, MeanPerGroup>{{}, {3}}, logits, targets, arguments);
   TensorPartial step = result.partial;
   step += result.partial;
   EXPECT_EQ(step.packed().sizes(), (std::vector<std::int64_t>{3, 3}));
   EXPECT_TRUE(step.packed().is_meta());
   EXPECT_TRUE(gradient_of(result.loss, logits).is_meta());
-  const LossAndPartial binary =
-      sigmoid_loss_and_partial(logits, at::empty({6, 4}, meta.dtype(at::kBool)), SigmoidLoss<>{});
+  const LossAndPartial binary = libtorch::value_and_partial(
+      SigmoidLoss<>{}, logits, at::empty({6, 4}, meta.dtype(at::kBool)));
   const at::Tensor scale = deferred_scale(MeanByCount{}, binary.partial);
   EXPECT_TRUE(scale.is_meta());
   weight.mutable_grad() = at::empty({6, 4}, meta);
@@ -366,13 +367,14 @@ TEST(GroupDroOnTensors, MovesItsSharesAsTheCore) {
     const at::Tensor logits = inputs.matmul(model_of_core);
     at::Tensor gradient = at::zeros_like(logits);
     const auto labels = detail::span_of<std::int64_t>(batch.targets);
-    const RowAttributes rows{detail::span_of<double>(batch.arguments.sample_weights),
-                             detail::span_of<std::int64_t>(batch.arguments.groups)};
+    const equipoise::LossArguments rows{detail::span_of<double>(batch.arguments.sample_weights),
+                                        detail::span_of<std::int64_t>(batch.arguments.groups)};
     const std::vector<double> scales =
         coefficients(of_core, equipoise::denominators(core, labels, kClasses, rows));
-    const Partial partial = equipoise::evaluate(
-        core, detail::matrix_view<const double>(logits), labels, std::span<const double>(scales),
-        LossOutputs<double>{detail::matrix_view<double>(gradient), {}}, rows);
+    const Partial partial =
+        equipoise::partial(core, detail::matrix_view<const double>(logits), labels,
+                           testing::with_coefficients(rows, scales),
+                           LossOutputs<double>{detail::matrix_view<double>(gradient), {}});
     model_of_core = model_of_core - 0.5 * inputs.t().matmul(gradient);
     of_core = of_core.advance(partial);
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Workers that tools/launch.sh starts meet and compute together; one that is killed ends them all.
 #
-#   distributed_launch_test.sh DISTRIBUTED_TEST
+#   distributed_launch_test.sh CONNECT_TEST
 set -euo pipefail
 
 program=$PWD/$1

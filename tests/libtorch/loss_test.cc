@@ -37,7 +37,7 @@ using testing::Tsallis;
 
 struct Tensors {
   at::Tensor logits, targets;
-  SoftmaxArguments arguments;
+  LossArguments arguments;
 };
 
 Tensors to_tensors(const Batch& batch, at::Device device = at::kCPU,
@@ -78,13 +78,13 @@ void expect_parity(R reduction, std::int64_t torch_reduction, at::ScalarType typ
           loss.semantics = Semantics::kTorch;
           loss.label_smoothing = smoothing;
           if (weighted) loss.class_weights = detail::to_vector(weights);
-          const at::Tensor ours = softmax_loss(logits, targets, loss);
+          const at::Tensor ours = libtorch::value(loss, logits, targets);
           const at::Tensor theirs = at::cross_entropy_loss(
               logits, targets, weighted ? weights : at::Tensor(), torch_reduction, -100, smoothing);
           // Relative to sums of at most 33 rows of up to 40 classes, in float on their side.
           expect_close(ours, theirs, 100 * epsilon);
           expect_close(gradient_of(ours, logits), gradient_of(theirs, logits), 100 * epsilon);
-          expect_close(softmax_row_losses(logits, targets, loss),
+          expect_close(libtorch::unreduced(loss, logits, targets),
                        at::cross_entropy_loss(logits, targets, weighted ? weights : at::Tensor(),
                                               at::Reduction::None, -100, smoothing),
                        100 * epsilon);
@@ -120,12 +120,12 @@ void expect_probability_parity(R reduction, std::int64_t torch_reduction, at::Sc
         loss.semantics = Semantics::kTorch;
         loss.label_smoothing = smoothing;
         if (weighted) loss.class_weights = detail::to_vector(weights);
-        const at::Tensor ours = softmax_loss(logits, targets, loss);
+        const at::Tensor ours = libtorch::value(loss, logits, targets);
         const at::Tensor theirs = at::cross_entropy_loss(
             logits, targets, weighted ? weights : at::Tensor(), torch_reduction, -100, smoothing);
         expect_close(ours, theirs, 100 * epsilon);
         expect_close(gradient_of(ours, logits), gradient_of(theirs, logits), 100 * epsilon);
-        const at::Tensor rows = softmax_row_losses(logits, targets, loss);
+        const at::Tensor rows = libtorch::unreduced(loss, logits, targets);
         expect_close(rows,
                      at::cross_entropy_loss(logits, targets, weighted ? weights : at::Tensor(),
                                             at::Reduction::None, -100, smoothing),
@@ -146,19 +146,20 @@ TEST(SoftmaxLoss, AllIgnoredIsZeroOrLibTorchsNaN) {
   const at::Tensor logits = at::randn({3, 4}).set_requires_grad(true);
   const at::Tensor targets = at::full({3}, -100, at::kLong);
   SoftmaxLoss<CrossEntropy, MeanByWeight> loss;
-  EXPECT_EQ(softmax_loss(logits, targets, loss).item<float>(), 0.0F);
+  EXPECT_EQ(libtorch::value(loss, logits, targets).item<float>(), 0.0F);
   loss.empty_batch = EmptyBatch::kNaN;
   const at::Tensor theirs = at::cross_entropy_loss(logits, targets);
   EXPECT_TRUE(std::isnan(theirs.item<float>()));
-  EXPECT_TRUE(std::isnan(softmax_loss(logits, targets, loss).item<float>()));
-  EXPECT_EQ(gradient_of(softmax_loss(logits, targets, loss), logits).abs().sum().item<float>(), 0);
+  EXPECT_TRUE(std::isnan(libtorch::value(loss, logits, targets).item<float>()));
+  EXPECT_EQ(gradient_of(libtorch::value(loss, logits, targets), logits).abs().sum().item<float>(),
+            0);
 }
 
 TEST(SoftmaxLoss, EqualsLibTorchsRows) {
   const at::Tensor logits = at::randn({9, 4}, at::kDouble).set_requires_grad(true);
   const at::Tensor targets = at::randint(0, 4, {9}, at::kLong);
   const at::Tensor upstream = at::randn({9}, at::kDouble);
-  const at::Tensor ours = softmax_row_losses(logits, targets, equipoise::SoftmaxLoss<>{});
+  const at::Tensor ours = libtorch::unreduced(equipoise::SoftmaxLoss<>{}, logits, targets);
   const at::Tensor theirs = at::cross_entropy_loss(logits, targets, {}, at::Reduction::None);
   expect_close(ours, theirs, 1e-14);
   expect_close(torch::autograd::grad({ours}, {logits}, {upstream})[0],
@@ -201,10 +202,10 @@ void expect_operations_equal_kernel(at::Device device) {
             detail::make_tensors(equipoise::detail::settings_of(loss), there.logits.options(),
                                  static_cast<std::int64_t>(classes));
         const at::Tensor by_kernel =
-            softmax_loss(on_cpu.logits, on_cpu.targets, loss, on_cpu.arguments);
-        const auto by_operations =
-            detail::softmax_by_operations(detail::softmax_of_tensors(loss), tensors, there.logits,
-                                          there.targets, there.arguments, false, true);
+            libtorch::value(loss, on_cpu.logits, on_cpu.targets, on_cpu.arguments);
+        const auto by_operations = detail::softmax_by_operations(
+            detail::softmax_of_tensors("value", loss), tensors, there.logits, there.targets,
+            there.arguments, false, true);
         expect_close(by_operations.loss.detach().cpu(), by_kernel.detach(), 1e-13);
         const at::Tensor gradient = gradient_of(by_kernel, on_cpu.logits);
         expect_close(by_operations.gradient.detach().cpu(), gradient, 1e-13);
@@ -230,7 +231,7 @@ TEST(SoftmaxLoss, OperationsEqualTheKernelOnCuda) {
 TEST(SoftmaxLoss, BackwardTwiceGivesTheSameGradient) {
   const at::Tensor logits = at::randn({5, 3}).set_requires_grad(true);
   const at::Tensor targets = at::randint(0, 3, {5}, at::kLong);
-  const at::Tensor loss = softmax_loss(logits, targets, equipoise::SoftmaxLoss<Focal>{}) * 3;
+  const at::Tensor loss = libtorch::value(equipoise::SoftmaxLoss<Focal>{}, logits, targets) * 3;
   const at::Tensor first = gradient_of(loss, logits);
   EXPECT_TRUE(at::equal(first, gradient_of(loss, logits)));
 }
@@ -246,10 +247,10 @@ TEST(SoftmaxLoss, SecondDerivativesOfSaturatedRows) {
     equipoise::SoftmaxLoss<decltype(modulator)> loss;
     loss.modulator = modulator;
     testing::expect_second_derivatives(
-        logits, [&](const at::Tensor& z) { return softmax_loss(z, targets, loss); });
+        logits, [&](const at::Tensor& z) { return libtorch::value(loss, z, targets); });
     const at::Tensor one_hot = at::one_hot(targets, 3);
     testing::expect_second_derivatives(logits, [&](const at::Tensor& z) {
-      return softmax_loss(z, one_hot.to(z.scalar_type()), loss);
+      return libtorch::value(loss, z, one_hot.to(z.scalar_type()));
     });
   };
   for (const double gamma : {0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0}) expect(Focal{gamma});
@@ -266,7 +267,7 @@ TEST(SoftmaxLoss, SecondDerivativesAtACertainRowAreZero) {
     equipoise::SoftmaxLoss<Focal> loss;
     loss.modulator.gamma = 0.5;
     const at::Tensor gradient =
-        gradient_of(softmax_loss(logits, at::zeros({1}, at::kLong), loss), logits, true);
+        gradient_of(libtorch::value(loss, logits, at::zeros({1}, at::kLong)), logits, true);
     const at::Tensor second = gradient_of(gradient.select(1, 0).sum(), logits);
     EXPECT_LT(second.abs().max().item<double>(), 1e-24);  // q = 8.5e-18
   }
@@ -278,14 +279,14 @@ TEST(SoftmaxLoss, IdleRowsHaveNoSecondDerivatives) {
   const at::Tensor logits = at::tensor({0.5, 1.0, 0.0, nan, 0.0, 0.0, 800.0, nan, 1.0}, at::kDouble)
                                 .view({3, 3})
                                 .set_requires_grad(true);
-  const auto expect = [&](const at::Tensor& targets, const SoftmaxArguments& arguments) {
+  const auto expect = [&](const at::Tensor& targets, const LossArguments& arguments) {
     const at::Tensor gradient = gradient_of(
-        softmax_loss(logits, targets, equipoise::SoftmaxLoss<Focal>{}, arguments), logits, true);
+        libtorch::value(equipoise::SoftmaxLoss<Focal>{}, logits, targets, arguments), logits, true);
     const at::Tensor second = gradient_of(gradient.pow(2).sum(), logits);
     EXPECT_GT(second[0].abs().sum().item<double>(), 0);
     EXPECT_TRUE(at::equal(second.slice(0, 1), at::zeros({2, 3}, at::kDouble)));
   };
-  SoftmaxArguments arguments;
+  LossArguments arguments;
   arguments.sample_weights = at::tensor({1, 1, 0});
   expect(at::tensor({0, -100, 1}, at::kLong), arguments);
   const at::Tensor probabilities = at::full({3, 3}, 1.0 / 3, at::kDouble);
@@ -304,10 +305,10 @@ TEST(SoftmaxLoss, ReadsTensorsWhoseNegationIsPending) {
     ASSERT_TRUE(lazy_logits.is_neg());
     const at::Tensor labels = at::tensor({0, 2, 1, 1}, at::kLong);
     const at::Tensor probabilities = at::rand({4, 3}, at::kDouble);
-    SoftmaxArguments plain;
+    LossArguments plain;
     plain.sample_weights = at::rand({4}, at::kDouble);
     plain.denominators = at::full({1}, 2.0, at::kDouble);
-    SoftmaxArguments lazy = plain;
+    LossArguments lazy = plain;
     lazy.sample_weights = negation_pending(plain.sample_weights);
     lazy.denominators = negation_pending(plain.denominators);
     plain.groups = at::tensor({0, 1, 1, 0}, at::kLong);
@@ -318,12 +319,12 @@ TEST(SoftmaxLoss, ReadsTensorsWhoseNegationIsPending) {
       const at::Tensor z = logits.detach().clone().set_requires_grad(true);
       const at::Tensor lazy_z = lazy_logits.detach().set_requires_grad(true);
       ASSERT_TRUE(lazy_z.is_neg());
-      const at::Tensor expected = softmax_loss(z, targets, loss, plain);
-      const at::Tensor value = softmax_loss(lazy_z, lazy_targets, loss, lazy);
+      const at::Tensor expected = libtorch::value(loss, z, targets, plain);
+      const at::Tensor value = libtorch::value(loss, lazy_z, lazy_targets, lazy);
       EXPECT_TRUE(at::equal(value, expected));
       EXPECT_TRUE(at::equal(gradient_of(value, lazy_z), gradient_of(expected, z)));
-      EXPECT_TRUE(at::equal(softmax_denominators(loss, lazy_targets, 3, lazy),
-                            softmax_denominators(loss, targets, 3, plain)));
+      EXPECT_TRUE(at::equal(denominators(loss, lazy_targets, 3, lazy),
+                            libtorch::denominators(loss, targets, 3, plain)));
     };
     expect(labels, at::_neg_view(labels.neg()));
     expect(probabilities, negation_pending(probabilities));
@@ -334,7 +335,7 @@ TEST(SoftmaxLoss, ReadsTensorsWhoseNegationIsPending) {
 TEST(SoftmaxLoss, ReadsAnUpstreamGradientThatIsPending) {
   const at::Tensor logits = at::randn({4, 3}, at::kDouble).set_requires_grad(true);
   const at::Tensor loss =
-      softmax_loss(logits, at::tensor({0, 2, 1, 1}, at::kLong), equipoise::SoftmaxLoss<Focal>{});
+      libtorch::value(equipoise::SoftmaxLoss<Focal>{}, logits, at::tensor({0, 2, 1, 1}, at::kLong));
   const auto with = [&](const at::Tensor& upstream) {
     return torch::autograd::grad({loss}, {logits}, {upstream}, /*retain_graph=*/true)[0];
   };
@@ -342,12 +343,13 @@ TEST(SoftmaxLoss, ReadsAnUpstreamGradientThatIsPending) {
   // What lies in the memory of minus one is a one.
   EXPECT_TRUE(at::equal(with(testing::negation_pending(one.neg())), with(one).neg()));
   EXPECT_EQ(with(at::_efficientzerotensor({}, at::kDouble)).abs().sum().item<double>(), 0.0);
-  EXPECT_EQ(softmax_loss(at::_efficientzerotensor({4, 3}, at::kDouble),
-                         at::tensor({0, 2, 1, 1}, at::kLong), equipoise::SoftmaxLoss<>{})
-                .item<double>(),
-            softmax_loss(at::zeros({4, 3}, at::kDouble), at::tensor({0, 2, 1, 1}, at::kLong),
-                         equipoise::SoftmaxLoss<>{})
-                .item<double>());
+  EXPECT_EQ(
+      libtorch::value(equipoise::SoftmaxLoss<>{}, at::_efficientzerotensor({4, 3}, at::kDouble),
+                      at::tensor({0, 2, 1, 1}, at::kLong))
+          .item<double>(),
+      libtorch::value(equipoise::SoftmaxLoss<>{}, at::zeros({4, 3}, at::kDouble),
+                      at::tensor({0, 2, 1, 1}, at::kLong))
+          .item<double>());
 }
 
 TEST(SoftmaxLoss, ReadsStridedLogits) {
@@ -357,8 +359,8 @@ TEST(SoftmaxLoss, ReadsStridedLogits) {
        {wide.slice(1, 0, 60, 2), wide.slice(1, 10, 40), wide.t().slice(0, 0, 40).slice(1, 5, 35)}) {
     const at::Tensor strided = view.detach().set_requires_grad(true);
     const at::Tensor dense = view.contiguous().set_requires_grad(true);
-    const at::Tensor a = softmax_loss(strided, targets, equipoise::SoftmaxLoss<>{});
-    const at::Tensor b = softmax_loss(dense, targets, equipoise::SoftmaxLoss<>{});
+    const at::Tensor a = libtorch::value(equipoise::SoftmaxLoss<>{}, strided, targets);
+    const at::Tensor b = libtorch::value(equipoise::SoftmaxLoss<>{}, dense, targets);
     EXPECT_TRUE(at::equal(a, b));
     EXPECT_TRUE(at::equal(gradient_of(a, strided), gradient_of(b, dense)));
   }
@@ -369,8 +371,8 @@ TEST(SoftmaxLoss, HalfTypesComputeInFloat) {
     const at::Tensor logits = (at::randn({20, 7}) * 2).to(type).set_requires_grad(true);
     const at::Tensor targets = at::randint(0, 7, {20}, at::kLong);
     const at::Tensor exact = logits.detach().to(at::kFloat).set_requires_grad(true);
-    const at::Tensor a = softmax_loss(logits, targets, equipoise::SoftmaxLoss<Focal>{});
-    const at::Tensor b = softmax_loss(exact, targets, equipoise::SoftmaxLoss<Focal>{});
+    const at::Tensor a = libtorch::value(equipoise::SoftmaxLoss<Focal>{}, logits, targets);
+    const at::Tensor b = libtorch::value(equipoise::SoftmaxLoss<Focal>{}, exact, targets);
     EXPECT_EQ(a.scalar_type(), at::kFloat);
     expect_close(a, b, 50 * std::numeric_limits<float>::epsilon());
     expect_close(gradient_of(a, logits), gradient_of(b, exact).to(type), 1e-2);
@@ -383,7 +385,7 @@ TEST(SoftmaxLoss, MicroBatchesWithSharedDenominatorsEqualTheWhole) {
   for_all_losses(6, [&](auto modulator, auto reduction) {
     const auto loss = make_loss(23, 6, random, modulator, reduction);
     const Tensors all = to_tensors(batch);
-    const at::Tensor whole = softmax_loss(all.logits, all.targets, loss, all.arguments);
+    const at::Tensor whole = libtorch::value(loss, all.logits, all.targets, all.arguments);
     const auto part = [&](std::int64_t begin) {
       Tensors result = all;
       result.logits = all.logits.slice(0, begin, begin + 8);
@@ -396,13 +398,13 @@ TEST(SoftmaxLoss, MicroBatchesWithSharedDenominatorsEqualTheWhole) {
         at::zeros({static_cast<std::int64_t>(loss.reduction.buckets())}, at::kDouble);
     for (std::int64_t begin = 0; begin < 40; begin += 8) {
       const Tensors some = part(begin);
-      denominators = denominators + softmax_denominators(loss, some.targets, 6, some.arguments);
+      denominators = denominators + libtorch::denominators(loss, some.targets, 6, some.arguments);
     }
     at::Tensor sum = at::zeros({}, at::kDouble);
     for (std::int64_t begin = 0; begin < 40; begin += 8) {
       Tensors some = part(begin);
       some.arguments.denominators = denominators;
-      sum = sum + softmax_loss(some.logits, some.targets, loss, some.arguments);
+      sum = sum + libtorch::value(loss, some.logits, some.targets, some.arguments);
     }
     expect_close(sum, whole, 1e-12);
     expect_close(gradient_of(sum, all.logits), gradient_of(whole, all.logits), 1e-12);
@@ -414,7 +416,7 @@ TEST(SoftmaxLoss, MicroBatchesWithSharedDenominatorsEqualTheWhole) {
 TEST(SoftmaxLoss, NeitherReadsTheDeviceNorUploads) {
   const auto meta = at::TensorOptions().device(at::kMeta);
   const at::Tensor logits = at::empty({6, 4}, meta).set_requires_grad(true);
-  SoftmaxArguments arguments;
+  LossArguments arguments;
   arguments.sample_weights = at::empty({6}, meta);
   arguments.groups = at::empty({6}, meta.dtype(at::kLong));
   const auto call = [&](auto modulator, auto reduction, const SoftmaxTensors* tensors,
@@ -424,8 +426,8 @@ TEST(SoftmaxLoss, NeitherReadsTheDeviceNorUploads) {
     loss.reduction = reduction;
     loss.label_smoothing = 0.1;
     if (tensors == nullptr) loss.class_weights.assign(4, 1.0);
-    const at::Tensor value = detail::call_softmax(detail::softmax_of_tensors(loss), tensors, logits,
-                                                  targets, arguments, {})
+    const at::Tensor value = detail::call_softmax(detail::softmax_of_tensors("value", loss),
+                                                  tensors, logits, targets, arguments, {})
                                  .loss;
     EXPECT_TRUE(gradient_of(value, logits).is_meta());
     EXPECT_TRUE(gradient_of(value, logits, /*create_graph=*/true).is_meta());
@@ -463,13 +465,13 @@ TEST(SoftmaxLoss, RunsOnMetaWithItsOwnConstants) {
   const auto meta = at::TensorOptions().device(at::kMeta);
   std::mt19937_64 random(4);
   auto loss = make_loss(testing::kVariants - 1, 4, random, Focal{}, MeanPerClass{4});
-  SoftmaxArguments arguments;
+  LossArguments arguments;
   arguments.groups = at::empty({2, 5}, meta.dtype(at::kLong));
   arguments.class_dim = 1;
   const at::Tensor logits = at::empty({2, 4, 5}, meta).set_requires_grad(true);
   const at::Tensor targets = at::empty({2, 5}, meta.dtype(at::kLong));
-  EXPECT_EQ(softmax_loss(logits, targets, loss, arguments).dim(), 0);
-  const at::Tensor rows = softmax_row_losses(logits, targets, loss, arguments);
+  EXPECT_EQ(libtorch::value(loss, logits, targets, arguments).dim(), 0);
+  const at::Tensor rows = libtorch::unreduced(loss, logits, targets, arguments);
   EXPECT_EQ(rows.sizes(), targets.sizes());
   EXPECT_EQ(gradient_of(rows.sum(), logits).sizes(), logits.sizes());
 }
@@ -486,13 +488,13 @@ TEST(SoftmaxLoss, TakesTokenLogits) {
       at::Tensor row_targets = at::randint(0, classes, {4 * 6}, at::kLong);
       row_targets.slice(0, 0, 5).fill_(-100);
       if (probabilities) row_targets = at::rand({4 * 6, classes}, at::kDouble);
-      SoftmaxArguments arguments;
+      LossArguments arguments;
       arguments.groups = at::randint(0, 3, {4 * 6}, at::kLong);
       arguments.sample_weights = at::rand({4 * 6}, at::kDouble);
       const at::Tensor z = rows.detach().set_requires_grad(true);
-      const at::Tensor expected = softmax_loss(z, row_targets, loss, arguments);
+      const at::Tensor expected = libtorch::value(loss, z, row_targets, arguments);
       const at::Tensor expected_gradient = gradient_of(expected, z).view({4, 6, classes});
-      const at::Tensor expected_rows = softmax_row_losses(z, row_targets, loss, arguments);
+      const at::Tensor expected_rows = libtorch::unreduced(loss, z, row_targets, arguments);
 
       for (const bool class_first : {false, true}) {
         for (const bool contiguous : {false, true}) {
@@ -500,7 +502,7 @@ TEST(SoftmaxLoss, TakesTokenLogits) {
             const at::Tensor result = class_first ? cube.transpose(1, 2) : cube;
             return contiguous ? result.contiguous() : result;
           };
-          SoftmaxArguments of_tokens = arguments;
+          LossArguments of_tokens = arguments;
           of_tokens.class_dim = class_first ? 1 : -1;
           of_tokens.groups = arguments.groups.view({4, 6});
           of_tokens.sample_weights = arguments.sample_weights.view({4, 6});
@@ -508,15 +510,15 @@ TEST(SoftmaxLoss, TakesTokenLogits) {
               arrange(rows.view({4, 6, classes})).detach().set_requires_grad(true);
           const at::Tensor targets =
               probabilities ? arrange(row_targets.view({4, 6, classes})) : row_targets.view({4, 6});
-          const at::Tensor value = softmax_loss(tokens, targets, loss, of_tokens);
+          const at::Tensor value = libtorch::value(loss, tokens, targets, of_tokens);
           expect_close(value, expected, 1e-14);
           expect_close(gradient_of(value, tokens), arrange(expected_gradient), 1e-14);
-          expect_close(softmax_row_losses(tokens, targets, loss, of_tokens),
+          expect_close(libtorch::unreduced(loss, tokens, targets, of_tokens),
                        expected_rows.view({4, 6}), 1e-14);
           const at::Tensor first = gradient_of(value, tokens, true);
           EXPECT_TRUE(gradient_of(first.pow(2).sum(), tokens).defined());
-          expect_close(softmax_denominators(loss, targets, classes, of_tokens),
-                       softmax_denominators(loss, row_targets, classes, arguments), 1e-14);
+          expect_close(libtorch::denominators(loss, targets, classes, of_tokens),
+                       denominators(loss, row_targets, classes, arguments), 1e-14);
         }
       }
     }
@@ -529,10 +531,10 @@ TEST(SoftmaxLoss, EmptyShapes) {
          {std::pair<std::int64_t, std::int64_t>{0, 3}, {3, 0}, {0, 0}, {1, 1}}) {
       const at::Tensor logits = at::randn({rows, classes}).to(type).set_requires_grad(true);
       const at::Tensor targets = at::full({rows}, -100, at::kLong);
-      const at::Tensor loss = softmax_loss(logits, targets, equipoise::SoftmaxLoss<Focal>{});
+      const at::Tensor loss = libtorch::value(equipoise::SoftmaxLoss<Focal>{}, logits, targets);
       EXPECT_EQ(loss.item<double>(), 0.0);
       EXPECT_EQ(gradient_of(loss, logits).sizes(), logits.sizes());
-      EXPECT_EQ(softmax_row_losses(logits, targets, equipoise::SoftmaxLoss<>{}).sizes(),
+      EXPECT_EQ(libtorch::unreduced(equipoise::SoftmaxLoss<>{}, logits, targets).sizes(),
                 targets.sizes());
     }
   }
@@ -544,22 +546,23 @@ TEST(SoftmaxLoss, EmptyShapesOfManyDimensions) {
     const auto expect = [&](at::IntArrayRef sizes, const at::Tensor& targets,
                             std::optional<std::int64_t> class_dim) {
       const at::Tensor logits = at::zeros(sizes).to(type).set_requires_grad(true);
-      SoftmaxArguments arguments;
+      LossArguments arguments;
       arguments.class_dim = class_dim;
       equipoise::SoftmaxLoss<Focal> loss;
-      EXPECT_EQ(softmax_loss(logits, targets, loss, arguments).item<double>(), 0.0);
+      EXPECT_EQ(libtorch::value(loss, logits, targets, arguments).item<double>(), 0.0);
       loss.empty_batch = EmptyBatch::kNaN;
-      const at::Tensor nan = softmax_loss(logits, targets, loss, arguments);
+      const at::Tensor nan = libtorch::value(loss, logits, targets, arguments);
       EXPECT_TRUE(std::isnan(nan.item<double>()));
       EXPECT_EQ(gradient_of(nan, logits).sizes(), sizes);
-      EXPECT_EQ(softmax_row_losses(logits, targets, loss, arguments).numel(),
+      EXPECT_EQ(libtorch::unreduced(loss, logits, targets, arguments).numel(),
                 logits.size(class_dim.value_or(-1)) == 0 ? logits.size(0) : 0);
-      EXPECT_EQ(softmax_denominators(loss, targets, logits.size(class_dim.value_or(-1)), arguments)
-                    .item<double>(),
-                0.0);
+      EXPECT_EQ(
+          libtorch::denominators(loss, targets, logits.size(class_dim.value_or(-1)), arguments)
+              .item<double>(),
+          0.0);
       equipoise::SoftmaxLoss<Focal, MeanPerClass> per_class;
       per_class.reduction.classes = static_cast<std::size_t>(logits.size(class_dim.value_or(-1)));
-      EXPECT_EQ(softmax_loss(logits, targets, per_class, arguments).item<double>(), 0.0);
+      EXPECT_EQ(libtorch::value(per_class, logits, targets, arguments).item<double>(), 0.0);
     };
     expect({2, 3, 5, 0}, at::zeros({2, 5, 0}, at::kLong), 1);
     expect({2, 3, 5, 0}, at::zeros({2, 3, 5, 0}), 1);
@@ -579,34 +582,35 @@ TEST(SoftmaxLoss, SeesawCountsAreAnArgument) {
   at::Tensor without_padding = at::zeros({3}, at::kDouble);
   add_to_seesaw_counts(without_padding, targets, /*ignore_index=*/0);
   expect_close(without_padding, at::tensor({0.0, 0.0, 1.0}, at::kDouble), 0);
-  SoftmaxArguments arguments;
+  LossArguments arguments;
   arguments.seesaw_counts = counts;
   SoftmaxLoss<> loss;
   loss.seesaw.counts = {3, 0, 1};
   for (const at::ScalarType type : {at::kDouble, at::kHalf}) {
     const at::Tensor logits = at::randn({5, 3}).to(type).set_requires_grad(true);
-    const at::Tensor expected = softmax_loss(logits, targets, loss);
-    EXPECT_TRUE(at::equal(softmax_loss(logits, targets, SoftmaxLoss<>{}, arguments), expected));
-    EXPECT_FALSE(at::equal(softmax_loss(logits, targets, SoftmaxLoss<>{}), expected));
+    const at::Tensor expected = libtorch::value(loss, logits, targets);
+    EXPECT_TRUE(at::equal(libtorch::value(SoftmaxLoss<>{}, logits, targets, arguments), expected));
+    EXPECT_FALSE(at::equal(libtorch::value(SoftmaxLoss<>{}, logits, targets), expected));
   }
 }
 
 TEST(SoftmaxLoss, SharesAreAnArgument) {
   std::mt19937_64 random(6);
   const Tensors data = to_tensors(make_batch(30, 4, random));
-  SoftmaxArguments arguments = data.arguments;
+  LossArguments arguments = data.arguments;
   arguments.shares = at::tensor({0.5, 0.25, 0.25}, at::kDouble);
   const SoftmaxLoss<CrossEntropy, MeanPerGroup> loss{{}, {testing::kGroups}};
-  const at::Tensor rows = softmax_row_losses(data.logits, data.targets, loss, data.arguments);
+  const at::Tensor rows = libtorch::unreduced(loss, data.logits, data.targets, data.arguments);
   at::Tensor expected = at::zeros({}, at::kDouble);
   for (std::int64_t g = 0; g < 3; ++g) {
     const at::Tensor own = data.arguments.groups.eq(g).bitwise_and(data.targets.ne(-100));
     expected = expected + arguments.shares[g] * rows.masked_select(own).sum() /
                               data.arguments.sample_weights.masked_select(own).sum();
   }
-  expect_close(softmax_loss(data.logits, data.targets, loss, arguments), expected, 1e-14);
-  const auto by_operations = detail::softmax_by_operations(
-      detail::softmax_of_tensors(loss), {}, data.logits, data.targets, arguments, false, false);
+  expect_close(libtorch::value(loss, data.logits, data.targets, arguments), expected, 1e-14);
+  const auto by_operations =
+      detail::softmax_by_operations(detail::softmax_of_tensors("value", loss), {}, data.logits,
+                                    data.targets, arguments, false, false);
   expect_close(by_operations.loss, expected, 1e-14);
 }
 
@@ -614,8 +618,8 @@ TEST(SoftmaxLoss, ABrokenTargetOnADeviceMakesNaN) {
   const at::Tensor logits = at::randn({2, 3}, at::kDouble);
   const at::Tensor targets = at::tensor({0, 3}, at::kLong);
   const auto result =
-      detail::softmax_by_operations(detail::softmax_of_tensors(equipoise::SoftmaxLoss<>{}), {},
-                                    logits, targets, {}, false, false);
+      detail::softmax_by_operations(detail::softmax_of_tensors("value", equipoise::SoftmaxLoss<>{}),
+                                    {}, logits, targets, {}, false, false);
   EXPECT_TRUE(std::isnan(result.loss.item<double>()));
 }
 
@@ -625,10 +629,10 @@ TEST(SoftmaxLoss, AGroupWithoutABucketOnADeviceMakesNaN) {
   const at::Tensor targets = at::tensor({0, -100, 1}, at::kLong);
   const SoftmaxLoss<CrossEntropy, MeanPerGroup> loss{{}, {2}};
   const auto value = [&](at::Tensor groups) {
-    SoftmaxArguments arguments;
+    LossArguments arguments;
     arguments.groups = std::move(groups);
-    return detail::softmax_by_operations(detail::softmax_of_tensors(loss), {}, logits, targets,
-                                         arguments, false, false)
+    return detail::softmax_by_operations(detail::softmax_of_tensors("value", loss), {}, logits,
+                                         targets, arguments, false, false)
         .loss.item<double>();
   };
   EXPECT_TRUE(std::isfinite(value(at::tensor({0, -1, 1}, at::kLong))));
@@ -646,8 +650,8 @@ TEST(SoftmaxLoss, ValuesAtTheEdge) {
     const auto tensors = detail::make_tensors(equipoise::detail::settings_of(loss),
                                               logits.options(), logits.size(1));
     const auto by_operations = detail::softmax_by_operations(
-        detail::softmax_of_tensors(loss), tensors, logits, targets, {}, false, true);
-    const at::Tensor by_kernel = softmax_loss(logits, targets, loss);
+        detail::softmax_of_tensors("value", loss), tensors, logits, targets, {}, false, true);
+    const at::Tensor by_kernel = libtorch::value(loss, logits, targets);
     const at::Tensor gradient = gradient_of(by_kernel, logits);
     for (const at::Tensor& value : {by_kernel, by_operations.loss}) {
       if (std::isnan(expected)) {
@@ -684,30 +688,29 @@ TEST(SoftmaxLoss, ValuesAtTheEdge) {
 TEST(SoftmaxLossErrors, NoGradientFlowsToTargetsOrWeights) {
   const at::Tensor logits = at::zeros({2, 2}, at::kDouble).set_requires_grad(true);
   const at::Tensor probabilities = at::full({2, 2}, 0.5, at::kDouble).set_requires_grad(true);
-  EXPECT_EQ(
-      error_of([&] { softmax_loss(logits, probabilities, SoftmaxLoss<>{}); }),
-      "softmax_loss(): targets.requires_grad() = 1, expected 0: no gradient flows to targets");
-  SoftmaxArguments arguments;
+  EXPECT_EQ(error_of([&] { libtorch::value(SoftmaxLoss<>{}, logits, probabilities); }),
+            "value(): targets.requires_grad() = 1, expected 0: no gradient flows to targets");
+  LossArguments arguments;
   arguments.sample_weights = at::ones({2}, at::kDouble).set_requires_grad(true);
   EXPECT_EQ(error_of([&] {
-              softmax_loss(logits, at::zeros({2}, at::kLong), SoftmaxLoss<>{}, arguments);
+              libtorch::value(SoftmaxLoss<>{}, logits, at::zeros({2}, at::kLong), arguments);
             }),
-            "softmax_loss(): sample_weights.requires_grad() = 1, expected 0: no gradient flows to "
+            "value(): sample_weights.requires_grad() = 1, expected 0: no gradient flows to "
             "sample_weights");
 }
 
 TEST(SoftmaxLossErrors, DenominatorsAndHalfTypesOnTheCpuAreChecked) {
   SoftmaxLoss<CrossEntropy, MeanPerGroup> loss{{}, {2}};
   const at::Tensor targets = at::tensor({0, 3}, at::kLong);
-  EXPECT_EQ(error_of([&] { softmax_denominators(loss, targets, 3); }),
-            "softmax_denominators(): groups.numel() = 0, expected one group a row");
-  EXPECT_EQ(error_of([&] { softmax_denominators(SoftmaxLoss<>{}, targets, 3); }),
-            "softmax_denominators(): targets[1] = 3, expected a class in [0, 3) or the ignore "
+  EXPECT_EQ(error_of([&] { libtorch::denominators(loss, targets, 3); }),
+            "denominators(): groups.numel() = 0, expected one group a row");
+  EXPECT_EQ(error_of([&] { denominators(SoftmaxLoss<>{}, targets, 3); }),
+            "denominators(): targets[1] = 3, expected a class in [0, 3) or the ignore "
             "index -100");
   EXPECT_EQ(error_of([&] {
-              softmax_loss(at::zeros({2, 3}, at::kBFloat16), targets, SoftmaxLoss<>{});
+              libtorch::value(SoftmaxLoss<>{}, at::zeros({2, 3}, at::kBFloat16), targets);
             }),
-            "softmax_loss(): targets[1] = 3, expected a class in [0, 3) or the ignore index -100");
+            "value(): targets[1] = 3, expected a class in [0, 3) or the ignore index -100");
 }
 
 // With the kernel, and of half types, which compute in float.
@@ -719,38 +722,38 @@ TEST(SoftmaxLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
   for (const at::ScalarType type : {at::kFloat, at::kHalf}) {
     const auto call = [&](const auto& change) {
       equipoise::SoftmaxLoss<Focal> loss;
-      SoftmaxArguments arguments;
+      LossArguments arguments;
       change(loss, arguments);
-      return error_of([&] { softmax_loss(at::zeros({2, 2}, type), targets, loss, arguments); });
+      return error_of([&] { libtorch::value(loss, at::zeros({2, 2}, type), targets, arguments); });
     };
     EXPECT_EQ(call([](auto& loss, auto&) {
                 loss.class_weights = {1, 1e39};
               }),
-              "softmax_loss(): class_weights[1] = 1e+39" + floats);
+              "value(): class_weights[1] = 1e+39" + floats);
     EXPECT_EQ(call([](auto& loss, auto&) {
                 loss.class_weights = {1e-46, 1};
               }),
-              "softmax_loss(): class_weights[0] = 1e-46" + floats);
+              "value(): class_weights[0] = 1e-46" + floats);
     EXPECT_EQ(call([](auto& loss, auto&) {
                 loss.logit_terms.shift = {0, 1e39};
               }),
-              "softmax_loss(): logit_terms.shift[1] = 1e+39, expected at most 3.4028235e+38, the "
+              "value(): logit_terms.shift[1] = 1e+39, expected at most 3.4028235e+38, the "
               "most that the type of the logits has");
     EXPECT_EQ(call([](auto&, auto& arguments) {
                 arguments.sample_weights = at::tensor({1.0, 1e39}, at::kDouble);
               }),
-              "softmax_loss(): sample_weights[1] = 1e+39" + floats);
+              "value(): sample_weights[1] = 1e+39" + floats);
     EXPECT_EQ(call([](auto&, auto& arguments) {
                 arguments.denominators = at::full({1}, 1e-46, at::kDouble);
               }),
-              "softmax_loss(): coefficients[0] = 1e+46" + floats);
+              "value(): coefficients[0] = 1e+46" + floats);
     EXPECT_EQ(call([](auto&, auto& arguments) {
                 arguments.denominators = at::full({1}, NAN, at::kDouble);
               }),
-              "softmax_loss(): denominators[0] = nan, expected a finite number >= 0");
+              "value(): denominators[0] = nan, expected a finite number >= 0");
     EXPECT_EQ(
         call([](auto&, auto& arguments) { arguments.shares = at::full({1}, -1.0, at::kDouble); }),
-        "softmax_loss(): shares[0] = -1, expected a finite number >= 0");
+        "value(): shares[0] = -1, expected a finite number >= 0");
   }
 }
 
@@ -760,17 +763,17 @@ TEST(SoftmaxLoss, TakesAReductionByGroupAndClass) {
   loss.reduction = {3, 2};
   loss.group_weights = {1, 5, 7};  // as many as there are groups, not cells
   const at::Tensor targets = at::tensor({0, 1, 0, 0}, at::kLong);
-  SoftmaxArguments arguments;
+  LossArguments arguments;
   arguments.groups = at::tensor({0, 1, 2, 2}, at::kLong);
   for (const at::ScalarType type : {at::kFloat, at::kHalf}) {
     // Each cell's mean is ln 2 whatever its weights.
-    EXPECT_NEAR(softmax_loss(at::zeros({4, 2}, type), targets, loss, arguments).item<double>(),
+    EXPECT_NEAR(libtorch::value(loss, at::zeros({4, 2}, type), targets, arguments).item<double>(),
                 std::log(2.0), 4 * std::numeric_limits<float>::epsilon());
   }
   EXPECT_EQ(error_of([&] {
-              softmax_loss(at::zeros({4, 2}), targets, loss);
+              libtorch::value(loss, at::zeros({4, 2}), targets);
             }),
-            "softmax_loss(): groups.numel() = 0, expected one group a row");
+            "value(): groups.numel() = 0, expected one group a row");
   // On a device a row of a group that there is not is in no bucket, which makes its loss NaN.
   const at::Tensor groups = at::tensor({0, 2, 3, -1}, at::kLong);
   const detail::RowBuckets buckets =
@@ -781,59 +784,57 @@ TEST(SoftmaxLoss, TakesAReductionByGroupAndClass) {
 
 TEST(SoftmaxLossErrors, NameWhatIsWrong) {
   const at::Tensor logits = at::zeros({2, 3});
-  const auto call = [](const at::Tensor& z, const at::Tensor& y,
-                       const SoftmaxArguments& more = {}) {
-    return error_of([&] { softmax_loss(z, y, equipoise::SoftmaxLoss<>{}, more); });
+  const auto call = [](const at::Tensor& z, const at::Tensor& y, const LossArguments& more = {}) {
+    return error_of([&] { libtorch::value(equipoise::SoftmaxLoss<>{}, z, y, more); });
   };
   EXPECT_EQ(call(at::zeros({6}), at::zeros({2}, at::kLong)),
-            "softmax_loss(): logits.dim() = 1, expected at least 2 (N x C)");
+            "value(): logits.dim() = 1, expected at least 2 (N x C)");
   EXPECT_EQ(call(logits, at::zeros({3}, at::kLong)),
-            "softmax_loss(): targets.numel() = 3, expected 2 (rows of logits)");
+            "value(): targets.numel() = 3, expected 2 (rows of logits)");
   EXPECT_EQ(call(logits, at::tensor({0, 5}, at::kLong)),
-            "softmax_loss(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
+            "value(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
   EXPECT_EQ(call(logits, at::zeros({2}, at::TensorOptions().dtype(at::kLong).device(at::kMeta))),
-            "softmax_loss(): targets.device() = meta, expected cpu, the device of the logits");
+            "value(): targets.device() = meta, expected cpu, the device of the logits");
   // With as many tokens as classes, both orders would give a number.
   EXPECT_EQ(call(at::zeros({2, 3, 3}), at::zeros({2, 3}, at::kLong)),
-            "softmax_loss(): class_dim = (not set), expected 1 for N x C x ... as LibTorch has it, "
+            "value(): class_dim = (not set), expected 1 for N x C x ... as LibTorch has it, "
             "or -1 for N x ... x C: the logits have 3 dimensions");
   EXPECT_EQ(error_of([] {
-              softmax_denominators(equipoise::SoftmaxLoss<>{}, at::zeros({2, 3, 3}), 3);
+              denominators(equipoise::SoftmaxLoss<>{}, at::zeros({2, 3, 3}), 3);
             }),
-            "softmax_denominators(): class_dim = (not set), expected 1 for N x C x ... as LibTorch "
+            "denominators(): class_dim = (not set), expected 1 for N x C x ... as LibTorch "
             "has it, or -1 for N x ... x C: the targets have 3 dimensions");
-  SoftmaxArguments tokens;
+  LossArguments tokens;
   tokens.class_dim = -1;
   EXPECT_EQ(call(at::zeros({2, 3, 4}), at::zeros({8}, at::kLong), tokens),
-            "softmax_loss(): targets.dim() = 1, expected 2 (the logits' less that of the classes)");
+            "value(): targets.dim() = 1, expected 2 (the logits' less that of the classes)");
   EXPECT_EQ(call(logits, at::zeros({2, 2})),
-            "softmax_loss(): targets.numel() = 4, expected 6 (elements of logits)");
+            "value(): targets.numel() = 4, expected 6 (elements of logits)");
   EXPECT_EQ(call(logits, at::zeros({2})),
-            "softmax_loss(): targets.dim() = 1, expected 2 (probabilities, in the shape of the "
+            "value(): targets.dim() = 1, expected 2 (probabilities, in the shape of the "
             "logits)");
   EXPECT_EQ(call(at::zeros({2, 4, 3}), at::zeros({4, 2}, at::kLong), tokens),
-            "softmax_loss(): targets.sizes() = [4, 2], expected [2, 4]");
-  EXPECT_EQ(call(logits, at::zeros({3, 2})),
-            "softmax_loss(): targets.sizes() = [3, 2], expected [2, 3]");
-  SoftmaxArguments of_buckets;
+            "value(): targets.sizes() = [4, 2], expected [2, 4]");
+  EXPECT_EQ(call(logits, at::zeros({3, 2})), "value(): targets.sizes() = [3, 2], expected [2, 3]");
+  LossArguments of_buckets;
   of_buckets.denominators = at::ones({2}, at::kDouble);
   EXPECT_EQ(call(logits, at::zeros({2}, at::kLong), of_buckets),
-            "softmax_loss(): denominators.numel() = 2, expected 1 (buckets of the reduction)");
+            "value(): denominators.numel() = 2, expected 1 (buckets of the reduction)");
   EXPECT_EQ(call(logits, at::full({2, 3}, -1.0)),
-            "softmax_loss(): targets.probabilities[0][0] = -1, expected a finite number >= 0");
-  SoftmaxArguments arguments;
+            "value(): targets.probabilities[0][0] = -1, expected a finite number >= 0");
+  LossArguments arguments;
   arguments.class_dim = 2;
   EXPECT_EQ(call(logits, at::zeros({2}, at::kLong), arguments),
-            "softmax_loss(): class_dim = 2, expected a dimension of the logits");
+            "value(): class_dim = 2, expected a dimension of the logits");
   arguments.class_dim = -1;
   arguments.mask = at::ones({2});
   EXPECT_EQ(call(logits, at::zeros({2}, at::kLong), arguments),
-            "softmax_loss(): mask.numel() = 2, expected no mask: index targets say with the ignore "
+            "value(): mask.numel() = 2, expected no mask: index targets say with the ignore "
             "index which rows do not count");
   arguments.mask = at::Tensor();
   arguments.sample_weights = at::ones({3});
   EXPECT_EQ(call(logits, at::zeros({2}, at::kLong), arguments),
-            "softmax_loss(): sample_weights.numel() = 3, expected 2 (rows of logits)");
+            "value(): sample_weights.numel() = 3, expected 2 (rows of logits)");
 }
 
 TEST(CheckTargets, NamesTheFirstThatIsNoClass) {

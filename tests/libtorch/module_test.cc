@@ -6,12 +6,14 @@
 #include <torch/cuda.h>
 #include <torch/serialize.h>
 
+#include <cstdint>
 #include <memory>
 #include <sstream>
+#include <variant>
 #include <vector>
 
-#include "equipoise/plan.h"
-#include "equipoise/treatment.h"
+#include "equipoise/plan/plan.h"
+#include "equipoise/plan/treatment.h"
 #include "tests/support/errors.h"
 #include "tests/support/libtorch_losses.h"
 
@@ -35,7 +37,7 @@ TEST(SoftmaxLossModule, EqualsTheFunction) {
   const Data data;
   SoftmaxLossModule<Focal, MeanByWeight> module(example());
   EXPECT_TRUE(at::equal(module->forward(data.logits, data.targets),
-                        softmax_loss(data.logits, data.targets, example())));
+                        libtorch::value(example(), data.logits, data.targets)));
 }
 
 // Everything that a loss can have.
@@ -48,8 +50,8 @@ SoftmaxLoss<Focal, MeanByWeight> full_example() {
   return loss;
 }
 
-SoftmaxArguments groups_of_rows() {
-  SoftmaxArguments arguments;
+LossArguments groups_of_rows() {
+  LossArguments arguments;
   arguments.groups = at::tensor({0, 1, 0, 1, 1, 0, 0, 1}, at::kLong);
   return arguments;
 }
@@ -57,19 +59,20 @@ SoftmaxArguments groups_of_rows() {
 TEST(SoftmaxLossModule, HoldsEveryKindOfConstant) {
   const Data data;
   SoftmaxLossModule<Focal, MeanByWeight> module(full_example());
-  EXPECT_TRUE(at::equal(module->forward(data.logits, data.targets, groups_of_rows()),
-                        softmax_loss(data.logits, data.targets, full_example(), groups_of_rows())));
+  EXPECT_TRUE(
+      at::equal(module->forward(data.logits, data.targets, groups_of_rows()),
+                libtorch::value(full_example(), data.logits, data.targets, groups_of_rows())));
 }
 
 TEST(SoftmaxLossModule, EvaluatesTheLossForEvaluation) {
   const Data data;
   SoftmaxLossModule<Focal, MeanByWeight> module(full_example());
   module->eval();
-  SoftmaxArguments with_counts = groups_of_rows();
+  LossArguments with_counts = groups_of_rows();
   with_counts.seesaw_counts = at::tensor({1.0, 50.0, 7.0}, at::kDouble);
   EXPECT_TRUE(at::equal(
       module->forward(data.logits, data.targets, with_counts),
-      softmax_loss(data.logits, data.targets, evaluation(full_example()), groups_of_rows())));
+      libtorch::value(evaluation(full_example()), data.logits, data.targets, groups_of_rows())));
 }
 
 TEST(SoftmaxLossModule, TakesOptionsOfTensors) {
@@ -77,10 +80,10 @@ TEST(SoftmaxLossModule, TakesOptionsOfTensors) {
   const at::Tensor targets = at::randint(0, 3, {2, 4}, at::kLong);
   SoftmaxLossModule<Focal, MeanByWeight> module(
       SoftmaxLossOptions<Focal, MeanByWeight>(example()).class_dim(1).reduce(false));
-  SoftmaxArguments arguments;
+  LossArguments arguments;
   arguments.class_dim = 1;
   const at::Tensor rows = module->forward(logits, targets);
-  EXPECT_TRUE(at::equal(rows, softmax_row_losses(logits, targets, example(), arguments)));
+  EXPECT_TRUE(at::equal(rows, libtorch::unreduced(example(), logits, targets, arguments)));
   EXPECT_EQ(rows.sizes(), targets.sizes());
 }
 
@@ -173,16 +176,19 @@ TEST(SoftmaxLossModule, FollowsAPlansSchedule) {
   plan.logit_terms = logit_terms(ClassCounts(plan.counts), LogitAdjustment{});
   plan.weights_ramp = {3, 3};
   plan.logit_terms_ramp = {2, 6};
-  SoftmaxLossModule<Focal> module(equipoise::softmax_loss<MeanByCount>(plan, Focal{}));
+  const auto loss_at = [&](std::uint64_t step) {
+    return std::get<SoftmaxLoss<Focal>>(equipoise::softmax_loss(plan, Focal{}, step));
+  };
+  SoftmaxLossModule<Focal> module(loss_at(kLastStep));
   const at::Tensor buffer = module->class_weights;
   std::vector<double> values;
   for (const std::uint64_t step : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 7U, 3U, 0U}) {
     const Treatment now = treatment(plan, step);
     module->set_class_weights(now.weights);
     module->set_logit_terms(now.logit_terms);
-    const SoftmaxLoss<Focal> expected = equipoise::softmax_loss<MeanByCount>(plan, Focal{}, step);
+    const SoftmaxLoss<Focal> expected = loss_at(step);
     const at::Tensor value = module->forward(data.logits, data.targets);
-    EXPECT_TRUE(at::equal(value, softmax_loss(data.logits, data.targets, expected))) << step;
+    EXPECT_TRUE(at::equal(value, libtorch::value(expected, data.logits, data.targets))) << step;
     values.push_back(value.item<double>());
   }
   EXPECT_NE(values[2], values[3]);

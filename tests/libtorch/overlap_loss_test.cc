@@ -41,7 +41,7 @@ struct Jaccard {
 // Rows of which some are ignored, some weigh nothing, and none is of the last class.
 struct Data {
   at::Tensor logits, targets;
-  OverlapArguments arguments;
+  LossArguments arguments;
 
   Data(bool by_index, std::int64_t rows, std::int64_t classes, at::ScalarType type = at::kDouble) {
     logits = (at::randn({rows, classes}, at::kDouble) * 1.5).to(type).set_requires_grad(true);
@@ -116,7 +116,7 @@ at::Tensor weights_of(const OverlapLoss<P>& loss, const at::Tensor& logits) {
 
 template <class P>
 at::Tensor sums_by_operations(const OverlapLoss<P>& loss, const Data& data) {
-  const detail::OverlapOfTensors erased = detail::overlap_of_tensors(loss);
+  const detail::OverlapOfTensors erased = detail::overlap_of_tensors("value", loss);
   return detail::sum_overlap(
       erased, detail::make_overlap_tensors(
                   erased, detail::make_overlap_inputs(data.logits, data.targets, data.arguments)));
@@ -130,9 +130,9 @@ void expect_operations_equal_kernel(at::Device device) {
     for_all_losses(static_cast<std::size_t>(classes), [&](const auto& loss, bool by_index) {
       const Data here(by_index, 12, classes);
       const Data there = here.to(device);
-      const at::Tensor by_kernel = overlap_loss(here.logits, here.targets, loss, here.arguments);
+      const at::Tensor by_kernel = libtorch::value(loss, here.logits, here.targets, here.arguments);
       const auto by_operations = detail::overlap_by_operations(
-          detail::overlap_of_tensors(loss), weights_of(loss, there.logits),
+          detail::overlap_of_tensors("value", loss), weights_of(loss, there.logits),
           detail::make_overlap_inputs(there.logits, there.targets, there.arguments), true);
       expect_close(by_operations.loss.detach().cpu(), by_kernel.detach(), 1e-13);
       const at::Tensor gradient = gradient_of(by_kernel, here.logits);
@@ -145,7 +145,7 @@ void expect_operations_equal_kernel(at::Device device) {
       expect_close(gradient_of(with_graph.pow(2).sum(), here.logits),
                    gradient_of(by_autograd.pow(2).sum(), there.logits).cpu(), 1e-11);
 
-      expect_close(overlap_sums(here.logits, here.targets, loss, here.arguments),
+      expect_close(libtorch::partial(loss, here.logits, here.targets, here.arguments),
                    sums_by_operations(loss, there).detach().cpu(), 1e-13);
     });
   }
@@ -164,7 +164,7 @@ TEST(OverlapLoss, EqualsDiceWrittenOut) {
   const Data data(true, 30, 4);
   OverlapLoss<> loss;
   loss.class_weights = {0, 1, 1, 1};  // without the first class; the last one is absent
-  const at::Tensor ours = overlap_loss(data.logits, data.targets, loss, data.arguments);
+  const at::Tensor ours = libtorch::value(loss, data.logits, data.targets, data.arguments);
   const at::Tensor w =
       data.arguments.sample_weights.masked_fill(data.targets.eq(-100), 0.0).unsqueeze(1);
   const at::Tensor t = at::one_hot(data.targets.clamp_min(0), 4);
@@ -188,7 +188,7 @@ TEST(OverlapLoss, SecondDerivativesOfSaturatedRows) {
     for (const Activation activation : {Activation::kSoftmax, Activation::kSigmoid}) {
       loss.activation = activation;
       testing::expect_second_derivatives(
-          logits, [&](const at::Tensor& z) { return overlap_loss(z, targets, loss); });
+          logits, [&](const at::Tensor& z) { return libtorch::value(loss, z, targets); });
     }
   };
   for (const double alpha : {0.0, 1.0, 1.5, 2.0}) expect(SelfAdjustingDice{alpha});
@@ -198,7 +198,7 @@ TEST(OverlapLoss, SecondDerivativesOfSaturatedRows) {
   const at::Tensor leaf = logits.to(at::kFloat).set_requires_grad(true);
   OverlapLoss<SelfAdjustingDice> loss;
   loss.policy.alpha = 0.3;
-  const at::Tensor gradient = gradient_of(overlap_loss(leaf, targets, loss), leaf, true);
+  const at::Tensor gradient = gradient_of(libtorch::value(loss, leaf, targets), leaf, true);
   EXPECT_LT(gradient_of(gradient.pow(2).sum(), leaf).abs().max().item<double>(), 1);
 }
 
@@ -234,15 +234,15 @@ TEST(OverlapLoss, ReadsTensorsWhoseNegationIsPending) {
     const at::Tensor lazy = negation_pending(logits.detach()).set_requires_grad(true);
     ASSERT_TRUE(lazy.is_neg());
     const at::Tensor targets = at::rand({4, 3}, type);
-    OverlapArguments plain;
+    LossArguments plain;
     plain.sample_weights = at::rand({4}, at::kDouble);
     plain.class_weights = at::rand({3}, at::kDouble);
-    OverlapArguments pending;
+    LossArguments pending;
     pending.sample_weights = negation_pending(plain.sample_weights);
     pending.class_weights = negation_pending(plain.class_weights);
     const OverlapLoss<Tversky> loss;
-    const at::Tensor expected = overlap_loss(logits, targets, loss, plain);
-    const at::Tensor value = overlap_loss(lazy, negation_pending(targets), loss, pending);
+    const at::Tensor expected = libtorch::value(loss, logits, targets, plain);
+    const at::Tensor value = libtorch::value(loss, lazy, negation_pending(targets), pending);
     EXPECT_TRUE(at::equal(value, expected));
     EXPECT_TRUE(at::equal(gradient_of(value, lazy), gradient_of(expected, logits)));
   }
@@ -250,11 +250,11 @@ TEST(OverlapLoss, ReadsTensorsWhoseNegationIsPending) {
 
 TEST(OverlapLoss, BackwardTwiceGivesTheSameGradient) {
   const Data data(true, 9, 3, at::kFloat);
-  const at::Tensor loss = overlap_loss(data.logits, data.targets, OverlapLoss<Tversky>{}) * 3;
+  const at::Tensor loss = libtorch::value(OverlapLoss<Tversky>{}, data.logits, data.targets) * 3;
   const at::Tensor first = gradient_of(loss, data.logits);
   EXPECT_TRUE(at::equal(first, gradient_of(loss, data.logits)));
   const at::Tensor single =
-      gradient_of(overlap_loss(data.logits, data.targets, OverlapLoss<Tversky>{}), data.logits);
+      gradient_of(libtorch::value(OverlapLoss<Tversky>{}, data.logits, data.targets), data.logits);
   expect_close(first, single * 3, 4 * std::numeric_limits<float>::epsilon());
 }
 
@@ -262,13 +262,13 @@ TEST(OverlapLoss, BackwardTwiceGivesTheSameGradient) {
 // so by the kernel and by operations.
 template <class Loss>
 void expect_parts_equal_the_whole(const Loss& loss, const Data& all, double tolerance) {
-  const at::Tensor whole = overlap_loss(all.logits, all.targets, loss, all.arguments);
+  const at::Tensor whole = libtorch::value(loss, all.logits, all.targets, all.arguments);
   const at::Tensor expected = gradient_of(whole, all.logits);
   const double largest = expected.abs().max().template item<double>();
   at::Tensor sums = at::zeros({3, all.logits.size(1)}, at::kDouble);
   for (std::int64_t begin = 0; begin < 40; begin += 8) {
     const Data some = all.part(begin, 8);
-    sums = sums + overlap_sums(some.logits, some.targets, loss, some.arguments);
+    sums = sums + libtorch::partial(loss, some.logits, some.targets, some.arguments);
   }
   EXPECT_FALSE(sums.requires_grad());
   at::Tensor by_kernel = at::zeros_like(all.logits);
@@ -276,11 +276,11 @@ void expect_parts_equal_the_whole(const Loss& loss, const Data& all, double tole
   for (std::int64_t begin = 0; begin < 40; begin += 8) {
     Data some = all.part(begin, 8);
     some.arguments.sums = sums;
-    const at::Tensor value = overlap_loss(some.logits, some.targets, loss, some.arguments);
+    const at::Tensor value = libtorch::value(loss, some.logits, some.targets, some.arguments);
     expect_close(value.detach(), whole.detach(), tolerance);
     by_kernel = by_kernel + gradient_of(value, all.logits);
     const auto outcome = detail::overlap_by_operations(
-        detail::overlap_of_tensors(loss), weights_of(loss, all.logits),
+        detail::overlap_of_tensors("value", loss), weights_of(loss, all.logits),
         detail::make_overlap_inputs(some.logits, some.targets, some.arguments), false);
     by_operations = by_operations + gradient_of(outcome.loss, all.logits);
   }
@@ -307,11 +307,11 @@ TEST(OverlapLoss, SecondDerivativesOfPartsAreBlocksOfTheWhole) {
   first.logits = first.logits.detach().set_requires_grad(true);
   const at::Tensor direction = at::randn({8, 3}, at::kDouble);
   const at::Tensor joined = at::cat({first.logits, second.logits.detach()});
-  const at::Tensor whole = overlap_loss(joined, all.targets, loss, all.arguments);
+  const at::Tensor whole = libtorch::value(loss, joined, all.targets, all.arguments);
   const at::Tensor expected =
       gradient_of((gradient_of(whole, first.logits, true) * direction).sum(), first.logits);
-  first.arguments.sums = overlap_sums(joined, all.targets, loss, all.arguments);
-  const at::Tensor part = overlap_loss(first.logits, first.targets, loss, first.arguments);
+  first.arguments.sums = libtorch::partial(loss, joined, all.targets, all.arguments);
+  const at::Tensor part = libtorch::value(loss, first.logits, first.targets, first.arguments);
   const at::Tensor actual =
       gradient_of((gradient_of(part, first.logits, true) * direction).sum(), first.logits);
   expect_close(actual, expected, 1e-13);
@@ -322,8 +322,8 @@ TEST(OverlapLoss, HalfTypesComputeInFloat) {
   for (const at::ScalarType type : {at::kHalf, at::kBFloat16}) {
     const Data data(true, 20, 7, type);
     const at::Tensor exact = data.logits.detach().to(at::kFloat).set_requires_grad(true);
-    const at::Tensor a = overlap_loss(data.logits, data.targets, OverlapLoss<Tversky>{});
-    const at::Tensor b = overlap_loss(exact, data.targets, OverlapLoss<Tversky>{});
+    const at::Tensor a = libtorch::value(OverlapLoss<Tversky>{}, data.logits, data.targets);
+    const at::Tensor b = libtorch::value(OverlapLoss<Tversky>{}, exact, data.targets);
     EXPECT_EQ(a.scalar_type(), at::kFloat);
     expect_close(a, b, 50 * std::numeric_limits<float>::epsilon());
     expect_close(gradient_of(a, data.logits), gradient_of(b, exact).to(type), 1e-2);
@@ -337,13 +337,13 @@ TEST(OverlapLoss, TakesTokenLogits) {
   for (const bool by_index : {true, false}) {
     const Data rows(by_index, 24, 5);
     const OverlapLoss<> loss;
-    const at::Tensor expected = overlap_loss(rows.logits, rows.targets, loss, rows.arguments);
+    const at::Tensor expected = libtorch::value(loss, rows.logits, rows.targets, rows.arguments);
     const at::Tensor gradient = gradient_of(expected, rows.logits).view({4, 6, 5});
     for (const bool class_first : {false, true}) {
       const auto arrange = [&](const at::Tensor& cube) {
         return class_first ? cube.transpose(1, 2).contiguous() : cube;
       };
-      OverlapArguments arguments = rows.arguments;
+      LossArguments arguments = rows.arguments;
       arguments.class_dim = class_first ? 1 : -1;
       arguments.sample_weights = rows.arguments.sample_weights.view({4, 6});
       if (arguments.mask.defined()) arguments.mask = arguments.mask.view({4, 6});
@@ -351,11 +351,11 @@ TEST(OverlapLoss, TakesTokenLogits) {
           arrange(rows.logits.detach().view({4, 6, 5})).detach().set_requires_grad(true);
       const at::Tensor targets =
           by_index ? rows.targets.view({4, 6}) : arrange(rows.targets.view({4, 6, 5}));
-      const at::Tensor value = overlap_loss(tokens, targets, loss, arguments);
+      const at::Tensor value = libtorch::value(loss, tokens, targets, arguments);
       expect_close(value, expected, 1e-14);
       expect_close(gradient_of(value, tokens), arrange(gradient), 1e-14);
-      expect_close(overlap_sums(tokens, targets, loss, arguments),
-                   overlap_sums(rows.logits, rows.targets, loss, rows.arguments), 1e-14);
+      expect_close(libtorch::partial(loss, tokens, targets, arguments),
+                   libtorch::partial(loss, rows.logits, rows.targets, rows.arguments), 1e-14);
     }
   }
 }
@@ -366,8 +366,8 @@ TEST(OverlapLoss, ReadsStridedLogits) {
   for (const at::Tensor& view : {wide.slice(1, 0, 60, 2), wide.slice(1, 10, 40)}) {
     const at::Tensor strided = view.detach().set_requires_grad(true);
     const at::Tensor dense = view.contiguous().set_requires_grad(true);
-    const at::Tensor a = overlap_loss(strided, targets, OverlapLoss<>{});
-    const at::Tensor b = overlap_loss(dense, targets, OverlapLoss<>{});
+    const at::Tensor a = libtorch::value(OverlapLoss<>{}, strided, targets);
+    const at::Tensor b = libtorch::value(OverlapLoss<>{}, dense, targets);
     EXPECT_TRUE(at::equal(a, b));
     EXPECT_TRUE(at::equal(gradient_of(a, strided), gradient_of(b, dense)));
   }
@@ -377,12 +377,12 @@ TEST(OverlapLoss, ClassWeightsAreAnArgument) {
   for (const at::ScalarType type : {at::kDouble, at::kHalf}) {
     const Data data(true, 20, 3, type);
     OverlapLoss<> loss;
-    OverlapArguments arguments;
+    LossArguments arguments;
     arguments.class_weights = at::tensor({0.5, 2.0, 0.0}, at::kDouble);
-    const at::Tensor by_argument = overlap_loss(data.logits, data.targets, loss, arguments);
-    EXPECT_FALSE(at::equal(by_argument, overlap_loss(data.logits, data.targets, loss)));
+    const at::Tensor by_argument = libtorch::value(loss, data.logits, data.targets, arguments);
+    EXPECT_FALSE(at::equal(by_argument, libtorch::value(loss, data.logits, data.targets)));
     loss.class_weights = {0.5, 2, 0};
-    EXPECT_TRUE(at::equal(by_argument, overlap_loss(data.logits, data.targets, loss)));
+    EXPECT_TRUE(at::equal(by_argument, libtorch::value(loss, data.logits, data.targets)));
   }
 }
 
@@ -392,12 +392,12 @@ TEST(OverlapLoss, EmptySets) {
     const auto expect = [&](const at::Tensor& z, const at::Tensor& targets,
                             std::optional<std::int64_t> class_dim = {}) {
       const at::Tensor logits = z.to(type).set_requires_grad(true);
-      OverlapArguments arguments;
+      LossArguments arguments;
       arguments.class_dim = class_dim;
       loss.empty_batch = EmptyBatch::kZero;
-      EXPECT_EQ(overlap_loss(logits, targets, loss, arguments).item<float>(), 0.0F);
+      EXPECT_EQ(libtorch::value(loss, logits, targets, arguments).item<float>(), 0.0F);
       loss.empty_batch = EmptyBatch::kNaN;
-      const at::Tensor nan = overlap_loss(logits, targets, loss, arguments);
+      const at::Tensor nan = libtorch::value(loss, logits, targets, arguments);
       EXPECT_TRUE(std::isnan(nan.item<float>()));
       const at::Tensor gradient = gradient_of(nan, logits);
       EXPECT_EQ(gradient.sizes(), logits.sizes());
@@ -417,7 +417,7 @@ TEST(OverlapLoss, EmptySets) {
 TEST(OverlapLoss, ABrokenTargetOnADeviceMakesNaN) {
   const at::Tensor logits = at::randn({2, 3}, at::kDouble);
   const auto value = [&](const at::Tensor& targets) {
-    return detail::overlap_by_operations(detail::overlap_of_tensors(OverlapLoss<>{}), {},
+    return detail::overlap_by_operations(detail::overlap_of_tensors("value", OverlapLoss<>{}), {},
                                          {logits, targets, {}}, false)
         .loss.item<double>();
   };
@@ -433,7 +433,7 @@ TEST(OverlapLoss, NeitherReadsTheDeviceNorUploads) {
   const at::Tensor logits = at::empty({6, 4}, meta).set_requires_grad(true);
   const testing::RecordedOperations operations;
   const auto call = [&](auto loss, bool by_index, bool uploads) {
-    OverlapArguments arguments;
+    LossArguments arguments;
     arguments.sample_weights = at::empty({6}, meta);
     if (!uploads) {
       loss.class_weights.clear();
@@ -442,11 +442,11 @@ TEST(OverlapLoss, NeitherReadsTheDeviceNorUploads) {
     const at::Tensor targets =
         by_index ? at::empty({6}, meta.dtype(at::kLong)) : at::empty({6, 4}, meta);
     if (!by_index) arguments.mask = at::empty({6}, meta);
-    const at::Tensor sums = overlap_sums(logits, targets, loss, arguments);
+    const at::Tensor sums = libtorch::partial(loss, logits, targets, arguments);
     EXPECT_EQ(sums.sizes(), (std::vector<std::int64_t>{3, 4}));
     for (const at::Tensor& merged : {at::Tensor(), sums}) {
       arguments.sums = merged;
-      const at::Tensor value = overlap_loss(logits, targets, loss, arguments);
+      const at::Tensor value = libtorch::value(loss, logits, targets, arguments);
       EXPECT_TRUE(gradient_of(value, logits).is_meta());
       EXPECT_TRUE(gradient_of(value, logits, /*create_graph=*/true).is_meta());
     }
@@ -470,117 +470,112 @@ TEST(OverlapLoss, NeitherReadsTheDeviceNorUploads) {
 TEST(OverlapLossErrors, ShapesAndHalfTypesOnTheCpuAreChecked) {
   const OverlapLoss<> loss;
   EXPECT_EQ(error_of([&] {
-              overlap_loss(at::zeros({2, 3}), at::zeros({3, 2}), loss);
+              libtorch::value(loss, at::zeros({2, 3}), at::zeros({3, 2}));
             }),
-            "overlap_loss(): targets.sizes() = [3, 2], expected [2, 3]");
-  OverlapArguments arguments;
+            "value(): targets.sizes() = [3, 2], expected [2, 3]");
+  LossArguments arguments;
   arguments.class_dim = -1;
   EXPECT_EQ(error_of([&] {
-              overlap_loss(at::zeros({2, 4, 3}), at::zeros({4, 2}, at::kLong), loss, arguments);
+              libtorch::value(loss, at::zeros({2, 4, 3}), at::zeros({4, 2}, at::kLong), arguments);
             }),
-            "overlap_loss(): targets.sizes() = [4, 2], expected [2, 4]");
+            "value(): targets.sizes() = [4, 2], expected [2, 4]");
   arguments.sample_weights = at::ones({4, 2});
   EXPECT_EQ(error_of([&] {
-              overlap_loss(at::zeros({2, 4, 3}), at::zeros({2, 4}, at::kLong), loss, arguments);
+              libtorch::value(loss, at::zeros({2, 4, 3}), at::zeros({2, 4}, at::kLong), arguments);
             }),
-            "overlap_loss(): sample_weights.sizes() = [4, 2], expected [2, 4]");
+            "value(): sample_weights.sizes() = [4, 2], expected [2, 4]");
   const at::Tensor labels = at::tensor({0, 5}, at::kLong);
   for (const at::ScalarType type : {at::kHalf, at::kBFloat16}) {
     const at::Tensor logits = at::zeros({2, 3}, type);
-    EXPECT_EQ(
-        error_of([&] { overlap_loss(logits, labels, loss); }),
-        "overlap_loss(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
-    EXPECT_EQ(
-        error_of([&] { overlap_sums(logits, labels, loss); }),
-        "overlap_sums(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
+    EXPECT_EQ(error_of([&] { libtorch::value(loss, logits, labels); }),
+              "value(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
+    EXPECT_EQ(error_of([&] { libtorch::partial(loss, logits, labels); }),
+              "partial(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
     EXPECT_EQ(error_of([&] {
-                overlap_loss(logits, at::full({2, 3}, 2.0, type), loss);
+                libtorch::value(loss, logits, at::full({2, 3}, 2.0, type));
               }),
-              "overlap_loss(): targets.probabilities[0][0] = 2, expected a number in [0, 1]");
+              "value(): targets.probabilities[0][0] = 2, expected a number in [0, 1]");
   }
 }
 
 TEST(OverlapLossErrors, NoGradientFlowsToTargetsOrWeights) {
   const at::Tensor logits = at::zeros({2, 3});
   const at::Tensor probabilities = at::full({2, 3}, 0.5).set_requires_grad(true);
-  EXPECT_EQ(
-      error_of([&] { overlap_loss(logits, probabilities, OverlapLoss<>{}); }),
-      "overlap_loss(): targets.requires_grad() = 1, expected 0: no gradient flows to targets");
-  OverlapArguments arguments;
+  EXPECT_EQ(error_of([&] { libtorch::value(OverlapLoss<>{}, logits, probabilities); }),
+            "value(): targets.requires_grad() = 1, expected 0: no gradient flows to targets");
+  LossArguments arguments;
   arguments.sample_weights = at::ones({2}).set_requires_grad(true);
   EXPECT_EQ(error_of([&] {
-              overlap_loss(logits, at::zeros({2}, at::kLong), OverlapLoss<>{}, arguments);
+              libtorch::value(OverlapLoss<>{}, logits, at::zeros({2}, at::kLong), arguments);
             }),
-            "overlap_loss(): sample_weights.requires_grad() = 1, expected 0: no gradient flows to "
+            "value(): sample_weights.requires_grad() = 1, expected 0: no gradient flows to "
             "sample_weights");
   const at::NoGradGuard no_graph;
-  EXPECT_NO_THROW(overlap_loss(logits, probabilities, OverlapLoss<>{}));
+  EXPECT_NO_THROW(libtorch::value(OverlapLoss<>{}, logits, probabilities));
 }
 
 TEST(OverlapLoss, ARowOfMinusInfinityMakesNaN) {
   const double infinity = std::numeric_limits<double>::infinity();
   const at::Tensor logits = at::tensor({-infinity, -infinity, 0.0, 1.0}, at::kDouble).view({2, 2});
   const at::Tensor targets = at::tensor({0, 1}, at::kLong);
-  EXPECT_TRUE(std::isnan(overlap_loss(logits, targets, OverlapLoss<>{}).item<double>()));
-  EXPECT_TRUE(std::isnan(detail::overlap_by_operations(detail::overlap_of_tensors(OverlapLoss<>{}),
-                                                       {}, {logits, targets, {}}, false)
-                             .loss.item<double>()));
+  EXPECT_TRUE(std::isnan(libtorch::value(OverlapLoss<>{}, logits, targets).item<double>()));
+  EXPECT_TRUE(
+      std::isnan(detail::overlap_by_operations(detail::overlap_of_tensors("value", OverlapLoss<>{}),
+                                               {}, {logits, targets, {}}, false)
+                     .loss.item<double>()));
 }
 
 TEST(OverlapLossErrors, NameWhatIsWrong) {
   const at::Tensor logits = at::zeros({2, 3});
   const at::Tensor labels = at::zeros({2}, at::kLong);
   OverlapLoss<> loss;
-  const auto call = [&](const at::Tensor& z, const at::Tensor& y,
-                        const OverlapArguments& more = {}) {
-    return error_of([&] { overlap_loss(z, y, loss, more); });
+  const auto call = [&](const at::Tensor& z, const at::Tensor& y, const LossArguments& more = {}) {
+    return error_of([&] { libtorch::value(loss, z, y, more); });
   };
-  EXPECT_EQ(call(at::zeros({6}), labels),
-            "overlap_loss(): logits.dim() = 1, expected at least 2 (N x C)");
+  EXPECT_EQ(call(at::zeros({6}), labels), "value(): logits.dim() = 1, expected at least 2 (N x C)");
   EXPECT_EQ(call(at::zeros({2, 3}, at::kLong), labels),
-            "overlap_loss(): logits.dtype() = long int, expected a floating-point type");
+            "value(): logits.dtype() = long int, expected a floating-point type");
   EXPECT_EQ(call(at::zeros({2, 3, 3}), at::zeros({2, 3}, at::kLong)),
-            "overlap_loss(): class_dim = (not set), expected 1 for N x C x ... as LibTorch has it, "
+            "value(): class_dim = (not set), expected 1 for N x C x ... as LibTorch has it, "
             "or -1 for N x ... x C: the logits have 3 dimensions");
   EXPECT_EQ(call(logits, at::zeros({3}, at::kLong)),
-            "overlap_loss(): targets.numel() = 3, expected 2 (rows of logits)");
+            "value(): targets.numel() = 3, expected 2 (rows of logits)");
   EXPECT_EQ(call(logits, at::tensor({0, 5}, at::kLong)),
-            "overlap_loss(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
+            "value(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
   EXPECT_EQ(error_of([&] {
-              overlap_sums(logits, at::tensor({0, 5}, at::kLong), loss);
+              libtorch::partial(loss, logits, at::tensor({0, 5}, at::kLong));
             }),
-            "overlap_sums(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
+            "partial(): targets[1] = 5, expected a class in [0, 3) or the ignore index -100");
   EXPECT_EQ(call(logits, at::full({2, 3}, 2.0)),
-            "overlap_loss(): targets.probabilities[0][0] = 2, expected a number in [0, 1]");
+            "value(): targets.probabilities[0][0] = 2, expected a number in [0, 1]");
   EXPECT_EQ(call(logits, at::zeros({2})),
-            "overlap_loss(): targets.dim() = 1, expected 2 (probabilities, in the shape of the "
+            "value(): targets.dim() = 1, expected 2 (probabilities, in the shape of the "
             "logits)");
   EXPECT_EQ(call(logits, labels.to(at::kMeta)),
-            "overlap_loss(): targets.device() = meta, expected cpu, the device of the logits");
-  OverlapArguments arguments;
+            "value(): targets.device() = meta, expected cpu, the device of the logits");
+  LossArguments arguments;
   arguments.class_dim = 2;
   EXPECT_EQ(call(logits, labels, arguments),
-            "overlap_loss(): class_dim = 2, expected a dimension of the logits");
+            "value(): class_dim = 2, expected a dimension of the logits");
   arguments = {};
   arguments.mask = at::ones({2});
   EXPECT_EQ(call(logits, labels, arguments),
-            "overlap_loss(): mask.numel() = 2, expected no mask: index targets say with the ignore "
+            "value(): mask.numel() = 2, expected no mask: index targets say with the ignore "
             "index which rows do not count");
   arguments = {};
   arguments.sums = at::zeros({3, 2}, at::kDouble);
-  EXPECT_EQ(call(logits, labels, arguments),
-            "overlap_loss(): sums.numel() = 6, expected 9 (3 x classes)");
+  EXPECT_EQ(call(logits, labels, arguments), "value(): sums.numel() = 6, expected 9 (3 x classes)");
   arguments = {};
   arguments.sample_weights = at::full({2}, -1.0);
   EXPECT_EQ(call(logits, labels, arguments),
-            "overlap_loss(): sample_weights[0] = -1, expected a finite number >= 0");
+            "value(): sample_weights[0] = -1, expected a finite number >= 0");
   arguments = {};
   arguments.class_weights = at::full({3}, -1.0);
   EXPECT_EQ(call(logits, labels, arguments),
-            "overlap_loss(): class_weights[0] = -1, expected a finite number >= 0");
+            "value(): class_weights[0] = -1, expected a finite number >= 0");
   loss.policy.smoothing = -1;
   EXPECT_EQ(call(logits.to(at::kHalf), labels),
-            "overlap_loss(): dice.smoothing = -1, expected a finite number >= 0");
+            "value(): dice.smoothing = -1, expected a finite number >= 0");
 }
 
 }  // namespace

@@ -31,24 +31,24 @@ struct Data {
 TEST(OverlapLossModule, EqualsTheFunction) {
   const Data data;
   Module module(example());
-  const at::Tensor expected = overlap_loss(data.logits, data.targets, example());
+  const at::Tensor expected = libtorch::value(example(), data.logits, data.targets);
   EXPECT_TRUE(at::equal(module->forward(data.logits, data.targets), expected));
   module->eval();
   EXPECT_TRUE(at::equal(module->forward(data.logits, data.targets), expected));
-  OverlapArguments arguments;
+  LossArguments arguments;
   arguments.sample_weights = at::rand({8});
   EXPECT_TRUE(at::equal(module->forward(data.logits, data.targets, arguments),
-                        overlap_loss(data.logits, data.targets, example(), arguments)));
+                        libtorch::value(example(), data.logits, data.targets, arguments)));
 }
 
 TEST(OverlapLossModule, TakesTheClassDimensionFromItsOptions) {
   const at::Tensor logits = at::randn({2, 3, 5});
   const at::Tensor targets = at::randint(0, 3, {2, 5}, at::kLong);
   Module module(OverlapLossOptions<Tversky>(example()).class_dim(1));
-  OverlapArguments arguments;
+  LossArguments arguments;
   arguments.class_dim = 1;
   EXPECT_TRUE(at::equal(module->forward(logits, targets),
-                        overlap_loss(logits, targets, example(), arguments)));
+                        libtorch::value(example(), logits, targets, arguments)));
 }
 
 // The sums of two halves, merged, make each half's value that of all rows.
@@ -56,9 +56,9 @@ TEST(OverlapLossModule, MergesSums) {
   const Data data;
   Module module(example());
   const at::Tensor whole = module->forward(data.logits, data.targets);
-  OverlapArguments arguments;
-  arguments.sums = module->sums(data.logits.slice(0, 0, 4), data.targets.slice(0, 0, 4)) +
-                   module->sums(data.logits.slice(0, 4), data.targets.slice(0, 4));
+  LossArguments arguments;
+  arguments.sums = module->partial(data.logits.slice(0, 0, 4), data.targets.slice(0, 0, 4)) +
+                   module->partial(data.logits.slice(0, 4), data.targets.slice(0, 4));
   const at::Tensor half =
       module->forward(data.logits.slice(0, 4), data.targets.slice(0, 4), arguments);
   EXPECT_TRUE(at::allclose(half, whole, 1e-6, 1e-6));

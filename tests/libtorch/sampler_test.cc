@@ -14,7 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "equipoise/plan.h"
+#include "equipoise/plan/plan.h"
+#include "equipoise/plan/text.h"
 #include "equipoise/sampling/balanced_batches.h"
 #include "equipoise/sampling/class_resampler.h"
 #include "equipoise/sampling/class_sampler.h"

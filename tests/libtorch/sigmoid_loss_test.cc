@@ -35,7 +35,7 @@ using testing::Tsallis;
 
 struct Tensors {
   at::Tensor logits, targets;
-  SigmoidArguments arguments;
+  LossArguments arguments;
 };
 
 Tensors to_tensors(const ElementBatch& batch, at::Device device = at::kCPU) {
@@ -93,12 +93,12 @@ void expect_parity(R reduction, std::int64_t torch_reduction, at::ScalarType typ
                 logits, targets, weighted ? weights : at::Tensor(),
                 pos_weighted ? pos_weight : at::Tensor(), by);
           };
-          const at::Tensor ours = sigmoid_loss(logits, targets, loss);
+          const at::Tensor ours = libtorch::value(loss, logits, targets);
           const at::Tensor theirs = theirs_by(torch_reduction);
           // Relative to sums of at most 33 x 40 elements, in float on their side.
           expect_close(ours, theirs, 100 * epsilon);
           expect_close(gradient_of(ours, logits), gradient_of(theirs, logits), 100 * epsilon);
-          const at::Tensor elements = sigmoid_element_losses(logits, targets, loss);
+          const at::Tensor elements = libtorch::unreduced(loss, logits, targets);
           const at::Tensor their_elements = theirs_by(at::Reduction::None);
           expect_close(elements, their_elements, 100 * epsilon);
           const at::Tensor upstream = at::randn({33, labels}, type);
@@ -133,15 +133,15 @@ void expect_operations_equal_kernel(at::Device device) {
         const auto tensors =
             detail::make_tensors(equipoise::detail::settings_of(loss), there.logits.options());
         const at::Tensor by_kernel =
-            sigmoid_loss(on_cpu.logits, on_cpu.targets, loss, on_cpu.arguments);
+            libtorch::value(loss, on_cpu.logits, on_cpu.targets, on_cpu.arguments);
         EXPECT_NEAR(by_kernel.item<double>(), testing::reference_loss(loss, batch, batch.logits),
                     1e-12 * (1 + by_kernel.item<double>()));
-        const auto by_operations =
-            detail::sigmoid_by_operations(detail::sigmoid_of_tensors(loss), tensors, there.logits,
-                                          there.targets, there.arguments, false, true);
+        const auto by_operations = detail::sigmoid_by_operations(
+            detail::sigmoid_of_tensors("value", loss), tensors, there.logits, there.targets,
+            there.arguments, false, true);
         expect_close(by_operations.loss.detach().cpu(), by_kernel.detach(), 1e-13);
-        expect_close(sigmoid_denominators(loss, there.targets, there.arguments).cpu(),
-                     sigmoid_denominators(loss, on_cpu.targets, on_cpu.arguments), 1e-13);
+        expect_close(denominators(loss, there.targets, there.arguments).cpu(),
+                     denominators(loss, on_cpu.targets, on_cpu.arguments), 1e-13);
         const at::Tensor gradient = gradient_of(by_kernel, on_cpu.logits);
         expect_close(by_operations.gradient.detach().cpu(), gradient, 1e-13);
         const at::Tensor by_autograd = gradient_of(by_operations.loss, there.logits, true);
@@ -167,7 +167,7 @@ TEST(SigmoidLoss, OperationsEqualTheKernelOnCuda) {
 TEST(SigmoidLoss, SecondDerivativesEqualFiniteDifferences) {
   const at::Tensor start = at::tensor({-2.0, -0.5, 0.0, 0.25, 3.0}, at::kDouble);
   const at::Tensor targets = at::tensor({1, 0, 0, 1, 0}, at::kLong);
-  SigmoidArguments arguments;
+  LossArguments arguments;
   arguments.groups = at::tensor({0, 1, 1, 0, 2}, at::kLong);
   for_all_losses(1, [&](auto sides, auto reduction) {
     SigmoidLoss<decltype(sides), decltype(reduction)> loss;
@@ -175,11 +175,11 @@ TEST(SigmoidLoss, SecondDerivativesEqualFiniteDifferences) {
     loss.reduction = reduction;
     const auto gradient_at = [&](const at::Tensor& z) {
       const at::Tensor logits = z.detach().set_requires_grad(true);
-      return gradient_of(sigmoid_loss(logits, targets, loss, arguments), logits);
+      return gradient_of(libtorch::value(loss, logits, targets, arguments), logits);
     };
     const at::Tensor logits = start.detach().set_requires_grad(true);
     const at::Tensor first =
-        gradient_of(sigmoid_loss(logits, targets, loss, arguments), logits, true);
+        gradient_of(libtorch::value(loss, logits, targets, arguments), logits, true);
     // Elements do not mix, so the sum's derivative is the diagonal.
     expect_close(gradient_of(first.sum(), logits),
                  (gradient_at(start + 1e-5) - gradient_at(start - 1e-5)) / 2e-5, 1e-8);
@@ -197,7 +197,7 @@ TEST(SigmoidLoss, SecondDerivativesOfSaturatedElements) {
     loss.sides = sides;
     loss.reduction = reduction;
     testing::expect_second_derivatives(
-        logits, [&](const at::Tensor& z) { return sigmoid_loss(z, targets, loss); });
+        logits, [&](const at::Tensor& z) { return libtorch::value(loss, z, targets); });
   };
   for (const double gamma : {0.0, 0.25, 0.5, 1.0, 1.5, 2.0}) {
     expect(SigmoidFocal{gamma}, Sum{});
@@ -210,12 +210,12 @@ TEST(SigmoidLoss, MaskedElementsHaveNoSecondDerivatives) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const at::Tensor logits =
       at::tensor({0.5, nan, nan, nan}, at::kDouble).view({2, 2}).set_requires_grad(true);
-  SigmoidArguments arguments;
+  LossArguments arguments;
   arguments.mask = at::tensor({1, 0, 1, 1}).view({2, 2});
   arguments.sample_weights = at::tensor({1, 0});
   const at::Tensor gradient = gradient_of(
-      sigmoid_loss(logits, at::zeros({2, 2}), SigmoidLoss<SigmoidFocal, Sum>{}, arguments), logits,
-      true);
+      libtorch::value(SigmoidLoss<SigmoidFocal, Sum>{}, logits, at::zeros({2, 2}), arguments),
+      logits, true);
   const at::Tensor second = gradient_of(gradient.pow(2).sum(), logits).view({-1});
   EXPECT_GT(second[0].abs().item<double>(), 0);
   EXPECT_TRUE(at::equal(second.slice(0, 1), at::zeros({3}, at::kDouble)));
@@ -229,13 +229,13 @@ TEST(SigmoidLoss, ReadsTensorsWhoseNegationIsPending) {
     const at::Tensor lazy = negation_pending(logits.detach()).set_requires_grad(true);
     ASSERT_TRUE(lazy.is_neg());
     const at::Tensor targets = at::rand({4, 3}, type);
-    SigmoidArguments plain;
+    LossArguments plain;
     plain.sample_weights = at::rand({4}, at::kDouble);
-    SigmoidArguments lazy_weights;
+    LossArguments lazy_weights;
     lazy_weights.sample_weights = negation_pending(plain.sample_weights);
     const SigmoidLoss<SigmoidFocal, Sum> loss;
-    const at::Tensor expected = sigmoid_loss(logits, targets, loss, plain);
-    const at::Tensor value = sigmoid_loss(lazy, negation_pending(targets), loss, lazy_weights);
+    const at::Tensor expected = libtorch::value(loss, logits, targets, plain);
+    const at::Tensor value = libtorch::value(loss, lazy, negation_pending(targets), lazy_weights);
     EXPECT_TRUE(at::equal(value, expected));
     EXPECT_TRUE(at::equal(gradient_of(value, lazy), gradient_of(expected, logits)));
   }
@@ -244,7 +244,8 @@ TEST(SigmoidLoss, ReadsTensorsWhoseNegationIsPending) {
 TEST(SigmoidLoss, BackwardTwiceGivesTheSameGradient) {
   const at::Tensor logits = at::randn({5, 3}).set_requires_grad(true);
   const at::Tensor targets = at::randint(0, 2, {5, 3}, at::kLong);
-  const at::Tensor loss = sigmoid_loss(logits, targets, equipoise::SigmoidLoss<Asymmetric>{}) * 3;
+  const at::Tensor loss =
+      libtorch::value(equipoise::SigmoidLoss<Asymmetric>{}, logits, targets) * 3;
   const at::Tensor first = gradient_of(loss, logits);
   EXPECT_TRUE(at::equal(first, gradient_of(loss, logits)));
 }
@@ -252,16 +253,16 @@ TEST(SigmoidLoss, BackwardTwiceGivesTheSameGradient) {
 TEST(SigmoidLoss, TakesTargetsAndMasksOfAnyType) {
   const at::Tensor logits = at::randn({20, 6}).set_requires_grad(true);
   const at::Tensor targets = at::rand({20, 6}).gt(0.6);
-  SigmoidArguments arguments;
+  LossArguments arguments;
   arguments.mask = at::rand({20, 6}).gt(0.2);
   const equipoise::SigmoidLoss<SigmoidFocal, MeanByPositives> loss;
-  const at::Tensor expected = sigmoid_loss(logits, targets, loss, arguments);
+  const at::Tensor expected = libtorch::value(loss, logits, targets, arguments);
   const at::Tensor expected_gradient = gradient_of(expected, logits);
   for (const at::ScalarType type : {at::kBool, at::kByte, at::kChar, at::kShort, at::kInt,
                                     at::kLong, at::kHalf, at::kBFloat16, at::kFloat, at::kDouble}) {
-    SigmoidArguments same;
+    LossArguments same;
     same.mask = arguments.mask.to(type);
-    const at::Tensor value = sigmoid_loss(logits, targets.to(type), loss, same);
+    const at::Tensor value = libtorch::value(loss, logits, targets.to(type), same);
     EXPECT_TRUE(at::equal(value, expected)) << type;
     EXPECT_TRUE(at::equal(gradient_of(value, logits), expected_gradient)) << type;
   }
@@ -274,13 +275,13 @@ TEST(SigmoidLoss, ReadsStridedTensors) {
   const auto expect = [&](const auto& view) {
     const at::Tensor strided = view(wide).detach().set_requires_grad(true);
     const at::Tensor dense = view(wide).contiguous().set_requires_grad(true);
-    SigmoidArguments with_mask;
+    LossArguments with_mask;
     with_mask.mask = view(wide_targets.flip({0}).to(at::kBool));
-    SigmoidArguments with_dense_mask;
+    LossArguments with_dense_mask;
     with_dense_mask.mask = with_mask.mask.contiguous();
-    const at::Tensor a = sigmoid_loss(strided, view(wide_targets), loss, with_mask);
+    const at::Tensor a = libtorch::value(loss, strided, view(wide_targets), with_mask);
     const at::Tensor b =
-        sigmoid_loss(dense, view(wide_targets).contiguous(), loss, with_dense_mask);
+        libtorch::value(loss, dense, view(wide_targets).contiguous(), with_dense_mask);
     EXPECT_TRUE(at::allclose(a, b, 1e-15, 1e-15));
     EXPECT_TRUE(at::equal(gradient_of(a, strided), gradient_of(b, dense)));
   };
@@ -295,35 +296,36 @@ TEST(SigmoidLoss, ReadsStridedTensors) {
 TEST(SigmoidLoss, TakesBinaryAndTokenLogits) {
   std::mt19937_64 random(5);
   const auto loss = make_sigmoid_loss(63, 1, random, SigmoidFocal{}, MeanPerGroup{3});
-  SigmoidArguments arguments;
+  LossArguments arguments;
   arguments.groups = at::randint(0, 3, {24}, at::kLong);
   arguments.sample_weights = at::rand({24}, at::kDouble);
   const at::Tensor logits = at::randn({24}, at::kDouble).set_requires_grad(true);
   const at::Tensor targets = at::randint(0, 2, {24}, at::kLong);
   const at::Tensor column = logits.detach().unsqueeze(1).set_requires_grad(true);
-  const at::Tensor value = sigmoid_loss(logits, targets, loss, arguments);
-  const at::Tensor expected = sigmoid_loss(column, targets.unsqueeze(1), loss, arguments);
+  const at::Tensor value = libtorch::value(loss, logits, targets, arguments);
+  const at::Tensor expected = libtorch::value(loss, column, targets.unsqueeze(1), arguments);
   EXPECT_TRUE(at::equal(value, expected));
   EXPECT_TRUE(at::equal(gradient_of(value, logits), gradient_of(expected, column).squeeze(1)));
-  const at::Tensor elements = sigmoid_element_losses(logits, targets, loss, arguments);
+  const at::Tensor elements = libtorch::unreduced(loss, logits, targets, arguments);
   EXPECT_EQ(elements.sizes(), logits.sizes());
 
   const auto of_labels = make_sigmoid_loss(63, 4, random, Asymmetric{}, MeanByWeight{});
   const at::Tensor cube = at::randn({4, 6, 4}, at::kDouble).set_requires_grad(true);
   const at::Tensor cube_targets = at::randint(0, 2, {4, 6, 4}, at::kBool);
   arguments.groups = at::Tensor();
-  SigmoidArguments of_tokens;
+  LossArguments of_tokens;
   of_tokens.sample_weights = arguments.sample_weights.view({4, 6});
   of_tokens.mask = at::rand({4, 6, 4}).gt(0.1);
   arguments.mask = of_tokens.mask.flatten(0, 1);
   const at::Tensor flat = cube.detach().flatten(0, 1).set_requires_grad(true);
-  const at::Tensor of_cube = sigmoid_loss(cube, cube_targets, of_labels, of_tokens);
-  const at::Tensor of_flat = sigmoid_loss(flat, cube_targets.flatten(0, 1), of_labels, arguments);
+  const at::Tensor of_cube = libtorch::value(of_labels, cube, cube_targets, of_tokens);
+  const at::Tensor of_flat =
+      libtorch::value(of_labels, flat, cube_targets.flatten(0, 1), arguments);
   EXPECT_TRUE(at::equal(of_cube, of_flat));
   EXPECT_TRUE(at::equal(gradient_of(of_cube, cube).flatten(0, 1), gradient_of(of_flat, flat)));
-  EXPECT_EQ(sigmoid_element_losses(cube, cube_targets, of_labels, of_tokens).sizes(), cube.sizes());
-  expect_close(sigmoid_denominators(of_labels, cube_targets, of_tokens),
-               sigmoid_denominators(of_labels, cube_targets.flatten(0, 1), arguments), 1e-15);
+  EXPECT_EQ(libtorch::unreduced(of_labels, cube, cube_targets, of_tokens).sizes(), cube.sizes());
+  expect_close(denominators(of_labels, cube_targets, of_tokens),
+               denominators(of_labels, cube_targets.flatten(0, 1), arguments), 1e-15);
 }
 
 TEST(SigmoidLoss, HalfTypesComputeInFloat) {
@@ -331,8 +333,8 @@ TEST(SigmoidLoss, HalfTypesComputeInFloat) {
     const at::Tensor logits = (at::randn({20, 7}) * 2).to(type).set_requires_grad(true);
     const at::Tensor targets = at::randint(0, 2, {20, 7}, at::kLong);
     const at::Tensor exact = logits.detach().to(at::kFloat).set_requires_grad(true);
-    const at::Tensor a = sigmoid_loss(logits, targets, sigmoid_focal());
-    const at::Tensor b = sigmoid_loss(exact, targets, sigmoid_focal());
+    const at::Tensor a = libtorch::value(sigmoid_focal(), logits, targets);
+    const at::Tensor b = libtorch::value(sigmoid_focal(), exact, targets);
     EXPECT_EQ(a.scalar_type(), at::kFloat);
     expect_close(a, b, 50 * std::numeric_limits<float>::epsilon());
     expect_close(gradient_of(a, logits), gradient_of(b, exact).to(type), 1e-2);
@@ -345,7 +347,7 @@ TEST(SigmoidLoss, MicroBatchesWithSharedDenominatorsEqualTheWhole) {
   for_all_losses(6, [&](auto sides, auto reduction) {
     const auto loss = make_sigmoid_loss(63, 6, random, sides, reduction);
     const Tensors all = to_tensors(batch);
-    const at::Tensor whole = sigmoid_loss(all.logits, all.targets, loss, all.arguments);
+    const at::Tensor whole = libtorch::value(loss, all.logits, all.targets, all.arguments);
     const auto part = [&](std::int64_t begin) {
       const auto rows = [&](const at::Tensor& tensor) { return tensor.slice(0, begin, begin + 8); };
       Tensors result{rows(all.logits), rows(all.targets), {}};
@@ -358,13 +360,13 @@ TEST(SigmoidLoss, MicroBatchesWithSharedDenominatorsEqualTheWhole) {
         at::zeros({static_cast<std::int64_t>(loss.reduction.buckets())}, at::kDouble);
     for (std::int64_t begin = 0; begin < 40; begin += 8) {
       const Tensors some = part(begin);
-      denominators = denominators + sigmoid_denominators(loss, some.targets, some.arguments);
+      denominators = denominators + libtorch::denominators(loss, some.targets, some.arguments);
     }
     at::Tensor sum = at::zeros({}, at::kDouble);
     for (std::int64_t begin = 0; begin < 40; begin += 8) {
       Tensors some = part(begin);
       some.arguments.denominators = denominators;
-      sum = sum + sigmoid_loss(some.logits, some.targets, loss, some.arguments);
+      sum = sum + libtorch::value(loss, some.logits, some.targets, some.arguments);
     }
     expect_close(sum, whole, 1e-12);
     expect_close(gradient_of(sum, all.logits), gradient_of(whole, all.logits), 1e-12);
@@ -374,11 +376,10 @@ TEST(SigmoidLoss, MicroBatchesWithSharedDenominatorsEqualTheWhole) {
 TEST(SigmoidLoss, SharesAreAnArgument) {
   std::mt19937_64 random(6);
   const Tensors data = to_tensors(make_element_batch(30, 4, random, true));
-  SigmoidArguments arguments = data.arguments;
+  LossArguments arguments = data.arguments;
   arguments.shares = at::tensor({0.5, 0.25, 0.25}, at::kDouble);
   const SigmoidLoss<BinaryCrossEntropy, MeanPerGroup> loss{{}, {testing::kElementGroups}};
-  const at::Tensor elements =
-      sigmoid_element_losses(data.logits, data.targets, loss, data.arguments);
+  const at::Tensor elements = libtorch::unreduced(loss, data.logits, data.targets, data.arguments);
   const at::Tensor weights =
       data.arguments.sample_weights.unsqueeze(1) * data.arguments.mask.to(at::kDouble);
   at::Tensor expected = at::zeros({}, at::kDouble);
@@ -386,9 +387,10 @@ TEST(SigmoidLoss, SharesAreAnArgument) {
     const at::Tensor own = data.arguments.groups.eq(g).to(at::kDouble).unsqueeze(1);
     expected = expected + arguments.shares[g] * (elements * own).sum() / (weights * own).sum();
   }
-  expect_close(sigmoid_loss(data.logits, data.targets, loss, arguments), expected, 1e-13);
-  const auto by_operations = detail::sigmoid_by_operations(
-      detail::sigmoid_of_tensors(loss), {}, data.logits, data.targets, arguments, false, false);
+  expect_close(libtorch::value(loss, data.logits, data.targets, arguments), expected, 1e-13);
+  const auto by_operations =
+      detail::sigmoid_by_operations(detail::sigmoid_of_tensors("value", loss), {}, data.logits,
+                                    data.targets, arguments, false, false);
   expect_close(by_operations.loss, expected, 1e-13);
 }
 
@@ -396,21 +398,21 @@ TEST(SigmoidLoss, AnEmptyBatchIsZeroOrNaN) {
   const at::Tensor logits = at::zeros({0, 3}).set_requires_grad(true);
   const at::Tensor targets = at::zeros({0, 3}, at::kLong);
   SigmoidLoss<> loss;
-  EXPECT_EQ(sigmoid_loss(logits, targets, loss).item<float>(), 0.0F);
-  EXPECT_EQ(gradient_of(sigmoid_loss(logits, targets, loss), logits).sizes(), logits.sizes());
+  EXPECT_EQ(libtorch::value(loss, logits, targets).item<float>(), 0.0F);
+  EXPECT_EQ(gradient_of(libtorch::value(loss, logits, targets), logits).sizes(), logits.sizes());
   loss.empty_batch = EmptyBatch::kNaN;
-  EXPECT_TRUE(std::isnan(sigmoid_loss(logits, targets, loss).item<float>()));
+  EXPECT_TRUE(std::isnan(libtorch::value(loss, logits, targets).item<float>()));
   const auto by_operations = detail::sigmoid_by_operations(
-      detail::sigmoid_of_tensors(loss), {}, logits.detach(), targets, {}, false, false);
+      detail::sigmoid_of_tensors("value", loss), {}, logits.detach(), targets, {}, false, false);
   EXPECT_TRUE(std::isnan(by_operations.loss.item<float>()));
   for (const at::ScalarType type : {at::kFloat, at::kHalf}) {
     for (const std::vector<std::int64_t>& sizes :
          {std::vector<std::int64_t>{3, 0}, {2, 0, 3}, {2, 3, 0}, {0}}) {
       const at::Tensor z = at::zeros(sizes).to(type).set_requires_grad(true);
-      const at::Tensor nan = sigmoid_loss(z, at::zeros(sizes), loss);
+      const at::Tensor nan = libtorch::value(loss, z, at::zeros(sizes));
       EXPECT_TRUE(std::isnan(nan.item<double>()));
       EXPECT_EQ(gradient_of(nan, z).sizes(), z.sizes());
-      EXPECT_EQ(sigmoid_element_losses(z, at::zeros(sizes), loss).sizes(), z.sizes());
+      EXPECT_EQ(libtorch::unreduced(loss, z, at::zeros(sizes)).sizes(), z.sizes());
     }
   }
 }
@@ -420,17 +422,17 @@ TEST(SigmoidLoss, MaskedElementsHaveNoLossAndNoGradient) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const at::Tensor logits = at::tensor({1.0, nan, 2.0, nan}, at::kDouble).view({2, 2});
   const at::Tensor targets = at::tensor({1.0, 7.0, 0.0, nan}, at::kDouble).view({2, 2});
-  SigmoidArguments arguments;
+  LossArguments arguments;
   arguments.mask = at::tensor({1, 0, 1, 0}, at::kLong).view({2, 2});
   const at::Tensor z = logits.set_requires_grad(true);
-  const at::Tensor value = sigmoid_loss(z, targets, equipoise::SigmoidLoss<>{}, arguments);
+  const at::Tensor value = libtorch::value(equipoise::SigmoidLoss<>{}, z, targets, arguments);
   EXPECT_NEAR(value.item<double>(), (std::log1p(std::exp(-1.0)) + std::log1p(std::exp(2.0))) / 2,
               1e-15);
   const at::Tensor gradient = gradient_of(value, z);
   EXPECT_EQ(gradient.select(1, 1).abs().sum().item<double>(), 0.0);
   const auto by_operations =
-      detail::sigmoid_by_operations(detail::sigmoid_of_tensors(equipoise::SigmoidLoss<>{}), {},
-                                    logits.detach(), targets, arguments, false, true);
+      detail::sigmoid_by_operations(detail::sigmoid_of_tensors("value", equipoise::SigmoidLoss<>{}),
+                                    {}, logits.detach(), targets, arguments, false, true);
   expect_close(by_operations.loss, value.detach(), 1e-15);
   expect_close(by_operations.gradient, gradient, 1e-15);
 }
@@ -439,8 +441,8 @@ TEST(SigmoidLoss, ABrokenTargetOnADeviceMakesNaN) {
   const at::Tensor logits = at::randn({2, 3}, at::kDouble);
   const at::Tensor targets = at::tensor({0, 1, 0, 2, 0, 1}, at::kLong).view({2, 3});
   const auto result =
-      detail::sigmoid_by_operations(detail::sigmoid_of_tensors(equipoise::SigmoidLoss<>{}), {},
-                                    logits, targets, {}, false, false);
+      detail::sigmoid_by_operations(detail::sigmoid_of_tensors("value", equipoise::SigmoidLoss<>{}),
+                                    {}, logits, targets, {}, false, false);
   EXPECT_TRUE(std::isnan(result.loss.item<double>()));
 }
 
@@ -448,12 +450,12 @@ TEST(SigmoidLoss, ABrokenTargetOnADeviceMakesNaN) {
 TEST(SigmoidLoss, AGroupWithoutABucketOnADeviceMakesNaN) {
   const at::Tensor logits = at::randn({2, 2}, at::kDouble);
   const at::Tensor targets = at::zeros({2, 2}, at::kLong);
-  SigmoidArguments arguments;
+  LossArguments arguments;
   arguments.groups = at::tensor({0, 5}, at::kLong);
   const SigmoidLoss<BinaryCrossEntropy, MeanPerGroup> loss{{}, {2}};
   const auto value = [&] {
-    return detail::sigmoid_by_operations(detail::sigmoid_of_tensors(loss), {}, logits, targets,
-                                         arguments, false, false)
+    return detail::sigmoid_by_operations(detail::sigmoid_of_tensors("value", loss), {}, logits,
+                                         targets, arguments, false, false)
         .loss.item<double>();
   };
   EXPECT_TRUE(std::isnan(value()));
@@ -466,7 +468,7 @@ TEST(SigmoidLoss, AGroupWithoutABucketOnADeviceMakesNaN) {
 TEST(SigmoidLoss, NeitherReadsTheDeviceNorUploads) {
   const auto meta = at::TensorOptions().device(at::kMeta);
   const at::Tensor logits = at::empty({6, 4}, meta).set_requires_grad(true);
-  SigmoidArguments arguments;
+  LossArguments arguments;
   arguments.sample_weights = at::empty({6}, meta);
   arguments.groups = at::empty({6}, meta.dtype(at::kLong));
   arguments.mask = at::empty({6, 4}, meta.dtype(at::kBool));
@@ -478,9 +480,10 @@ TEST(SigmoidLoss, NeitherReadsTheDeviceNorUploads) {
     loss.negative_scale = 2;
     if (tensors == nullptr) loss.class_weights.assign(4, 1.0);
     for (const bool by_element : {false, true}) {
-      at::Tensor value = detail::call_sigmoid(detail::sigmoid_of_tensors(loss), tensors, logits,
-                                              targets, arguments, {.by_element = by_element})
-                             .loss;
+      at::Tensor value =
+          detail::call_sigmoid(detail::sigmoid_of_tensors("value", loss), tensors, logits, targets,
+                               arguments, {.by_element = by_element})
+              .loss;
       if (by_element) value = value.sum();
       EXPECT_TRUE(gradient_of(value, logits).is_meta());
       // LibTorch 1.13 cannot differentiate clamp_min() on meta, which the other sides use.
@@ -507,72 +510,70 @@ TEST(SigmoidLoss, NeitherReadsTheDeviceNorUploads) {
 
 TEST(SigmoidLossErrors, DenominatorsHalfTypesAndGradientsAreCheckedToo) {
   const at::Tensor targets = at::tensor({0, 1, 0, 2}, at::kLong).view({2, 2});
-  EXPECT_EQ(error_of([&] { sigmoid_denominators(SigmoidLoss<>{}, targets); }),
-            "sigmoid_denominators(): targets[1][1] = 2, expected 0 or 1");
+  EXPECT_EQ(error_of([&] { denominators(SigmoidLoss<>{}, targets); }),
+            "denominators(): targets[1][1] = 2, expected 0 or 1");
   EXPECT_EQ(error_of([&] {
-              sigmoid_denominators(SigmoidLoss<BinaryCrossEntropy, MeanPerGroup>{{}, {2}}, targets);
+              denominators(SigmoidLoss<BinaryCrossEntropy, MeanPerGroup>{{}, {2}}, targets);
             }),
-            "sigmoid_denominators(): groups.numel() = 0, expected one group a row");
+            "denominators(): groups.numel() = 0, expected one group a row");
   EXPECT_EQ(error_of([&] {
-              sigmoid_loss(at::zeros({2, 2}, at::kBFloat16), targets, SigmoidLoss<>{});
+              libtorch::value(SigmoidLoss<>{}, at::zeros({2, 2}, at::kBFloat16), targets);
             }),
-            "sigmoid_loss(): targets[1][1] = 2, expected 0 or 1");
+            "value(): targets[1][1] = 2, expected 0 or 1");
   const at::Tensor soft = at::full({2, 2}, 0.5).set_requires_grad(true);
-  EXPECT_EQ(
-      error_of([&] {
-        sigmoid_loss(at::zeros({2, 2}), soft, SigmoidLoss<>{});
-      }),
-      "sigmoid_loss(): targets.requires_grad() = 1, expected 0: no gradient flows to targets");
+  EXPECT_EQ(error_of([&] {
+              libtorch::value(SigmoidLoss<>{}, at::zeros({2, 2}), soft);
+            }),
+            "value(): targets.requires_grad() = 1, expected 0: no gradient flows to targets");
 }
 
 TEST(SigmoidLossErrors, NameWhatIsWrong) {
   const at::Tensor logits = at::zeros({2, 3});
-  const auto call = [](const at::Tensor& z, const at::Tensor& y,
-                       const SigmoidArguments& more = {}) {
-    return error_of([&] { sigmoid_loss(z, y, equipoise::SigmoidLoss<>{}, more); });
+  const auto call = [](const at::Tensor& z, const at::Tensor& y, const LossArguments& more = {}) {
+    return error_of([&] { libtorch::value(equipoise::SigmoidLoss<>{}, z, y, more); });
   };
   EXPECT_EQ(call(at::zeros({}), at::zeros({})),
-            "sigmoid_loss(): logits.dim() = 0, expected at least 1 (N)");
+            "value(): logits.dim() = 0, expected at least 1 (N)");
   EXPECT_EQ(call(at::zeros({2}, at::kInt), at::zeros({2})),
-            "sigmoid_loss(): logits.dtype() = int, expected a floating-point type");
+            "value(): logits.dtype() = int, expected a floating-point type");
   EXPECT_EQ(call(logits, at::zeros({6})),
-            "sigmoid_loss(): targets.dim() = 1, expected 2, that of the logits");
+            "value(): targets.dim() = 1, expected 2, that of the logits");
   EXPECT_EQ(call(logits, at::zeros({2, 4})),
-            "sigmoid_loss(): targets.size(1) = 4, expected 3, that of the logits");
+            "value(): targets.size(1) = 4, expected 3, that of the logits");
   EXPECT_EQ(call(logits, at::zeros({2, 3}, at::kComplexFloat)),
-            "sigmoid_loss(): targets.dtype() = c10::complex<float>, expected bool, an integer or a "
+            "value(): targets.dtype() = c10::complex<float>, expected bool, an integer or a "
             "floating-point type");
   EXPECT_EQ(call(logits, at::full({2, 3}, 2, at::kLong)),
-            "sigmoid_loss(): targets[0][0] = 2, expected 0 or 1");
+            "value(): targets[0][0] = 2, expected 0 or 1");
   EXPECT_EQ(call(logits, at::full({2, 3}, 1.5)),
-            "sigmoid_loss(): targets[0][0] = 1.5, expected a number in [0, 1]");
+            "value(): targets[0][0] = 1.5, expected a number in [0, 1]");
   EXPECT_EQ(call(logits, at::zeros({2, 3}, at::TensorOptions().device(at::kMeta))),
-            "sigmoid_loss(): targets.device() = meta, expected cpu, the device of the logits");
-  SigmoidArguments arguments;
+            "value(): targets.device() = meta, expected cpu, the device of the logits");
+  LossArguments arguments;
   arguments.sample_weights = at::ones({3});
   EXPECT_EQ(call(logits, at::zeros({2, 3}), arguments),
-            "sigmoid_loss(): sample_weights.numel() = 3, expected 2 (rows of logits)");
+            "value(): sample_weights.numel() = 3, expected 2 (rows of logits)");
   arguments.sample_weights = at::Tensor();
   arguments.groups = at::ones({2});
   EXPECT_EQ(call(logits, at::zeros({2, 3}), arguments),
-            "sigmoid_loss(): groups.dtype() = float, expected an integer type");
+            "value(): groups.dtype() = float, expected an integer type");
   arguments.groups = at::Tensor();
   arguments.mask = at::ones({3, 2});
   EXPECT_EQ(call(logits, at::zeros({2, 3}), arguments),
-            "sigmoid_loss(): mask.size(0) = 3, expected 2, that of the logits");
+            "value(): mask.size(0) = 3, expected 2, that of the logits");
   arguments.mask = at::Tensor();
   arguments.sample_weights = at::tensor({1e39, 1.0}, at::kDouble);
   for (const at::ScalarType type : {at::kFloat, at::kHalf}) {
     EXPECT_EQ(call(logits.to(type), at::zeros({2, 3}), arguments),
-              "sigmoid_loss(): sample_weights[0] = 1e+39, expected 0 or a number in "
+              "value(): sample_weights[0] = 1e+39, expected 0 or a number in "
               "[1.1754944e-38, 3.4028235e+38], as the type of the logits has it");
   }
   SigmoidLoss<> loss;
   loss.class_weights = {1, 2};
   EXPECT_EQ(error_of([&] {
-              sigmoid_loss(logits, at::zeros({2, 3}), loss);
+              libtorch::value(loss, logits, at::zeros({2, 3}));
             }),
-            "sigmoid_loss(): class_weights.size() = 2, expected 3 (labels)");
+            "value(): class_weights.size() = 2, expected 3 (labels)");
 }
 
 }  // namespace

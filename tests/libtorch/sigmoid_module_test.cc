@@ -41,18 +41,18 @@ TEST(SigmoidLossModule, EqualsTheFunction) {
   const Data data;
   Module module(example());
   EXPECT_TRUE(at::equal(module->forward(data.logits, data.targets),
-                        sigmoid_loss(data.logits, data.targets, example())));
-  SigmoidArguments arguments;
+                        libtorch::value(example(), data.logits, data.targets)));
+  LossArguments arguments;
   arguments.mask = at::rand({8, 3}).gt(0.3);
   EXPECT_TRUE(at::equal(module->forward(data.logits, data.targets, arguments),
-                        sigmoid_loss(data.logits, data.targets, example(), arguments)));
+                        libtorch::value(example(), data.logits, data.targets, arguments)));
 }
 
 TEST(SigmoidLossModule, GivesLossesOfElements) {
   const Data data;
   Module module(SigmoidLossOptions<SigmoidFocal, MeanByWeight>(example()).reduce(false));
   EXPECT_TRUE(at::equal(module->forward(data.logits, data.targets),
-                        sigmoid_element_losses(data.logits, data.targets, example())));
+                        libtorch::unreduced(example(), data.logits, data.targets)));
 }
 
 TEST(SigmoidLossModule, EvaluatesTheLossForEvaluation) {
@@ -60,8 +60,8 @@ TEST(SigmoidLossModule, EvaluatesTheLossForEvaluation) {
   Module module(example());
   module->eval();
   const at::Tensor value = module->forward(data.logits, data.targets);
-  EXPECT_TRUE(at::equal(value, sigmoid_loss(data.logits, data.targets, evaluation(example()))));
-  EXPECT_FALSE(at::equal(value, sigmoid_loss(data.logits, data.targets, example())));
+  EXPECT_TRUE(at::equal(value, libtorch::value(evaluation(example()), data.logits, data.targets)));
+  EXPECT_FALSE(at::equal(value, libtorch::value(example(), data.logits, data.targets)));
 }
 
 TEST(SigmoidLossModule, ConstantsAreBuffersThatAreSaved) {
@@ -153,7 +153,7 @@ TEST(SigmoidLossModule, TakesTheWeightsOfASchedule) {
   loss.pos_weight = {9, 0};
   module->set_class_weights(loss.class_weights);
   module->set_pos_weight(loss.pos_weight);
-  EXPECT_TRUE(at::equal(module->forward(logits, targets), sigmoid_loss(logits, targets, loss)));
+  EXPECT_TRUE(at::equal(module->forward(logits, targets), libtorch::value(loss, logits, targets)));
   EXPECT_EQ(testing::error_of([&] { module->set_pos_weight({1}); }),
             "SigmoidLossModule::set_pos_weight(): weights.size() = 1, expected 2 (of the buffer "
             "that the module was made with)");

@@ -6,7 +6,7 @@
 #include <concepts>
 #include <limits>
 
-#include "equipoise/detail/pack.h"
+#include "equipoise/kernels/pack.h"
 
 namespace equipoise {
 namespace {

@@ -15,9 +15,10 @@
 #include <vector>
 
 #include "equipoise/loss/softmax.h"
-#include "equipoise/reduction.h"
+#include "equipoise/reduction/reduction.h"
 #include "tests/support/cpus.h"
 #include "tests/support/errors.h"
+#include "tests/support/loss_call.h"
 
 namespace equipoise {
 namespace {
@@ -219,16 +220,18 @@ Result<T> run(const OverlapLoss<Policy>& loss, const Batch& batch, Kind kind,
     }
   };
   OverlapSums sums;
-  for_parts(
-      [&](MatrixView<const T> z, const auto& targets, std::span<const double> weights,
-          std::size_t) { sums += overlap_sums(loss, z, targets, weights, parallel_for, cpu); });
-  const OverlapResult whole = finish(loss, sums);
+  for_parts([&](MatrixView<const T> z, const auto& targets, std::span<const double> weights,
+                std::size_t) {
+    sums += equipoise::partial(loss, z, targets, {weights}, testing::On{cpu, parallel_for});
+  });
+  const OverlapResult whole = value_and_slopes(loss, sums);
   result.value = whole.value;
   for_parts([&](MatrixView<const T> z, const auto& targets, std::span<const double> weights,
                 std::size_t begin) {
-    overlap_gradient(loss, whole, z, targets,
-                     MatrixView<T>(result.gradient.data() + begin * batch.classes, z.rows, z.cols),
-                     weights, parallel_for, cpu);
+    equipoise::gradient(loss, z, targets, {weights},
+                        {whole.slopes, MatrixView<T>(result.gradient.data() + begin * batch.classes,
+                                                     z.rows, z.cols)},
+                        testing::On{cpu, parallel_for});
   });
   return result;
 }
@@ -376,12 +379,12 @@ TEST(OverlapLoss, MeanOfTheLossesOfPartsIsNotThatOfTheWhole) {
   const OverlapLoss<> loss;
   double mean = 0;
   for (std::size_t begin = 0; begin < 64; begin += 4) {
-    mean += overlap_loss(loss, MatrixView<const double>(batch.logits.data() + begin * 3, 4, 3),
-                         std::span(batch.targets).subspan(begin, 4)) /
+    mean += equipoise::value(loss, MatrixView<const double>(batch.logits.data() + begin * 3, 4, 3),
+                             std::span(batch.targets).subspan(begin, 4)) /
             16;
   }
   const double whole =
-      overlap_loss(loss, MatrixView<const double>(batch.logits.data(), 64, 3), batch.targets);
+      equipoise::value(loss, MatrixView<const double>(batch.logits.data(), 64, 3), batch.targets);
   EXPECT_GT(std::fabs(mean - whole), 0.1 * whole);
 }
 
@@ -429,10 +432,11 @@ TEST(OverlapLoss, ReadsAndWritesAnyStrides) {
         }
         const MatrixView<const double> z = logits;
         if (kind == Kind::kIndices) {
-          EXPECT_EQ(overlap_loss(loss, z, batch.targets, gradient, batch.weights), dense.value);
+          EXPECT_EQ(value_and_gradient(loss, z, batch.targets, {batch.weights}, gradient),
+                    dense.value);
         } else {
           const ProbabilityTargets<double> targets{matrix, batch.mask};
-          EXPECT_EQ(overlap_loss(loss, z, targets, gradient, batch.weights), dense.value);
+          EXPECT_EQ(value_and_gradient(loss, z, targets, {batch.weights}, gradient), dense.value);
         }
         std::size_t untouched = 0;
         for (const double x : out) untouched += x == -7.0 ? 1 : 0;
@@ -456,7 +460,8 @@ double by_hand(const Policy& policy, AbsentClass absent = AbsentClass::kSkip) {
   loss.policy = policy;
   loss.absent_class = absent;
   const std::vector<double> logits = {3, 3, -1, -1};
-  return overlap_loss(loss, MatrixView<const double>(logits.data(), 2, 2), std::vector<int>{0, 0});
+  return equipoise::value(loss, MatrixView<const double>(logits.data(), 2, 2),
+                          std::vector<int>{0, 0});
 }
 
 TEST(OverlapLossByHand, Dice) {
@@ -488,8 +493,8 @@ TEST(OverlapLossByHand, SelfAdjustingDice) {
   EXPECT_DOUBLE_EQ(by_hand(SelfAdjustingDice{}), 1 - 2 / 3.5);
   const std::vector<double> logits = {3, 3, -1, -1};
   EXPECT_DOUBLE_EQ(
-      softmax_loss(SoftmaxLoss<SelfAdjustingDice>{}, MatrixView<const double>(logits.data(), 2, 2),
-                   std::vector<int>{0, 1}),
+      equipoise::value(SoftmaxLoss<SelfAdjustingDice>{},
+                       MatrixView<const double>(logits.data(), 2, 2), std::vector<int>{0, 1}),
       1 - 1.5 / 2.25);
 }
 
@@ -499,8 +504,8 @@ TEST(OverlapLossByHand, ClassWeightsAndExclusion) {
   const std::vector<double> logits = {0, 0, 0, 0, 0, 0};
   // p = 1/2; one row of class 0, two of class 1: Dice losses 1 - 1 / (3/2 + 1), 1 - 2 / (3/2 + 2).
   const auto value = [&] {
-    return overlap_loss(loss, MatrixView<const double>(logits.data(), 3, 2),
-                        std::vector<int>{0, 1, 1});
+    return equipoise::value(loss, MatrixView<const double>(logits.data(), 3, 2),
+                            std::vector<int>{0, 1, 1});
   };
   EXPECT_DOUBLE_EQ(value(), (3.0 / 5 + 3.0 / 7) / 2);
   loss.class_weights = {3, 1};
@@ -516,10 +521,11 @@ TEST(SelfAdjustingDice, ExamplesMergeLikeOtherRowLosses) {
   const Batch batch = make_batch(40, 5, random);
   SoftmaxLoss<SelfAdjustingDice, MeanByWeight> loss;
   loss.modulator.alpha = 0.5;
-  const RowAttributes rows{batch.weights, {}};
+  const LossArguments rows{batch.weights, {}};
   std::vector<double> whole(batch.logits.size());
-  const double value = softmax_loss(loss, MatrixView<const double>(batch.logits.data(), 40, 5),
-                                    batch.targets, MatrixView<double>(whole.data(), 40, 5), rows);
+  const double value =
+      value_and_gradient(loss, MatrixView<const double>(batch.logits.data(), 40, 5), batch.targets,
+                         rows, MatrixView<double>(whole.data(), 40, 5));
   double expected = 0;
   double mass = 0;
   for (std::size_t i = 0; i < 40; ++i) {
@@ -538,15 +544,17 @@ TEST(SelfAdjustingDice, ExamplesMergeLikeOtherRowLosses) {
   Partial total;
   for (std::size_t begin = 0; begin < 40; begin += 8) {
     std::vector<double> part(40);
-    total += evaluate(loss, MatrixView<const double>(batch.logits.data() + begin * 5, 8, 5),
-                      std::span(batch.targets).subspan(begin, 8), std::span<const double>(scales),
-                      LossOutputs<double>{{part.data(), 8, 5}, {}},
-                      RowAttributes{std::span(batch.weights).subspan(begin, 8), {}});
+    total += equipoise::partial(
+        loss, MatrixView<const double>(batch.logits.data() + begin * 5, 8, 5),
+        std::span(batch.targets).subspan(begin, 8),
+        testing::with_coefficients(LossArguments{std::span(batch.weights).subspan(begin, 8), {}},
+                                   scales),
+        LossOutputs<double>{{part.data(), 8, 5}, {}});
     for (std::size_t i = 0; i < part.size(); ++i) {
       EXPECT_NEAR(part[i], whole[begin * 5 + i], 1e-15);
     }
   }
-  EXPECT_NEAR(finish(loss, total, scales), value, 1e-14);
+  EXPECT_NEAR(equipoise::value(loss, total, scales), value, 1e-14);
 }
 
 // ---- Edges.
@@ -557,8 +565,8 @@ Result<T> call(const OverlapLoss<Policy>& loss, const std::vector<T>& logits,
                const std::vector<double>& weights = {}) {
   Result<T> result{0, std::vector<T>(logits.size(), T(-7))};
   result.value =
-      overlap_loss(loss, MatrixView<const T>(logits.data(), targets.size(), classes), targets,
-                   MatrixView<T>(result.gradient.data(), targets.size(), classes), weights);
+      value_and_gradient(loss, MatrixView<const T>(logits.data(), targets.size(), classes), targets,
+                         {weights}, MatrixView<T>(result.gradient.data(), targets.size(), classes));
   return result;
 }
 
@@ -698,44 +706,49 @@ TEST(OverlapLossErrors, NameWhatIsWrong) {
   std::vector<double> weights;
   const auto message = [&] {
     return error_of([&] {
-      overlap_loss(loss, MatrixView<const double>(logits.data(), 2, 3), targets,
-                   MatrixView<double>(gradient.data(), 2, 3), weights);
+      value_and_gradient(loss, MatrixView<const double>(logits.data(), 2, 3), targets, {weights},
+                         MatrixView<double>(gradient.data(), 2, 3));
     });
   };
   targets = {0, 3};
-  EXPECT_EQ(message(),
-            "overlap_loss(): targets[1] = 3, expected a class in [0, 3) or the ignore index -100");
+  EXPECT_EQ(
+      message(),
+      "value_and_gradient(): targets[1] = 3, expected a class in [0, 3) or the ignore index -100");
   targets = {0};
-  EXPECT_EQ(message(), "overlap_loss(): targets.size() = 1, expected 2 (rows of logits)");
+  EXPECT_EQ(message(), "value_and_gradient(): targets.size() = 1, expected 2 (rows of logits)");
   targets = {0, 2};
   weights = {1, -1};
-  EXPECT_EQ(message(), "overlap_loss(): sample_weights[1] = -1, expected a finite number >= 0");
+  EXPECT_EQ(message(),
+            "value_and_gradient(): sample_weights[1] = -1, expected a finite number >= 0");
   weights = {1};
-  EXPECT_EQ(message(), "overlap_loss(): sample_weights.size() = 1, expected 2 (rows of logits)");
+  EXPECT_EQ(message(),
+            "value_and_gradient(): sample_weights.size() = 1, expected 2 (rows of logits)");
   weights.clear();
   loss.class_weights = {1, 2};
-  EXPECT_EQ(message(), "overlap_loss(): class_weights.size() = 2, expected 3 (classes)");
+  EXPECT_EQ(message(), "value_and_gradient(): class_weights.size() = 2, expected 3 (classes)");
   loss.class_weights = {1, 2, kNan};
-  EXPECT_EQ(message(), "overlap_loss(): class_weights[2] = nan, expected a finite number >= 0");
+  EXPECT_EQ(message(), "value_and_gradient(): class_weights[2] = nan, expected a finite number >= 0");
   loss.class_weights.clear();
   loss.policy.smoothing = -1;
-  EXPECT_EQ(message(), "overlap_loss(): dice.smoothing = -1, expected a finite number >= 0");
+  EXPECT_EQ(message(), "value_and_gradient(): dice.smoothing = -1, expected a finite number >= 0");
   loss.policy.smoothing = 1;
   EXPECT_EQ(gradient, std::vector<double>(6, -7.0)) << "something was written";
   const MatrixView<const double> view(logits.data(), 2, 3);
   EXPECT_EQ(error_of([&] {
-              overlap_loss(loss, view, targets, MatrixView<double>(gradient.data(), 3, 2));
+              value_and_gradient(loss, view, targets, {},
+                                 MatrixView<double>(gradient.data(), 3, 2));
             }),
-            "overlap_loss(): gradient.rows = 3, expected 2 (rows of logits)");
+            "value_and_gradient(): gradient.rows = 3, expected 2 (rows of logits)");
   EXPECT_EQ(error_of([&] {
-              overlap_gradient(loss, OverlapResult{0, {}}, view, targets,
-                               MatrixView<double>(gradient.data(), 2, 3));
+              equipoise::gradient(
+                  loss, view, targets, {},
+                  {OverlapResult{0, {}}.slopes, MatrixView<double>(gradient.data(), 2, 3)});
             }),
-            "overlap_gradient(): whole.slopes.size() = 0, expected 3 (classes)");
+            "gradient(): slopes.size() = 0, expected 3 (classes)");
   EXPECT_EQ(error_of([&] {
-              overlap_sums(loss, view, std::vector<int>{-1, 0});
+              equipoise::partial(loss, view, std::vector<int>{-1, 0});
             }),
-            "overlap_sums(): targets[0] = -1, expected a class in [0, 3) or the ignore index -100");
+            "partial(): targets[0] = -1, expected a class in [0, 3) or the ignore index -100");
 }
 
 TEST(OverlapLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
@@ -746,33 +759,34 @@ TEST(OverlapLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
   OverlapLoss<> loss;
   const auto message = [&](const std::vector<double>& weights) {
     return error_of([&] {
-      overlap_loss(loss, view, targets, MatrixView<float>(gradient.data(), 2, 3), weights);
+      value_and_gradient(loss, view, targets, {weights}, MatrixView<float>(gradient.data(), 2, 3));
     });
   };
   const std::string floats =
       ", expected 0 or a number in [1.1754944e-38, 3.4028235e+38], as the type of the logits has "
       "it";
-  EXPECT_EQ(message({1, 1e39}), "overlap_loss(): sample_weights[1] = 1e+39" + floats);
-  EXPECT_EQ(message({1e-46, 1}), "overlap_loss(): sample_weights[0] = 1e-46" + floats);
+  EXPECT_EQ(message({1, 1e39}), "value_and_gradient(): sample_weights[1] = 1e+39" + floats);
+  EXPECT_EQ(message({1e-46, 1}), "value_and_gradient(): sample_weights[0] = 1e-46" + floats);
   EXPECT_EQ(error_of([&] {
-              overlap_sums(loss, view, targets, std::vector<double>{1e39, 1});
+              equipoise::partial(loss, view, targets, {std::vector<double>{1e39, 1}});
             }),
-            "overlap_sums(): sample_weights[0] = 1e+39" + floats);
+            "partial(): sample_weights[0] = 1e+39" + floats);
   // Slopes of sums that small are no floats.
   EXPECT_EQ(error_of([&] {
-              overlap_gradient(loss, OverlapResult{0, {{1e39, 0, 0}, {0, 0, 0}, {0, 0, 0}}}, view,
-                               targets, MatrixView<float>(gradient.data(), 2, 3));
+              equipoise::gradient(loss, view, targets, {},
+                                  {OverlapResult{0, {{1e39, 0, 0}, {0, 0, 0}, {0, 0, 0}}}.slopes,
+                                   MatrixView<float>(gradient.data(), 2, 3)});
             }),
-            "overlap_gradient(): slope of class[0] = 1e+39, expected a number that is finite in "
+            "gradient(): slope of class[0] = 1e+39, expected a number that is finite in "
             "the type of the logits");
   EXPECT_EQ(gradient, std::vector<float>(6, -7.0F)) << "something was written";
   // Class weights are taken in double, each as its part of their sum.
   const std::vector<double> none;
-  const double plain = overlap_loss(loss, view, targets);
+  const double plain = equipoise::value(loss, view, targets);
   loss.class_weights = {1e39, 1e39, 1e39};
-  EXPECT_NEAR(overlap_loss(loss, view, targets), plain, 1e-15);
+  EXPECT_NEAR(equipoise::value(loss, view, targets), plain, 1e-15);
   loss.class_weights = {1e308, 1e308, 0};
-  EXPECT_EQ(message(none), "overlap_loss(): sum of class_weights = inf, expected a finite number");
+  EXPECT_EQ(message(none), "value_and_gradient(): sum of class_weights = inf, expected a finite number");
 }
 
 TEST(OverlapLossErrors, NameTheMatrixAndTheHyperParameter) {
@@ -782,31 +796,33 @@ TEST(OverlapLossErrors, NameTheMatrixAndTheHyperParameter) {
   const std::vector<std::uint8_t> mask = {1};
   const MatrixView<const double> view(logits.data(), 2, 2);
   const auto message = [&](const ProbabilityTargets<double>& targets) {
-    return error_of([&] { overlap_loss(OverlapLoss<>{}, view, targets); });
+    return error_of([&] { equipoise::value(OverlapLoss<>{}, view, targets); });
   };
   EXPECT_EQ(message({{matrix.data(), 2, 2}, {}}),
-            "overlap_loss(): targets.probabilities[1][0] = -0.25, expected a number in [0, 1]");
+            "value(): targets.probabilities[1][0] = -0.25, expected a number in [0, 1]");
   EXPECT_EQ(message({{large.data(), 2, 2}, {}}),
-            "overlap_loss(): targets.probabilities[0][1] = 1.5, expected a number in [0, 1]");
+            "value(): targets.probabilities[0][1] = 1.5, expected a number in [0, 1]");
   EXPECT_EQ(message({{matrix.data(), 2, 1}, {}}),
-            "overlap_loss(): targets.probabilities.cols = 1, expected 2 (classes)");
+            "value(): targets.probabilities.cols = 1, expected 2 (classes)");
   EXPECT_EQ(message({{matrix.data(), 2, 2}, mask}),
-            "overlap_loss(): targets.mask.size() = 1, expected 2 (rows of targets.probabilities)");
+            "value(): targets.mask.size() = 1, expected 2 (rows of targets.probabilities)");
   const auto refuse = [](const auto& policy) {
     OverlapLoss<std::remove_cvref_t<decltype(policy)>> loss;
     loss.policy = policy;
-    return error_of([&] { finish(loss, OverlapSums{}); });
+    return error_of([&] { value_and_slopes(loss, OverlapSums{}); });
   };
-  EXPECT_EQ(refuse(Tversky{-1}), "finish(): tversky.fp = -1, expected a finite number >= 0");
-  EXPECT_EQ(refuse(Tversky{1, kNan}), "finish(): tversky.fn = nan, expected a finite number >= 0");
+  EXPECT_EQ(refuse(Tversky{-1}),
+            "value_and_slopes(): tversky.fp = -1, expected a finite number >= 0");
+  EXPECT_EQ(refuse(Tversky{1, kNan}),
+            "value_and_slopes(): tversky.fn = nan, expected a finite number >= 0");
   EXPECT_EQ(refuse(Tversky{1, 1, -2}),
-            "finish(): tversky.smoothing = -2, expected a finite number >= 0");
+            "value_and_slopes(): tversky.smoothing = -2, expected a finite number >= 0");
   EXPECT_EQ(refuse(FocalTversky{1, 1, -2}),
-            "finish(): focal_tversky.power = -2, expected a finite number >= 0");
+            "value_and_slopes(): focal_tversky.power = -2, expected a finite number >= 0");
   EXPECT_EQ(refuse(GeneralisedDice{2, 0, 0}),
-            "finish(): generalised_dice.least_mass = 0, expected a finite number > 0");
+            "value_and_slopes(): generalised_dice.least_mass = 0, expected a finite number > 0");
   EXPECT_EQ(refuse(SelfAdjustingDice{kInfinity}),
-            "finish(): self_adjusting_dice.alpha = inf, expected a finite number >= 0");
+            "value_and_slopes(): self_adjusting_dice.alpha = inf, expected a finite number >= 0");
 }
 
 }  // namespace

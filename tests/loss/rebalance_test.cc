@@ -20,8 +20,8 @@ TEST(Rebalance, ByHand) {
   const std::vector<std::uint8_t> targets = {1, 1};
   const auto sigma = [](double x) { return 1 / (1 + std::exp(-x)); };
   const double weights = (0.25 + sigma(4 * (0.9 - 0.5))) + (0.25 + sigma(4 * (0.1 - 0.5)));
-  EXPECT_NEAR(sigmoid_loss(loss, MatrixView<const double>(logits.data(), 1, 2),
-                           MatrixView<const std::uint8_t>(targets.data(), 1, 2)),
+  EXPECT_NEAR(equipoise::value(loss, MatrixView<const double>(logits.data(), 1, 2),
+                               MatrixView<const std::uint8_t>(targets.data(), 1, 2)),
               std::log(2.0) * weights / 2, 1e-15);
 }
 
@@ -31,8 +31,8 @@ TEST(Rebalance, OfARowWithoutPositives) {
   loss.rebalance = {.alpha = 0.25, .beta = 4, .mu = 0.5, .counts = {10, 90}};
   const std::vector<double> logits = {0, 0};
   const std::vector<std::uint8_t> targets = {0, 0};
-  EXPECT_NEAR(sigmoid_loss(loss, MatrixView<const double>(logits.data(), 1, 2),
-                           MatrixView<const std::uint8_t>(targets.data(), 1, 2)),
+  EXPECT_NEAR(equipoise::value(loss, MatrixView<const double>(logits.data(), 1, 2),
+                               MatrixView<const std::uint8_t>(targets.data(), 1, 2)),
               std::log(2.0) * 1.25, 1e-15);
 }
 

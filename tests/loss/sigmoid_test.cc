@@ -15,10 +15,11 @@
 #include <utility>
 #include <vector>
 
-#include "equipoise/group_dro.h"
+#include "equipoise/reduction/group_dro.h"
 #include "equipoise/weights.h"
 #include "tests/support/cpus.h"
 #include "tests/support/errors.h"
+#include "tests/support/loss_call.h"
 #include "tests/support/sigmoid_reference.h"
 #include "tests/support/users_own.h"
 
@@ -119,12 +120,11 @@ Result<T> run(const SigmoidLoss<S, R>& loss, const ElementBatch& batch, detail::
   Result<T> result{0, std::vector<T>(logits.size())};
   const std::vector<double> scales =
       coefficients(loss.reduction, denominators(loss, batch.target_view(), batch.attributes()));
-  const Partial partial =
-      evaluate(loss, MatrixView<const T>(logits.data(), batch.rows, batch.labels),
-               batch.target_view(), std::span<const double>(scales),
-               ElementOutputs<T>{{result.gradient.data(), batch.rows, batch.labels}, {}},
-               batch.attributes(), SerialFor{}, cpu);
-  result.value = finish(loss, partial, scales);
+  const Partial partial = equipoise::partial(
+      loss, MatrixView<const T>(logits.data(), batch.rows, batch.labels), batch.target_view(),
+      testing::with_coefficients(batch.attributes(), scales),
+      LossOutputs<T>{{result.gradient.data(), batch.rows, batch.labels}, {}}, testing::On{cpu});
+  result.value = equipoise::value(loss, partial, scales);
   return result;
 }
 
@@ -136,9 +136,9 @@ TEST(SigmoidLoss, IsBinaryCrossEntropy) {
   const std::vector<double> logits = {1, -2};
   const std::vector<int> targets = {1, 0};
   std::vector<double> gradient(2);
-  const double value = sigmoid_loss(SigmoidLoss<>{}, MatrixView<const double>(logits.data(), 1, 2),
-                                    MatrixView<const int>(targets.data(), 1, 2),
-                                    MatrixView<double>(gradient.data(), 1, 2));
+  const double value = value_and_gradient(
+      SigmoidLoss<>{}, MatrixView<const double>(logits.data(), 1, 2),
+      MatrixView<const int>(targets.data(), 1, 2), {}, MatrixView<double>(gradient.data(), 1, 2));
   EXPECT_NEAR(value, (std::log(1 + std::exp(-1.0)) + std::log(1 + std::exp(-2.0))) / 2, 1e-15);
   EXPECT_NEAR(gradient[0], -1 / (1 + std::exp(1.0)) / 2, 1e-16);
   EXPECT_NEAR(gradient[1], 1 / (1 + std::exp(2.0)) / 2, 1e-16);
@@ -149,8 +149,8 @@ TEST(SigmoidFocalLoss, IsWeightedByAlphaAndDividedByPositives) {
   const std::vector<double> logits(4, 0.0);
   const std::vector<std::uint8_t> targets = {0, 0, 1, 0};
   const auto loss = sigmoid_focal(0.25, 2.0);
-  EXPECT_NEAR(sigmoid_loss(loss, MatrixView<const double>(logits.data(), 2, 2),
-                           MatrixView<const std::uint8_t>(targets.data(), 2, 2)),
+  EXPECT_NEAR(equipoise::value(loss, MatrixView<const double>(logits.data(), 2, 2),
+                               MatrixView<const std::uint8_t>(targets.data(), 2, 2)),
               (0.25 + 3 * 0.75) * 0.25 * std::log(2.0), 1e-15);
 }
 
@@ -164,9 +164,9 @@ TEST(AsymmetricLoss, ShiftsTheProbabilityOfNegatives) {
   std::vector<double> gradient(3);
   std::vector<double> losses(3);
   const std::vector<double> one = {1.0};
-  evaluate(loss, MatrixView<const double>(logits.data(), 1, 3),
-           MatrixView<const std::uint8_t>(targets.data(), 1, 3), std::span<const double>(one),
-           ElementOutputs<double>{{gradient.data(), 1, 3}, {losses.data(), 1, 3}});
+  equipoise::partial(loss, MatrixView<const double>(logits.data(), 1, 3),
+                     MatrixView<const std::uint8_t>(targets.data(), 1, 3), {.coefficients = one},
+                     LossOutputs<double>{{gradient.data(), 1, 3}, {losses.data(), 1, 3}});
   EXPECT_NEAR(losses[0], 0.5 * std::log(2.0), 1e-15);
   EXPECT_NEAR(losses[1], -0.4 * 0.4 * std::log(0.6), 1e-15);
   EXPECT_EQ(losses[2], 0.0);
@@ -187,9 +187,9 @@ TEST(DistributionBalanced, IsTheFormulaOfItsPaper) {
   const std::vector<std::uint8_t> targets = {1, 1, 1, 0, 0, 0};
   std::vector<double> losses(6);
   const std::vector<double> one = {1.0};
-  evaluate(loss, MatrixView<const double>(logits.data(), 3, 2),
-           MatrixView<const std::uint8_t>(targets.data(), 3, 2), std::span<const double>(one),
-           ElementOutputs<double>{{}, {losses.data(), 3, 2}});
+  equipoise::partial(loss, MatrixView<const double>(logits.data(), 3, 2),
+                     MatrixView<const std::uint8_t>(targets.data(), 3, 2), {.coefficients = one},
+                     LossOutputs<double>{{}, {losses.data(), 3, 2}});
   const double z[2] = {0.5 + loss.shift[0], -0.5 + loss.shift[1]};
   const auto negative = [&](double x) { return -std::log(sigma(-2 * x)) / 2; };
   EXPECT_NEAR(losses[0], (0.1 + sigma(2 * (0.75 - 0.25))) * -std::log(sigma(z[0])), 1e-15);
@@ -217,8 +217,8 @@ TEST(ClassBalanced, IsTheEffectiveNumberAsClassWeights) {
   const std::vector<double> logits = {0, 0};
   const std::vector<std::uint8_t> targets = {0, 1};
   const double each = 0.25 * std::log(2.0);
-  EXPECT_NEAR(sigmoid_loss(loss, MatrixView<const double>(logits.data(), 1, 2),
-                           MatrixView<const std::uint8_t>(targets.data(), 1, 2)),
+  EXPECT_NEAR(equipoise::value(loss, MatrixView<const double>(logits.data(), 1, 2),
+                               MatrixView<const std::uint8_t>(targets.data(), 1, 2)),
               each * (loss.class_weights[0] + loss.class_weights[1]), 1e-15);
   EXPECT_GT(loss.class_weights[1], 5 * loss.class_weights[0]);
 }
@@ -328,10 +328,10 @@ double value_of_targets(const std::vector<int>& targets, std::vector<double>& gr
   std::vector<double> logits(targets.size());
   for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = 0.1 * static_cast<double>(i) - 2;
   gradient.resize(targets.size());
-  return sigmoid_loss(SigmoidLoss<Asymmetric, MeanByPositives>{},
-                      MatrixView<const double>(logits.data(), targets.size() / 5, 5),
-                      MatrixView<const Y>(values.get(), targets.size() / 5, 5),
-                      MatrixView<double>(gradient.data(), targets.size() / 5, 5));
+  return value_and_gradient(SigmoidLoss<Asymmetric, MeanByPositives>{},
+                            MatrixView<const double>(logits.data(), targets.size() / 5, 5),
+                            MatrixView<const Y>(values.get(), targets.size() / 5, 5), {},
+                            MatrixView<double>(gradient.data(), targets.size() / 5, 5));
 }
 
 TEST(SigmoidLoss, TakesTargetsOfAnyArithmeticType) {
@@ -370,14 +370,14 @@ void expect_parts_add_up_to_the_whole(std::uint64_t seed, double bound) {
       const auto part = [&](std::size_t k, const auto& f) {
         const std::size_t begin = cuts[k];
         const std::size_t count = cuts[k + 1] - begin;
-        const ElementAttributes all = batch.attributes();
+        const LossArguments all = batch.attributes();
         f(begin, batch.target_view().middle_rows(begin, count),
-          ElementAttributes{all.sample_weights.subspan(begin, count),
-                            all.groups.subspan(begin, count), all.mask.middle_rows(begin, count)});
+          LossArguments{all.sample_weights.subspan(begin, count), all.groups.subspan(begin, count),
+                        all.mask.middle_rows(begin, count)});
       };
       Partial masses;
       for (std::size_t k = 0; k + 1 < cuts.size(); ++k) {
-        part(k, [&](std::size_t, auto targets, const ElementAttributes& attributes) {
+        part(k, [&](std::size_t, auto targets, const LossArguments& attributes) {
           masses += denominators(loss, targets, attributes);
         });
       }
@@ -386,15 +386,15 @@ void expect_parts_add_up_to_the_whole(std::uint64_t seed, double bound) {
       const std::vector<T> logits(batch.logits.begin(), batch.logits.end());
       std::vector<T> gradient(batch.logits.size());
       for (std::size_t k = 0; k + 1 < cuts.size(); ++k) {
-        part(k, [&](std::size_t begin, auto targets, const ElementAttributes& attributes) {
-          total += evaluate(
+        part(k, [&](std::size_t begin, auto targets, const LossArguments& attributes) {
+          total += equipoise::partial(
               loss, MatrixView<const T>(logits.data() + begin * labels, targets.rows, labels),
-              targets, std::span<const double>(scales),
-              ElementOutputs<T>{{gradient.data() + begin * labels, targets.rows, labels}, {}},
-              attributes);
+              targets, testing::with_coefficients(attributes, scales),
+              LossOutputs<T>{{gradient.data() + begin * labels, targets.rows, labels}, {}});
         });
       }
-      EXPECT_NEAR(finish(loss, total, scales), whole.value, bound * (1 + std::fabs(whole.value)));
+      EXPECT_NEAR(equipoise::value(loss, total, scales), whole.value,
+                  bound * (1 + std::fabs(whole.value)));
       for (std::size_t i = 0; i < gradient.size(); ++i) {
         // An element's path through the kernel does not depend on its neighbours; only the
         // denominators are summed in another order.
@@ -417,9 +417,8 @@ TEST(SigmoidLoss, ReadsAndWritesAnyStrides) {
     const auto loss = make_sigmoid_loss(63, labels, random, SigmoidFocal{}, MeanByWeight{});
     const MatrixView<const double> dense(batch.logits.data(), rows, labels);
     std::vector<double> expected(rows * labels);
-    const double value =
-        sigmoid_loss(loss, dense, batch.target_view(),
-                     MatrixView<double>(expected.data(), rows, labels), batch.attributes());
+    const double value = value_and_gradient(loss, dense, batch.target_view(), batch.attributes(),
+                                            MatrixView<double>(expected.data(), rows, labels));
 
     // Transposed, spread out, and with room between the rows.
     const auto r = static_cast<std::ptrdiff_t>(rows);
@@ -446,15 +445,16 @@ TEST(SigmoidLoss, ReadsAndWritesAnyStrides) {
           mask(i, l) = batch.mask[i * labels + l];
         }
       }
-      const ElementAttributes attributes{batch.sample_weights, {}, mask};
+      const LossArguments attributes{batch.sample_weights, {}, mask};
       expect_same(
-          sigmoid_loss(loss, MatrixView<const double>(logits), targets, gradient, attributes),
+          value_and_gradient(loss, MatrixView<const double>(logits), targets, attributes, gradient),
           value);
-      expect_same(sigmoid_loss(loss, MatrixView<const double>(logits), targets, {}, attributes),
+      expect_same(equipoise::value(loss, MatrixView<const double>(logits), targets, attributes),
                   value);
       const std::vector<double> one = {1.0};
-      evaluate(loss, MatrixView<const double>(logits), targets, std::span<const double>(one),
-               ElementOutputs<double>{{}, strided(losses)}, attributes);
+      equipoise::partial(loss, MatrixView<const double>(logits), targets,
+                         testing::with_coefficients(attributes, one),
+                         LossOutputs<double>{{}, strided(losses)});
       std::size_t untouched = 0;
       for (const double x : out) untouched += x == -7.0 ? 1 : 0;
       EXPECT_EQ(untouched, out.size() - rows * labels);
@@ -475,8 +475,8 @@ TEST(SigmoidLoss, GradientMayTakeTheLogitsPlace) {
   const SigmoidLoss<SigmoidFocal> loss;
   const Result<double> expected = run<double>(loss, batch, detail::cpu());
   const MatrixView<double> both(batch.logits.data(), batch.rows, batch.labels);
-  EXPECT_EQ(sigmoid_loss(loss, MatrixView<const double>(both), batch.target_view(), both,
-                         batch.attributes()),
+  EXPECT_EQ(value_and_gradient(loss, MatrixView<const double>(both), batch.target_view(),
+                               batch.attributes(), both),
             expected.value);
   EXPECT_EQ(batch.logits, expected.gradient);
 }
@@ -500,32 +500,30 @@ TEST(SigmoidLoss, DoesNotDependOnThreads) {
     }
     const std::vector<double> scales = coefficients(loss.reduction, masses);
     std::vector<double> gradient(batch.logits.size());
-    const Partial partial =
-        evaluate(loss, MatrixView<const double>(batch.logits.data(), batch.rows, batch.labels),
-                 batch.target_view(), std::span<const double>(scales),
-                 ElementOutputs<double>{{gradient.data(), batch.rows, batch.labels}, {}},
-                 batch.attributes(), threads);
-    expect_same(finish(loss, partial, scales), serial.value);
+    const Partial partial = equipoise::partial(
+        loss, MatrixView<const double>(batch.logits.data(), batch.rows, batch.labels),
+        batch.target_view(), testing::with_coefficients(batch.attributes(), scales),
+        LossOutputs<double>{{gradient.data(), batch.rows, batch.labels}, {}}, threads);
+    expect_same(equipoise::value(loss, partial, scales), serial.value);
     expect_same(gradient, serial.gradient);
   });
 }
 
 template <class T, class Loss>
 double loss_of(const Loss& loss, const std::vector<T>& logits, const std::vector<int>& targets,
-               std::vector<T>* gradient = nullptr, const ElementAttributes& attributes = {}) {
+               std::vector<T>* gradient = nullptr, const LossArguments& attributes = {}) {
   if (gradient != nullptr) gradient->assign(logits.size(), T(-7));
-  return sigmoid_loss(
+  return value_and_gradient(
       loss, MatrixView<const T>(logits.data(), logits.size(), 1),
-      MatrixView<const int>(targets.data(), targets.size(), 1),
-      gradient == nullptr ? MatrixView<T>{} : MatrixView<T>(gradient->data(), gradient->size(), 1),
-      attributes);
+      MatrixView<const int>(targets.data(), targets.size(), 1), attributes,
+      gradient == nullptr ? MatrixView<T>{} : MatrixView<T>(gradient->data(), gradient->size(), 1));
 }
 
 TEST(SigmoidLossEdge, EmptyAndIgnoredBatches) {
   SigmoidLoss<> loss;
   EXPECT_EQ(loss_of<float>(loss, {}, {}), 0.0);
   const std::vector<std::uint8_t> mask = {0, 0, 0};
-  const ElementAttributes attributes{{}, {}, {mask.data(), 3, 1}};
+  const LossArguments attributes{{}, {}, {mask.data(), 3, 1}};
   std::vector<float> gradient;
   // Neither logits nor targets of masked elements matter.
   EXPECT_EQ(loss_of<float>(loss, {1, NAN, INFINITY}, {-100, 2, 1}, &gradient, attributes), 0.0);
@@ -534,8 +532,8 @@ TEST(SigmoidLossEdge, EmptyAndIgnoredBatches) {
   EXPECT_TRUE(detail::is_nan(loss_of<float>(loss, {}, {})));
   EXPECT_TRUE(detail::is_nan(loss_of<float>(loss, {1, 2, 3}, {0, 0, 0}, nullptr, attributes)));
   // No columns are no elements.
-  EXPECT_EQ(sigmoid_loss(SigmoidLoss<>{}, MatrixView<const float>(nullptr, 3, 0),
-                         MatrixView<const int>(nullptr, 3, 0)),
+  EXPECT_EQ(equipoise::value(SigmoidLoss<>{}, MatrixView<const float>(nullptr, 3, 0),
+                             MatrixView<const int>(nullptr, 3, 0)),
             0.0);
 }
 
@@ -609,9 +607,9 @@ TEST(SigmoidLossErrors, NameTheHyperParameter) {
   std::vector<double> gradient(6, -7.0);
   const auto call = [&](const auto& loss) {
     return error_of([&] {
-      sigmoid_loss(loss, MatrixView<const double>(logits.data(), 2, 3),
-                   MatrixView<const int>(targets.data(), 2, 3),
-                   MatrixView<double>(gradient.data(), 2, 3));
+      value_and_gradient(loss, MatrixView<const double>(logits.data(), 2, 3),
+                         MatrixView<const int>(targets.data(), 2, 3), {},
+                         MatrixView<double>(gradient.data(), 2, 3));
     });
   };
   SigmoidLoss<> loss;
@@ -623,85 +621,82 @@ TEST(SigmoidLossErrors, NameTheHyperParameter) {
   EXPECT_EQ(with([](auto& l) {
               l.class_weights = {1, 2};
             }),
-            "sigmoid_loss(): class_weights.size() = 2, expected 3 (labels)");
+            "value_and_gradient(): class_weights.size() = 2, expected 3 (labels)");
   EXPECT_EQ(with([](auto& l) {
               l.class_weights = {1, 2, -1};
             }),
-            "sigmoid_loss(): class_weights[2] = -1, expected a finite number >= 0");
+            "value_and_gradient(): class_weights[2] = -1, expected a finite number >= 0");
   EXPECT_EQ(with([](auto& l) {
               l.pos_weight = {1, 2};
             }),
-            "sigmoid_loss(): pos_weight.size() = 2, expected 3 (labels)");
+            "value_and_gradient(): pos_weight.size() = 2, expected 3 (labels)");
   EXPECT_EQ(with([](auto& l) {
               l.pos_weight = {kInfinity, 2, 1};
             }),
-            "sigmoid_loss(): pos_weight[0] = inf, expected a finite number >= 0");
+            "value_and_gradient(): pos_weight[0] = inf, expected a finite number >= 0");
   EXPECT_EQ(with([](auto& l) { l.positive_weight = -1; }),
-            "sigmoid_loss(): positive_weight = -1, expected a finite number >= 0");
+            "value_and_gradient(): positive_weight = -1, expected a finite number >= 0");
   EXPECT_EQ(with([](auto& l) { l.negative_weight = detail::quiet_nan(); }),
-            "sigmoid_loss(): negative_weight = nan, expected a finite number >= 0");
+            "value_and_gradient(): negative_weight = nan, expected a finite number >= 0");
   EXPECT_EQ(with([](auto& l) {
               l.shift = {0, -kInfinity, 0};
             }),
-            "sigmoid_loss(): shift[1] = -inf, expected a finite number");
+            "value_and_gradient(): shift[1] = -inf, expected a finite number");
   EXPECT_EQ(with([](auto& l) { l.negative_scale = 0; }),
-            "sigmoid_loss(): negative_scale = 0, expected a finite number > 0");
+            "value_and_gradient(): negative_scale = 0, expected a finite number > 0");
   EXPECT_EQ(with([](auto& l) {
               l.rebalance.counts = {1, 0, 2};
             }),
-            "sigmoid_loss(): rebalance.counts[1] = 0, expected a finite number > 0");
+            "value_and_gradient(): rebalance.counts[1] = 0, expected a finite number > 0");
   EXPECT_EQ(with([](auto& l) { l.rebalance.alpha = -1; }),
-            "sigmoid_loss(): rebalance.alpha = -1, expected a finite number >= 0");
+            "value_and_gradient(): rebalance.alpha = -1, expected a finite number >= 0");
   EXPECT_EQ(with([](auto& l) { l.rebalance.beta = -1; }),
-            "sigmoid_loss(): rebalance.beta = -1, expected a finite number >= 0");
+            "value_and_gradient(): rebalance.beta = -1, expected a finite number >= 0");
   EXPECT_EQ(with([](auto& l) { l.rebalance.mu = kInfinity; }),
-            "sigmoid_loss(): rebalance.mu = inf, expected a finite number");
+            "value_and_gradient(): rebalance.mu = inf, expected a finite number");
   SigmoidLoss<Asymmetric> asymmetric;
   asymmetric.sides.clip = 1;
-  EXPECT_EQ(call(asymmetric), "sigmoid_loss(): sides.clip = 1, expected a number in [0, 1)");
+  EXPECT_EQ(call(asymmetric), "value_and_gradient(): sides.clip = 1, expected a number in [0, 1)");
   asymmetric.sides = {-1, 4, 0};
-  EXPECT_EQ(call(asymmetric),
-            "sigmoid_loss(): sides.gamma_positive = -1, expected a finite number >= 0");
+  EXPECT_EQ(call(asymmetric), "value_and_gradient(): sides.gamma_positive = -1, expected a finite number >= 0");
   asymmetric.sides = {1, -4, 0};
-  EXPECT_EQ(call(asymmetric),
-            "sigmoid_loss(): sides.gamma_negative = -4, expected a finite number >= 0");
+  EXPECT_EQ(call(asymmetric), "value_and_gradient(): sides.gamma_negative = -4, expected a finite number >= 0");
   SigmoidLoss<SigmoidFocal> focal;
   focal.sides.gamma = -2;
-  EXPECT_EQ(call(focal), "sigmoid_loss(): sides.gamma = -2, expected a finite number >= 0");
+  EXPECT_EQ(call(focal), "value_and_gradient(): sides.gamma = -2, expected a finite number >= 0");
   EXPECT_EQ(gradient, std::vector<double>(6, -7.0)) << "something was written";
 }
 
 TEST(SigmoidLossErrors, NameTheElement) {
   const std::vector<double> logits(6, 0.0);
   const MatrixView<const double> z(logits.data(), 2, 3);
-  const auto call = [&](const auto& targets, const ElementAttributes& attributes = {}) {
+  const auto call = [&](const auto& targets, const LossArguments& attributes = {}) {
     using Y = std::remove_reference_t<decltype(targets[0])>;
     return error_of([&] {
-      sigmoid_loss(SigmoidLoss<>{}, z, MatrixView<Y>(targets.data(), targets.size() / 3, 3), {},
-                   attributes);
+      equipoise::value(SigmoidLoss<>{}, z, MatrixView<Y>(targets.data(), targets.size() / 3, 3),
+                       attributes);
     });
   };
   EXPECT_EQ(call(std::vector<int>{0, 1, 0, 0, 2, -1}),
-            "sigmoid_loss(): targets[1][1] = 2, expected 0 or 1");
+            "value(): targets[1][1] = 2, expected 0 or 1");
   EXPECT_EQ(call(std::vector<float>{0, 1, 0.5, 0, 1, 1.5}),
-            "sigmoid_loss(): targets[1][2] = 1.5, expected a number in [0, 1]");
+            "value(): targets[1][2] = 1.5, expected a number in [0, 1]");
   EXPECT_EQ(call(std::vector<float>{0, -0.25F, 0.5, 0, 1, 1}),
-            "sigmoid_loss(): targets[0][1] = -0.25, expected a number in [0, 1]");
+            "value(): targets[0][1] = -0.25, expected a number in [0, 1]");
   EXPECT_EQ(call(std::vector<double>{detail::quiet_nan(), 1, 0.5, 0, 1, 1}),
-            "sigmoid_loss(): targets[0][0] = nan, expected a number in [0, 1]");
+            "value(): targets[0][0] = nan, expected a number in [0, 1]");
   EXPECT_EQ(call(std::vector<double>{-0.0, 1, 0.5, 0, 1, 1}), "nothing was thrown");
   const std::vector<int> targets(6, 0);
-  EXPECT_EQ(call(std::vector<int>(3, 0)),
-            "sigmoid_loss(): targets.rows = 1, expected 2 (rows of logits)");
+  EXPECT_EQ(call(std::vector<int>(3, 0)), "value(): targets.rows = 1, expected 2 (rows of logits)");
   const std::vector<double> weights = {1.0, -2.0};
   EXPECT_EQ(call(targets, {weights, {}, {}}),
-            "sigmoid_loss(): sample_weights[1] = -2, expected a finite number >= 0");
+            "value(): sample_weights[1] = -2, expected a finite number >= 0");
   const std::vector<std::int64_t> groups = {0, 1, 2};
   EXPECT_EQ(call(targets, {{}, groups, {}}),
-            "sigmoid_loss(): groups.size() = 3, expected 2 (rows of targets)");
+            "value(): groups.size() = 3, expected 2 (rows of targets)");
   const std::vector<std::uint8_t> mask(4, 1);
   EXPECT_EQ(call(targets, {{}, {}, {mask.data(), 2, 2}}),
-            "sigmoid_loss(): mask.cols = 2, expected 3 (cols of targets)");
+            "value(): mask.cols = 2, expected 3 (cols of targets)");
 }
 
 // An element without a bucket is refused before it is asked for its mass.
@@ -711,10 +706,10 @@ TEST(SigmoidLossErrors, NameTheElementWithoutABucket) {
   SigmoidLoss<BinaryCrossEntropy, testing::MeanPerListedClass> loss;
   loss.reduction.factors = {1, 1};
   EXPECT_EQ(error_of([&] {
-              sigmoid_loss(loss, MatrixView<const double>(logits.data(), 2, 3),
-                           MatrixView<const int>(targets.data(), 2, 3));
+              equipoise::value(loss, MatrixView<const double>(logits.data(), 2, 3),
+                               MatrixView<const int>(targets.data(), 2, 3));
             }),
-            "sigmoid_loss(): bucket of element[0][2] = 2, expected less than 2");
+            "value(): bucket of element[0][2] = 2, expected less than 2");
 }
 
 TEST(SigmoidLossErrors, NameTheBucketAndTheOutput) {
@@ -726,32 +721,33 @@ TEST(SigmoidLossErrors, NameTheBucketAndTheOutput) {
   SigmoidLoss<BinaryCrossEntropy, MeanPerGroup> loss;
   loss.reduction.groups = 2;
   EXPECT_EQ(error_of([&] {
-              sigmoid_loss(loss, z, y, {}, {{}, groups, {}});
+              equipoise::value(loss, z, y, {{}, groups, {}});
             }),
-            "sigmoid_loss(): groups[1] = 2, expected a group in [0, 2)");
-  EXPECT_EQ(error_of([&] { sigmoid_loss(loss, z, y); }),
-            "sigmoid_loss(): groups.size() = 0, expected 2 (rows of targets)");
+            "value(): groups[1] = 2, expected a group in [0, 2)");
+  EXPECT_EQ(error_of([&] { equipoise::value(loss, z, y); }),
+            "value(): groups.size() = 0, expected 2 (rows of targets)");
   SigmoidLoss<BinaryCrossEntropy, GroupDro> robust;
   robust.reduction.groups = 2;
   robust.reduction.shares = {1};
   EXPECT_EQ(error_of([&] {
-              sigmoid_loss(robust, z, y, {}, {{}, groups, {}});
+              equipoise::value(robust, z, y, {{}, groups, {}});
             }),
-            "sigmoid_loss(): shares.size() = 1, expected 2 (groups)");
+            "value(): shares.size() = 1, expected 2 (groups)");
   // A row that is masked whole may be of any group.
   const std::vector<std::uint8_t> mask = {1, 1, 1, 0, 0, 0};
   EXPECT_EQ(error_of([&] {
-              sigmoid_loss(loss, z, y, {}, {{}, groups, {mask.data(), 2, 3}});
+              equipoise::value(loss, z, y, {{}, groups, {mask.data(), 2, 3}});
             }),
             "nothing was thrown");
   std::vector<double> gradient(6);
   EXPECT_EQ(error_of([&] {
-              sigmoid_loss(SigmoidLoss<>{}, z, y, MatrixView<double>(gradient.data(), 3, 2));
+              value_and_gradient(SigmoidLoss<>{}, z, y, {},
+                                 MatrixView<double>(gradient.data(), 3, 2));
             }),
-            "sigmoid_loss(): gradient.rows = 3, expected 2 (rows of logits)");
+            "value_and_gradient(): gradient.rows = 3, expected 2 (rows of logits)");
   const std::vector<double> two = {1, 1};
-  EXPECT_EQ(error_of([&] { evaluate(SigmoidLoss<>{}, z, y, std::span<const double>(two)); }),
-            "evaluate(): coefficients.size() = 2, expected 1 (buckets of the reduction)");
+  EXPECT_EQ(error_of([&] { equipoise::partial(SigmoidLoss<>{}, z, y, {.coefficients = two}); }),
+            "partial(): coefficients.size() = 2, expected 1 (buckets of the reduction)");
 }
 
 // What float logits cannot multiply with is refused before anything is written.
@@ -766,12 +762,12 @@ TEST(SigmoidLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
     SigmoidLoss<> loss;
     sample_weights.clear();
     change(loss);
-    const ElementAttributes rows{sample_weights, {}, {}};
+    const LossArguments rows{sample_weights, {}, {}};
     EXPECT_TRUE(std::isfinite(
-        sigmoid_loss(loss, MatrixView<const double>(same.data(), 2, 3), y, {}, rows)));
+        equipoise::value(loss, MatrixView<const double>(same.data(), 2, 3), y, rows)));
     return error_of([&] {
-      sigmoid_loss(loss, MatrixView<const float>(logits.data(), 2, 3), y,
-                   MatrixView<float>(gradient.data(), 2, 3), rows);
+      value_and_gradient(loss, MatrixView<const float>(logits.data(), 2, 3), y, rows,
+                         MatrixView<float>(gradient.data(), 2, 3));
     });
   };
   const std::string floats =
@@ -780,45 +776,45 @@ TEST(SigmoidLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
   EXPECT_EQ(call([](auto& l) {
               l.class_weights = {1, 1e39, 1};
             }),
-            "sigmoid_loss(): class_weights[1] = 1e+39" + floats);
+            "value_and_gradient(): class_weights[1] = 1e+39" + floats);
   EXPECT_EQ(call([](auto& l) {
               l.pos_weight = {1, 1, 1e-46};
             }),
-            "sigmoid_loss(): pos_weight[2] = 1e-46" + floats);
+            "value_and_gradient(): pos_weight[2] = 1e-46" + floats);
   EXPECT_EQ(call([](auto& l) { l.positive_weight = 1e39; }),
-            "sigmoid_loss(): positive_weight = 1e+39" + floats);
+            "value_and_gradient(): positive_weight = 1e+39" + floats);
   EXPECT_EQ(call([](auto& l) { l.negative_weight = 1e-46; }),
-            "sigmoid_loss(): negative_weight = 1e-46" + floats);
+            "value_and_gradient(): negative_weight = 1e-46" + floats);
   EXPECT_EQ(call([](auto& l) { l.negative_scale = 1e39; }),
-            "sigmoid_loss(): negative_scale = 1e+39" + floats);
+            "value_and_gradient(): negative_scale = 1e+39" + floats);
   EXPECT_EQ(call([&](auto&) {
               sample_weights = {1, 1e39};
             }),
-            "sigmoid_loss(): sample_weights[1] = 1e+39" + floats);
+            "value_and_gradient(): sample_weights[1] = 1e+39" + floats);
   EXPECT_EQ(call([](auto& l) {
               l.class_weights = {1, 1, 1e30};
               l.pos_weight = {1, 1, 1e20};
             }),
-            "sigmoid_loss(): weight of the positives of label[2] = 1e+50" + floats);
+            "value_and_gradient(): weight of the positives of label[2] = 1e+50" + floats);
   EXPECT_EQ(call([&](auto& l) {
               l.class_weights = {1, 1e-30, 1};
               sample_weights = {1, 1e-20};
             }),
-            "sigmoid_loss(): least label weight x sample weight = 1e-50" + floats);
+            "value_and_gradient(): least label weight x sample weight = 1e-50" + floats);
   // Nor is a product that vanishes in double a weight of zero.
   const std::vector<double> small(2, 1e-200);
-  const ElementAttributes rows{small, {}, {}};
+  const LossArguments rows{small, {}, {}};
   SigmoidLoss<> vanishing;
   vanishing.class_weights = {1, 1e-200, 1};
   EXPECT_EQ(error_of([&] {
-              sigmoid_loss(vanishing, MatrixView<const double>(same.data(), 2, 3), y, {}, rows);
+              equipoise::value(vanishing, MatrixView<const double>(same.data(), 2, 3), y, rows);
             }),
-            "sigmoid_loss(): least label weight x sample weight = 0, expected 0 or a number in "
+            "value(): least label weight x sample weight = 0, expected 0 or a number in "
             "[2.2250738585072014e-308, 1.7976931348623157e+308], as the type of the logits has it");
   EXPECT_EQ(call([](auto& l) {
               l.shift = {0, -1e39, 0};
             }),
-            "sigmoid_loss(): shift[1] = -1e+39, expected at most 3.4028235e+38, the most that the "
+            "value_and_gradient(): shift[1] = -1e+39, expected at most 3.4028235e+38, the most that the "
             "type of the logits has");
   EXPECT_EQ(gradient, std::vector<float>(6, -7.0F)) << "something was written";
 }
@@ -834,17 +830,18 @@ TEST(SigmoidLoss, TakesAReductionByGroupAndLabel) {
   // Each of the 4 cells has the mean ln 2. Row 0 is alone in its two.
   std::vector<double> gradient(6);
   constexpr double kBound = 8 * std::numeric_limits<double>::epsilon();
-  EXPECT_NEAR(sigmoid_loss(loss, z, y, MatrixView<double>(gradient.data(), 3, 2), {{}, groups, {}}),
-              std::log(2.0), kBound);
+  EXPECT_NEAR(
+      value_and_gradient(loss, z, y, {{}, groups, {}}, MatrixView<double>(gradient.data(), 3, 2)),
+      std::log(2.0), kBound);
   EXPECT_NEAR(gradient[0], 0.5 / 4, kBound);
   EXPECT_NEAR(gradient[5], 0.5 / 8, kBound);
-  EXPECT_EQ(error_of([&] { sigmoid_loss(loss, z, y); }),
-            "sigmoid_loss(): groups.size() = 0, expected 3 (rows of targets)");
+  EXPECT_EQ(error_of([&] { equipoise::value(loss, z, y); }),
+            "value(): groups.size() = 0, expected 3 (rows of targets)");
   loss.reduction.groups = 2;
   EXPECT_EQ(error_of([&] {
-              sigmoid_loss(loss, z, y, {}, {{}, groups, {}});
+              equipoise::value(loss, z, y, {{}, groups, {}});
             }),
-            "sigmoid_loss(): groups[1] = 2, expected a group in [0, 2)");
+            "value(): groups[1] = 2, expected a group in [0, 2)");
 }
 
 TEST(SigmoidLossErrors, NameThePriorAndTheCount) {

@@ -16,6 +16,7 @@
 
 #include "tests/support/cpus.h"
 #include "tests/support/errors.h"
+#include "tests/support/loss_call.h"
 #include "tests/support/softmax_reference.h"
 #include "tests/support/users_own.h"
 
@@ -81,12 +82,11 @@ Result<T> run_on(const SoftmaxLoss<M, R>& loss, const Batch& batch, const Target
   Result<T> result{0, std::vector<T>(logits.size())};
   const std::vector<double> scales =
       coefficients(loss.reduction, denominators(loss, targets, batch.classes, batch.attributes()));
-  const Partial partial =
-      evaluate(loss, MatrixView<const T>(logits.data(), batch.rows, batch.classes), targets,
-               std::span<const double>(scales),
-               LossOutputs<T>{{result.gradient.data(), batch.rows, batch.classes}, {}},
-               batch.attributes(), SerialFor{}, cpu);
-  result.value = finish(loss, partial, scales);
+  const Partial partial = equipoise::partial(
+      loss, MatrixView<const T>(logits.data(), batch.rows, batch.classes), targets,
+      testing::with_coefficients(batch.attributes(), scales),
+      LossOutputs<T>{{result.gradient.data(), batch.rows, batch.classes}, {}}, testing::On{cpu});
+  result.value = equipoise::value(loss, partial, scales);
   return result;
 }
 
@@ -248,8 +248,9 @@ TEST(SoftmaxLoss, ConsistentWeightsBelongToTheirRows) {
   const auto row_losses = [&] {
     std::vector<double> rows(kRows);
     const std::vector<double> ones = {1.0};
-    evaluate(loss, MatrixView<const double>(batch.logits.data(), kRows, 4), batch.targets,
-             std::span<const double>(ones), LossOutputs<double>{{}, rows});
+    equipoise::partial(loss, MatrixView<const double>(batch.logits.data(), kRows, 4), batch.targets,
+                       {.coefficients = ones},
+                       LossOutputs<double>{{}, MatrixView<double>(rows.data(), rows.size(), 1)});
     return rows;
   };
   const std::vector<double> before = row_losses();
@@ -272,8 +273,8 @@ TEST(Seesaw, SparesTheRareClass) {
   loss.seesaw = seesaw(ClassCounts{8, 2}, /*mitigation=*/0.5);
   const std::vector<double> logits = {1, 1};
   const auto value_at = [&](int target) {
-    return softmax_loss(loss, MatrixView<const double>(logits.data(), 1, 2),
-                        std::vector<int>{target});
+    return equipoise::value(loss, MatrixView<const double>(logits.data(), 1, 2),
+                            std::vector<int>{target});
   };
   EXPECT_NEAR(value_at(0), std::log(1.5), 1e-15);
   EXPECT_NEAR(value_at(1), std::log(2.0), 1e-15);
@@ -286,7 +287,7 @@ TEST(Seesaw, PunishesTheMistake) {
   loss.seesaw = seesaw(ClassCounts{4, 4});
   const std::vector<double> logits = {0, std::log(3.0)};
   EXPECT_NEAR(
-      softmax_loss(loss, MatrixView<const double>(logits.data(), 1, 2), std::vector<int>{0}),
+      equipoise::value(loss, MatrixView<const double>(logits.data(), 1, 2), std::vector<int>{0}),
       std::log(28.0), 4e-15);
 }
 
@@ -296,8 +297,8 @@ TEST(PairShift, IsTheSoftmaxMargin) {
   loss.pair_shift = {{0, std::log(3.0), 0, 0}};
   const std::vector<double> logits = {1, 1};
   const auto value_at = [&](int target) {
-    return softmax_loss(loss, MatrixView<const double>(logits.data(), 1, 2),
-                        std::vector<int>{target});
+    return equipoise::value(loss, MatrixView<const double>(logits.data(), 1, 2),
+                            std::vector<int>{target});
   };
   EXPECT_NEAR(value_at(0), std::log(4.0), 1e-15);
   EXPECT_NEAR(value_at(1), std::log(2.0), 1e-15);
@@ -322,8 +323,8 @@ TEST(SoftmaxLoss, ReadsAndWritesAnyStrides) {
     loss.logit_terms.scale.assign(classes, 1.5);
     std::vector<double> expected(rows * classes);
     const MatrixView<const double> dense(batch.logits.data(), rows, classes);
-    const double value = softmax_loss(loss, dense, batch.targets,
-                                      MatrixView<double>(expected.data(), rows, classes));
+    const double value = value_and_gradient(loss, dense, batch.targets, {},
+                                            MatrixView<double>(expected.data(), rows, classes));
 
     // Transposed, spread out, and upside down.
     const auto r = static_cast<std::ptrdiff_t>(rows);
@@ -337,9 +338,10 @@ TEST(SoftmaxLoss, ReadsAndWritesAnyStrides) {
       for (std::size_t i = 0; i < rows; ++i) {
         for (std::size_t k = 0; k < classes; ++k) logits(i, k) = dense(i, k);
       }
-      EXPECT_EQ(softmax_loss(loss, MatrixView<const double>(logits), batch.targets, gradient),
-                value);
-      EXPECT_EQ(softmax_loss(loss, MatrixView<const double>(logits), batch.targets), value);
+      EXPECT_EQ(
+          value_and_gradient(loss, MatrixView<const double>(logits), batch.targets, {}, gradient),
+          value);
+      EXPECT_EQ(equipoise::value(loss, MatrixView<const double>(logits), batch.targets), value);
       std::size_t untouched = 0;
       for (const double x : out) untouched += x == -7.0 ? 1 : 0;
       EXPECT_EQ(untouched, out.size() - rows * classes);
@@ -365,12 +367,11 @@ TEST(SoftmaxLoss, DoesNotDependOnThreads) {
   const std::vector<double> scales = coefficients(
       loss.reduction, denominators(loss, batch.targets, batch.classes, batch.attributes()));
   std::vector<double> gradient(batch.logits.size());
-  const Partial partial =
-      evaluate(loss, MatrixView<const double>(batch.logits.data(), batch.rows, batch.classes),
-               batch.targets, std::span<const double>(scales),
-               LossOutputs<double>{{gradient.data(), batch.rows, batch.classes}, {}},
-               batch.attributes(), threads);
-  EXPECT_EQ(finish(loss, partial, scales), serial.value);
+  const Partial partial = equipoise::partial(
+      loss, MatrixView<const double>(batch.logits.data(), batch.rows, batch.classes), batch.targets,
+      testing::with_coefficients(batch.attributes(), scales),
+      LossOutputs<double>{{gradient.data(), batch.rows, batch.classes}, {}}, threads);
+  EXPECT_EQ(equipoise::value(loss, partial, scales), serial.value);
   EXPECT_EQ(gradient, serial.gradient);
 }
 
@@ -380,8 +381,9 @@ TEST(SoftmaxLoss, RowLossesAreThoseOfTheDefinition) {
   const auto loss = make_loss(21, 4, random, Focal{}, MeanByCount{});
   std::vector<double> rows(30);
   const std::vector<double> scales = {1.0};
-  evaluate(loss, MatrixView<const double>(batch.logits.data(), 30, 4), batch.targets,
-           std::span<const double>(scales), LossOutputs<double>{{}, rows}, batch.attributes());
+  equipoise::partial(loss, MatrixView<const double>(batch.logits.data(), 30, 4), batch.targets,
+                     testing::with_coefficients(batch.attributes(), scales),
+                     LossOutputs<double>{{}, MatrixView<double>(rows.data(), rows.size(), 1)});
   for (std::size_t i = 0; i < rows.size(); ++i) {
     EXPECT_NEAR(rows[i], testing::reference_row_loss(loss, batch, batch.logits, i), 1e-13);
   }
@@ -394,9 +396,9 @@ double loss_of(const std::vector<T>& logits, const std::vector<int>& targets,
   loss.empty_batch = empty;
   const std::size_t classes = targets.empty() ? 2 : logits.size() / targets.size();
   if (gradient != nullptr) gradient->assign(logits.size(), T(-7));
-  return softmax_loss(loss, MatrixView<const T>(logits.data(), targets.size(), classes), targets,
-                      gradient == nullptr
-                          ? MatrixView<T>{}
+  return value_and_gradient(
+      loss, MatrixView<const T>(logits.data(), targets.size(), classes), targets, {},
+      gradient == nullptr ? MatrixView<T>{}
                           : MatrixView<T>(gradient->data(), targets.size(), classes));
 }
 
@@ -416,7 +418,7 @@ TEST(SoftmaxLossEdge, NoColumns) {
   EXPECT_EQ(error_of([] {
               loss_of<double>({}, {-100, 0});
             }),
-            "softmax_loss(): targets[1] = 0, expected a class in [0, 0) or the ignore index -100");
+            "value_and_gradient(): targets[1] = 0, expected a class in [0, 0) or the ignore index -100");
 }
 
 TEST(SoftmaxLossEdge, OtherIgnoreIndices) {
@@ -426,9 +428,9 @@ TEST(SoftmaxLossEdge, OtherIgnoreIndices) {
     SoftmaxLoss<> loss;
     loss.ignore_index = ignored;
     std::vector<double> gradient(4, -7.0);
-    const double value = softmax_loss(loss, MatrixView<const double>(logits.data(), 2, 2),
-                                      std::vector<std::int64_t>{ignored, 0},
-                                      MatrixView<double>(gradient.data(), 2, 2));
+    const double value = value_and_gradient(loss, MatrixView<const double>(logits.data(), 2, 2),
+                                            std::vector<std::int64_t>{ignored, 0}, {},
+                                            MatrixView<double>(gradient.data(), 2, 2));
     EXPECT_NEAR(value, std::log1p(std::exp(1.0)), 4 * std::numeric_limits<double>::epsilon());
     EXPECT_EQ(gradient[0], 0.0);
     EXPECT_EQ(gradient[1], 0.0);
@@ -442,8 +444,8 @@ TEST(SoftmaxLossEdge, ZeroTotalWeight) {
   const std::vector<double> logits = {1, 2};
   std::vector<double> gradient(2, -7.0);
   const auto call = [&] {
-    return softmax_loss(loss, MatrixView<const double>(logits.data(), 1, 2), std::vector<int>{0},
-                        MatrixView<double>(gradient.data(), 1, 2));
+    return value_and_gradient(loss, MatrixView<const double>(logits.data(), 1, 2),
+                              std::vector<int>{0}, {}, MatrixView<double>(gradient.data(), 1, 2));
   };
   EXPECT_EQ(call(), 0.0);
   EXPECT_EQ(gradient, (std::vector<double>{0, 0}));
@@ -463,8 +465,8 @@ TEST(SoftmaxLossEdge, ARowOfWeightZeroAddsNothing) {
     loss.class_weights[0] = 0;
     std::vector<double> gradient(2 * classes, -7);
     const auto call = [&](const auto& y) {
-      return softmax_loss(loss, MatrixView<const double>(logits.data(), 2, classes), y,
-                          MatrixView<double>(gradient.data(), 2, classes));
+      return value_and_gradient(loss, MatrixView<const double>(logits.data(), 2, classes), y, {},
+                                MatrixView<double>(gradient.data(), 2, classes));
     };
     const double by_index = call(targets);
     // Half the loss of the first row: the second one counts as a row.
@@ -515,10 +517,10 @@ TEST(SoftmaxLossEdge, InfiniteLogits) {
     EXPECT_EQ(loss_of<double>(logits, {2}, &gradient), kInfinity);
     EXPECT_EQ(gradient[2], -1.0);
     std::vector<double> focal_gradient(classes);
-    EXPECT_EQ(
-        softmax_loss(SoftmaxLoss<Focal>{}, MatrixView<const double>(logits.data(), 1, classes),
-                     std::vector<int>{2}, MatrixView<double>(focal_gradient.data(), 1, classes)),
-        kInfinity);
+    EXPECT_EQ(value_and_gradient(
+                  SoftmaxLoss<Focal>{}, MatrixView<const double>(logits.data(), 1, classes),
+                  std::vector<int>{2}, {}, MatrixView<double>(focal_gradient.data(), 1, classes)),
+              kInfinity);
     EXPECT_EQ(focal_gradient, gradient);  // (1 - p)^2 is 1
     logits[2] = kInfinity;
     EXPECT_TRUE(detail::is_nan(loss_of<double>(logits, {0})));
@@ -554,20 +556,20 @@ TEST(SoftmaxLossErrors, NameWhatIsWrong) {
   SoftmaxLoss<> loss;
   const auto call = [&] {
     return error_of([&] {
-      softmax_loss(loss, MatrixView<const double>(logits.data(), 2, 3), targets,
-                   MatrixView<double>(gradient.data(), 2, 3));
+      value_and_gradient(loss, MatrixView<const double>(logits.data(), 2, 3), targets, {},
+                         MatrixView<double>(gradient.data(), 2, 3));
     });
   };
   loss.class_weights = {1, 2};
-  EXPECT_EQ(call(), "softmax_loss(): class_weights.size() = 2, expected 3 (classes)");
+  EXPECT_EQ(call(), "value_and_gradient(): class_weights.size() = 2, expected 3 (classes)");
   loss.class_weights = {1, 2, -0.5};
-  EXPECT_EQ(call(), "softmax_loss(): class_weights[2] = -0.5, expected a finite number >= 0");
+  EXPECT_EQ(call(), "value_and_gradient(): class_weights[2] = -0.5, expected a finite number >= 0");
   loss.class_weights.clear();
   loss.label_smoothing = 1.5;
-  EXPECT_EQ(call(), "softmax_loss(): label_smoothing = 1.5, expected a number in [0, 1]");
+  EXPECT_EQ(call(), "value_and_gradient(): label_smoothing = 1.5, expected a number in [0, 1]");
   loss.label_smoothing = 0;
   loss.logit_terms.shift = {0, kInfinity, 0};
-  EXPECT_EQ(call(), "softmax_loss(): logit_terms.shift[1] = inf, expected a finite number");
+  EXPECT_EQ(call(), "value_and_gradient(): logit_terms.shift[1] = inf, expected a finite number");
   EXPECT_EQ(gradient, std::vector<double>(6, -7.0)) << "something was written";
 }
 
@@ -577,27 +579,30 @@ TEST(SoftmaxLossErrors, NameTheRowWithoutABucket) {
   const std::vector<int> targets = {1, 2};
   SoftmaxLoss<CrossEntropy, testing::MeanPerListedClass> loss;
   loss.reduction.factors = {1, 1};
-  EXPECT_EQ(
-      error_of([&] { softmax_loss(loss, MatrixView<const double>(logits.data(), 2, 3), targets); }),
-      "softmax_loss(): bucket of row[1] = 2, expected less than 2");
+  EXPECT_EQ(error_of([&] {
+              equipoise::value(loss, MatrixView<const double>(logits.data(), 2, 3), targets);
+            }),
+            "value(): bucket of row[1] = 2, expected less than 2");
 }
 
 TEST(SoftmaxLossErrors, NameTheTarget) {
   const std::vector<double> logits(6, 0.0);
-  const auto call = [&](const std::vector<int>& targets, const RowAttributes& rows) {
+  const auto call = [&](const std::vector<int>& targets, const LossArguments& rows) {
     return error_of([&] {
-      softmax_loss(SoftmaxLoss<>{}, MatrixView<const double>(logits.data(), 2, 3), targets,
-                   MatrixView<double>{}, rows);
+      value_and_gradient(SoftmaxLoss<>{}, MatrixView<const double>(logits.data(), 2, 3), targets,
+                         rows, MatrixView<double>{});
     });
   };
-  EXPECT_EQ(call({0, 3}, {}),
-            "softmax_loss(): targets[1] = 3, expected a class in [0, 3) or the ignore index -100");
-  EXPECT_EQ(call({-1, 0}, {}),
-            "softmax_loss(): targets[0] = -1, expected a class in [0, 3) or the ignore index -100");
-  EXPECT_EQ(call({0}, {}), "softmax_loss(): targets.size() = 1, expected 2 (rows of logits)");
+  EXPECT_EQ(
+      call({0, 3}, {}),
+      "value_and_gradient(): targets[1] = 3, expected a class in [0, 3) or the ignore index -100");
+  EXPECT_EQ(
+      call({-1, 0}, {}),
+      "value_and_gradient(): targets[0] = -1, expected a class in [0, 3) or the ignore index -100");
+  EXPECT_EQ(call({0}, {}), "value_and_gradient(): targets.size() = 1, expected 2 (rows of logits)");
   const std::vector<double> weights = {1.0, std::numeric_limits<double>::quiet_NaN()};
   EXPECT_EQ(call({0, 1}, {weights, {}}),
-            "softmax_loss(): sample_weights[1] = nan, expected a finite number >= 0");
+            "value_and_gradient(): sample_weights[1] = nan, expected a finite number >= 0");
 }
 
 TEST(SoftmaxLossErrors, NameTheMissingGroupsAndTheCoefficient) {
@@ -606,21 +611,21 @@ TEST(SoftmaxLossErrors, NameTheMissingGroupsAndTheCoefficient) {
   const MatrixView<const float> z(logits.data(), 2, 2);
   SoftmaxLoss<CrossEntropy, MeanPerGroup> grouped;
   grouped.reduction.groups = 2;
-  EXPECT_EQ(error_of([&] { softmax_loss(grouped, z, targets); }),
-            "softmax_loss(): groups.size() = 0, expected 2 (targets)");
+  EXPECT_EQ(error_of([&] { equipoise::value(grouped, z, targets); }),
+            "value(): groups.size() = 0, expected 2 (targets)");
   const std::vector<std::int64_t> groups = {-1, 1};
   EXPECT_EQ(error_of([&] {
-              softmax_loss(grouped, z, targets, {}, {{}, groups});
+              equipoise::value(grouped, z, targets, {{}, groups});
             }),
-            "softmax_loss(): groups[0] = -1, expected a group in [0, 2)");
+            "value(): groups[0] = -1, expected a group in [0, 2)");
   // 1e50 is no float: the gradient would be infinity times zero; 1e-50 is nothing.
   for (const auto& [coefficient, text] :
        {std::pair{1e50, "1e+50"}, {1e-50, "1e-50"}, {kInfinity, "inf"}}) {
     const std::vector<double> coefficients = {coefficient};
     EXPECT_EQ(error_of([&] {
-                evaluate(SoftmaxLoss<>{}, z, targets, std::span<const double>(coefficients));
+                equipoise::partial(SoftmaxLoss<>{}, z, targets, {.coefficients = coefficients});
               }),
-              "evaluate(): coefficients[0] = " + std::string(text) + kFloats);
+              "partial(): coefficients[0] = " + std::string(text) + kFloats);
   }
 }
 
@@ -637,59 +642,59 @@ TEST(SoftmaxLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
     sample_weights.clear();
     groups.clear();
     change(loss);
-    const RowAttributes rows{sample_weights, groups};
+    const LossArguments rows{sample_weights, groups};
     // Double has no trouble with any of them.
-    EXPECT_TRUE(std::isfinite(softmax_loss(loss, MatrixView<const double>(same.data(), 2, 3),
-                                           targets, MatrixView<double>{}, rows)));
+    EXPECT_TRUE(std::isfinite(value_and_gradient(loss, MatrixView<const double>(same.data(), 2, 3),
+                                                 targets, rows, MatrixView<double>{})));
     return error_of([&] {
-      softmax_loss(loss, MatrixView<const float>(logits.data(), 2, 3), targets,
-                   MatrixView<float>(gradient.data(), 2, 3), rows);
+      value_and_gradient(loss, MatrixView<const float>(logits.data(), 2, 3), targets, rows,
+                         MatrixView<float>(gradient.data(), 2, 3));
     });
   };
   EXPECT_EQ(call([](auto& l) {
               l.class_weights = {1, 1e39, 1};
             }),
-            "softmax_loss(): class_weights[1] = 1e+39" + kFloats);
+            "value_and_gradient(): class_weights[1] = 1e+39" + kFloats);
   EXPECT_EQ(call([](auto& l) {
               l.class_weights = {1, 1e-46, 1};
             }),
-            "softmax_loss(): class_weights[1] = 1e-46" + kFloats);
+            "value_and_gradient(): class_weights[1] = 1e-46" + kFloats);
   EXPECT_EQ(call([&](auto&) {
               sample_weights = {1e39, 1};
             }),
-            "softmax_loss(): sample_weights[0] = 1e+39" + kFloats);
+            "value_and_gradient(): sample_weights[0] = 1e+39" + kFloats);
   EXPECT_EQ(call([&](auto& l) {
               l.group_weights = {1, 1e-46};
               groups = {0, 1};
             }),
-            "softmax_loss(): group_weights[1] = 1e-46" + kFloats);
+            "value_and_gradient(): group_weights[1] = 1e-46" + kFloats);
   // Each of them is a float; their product is none.
   EXPECT_EQ(call([&](auto& l) {
               l.class_weights = {1e30, 1, 1};
               sample_weights = {1e20, 1};
             }),
-            "softmax_loss(): weight of row[0] = 1e+50" + kFloats);
+            "value_and_gradient(): weight of row[0] = 1e+50" + kFloats);
   EXPECT_EQ(call([&](auto& l) {
               l.class_weights = {1e-30, 1, 1};
               sample_weights = {1e-20, 1};
             }),
-            "softmax_loss(): weight of row[0] = 1e-50" + kFloats);
+            "value_and_gradient(): weight of row[0] = 1e-50" + kFloats);
   constexpr const char* kMost =
       ", expected at most 3.4028235e+38, the most that the type of the logits has";
   EXPECT_EQ(call([](auto& l) {
               l.logit_terms.shift = {0, 0, -1e39};
             }),
-            std::string("softmax_loss(): logit_terms.shift[2] = -1e+39") + kMost);
+            std::string("value_and_gradient(): logit_terms.shift[2] = -1e+39") + kMost);
   EXPECT_EQ(call([](auto& l) {
               l.logit_terms.scale = {1, 1e39, 1};
             }),
-            std::string("softmax_loss(): logit_terms.scale[1] = 1e+39") + kMost);
+            std::string("value_and_gradient(): logit_terms.scale[1] = 1e+39") + kMost);
   EXPECT_EQ(call([](auto& l) {
               l.logit_terms.margin = {1e39, 0, 0};
             }),
-            std::string("softmax_loss(): logit_terms.margin[0] = 1e+39") + kMost);
+            std::string("value_and_gradient(): logit_terms.margin[0] = 1e+39") + kMost);
   EXPECT_EQ(call([](auto& l) { l.pair_shift.values = {0, 1e39, 0, 0, 0, 0, 0, 0, 0}; }),
-            std::string("softmax_loss(): pair_shift.values[1] = 1e+39") + kMost);
+            std::string("value_and_gradient(): pair_shift.values[1] = 1e+39") + kMost);
   EXPECT_EQ(gradient, std::vector<float>(6, -7.0F)) << "something was written";
   // The extremes do not meet in a row.
   EXPECT_EQ(call([&](auto& l) {
@@ -711,27 +716,27 @@ TEST(SoftmaxLoss, TakesAReductionByGroupAndClass) {
   loss.group_weights = {1, 5, 7};  // as many as there are groups, not cells
   std::vector<double> gradient(8);
   const double value =
-      softmax_loss(loss, z, targets, MatrixView<double>(gradient.data(), 4, 2), {{}, groups});
+      value_and_gradient(loss, z, targets, {{}, groups}, MatrixView<double>(gradient.data(), 4, 2));
   constexpr double kBound = 8 * std::numeric_limits<double>::epsilon();
   EXPECT_NEAR(value, std::log(2.0), kBound);
   const std::vector<double> expected = {-0.5 / 3,  0.5 / 3,  0.5 / 3,   -0.5 / 3,
                                         -0.25 / 3, 0.25 / 3, -0.25 / 3, 0.25 / 3};
   for (std::size_t i = 0; i < 8; ++i) EXPECT_NEAR(gradient[i], expected[i], kBound) << i;
-  EXPECT_EQ(error_of([&] { softmax_loss(loss, z, targets); }),
-            "softmax_loss(): groups.size() = 0, expected 4 (targets)");
+  EXPECT_EQ(error_of([&] { equipoise::value(loss, z, targets); }),
+            "value(): groups.size() = 0, expected 4 (targets)");
   loss.group_weights.clear();
   loss.reduction.groups = 2;
   EXPECT_EQ(error_of([&] {
-              softmax_loss(loss, z, targets, {}, {{}, groups});
+              equipoise::value(loss, z, targets, {{}, groups});
             }),
-            "softmax_loss(): groups[2] = 2, expected a group in [0, 2)");
-  EXPECT_EQ(error_of([&] { softmax_loss(loss, z, targets); }),
-            "softmax_loss(): groups.size() = 0, expected 4 (targets)");
+            "value(): groups[2] = 2, expected a group in [0, 2)");
+  EXPECT_EQ(error_of([&] { equipoise::value(loss, z, targets); }),
+            "value(): groups.size() = 0, expected 4 (targets)");
   loss.reduction.groups = 0;  // forgotten
   EXPECT_EQ(error_of([&] {
-              softmax_loss(loss, z, targets, {}, {{}, groups});
+              equipoise::value(loss, z, targets, {{}, groups});
             }),
-            "softmax_loss(): groups[0] = 0, expected a group in [0, 0)");
+            "value(): groups[0] = 0, expected a group in [0, 0)");
 }
 
 // No distribution is one over no classes: the rows do not count.
@@ -739,13 +744,13 @@ TEST(SoftmaxLoss, DistributionsOverNoClassesAreNoTargets) {
   const MatrixView<const double> z(nullptr, 3, 0);
   const ProbabilityTargets<double> targets{MatrixView<const double>(nullptr, 3, 0), {}};
   SoftmaxLoss<CrossEntropy, MeanPerClass> loss;
-  EXPECT_EQ(softmax_loss(loss, z, targets), 0.0);
+  EXPECT_EQ(equipoise::value(loss, z, targets), 0.0);
   loss.empty_batch = EmptyBatch::kNaN;
-  EXPECT_TRUE(detail::is_nan(softmax_loss(loss, z, targets)));
+  EXPECT_TRUE(detail::is_nan(equipoise::value(loss, z, targets)));
   SoftmaxLoss<> by_count;
   EXPECT_EQ(denominators(by_count, targets, 0).buckets[0].valid, 0.0);
   by_count.empty_batch = EmptyBatch::kNaN;
-  EXPECT_TRUE(detail::is_nan(softmax_loss(by_count, z, targets)));
+  EXPECT_TRUE(detail::is_nan(equipoise::value(by_count, z, targets)));
 }
 
 TEST(SoftmaxLossErrors, NameTheModulatorsNumber) {
@@ -754,15 +759,15 @@ TEST(SoftmaxLossErrors, NameTheModulatorsNumber) {
     SoftmaxLoss<decltype(modulator)> loss;
     loss.modulator = modulator;
     return error_of([&] {
-      softmax_loss(loss, MatrixView<const double>(logits.data(), 1, 2), std::vector<int>{0});
+      equipoise::value(loss, MatrixView<const double>(logits.data(), 1, 2), std::vector<int>{0});
     });
   };
-  EXPECT_EQ(call(Focal{-1}), "softmax_loss(): gamma = -1, expected a finite number >= 0");
+  EXPECT_EQ(call(Focal{-1}), "value(): gamma = -1, expected a finite number >= 0");
   EXPECT_EQ(call(Polynomial<Focal>{{1}, kInfinity, 2}),
-            "softmax_loss(): epsilon = inf, expected a finite number");
+            "value(): epsilon = inf, expected a finite number");
   EXPECT_EQ(call(Polynomial<Focal>{{1}, 1, 0.5}),
-            "softmax_loss(): power = 0.5, expected a finite number >= 1");
-  EXPECT_EQ(call(poly1(Focal{-2})), "softmax_loss(): gamma = -2, expected a finite number >= 0");
+            "value(): power = 0.5, expected a finite number >= 1");
+  EXPECT_EQ(call(poly1(Focal{-2})), "value(): gamma = -2, expected a finite number >= 0");
 }
 
 TEST(SoftmaxLossErrors, NameTheGroupTheShiftAndTheDistribution) {
@@ -771,50 +776,50 @@ TEST(SoftmaxLossErrors, NameTheGroupTheShiftAndTheDistribution) {
   const std::vector<double> bad = {0.5, 0.5, -0.25, 1.25};
   const std::vector<std::uint8_t> mask = {1};
   SoftmaxLoss<> loss;
-  RowAttributes rows;
+  LossArguments rows;
   const auto call = [&](const auto& targets) {
     return error_of([&] {
-      softmax_loss(loss, MatrixView<const double>(logits.data(), 2, 2), targets,
-                   MatrixView<double>{}, rows);
+      value_and_gradient(loss, MatrixView<const double>(logits.data(), 2, 2), targets, rows,
+                         MatrixView<double>{});
     });
   };
   const std::vector<int> targets = {0, 1};
   ProbabilityTargets<double> distributions{{bad.data(), 2, 2}, {}};
-  EXPECT_EQ(call(distributions),
-            "softmax_loss(): targets.probabilities[1][0] = -0.25, expected a finite number >= 0");
+  EXPECT_EQ(
+      call(distributions),
+      "value_and_gradient(): targets.probabilities[1][0] = -0.25, expected a finite number >= 0");
   distributions.mask = mask;
-  EXPECT_EQ(call(distributions),
-            "softmax_loss(): targets.mask.size() = 1, expected 2 (rows of targets.probabilities)");
+  EXPECT_EQ(
+      call(distributions),
+      "value_and_gradient(): targets.mask.size() = 1, expected 2 (rows of targets.probabilities)");
   loss.logit_terms.margin = {1, 1};
-  EXPECT_EQ(call(distributions),
-            "softmax_loss(): logit_terms.margin.size() = 2, expected 0: it needs index targets");
+  EXPECT_EQ(
+      call(distributions),
+      "value_and_gradient(): logit_terms.margin.size() = 2, expected 0: it needs index targets");
   loss.logit_terms.margin.clear();
   loss.group_weights = {1, 2};
-  EXPECT_EQ(call(targets), "softmax_loss(): groups.size() = 0, expected 2 (targets)");
+  EXPECT_EQ(call(targets), "value_and_gradient(): groups.size() = 0, expected 2 (targets)");
   rows.groups = groups;
-  EXPECT_EQ(call(targets), "softmax_loss(): groups[1] = 2, expected a group in [0, 2)");
+  EXPECT_EQ(call(targets), "value_and_gradient(): groups[1] = 2, expected a group in [0, 2)");
   const std::vector<int> second_ignored = {0, static_cast<int>(kIgnoreIndex)};
   EXPECT_EQ(call(second_ignored), "nothing was thrown");
   loss.group_logit_terms.resize(3);
-  EXPECT_EQ(call(targets),
-            "softmax_loss(): group_weights.size() = 2, expected 3 (groups of the loss)");
+  EXPECT_EQ(call(targets), "value_and_gradient(): group_weights.size() = 2, expected 3 (groups of the loss)");
   loss.group_logit_terms.clear();
   loss.group_weights.clear();
   loss.pair_shift.values = {0, 1, 2};
-  EXPECT_EQ(call(targets),
-            "softmax_loss(): pair_shift.values.size() = 3, expected 4 (classes squared)");
+  EXPECT_EQ(call(targets), "value_and_gradient(): pair_shift.values.size() = 3, expected 4 (classes squared)");
   loss.pair_shift.values = {0, 1, kInfinity, 0};
-  EXPECT_EQ(call(targets), "softmax_loss(): pair_shift.values[2] = inf, expected a finite number");
+  EXPECT_EQ(call(targets), "value_and_gradient(): pair_shift.values[2] = inf, expected a finite number");
   loss.pair_shift.values.clear();
   loss.seesaw.counts = {1, -2};
-  EXPECT_EQ(call(targets), "softmax_loss(): seesaw.counts[1] = -2, expected a finite number >= 0");
+  EXPECT_EQ(call(targets), "value_and_gradient(): seesaw.counts[1] = -2, expected a finite number >= 0");
   loss.seesaw.counts = {1, 2};
   loss.seesaw.least_probability = 0;
-  EXPECT_EQ(call(targets),
-            "softmax_loss(): seesaw.least_probability = 0, expected a number in (0, 1]");
+  EXPECT_EQ(call(targets), "value_and_gradient(): seesaw.least_probability = 0, expected a number in (0, 1]");
   loss.seesaw.least_probability = 1;
   loss.seesaw.mitigation = -1;
-  EXPECT_EQ(call(targets), "softmax_loss(): seesaw.mitigation = -1, expected a finite number >= 0");
+  EXPECT_EQ(call(targets), "value_and_gradient(): seesaw.mitigation = -1, expected a finite number >= 0");
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ TEST(MeanFigure, OfNothingFollowsTheRuleAndIsUndefinedWhereClassesAreSkipped) {
   EXPECT_EQ(mean_figure(0, Absent::kZero, none, no), 0);
   EXPECT_EQ(mean_figure(0, Absent::kOne, none, no), 1);
   EXPECT_TRUE(is_nan(mean_figure(0, Absent::kNaN, none, no)));
-  for (const std::size_t classes : {0, 4}) {
+  for (const std::size_t classes : std::vector<std::size_t>{0, 4}) {
     EXPECT_TRUE(is_nan(mean_figure(classes, Absent::kSkip, none, no)));
     EXPECT_TRUE(is_nan(mean_figure(classes, Absent::kSkipUnsupported, none, no)));
   }

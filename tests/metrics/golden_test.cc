@@ -13,6 +13,7 @@
 
 #include "equipoise/metrics/calibration.h"
 #include "equipoise/metrics/confusion.h"
+#include "equipoise/metrics/label_scores.h"
 #include "equipoise/metrics/multilabel.h"
 #include "equipoise/metrics/ranking.h"
 

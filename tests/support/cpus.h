@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "equipoise/detail/cpu.h"
+#include "equipoise/kernels/dispatch.h"
 
 namespace equipoise::testing {
 

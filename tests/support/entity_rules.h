@@ -12,6 +12,7 @@
 #include <tuple>
 #include <vector>
 
+#include "equipoise/counts.h"
 #include "equipoise/metrics/entity_tags.h"
 
 namespace equipoise::testing {

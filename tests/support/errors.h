@@ -18,6 +18,17 @@ std::string error_of(const F& f) {
   return "nothing was thrown";
 }
 
+/// What std::runtime_error says that f throws.
+template <class F>
+std::string runtime_error_of(const F& f) {
+  try {
+    f();
+  } catch (const std::runtime_error& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
 }  // namespace equipoise::testing
 
 #endif  // EQUIPOISE_TESTS_SUPPORT_ERRORS_H_

@@ -4,10 +4,10 @@
 #ifndef EQUIPOISE_TESTS_SUPPORT_LIBTORCH_LOSSES_H_
 #define EQUIPOISE_TESTS_SUPPORT_LIBTORCH_LOSSES_H_
 
-#include "equipoise/group_dro.h"
 #include "equipoise/libtorch/loss.h"
 #include "equipoise/libtorch/sigmoid_loss.h"
 #include "equipoise/loss/overlap_policies.h"
+#include "equipoise/reduction/group_dro.h"
 #include "tests/support/users_own.h"
 
 // Besides those of src/kernels.cc.

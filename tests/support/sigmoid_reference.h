@@ -25,7 +25,7 @@ struct ElementBatch {
   std::vector<std::int64_t> groups;
 
   MatrixView<const double> target_view() const { return {targets.data(), rows, labels}; }
-  ElementAttributes attributes() const {
+  LossArguments attributes() const {
     return {sample_weights, groups, MatrixView<const std::uint8_t>(mask.data(), rows, labels)};
   }
 };

@@ -28,7 +28,7 @@ struct Batch {
   ProbabilityTargets<double> distributions() const {
     return {MatrixView<const double>(probabilities.data(), rows, classes), mask};
   }
-  RowAttributes attributes() const { return {sample_weights, groups}; }
+  LossArguments attributes() const { return {sample_weights, groups}; }
 };
 
 inline constexpr std::size_t kGroups = 3;

@@ -3,82 +3,22 @@
 #ifndef EQUIPOISE_CALIBRATE_LOGIT_OFFSET_H_
 #define EQUIPOISE_CALIBRATE_LOGIT_OFFSET_H_
 
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
-#include "equipoise/config.h"
+#include "equipoise/calibrate/detail/logit_rows.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/metrics/confusion.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
-
-namespace detail {
-
-template <class T>
-void require_no_nan(std::string_view where, const MatrixView<T>& logits) {
-  for (std::size_t r = 0; r < logits.rows; ++r) {
-    for (std::size_t c = 0; c < logits.cols; ++c) {
-      if (!is_nan(static_cast<double>(logits(r, c)))) continue;
-      reject_cell(where, "logits", r, c, logits(r, c), "a number");
-    }
-  }
-}
-
-// Rows of which a softmax exists: a class may be ruled out by a logit of minus infinity.
-template <class T>
-void require_softmax_exists(std::string_view where, const MatrixView<T>& logits) {
-  for (std::size_t r = 0; r < logits.rows; ++r) {
-    std::size_t ruled_out = 0;
-    for (std::size_t c = 0; c < logits.cols; ++c) {
-      const auto z = static_cast<double>(logits(r, c));
-      ruled_out += is_minus_infinity(z) ? 1 : 0;
-      if (is_finite(z) || is_minus_infinity(z)) continue;
-      reject_cell(where, "logits", r, c, logits(r, c), "a number below infinity");
-    }
-    if (ruled_out < logits.cols) continue;
-    reject(where, "largest of row " + to_text(r) + " of logits", -infinity(), "a finite number");
-  }
-}
-
-// Logits to probabilities, in place.
-inline void softmax(std::span<double> row) {
-  double most = row[0];
-  for (const double value : row) most = std::max(most, value);
-  double total = 0;
-  for (double& value : row) total += value = std::exp(value - most);
-  for (double& value : row) value /= total;
-}
-
-// argmax_c logits(r, c) + strength offset_c, the lowest c among equals.
-template <class T>
-void argmax_rows(const MatrixView<T>& logits, std::span<const double> offset, double strength,
-                 std::vector<std::int64_t>& predictions) {
-  for (std::size_t r = 0; r < logits.rows; ++r) {
-    std::size_t best = 0;
-    double most = 0;
-    for (std::size_t c = 0; c < logits.cols; ++c) {
-      const double z =
-          static_cast<double>(logits(r, c)) + (offset.empty() ? 0.0 : strength * offset[c]);
-      if (c == 0 || z > most) {
-        best = c;
-        most = z;
-      }
-    }
-    predictions[r] = static_cast<std::int64_t>(best);
-  }
-}
-
-}  // namespace detail
 
 /// What to add to the logits of a model trained under one prior so that their softmax is the
 /// posterior under another: log(deployment_c / training_c) (Saerens et al. 2002, "Adjusting the
@@ -128,7 +68,7 @@ struct PosthocTau {
 /// The tau for which argmax_c z_c - tau log prior_c does best by a metric (post-hoc logit
 /// adjustment, Menon et al. 2021, arXiv:2007.07314): no retraining, one number, and the baseline
 /// that every other strategy has to beat. Choose it on validation data, then predict with the
-/// offset -tau log prior.
+/// offset -tau log prior: posthoc_offset().
 ///
 /// `metric` maps a ConfusionMatrix to a number, the larger the better; of equal scores the smallest
 /// tau wins, whatever the order of `taus`. prior is that of training: the class shares, or q_c w_c;
@@ -166,6 +106,23 @@ requires std::floating_point<std::remove_const_t<T>> &&
     if (i == 0 || better) best = {taus[i], score};
   }
   return best;
+}
+
+/// The offset of the post-hoc correction, -tau log prior_c, in units of logits: what choose_tau()
+/// adds when it scores a tau, so that predict() with it makes the predictions that were scored.
+/// tau 0 changes nothing; tau 1 removes the whole prior, for the best balanced accuracy. A prior
+/// that does not sum to one (counts, say) shifts all logits alike, which neither a softmax nor an
+/// argmax sees. Without classes the offset is empty. O(C).
+/// @throws std::invalid_argument for a prior that is not finite and > 0, and for a tau that is not
+/// finite.
+inline std::vector<double> posthoc_offset(std::span<const double> prior, double tau) {
+  constexpr std::string_view kWhere = "posthoc_offset";
+  detail::require_all_positive(kWhere, "prior", prior);
+  detail::require_finite(kWhere, "tau", tau);
+  std::vector<double> offset;
+  offset.reserve(prior.size());
+  for (const double p : prior) offset.push_back(-tau * std::log(p));
+  return offset;
 }
 
 }  // namespace equipoise

@@ -13,8 +13,8 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/loss/sigmoid.h"
 #include "equipoise/loss/sigmoid_modulators.h"
-#include "equipoise/reduction.h"
-#include "equipoise/treatment.h"
+#include "equipoise/plan/treatment.h"
+#include "equipoise/reduction/reduction.h"
 
 namespace equipoise {
 

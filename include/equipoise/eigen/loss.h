@@ -64,26 +64,48 @@ struct ValueAndGradient {
   Matrix gradient;
 };
 
-/// The loss of a batch; see equipoise::softmax_loss(). logits is N x C, row- or column-major, of
-/// float or double; targets has N class indices, or is probability_targets() of a matrix.
-/// @throws std::invalid_argument as equipoise::evaluate().
+/// The loss of a batch; see equipoise::value(). logits is N x C, row- or column-major, of float or
+/// double; targets has N class indices, or is probability_targets() of a matrix.
+/// @throws std::invalid_argument as equipoise::partial().
 template <Modulator M, Reduction R, detail::DirectlyAccessible D, SoftmaxTargets Targets>
 EQUIPOISE_INLINE double value(const SoftmaxLoss<M, R>& loss, const D& logits,
-                              const Targets& targets, const RowAttributes& rows = {}) {
-  return equipoise::softmax_loss(loss, view(logits), targets, {}, rows);
+                              const Targets& targets, const LossArguments& arguments = {}) {
+  return equipoise::value(loss, view(logits), targets, arguments);
 }
 
 /// The loss of a batch and its gradient. Allocates the gradient and nothing else of its size.
-/// @throws std::invalid_argument as equipoise::evaluate().
+/// @throws std::invalid_argument as equipoise::partial().
 template <Modulator M, Reduction R, detail::DirectlyAccessible D, SoftmaxTargets Targets>
 EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
     const SoftmaxLoss<M, R>& loss, const D& logits, const Targets& targets,
-    const RowAttributes& rows = {}) {
+    const LossArguments& arguments = {}) {
   ValueAndGradient<typename D::PlainObject> result{0.0, {}};
   result.gradient.resize(logits.rows(), logits.cols());
-  result.value =
-      equipoise::softmax_loss(loss, view(logits), targets, mutable_view(result.gradient), rows);
+  result.value = equipoise::value_and_gradient(loss, view(logits), targets, arguments,
+                                               mutable_view(result.gradient));
   return result;
+}
+
+/// The losses of rows before the reduction, N x 1 in the logits' own type; see
+/// equipoise::unreduced().
+/// @throws std::invalid_argument as equipoise::partial().
+template <Modulator M, Reduction R, detail::DirectlyAccessible D, SoftmaxTargets Targets>
+EQUIPOISE_INLINE Eigen::Matrix<typename D::Scalar, Eigen::Dynamic, 1> unreduced(
+    const SoftmaxLoss<M, R>& loss, const D& logits, const Targets& targets,
+    const LossArguments& arguments = {}) {
+  Eigen::Matrix<typename D::Scalar, Eigen::Dynamic, 1> losses(logits.rows());
+  equipoise::unreduced(loss, view(logits), targets, arguments, mutable_view(losses));
+  return losses;
+}
+
+/// The partial of some rows, for losses whose batch comes in parts; see equipoise::partial().
+/// Outputs are views: `{.gradient = mutable_view(gradient)}`.
+/// @throws std::invalid_argument as equipoise::partial().
+template <Modulator M, Reduction R, detail::DirectlyAccessible D, SoftmaxTargets Targets>
+EQUIPOISE_INLINE Partial partial(const SoftmaxLoss<M, R>& loss, const D& logits,
+                                 const Targets& targets, const LossArguments& arguments = {},
+                                 const LossOutputs<typename D::Scalar>& outputs = {}) {
+  return equipoise::partial(loss, view(logits), targets, arguments, outputs);
 }
 
 }  // namespace equipoise::eigen

@@ -3,7 +3,6 @@
 #define EQUIPOISE_EIGEN_OVERLAP_LOSS_H_
 
 #include <Eigen/Core>
-#include <span>
 
 #include "equipoise/config.h"
 #include "equipoise/eigen/loss.h"
@@ -12,48 +11,47 @@
 
 namespace equipoise::eigen {
 
-/// The sums of some rows; see equipoise::overlap_sums(). logits is N x C, row- or column-major, of
-/// float or double; targets are N class indices or probability_targets() of a matrix in [0, 1].
-/// @throws std::invalid_argument as equipoise::overlap_sums().
+/// The sums of some rows; see equipoise::partial(). logits is N x C, row- or column-major, of float
+/// or double; targets are N class indices or probability_targets() of a matrix in [0, 1].
+/// @throws std::invalid_argument as equipoise::partial().
 template <OverlapPolicy P, detail::DirectlyAccessible D, SoftmaxTargets Targets>
-EQUIPOISE_INLINE OverlapSums overlap_sums(const OverlapLoss<P>& loss, const D& logits,
-                                          const Targets& targets,
-                                          std::span<const double> sample_weights = {}) {
-  return equipoise::overlap_sums(loss, view(logits), targets, sample_weights);
+EQUIPOISE_INLINE OverlapSums partial(const OverlapLoss<P>& loss, const D& logits,
+                                     const Targets& targets, const LossArguments& arguments = {}) {
+  return equipoise::partial(loss, view(logits), targets, arguments);
 }
 
 /// The gradient of the set's loss with respect to the logits of some of its rows, in the logits'
-/// own type and order, from finish() of the merged sums; see equipoise::overlap_gradient().
-/// @throws std::invalid_argument as equipoise::overlap_gradient().
+/// own type and order, from value_and_slopes() of the merged sums; see equipoise::gradient().
+/// @throws std::invalid_argument as equipoise::gradient().
 template <OverlapPolicy P, detail::DirectlyAccessible D, SoftmaxTargets Targets>
-EQUIPOISE_INLINE typename D::PlainObject overlap_gradient(
-    const OverlapLoss<P>& loss, const OverlapResult& whole, const D& logits, const Targets& targets,
-    std::span<const double> sample_weights = {}) {
-  typename D::PlainObject gradient;
-  gradient.resize(logits.rows(), logits.cols());
-  equipoise::overlap_gradient(loss, whole, view(logits), targets, mutable_view(gradient),
-                              sample_weights);
-  return gradient;
+EQUIPOISE_INLINE typename D::PlainObject gradient(const OverlapLoss<P>& loss, const D& logits,
+                                                  const Targets& targets,
+                                                  const LossArguments& arguments,
+                                                  const OverlapResult& whole) {
+  typename D::PlainObject result;
+  result.resize(logits.rows(), logits.cols());
+  equipoise::gradient(loss, view(logits), targets, arguments, {whole.slopes, mutable_view(result)});
+  return result;
 }
 
-/// The loss of a set of rows; see equipoise::overlap_loss().
-/// @throws std::invalid_argument as equipoise::overlap_loss().
+/// The loss of a set of rows; see equipoise::value().
+/// @throws std::invalid_argument as equipoise::partial().
 template <OverlapPolicy P, detail::DirectlyAccessible D, SoftmaxTargets Targets>
 EQUIPOISE_INLINE double value(const OverlapLoss<P>& loss, const D& logits, const Targets& targets,
-                              std::span<const double> sample_weights = {}) {
-  return equipoise::overlap_loss(loss, view(logits), targets, {}, sample_weights);
+                              const LossArguments& arguments = {}) {
+  return equipoise::value(loss, view(logits), targets, arguments);
 }
 
 /// The loss of a set of rows and its gradient. Allocates the gradient and nothing else of its size.
-/// @throws std::invalid_argument as equipoise::overlap_loss().
+/// @throws std::invalid_argument as equipoise::gradient().
 template <OverlapPolicy P, detail::DirectlyAccessible D, SoftmaxTargets Targets>
 EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
     const OverlapLoss<P>& loss, const D& logits, const Targets& targets,
-    std::span<const double> sample_weights = {}) {
+    const LossArguments& arguments = {}) {
   ValueAndGradient<typename D::PlainObject> result{0.0, {}};
   result.gradient.resize(logits.rows(), logits.cols());
-  result.value = equipoise::overlap_loss(loss, view(logits), targets, mutable_view(result.gradient),
-                                         sample_weights);
+  result.value = equipoise::value_and_gradient(loss, view(logits), targets, arguments,
+                                               mutable_view(result.gradient));
   return result;
 }
 

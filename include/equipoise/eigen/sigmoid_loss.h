@@ -8,29 +8,61 @@
 
 namespace equipoise::eigen {
 
-/// The loss of a batch; see equipoise::sigmoid_loss(). logits is N x L, row- or column-major, of
-/// float or double, or a vector of N for a binary loss; targets is a matrix or array of the same
-/// shape, of bool or any arithmetic type and in any order.
-/// @throws std::invalid_argument as equipoise::evaluate().
+/// The loss of a batch; see equipoise::value(). logits is N x L of float or double, targets N x L
+/// of any arithmetic type, each row- or column-major.
+/// @throws std::invalid_argument as equipoise::partial().
 template <SigmoidModulators S, Reduction R, detail::DirectlyAccessible D,
           detail::DirectlyAccessible Targets>
 EQUIPOISE_INLINE double value(const SigmoidLoss<S, R>& loss, const D& logits,
-                              const Targets& targets, const ElementAttributes& attributes = {}) {
-  return equipoise::sigmoid_loss(loss, view(logits), view(targets), {}, attributes);
+                              const Targets& targets, const LossArguments& arguments = {}) {
+  return equipoise::value(loss, view(logits), view(targets), arguments);
 }
 
 /// The loss of a batch and its gradient. Allocates the gradient and nothing else of its size.
-/// @throws std::invalid_argument as equipoise::evaluate().
+/// @throws std::invalid_argument as equipoise::partial().
 template <SigmoidModulators S, Reduction R, detail::DirectlyAccessible D,
           detail::DirectlyAccessible Targets>
 EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
     const SigmoidLoss<S, R>& loss, const D& logits, const Targets& targets,
-    const ElementAttributes& attributes = {}) {
+    const LossArguments& arguments = {}) {
   ValueAndGradient<typename D::PlainObject> result{0.0, {}};
   result.gradient.resize(logits.rows(), logits.cols());
-  result.value = equipoise::sigmoid_loss(loss, view(logits), view(targets),
-                                         mutable_view(result.gradient), attributes);
+  result.value = equipoise::value_and_gradient(loss, view(logits), view(targets), arguments,
+                                               mutable_view(result.gradient));
   return result;
+}
+
+/// The losses of elements before the reduction, N x L in the logits' own type and order; see
+/// equipoise::unreduced().
+/// @throws std::invalid_argument as equipoise::partial().
+template <SigmoidModulators S, Reduction R, detail::DirectlyAccessible D,
+          detail::DirectlyAccessible Targets>
+EQUIPOISE_INLINE typename D::PlainObject unreduced(const SigmoidLoss<S, R>& loss, const D& logits,
+                                                   const Targets& targets,
+                                                   const LossArguments& arguments = {}) {
+  typename D::PlainObject losses;
+  losses.resize(logits.rows(), logits.cols());
+  equipoise::unreduced(loss, view(logits), view(targets), arguments, mutable_view(losses));
+  return losses;
+}
+
+/// The partial of some rows, for losses whose batch comes in parts; see equipoise::partial().
+/// Outputs are views: `{.gradient = mutable_view(gradient)}`.
+/// @throws std::invalid_argument as equipoise::partial().
+template <SigmoidModulators S, Reduction R, detail::DirectlyAccessible D,
+          detail::DirectlyAccessible Targets>
+EQUIPOISE_INLINE Partial partial(const SigmoidLoss<S, R>& loss, const D& logits,
+                                 const Targets& targets, const LossArguments& arguments = {},
+                                 const LossOutputs<typename D::Scalar>& outputs = {}) {
+  return equipoise::partial(loss, view(logits), view(targets), arguments, outputs);
+}
+
+/// What the reduction divides by, from targets and weights alone; see equipoise::denominators().
+/// @throws std::invalid_argument as equipoise::denominators().
+template <SigmoidModulators S, Reduction R, detail::DirectlyAccessible Targets>
+EQUIPOISE_INLINE Partial denominators(const SigmoidLoss<S, R>& loss, const Targets& targets,
+                                      const LossArguments& arguments = {}) {
+  return equipoise::denominators(loss, view(targets), arguments);
 }
 
 }  // namespace equipoise::eigen

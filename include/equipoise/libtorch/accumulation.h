@@ -3,18 +3,17 @@
 //
 // The denominators first, then each part's loss with them: the same as of the whole batch at once.
 //
-//     at::Tensor denominators;
+//     at::Tensor of_step;
 //     for (const Part& part : parts) {
-//       const at::Tensor own = softmax_denominators(loss, part.targets, classes, part.arguments);
-//       denominators = denominators.defined() ? denominators + own : own;
+//       const at::Tensor own = denominators(loss, part.targets, classes, part.arguments);
+//       of_step = of_step.defined() ? of_step + own : own;
 //     }
-//     denominators = sum_over_ranks(denominators, all_reduce_sum);  // with several ranks
+//     of_step = sum_over_ranks(of_step, all_reduce_sum);  // with several ranks
 //     TensorPartial step;
 //     for (Part& part : parts) {
-//       part.arguments.denominators = denominators;
+//       part.arguments.denominators = of_step;
 //       const LossAndPartial result =
-//           softmax_loss_and_partial(model->forward(part.inputs), part.targets, loss,
-//                                    part.arguments);
+//           value_and_partial(loss, model->forward(part.inputs), part.targets, part.arguments);
 //       result.loss.backward();  // over several ranks, *sum* the gradients
 //       step += result.partial;
 //     }
@@ -33,12 +32,12 @@
 #include <string>
 #include <vector>
 
-#include "equipoise/accumulation.h"
 #include "equipoise/config.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/loss.h"
 #include "equipoise/libtorch/sigmoid_loss.h"
-#include "equipoise/reduction.h"
+#include "equipoise/reduction/accumulation.h"
+#include "equipoise/reduction/reduction.h"
 
 namespace equipoise::libtorch {
 
@@ -105,48 +104,56 @@ inline Partial TensorPartial::to_partial() const {
   return result;
 }
 
-/// softmax_loss(), and the partial of its batch from the same pass: the denominators are this
-/// batch's, whatever SoftmaxArguments::denominators the loss was divided by. Does not synchronise.
-/// @throws std::invalid_argument as softmax_loss().
+/// value(), and the partial of its batch from the same pass: the denominators are this
+/// batch's, whatever LossArguments::denominators the loss was divided by. Does not synchronise.
+/// @throws std::invalid_argument as value().
 template <Modulator M, Reduction R>
-EQUIPOISE_INLINE LossAndPartial softmax_loss_and_partial(const at::Tensor& logits,
-                                                         const at::Tensor& targets,
-                                                         const SoftmaxLoss<M, R>& loss,
-                                                         const SoftmaxArguments& arguments = {}) {
-  const detail::LossAndSums result = detail::call_softmax(
-      detail::softmax_of_tensors(loss), nullptr, logits, targets, arguments, {.sums = true});
+EQUIPOISE_INLINE LossAndPartial value_and_partial(const SoftmaxLoss<M, R>& loss,
+                                                  const at::Tensor& logits,
+                                                  const at::Tensor& targets,
+                                                  const LossArguments& arguments = {}) {
+  const detail::LossAndSums result =
+      detail::call_softmax(detail::softmax_of_tensors("value_and_partial", loss), nullptr, logits,
+                           targets, arguments, {.sums = true});
   return {result.loss, TensorPartial::from_packed(result.sums)};
 }
 
 /// The partial of a batch alone, without a graph or a gradient. Does not synchronise.
-/// @throws std::invalid_argument as softmax_loss().
+/// @throws std::invalid_argument as value().
 template <Modulator M, Reduction R>
-EQUIPOISE_INLINE TensorPartial softmax_partial(const at::Tensor& logits, const at::Tensor& targets,
-                                               const SoftmaxLoss<M, R>& loss,
-                                               const SoftmaxArguments& arguments = {}) {
-  return softmax_loss_and_partial(logits.detach(), targets, loss, arguments).partial;
+EQUIPOISE_INLINE TensorPartial partial(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
+                                       const at::Tensor& targets,
+                                       const LossArguments& arguments = {}) {
+  const detail::LossAndSums result =
+      detail::call_softmax(detail::softmax_of_tensors("partial", loss), nullptr, logits.detach(),
+                           targets, arguments, {.sums = true});
+  return TensorPartial::from_packed(result.sums);
 }
 
-/// sigmoid_loss(), and the partial of its batch from the same pass: the denominators are this
-/// batch's, whatever SigmoidArguments::denominators the loss was divided by. Does not synchronise.
-/// @throws std::invalid_argument as sigmoid_loss().
+/// value(), and the partial of its batch from the same pass: the denominators are this
+/// batch's, whatever LossArguments::denominators the loss was divided by. Does not synchronise.
+/// @throws std::invalid_argument as value().
 template <SigmoidModulators S, Reduction R>
-EQUIPOISE_INLINE LossAndPartial sigmoid_loss_and_partial(const at::Tensor& logits,
-                                                         const at::Tensor& targets,
-                                                         const SigmoidLoss<S, R>& loss,
-                                                         const SigmoidArguments& arguments = {}) {
-  const detail::LossAndSums result = detail::call_sigmoid(
-      detail::sigmoid_of_tensors(loss), nullptr, logits, targets, arguments, {.sums = true});
+EQUIPOISE_INLINE LossAndPartial value_and_partial(const SigmoidLoss<S, R>& loss,
+                                                  const at::Tensor& logits,
+                                                  const at::Tensor& targets,
+                                                  const LossArguments& arguments = {}) {
+  const detail::LossAndSums result =
+      detail::call_sigmoid(detail::sigmoid_of_tensors("value_and_partial", loss), nullptr, logits,
+                           targets, arguments, {.sums = true});
   return {result.loss, TensorPartial::from_packed(result.sums)};
 }
 
 /// The partial of a batch alone, without a graph or a gradient. Does not synchronise.
-/// @throws std::invalid_argument as sigmoid_loss().
+/// @throws std::invalid_argument as value().
 template <SigmoidModulators S, Reduction R>
-EQUIPOISE_INLINE TensorPartial sigmoid_partial(const at::Tensor& logits, const at::Tensor& targets,
-                                               const SigmoidLoss<S, R>& loss,
-                                               const SigmoidArguments& arguments = {}) {
-  return sigmoid_loss_and_partial(logits.detach(), targets, loss, arguments).partial;
+EQUIPOISE_INLINE TensorPartial partial(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
+                                       const at::Tensor& targets,
+                                       const LossArguments& arguments = {}) {
+  const detail::LossAndSums result =
+      detail::call_sigmoid(detail::sigmoid_of_tensors("partial", loss), nullptr, logits.detach(),
+                           targets, arguments, {.sums = true});
+  return TensorPartial::from_packed(result.sums);
 }
 
 /// The numbers (denominators [K], or TensorPartial::packed() [3, K]) summed over all ranks by an

@@ -70,12 +70,13 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
     seesaw_counts = this->register_buffer("seesaw_counts", tensors.seesaw_counts);
   }
 
-  /// softmax_loss(), or softmax_row_losses() without reduction, with the buffers' constants. The
+  /// value(), or unreduced() without reduction, with the buffers' constants. The
   /// class dimension of the options goes before that of the arguments. Does not synchronise the
   /// device.
-  /// @throws std::invalid_argument as softmax_loss().
+  /// @throws std::invalid_argument as value().
   at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
-                     SoftmaxArguments arguments = {}) {
+                     LossArguments arguments = {}) {
+    constexpr const char* kForward = "SoftmaxLossModule::forward";
     if (options.class_dim()) arguments.class_dim = options.class_dim();
     const detail::Wanted wanted{.by_row = !options.reduce()};
     SoftmaxTensors tensors{class_weights, scale,      shift,        margin,
@@ -86,15 +87,15 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
     }
     if (logits.device().is_cpu()) {
       if (this->is_training()) warn_of_plain_logits(logits);
-      return detail::call_softmax(detail::softmax_of_tensors(from_tensors(tensors)), nullptr,
-                                  logits, targets, arguments, wanted)
+      return detail::call_softmax(detail::softmax_of_tensors(kForward, from_tensors(tensors)),
+                                  nullptr, logits, targets, arguments, wanted)
           .loss;
     }
     for (at::Tensor* tensor : fields(tensors)) {
       if (tensor->defined()) *tensor = tensor->to(detail::compute_type(logits));
     }
-    return detail::call_softmax(detail::softmax_of_tensors(without_constants()), &tensors, logits,
-                                targets, arguments, wanted)
+    return detail::call_softmax(detail::softmax_of_tensors(kForward, without_constants()), &tensors,
+                                logits, targets, arguments, wanted)
         .loss;
   }
 

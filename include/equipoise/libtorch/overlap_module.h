@@ -54,19 +54,23 @@ class OverlapLossImpl : public torch::nn::Cloneable<OverlapLossImpl<P>> {
         detail::constant_tensor(options.loss().class_weights, at::TensorOptions(at::kDouble)));
   }
 
-  /// overlap_loss() with the buffer's class weights, and the class dimension of the options, if
+  /// value() with the buffer's class weights, and the class dimension of the options, if
   /// these have one, whatever the arguments say of them. Does not synchronise the device.
-  /// @throws std::invalid_argument as overlap_loss().
+  /// @throws std::invalid_argument as value().
   at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
-                     const OverlapArguments& arguments = {}) {
-    return overlap_loss(logits, targets, without_weights(), with_constants(arguments));
+                     const LossArguments& arguments = {}) {
+    return detail::call_overlap(
+        detail::overlap_of_tensors("OverlapLossModule::forward", without_weights()), logits,
+        targets, with_constants(arguments));
   }
 
-  /// overlap_sums() of these rows, for OverlapArguments::sums. Does not synchronise the device.
-  /// @throws std::invalid_argument as overlap_sums().
-  at::Tensor sums(const at::Tensor& logits, const at::Tensor& targets,
-                  const OverlapArguments& arguments = {}) const {
-    return overlap_sums(logits, targets, without_weights(), with_constants(arguments));
+  /// partial() of these rows, for LossArguments::sums. Does not synchronise the device.
+  /// @throws std::invalid_argument as value().
+  at::Tensor partial(const at::Tensor& logits, const at::Tensor& targets,
+                     const LossArguments& arguments = {}) const {
+    return detail::call_overlap_sums(
+        detail::overlap_of_tensors("OverlapLossModule::partial", without_weights()), logits,
+        targets, with_constants(arguments));
   }
 
   void pretty_print(std::ostream& stream) const override {
@@ -90,7 +94,7 @@ class OverlapLossImpl : public torch::nn::Cloneable<OverlapLossImpl<P>> {
     return loss;
   }
 
-  OverlapArguments with_constants(OverlapArguments arguments) const {
+  LossArguments with_constants(LossArguments arguments) const {
     if (options.class_dim()) arguments.class_dim = options.class_dim();
     arguments.class_weights = class_weights;
     return arguments;

@@ -22,7 +22,8 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
-#include "equipoise/plan.h"
+#include "equipoise/plan/plan.h"
+#include "equipoise/plan/text.h"
 #include "equipoise/sampling/stream.h"
 
 namespace equipoise::libtorch {

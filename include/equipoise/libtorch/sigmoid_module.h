@@ -55,11 +55,12 @@ class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
     rebalance_counts = this->register_buffer("rebalance_counts", tensors.rebalance_counts);
   }
 
-  /// sigmoid_loss(), or sigmoid_element_losses() without reduction, with the buffers' constants.
+  /// value(), or unreduced() without reduction, with the buffers' constants.
   /// Does not synchronise the device.
-  /// @throws std::invalid_argument as sigmoid_loss().
+  /// @throws std::invalid_argument as value().
   at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
-                     const SigmoidArguments& arguments = {}) {
+                     const LossArguments& arguments = {}) {
+    constexpr const char* kForward = "SigmoidLossModule::forward";
     const detail::WantedOfElements wanted{.by_element = !options.reduce()};
     SigmoidLoss<S, R> loss = without_constants();
     SigmoidTensors tensors{class_weights, pos_weight, shift, rebalance_counts};
@@ -72,16 +73,16 @@ class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
       loss.pos_weight = detail::to_vector(tensors.pos_weight);
       loss.shift = detail::to_vector(tensors.shift);
       loss.rebalance.counts = detail::to_vector(tensors.rebalance_counts);
-      return detail::call_sigmoid(detail::sigmoid_of_tensors(loss), nullptr, logits, targets,
-                                  arguments, wanted)
+      return detail::call_sigmoid(detail::sigmoid_of_tensors(kForward, loss), nullptr, logits,
+                                  targets, arguments, wanted)
           .loss;
     }
     for (at::Tensor* tensor :
          {&tensors.class_weights, &tensors.pos_weight, &tensors.shift, &tensors.rebalance_counts}) {
       if (tensor->defined()) *tensor = tensor->to(detail::compute_type(logits));
     }
-    return detail::call_sigmoid(detail::sigmoid_of_tensors(loss), &tensors, logits, targets,
-                                arguments, wanted)
+    return detail::call_sigmoid(detail::sigmoid_of_tensors(kForward, loss), &tensors, logits,
+                                targets, arguments, wanted)
         .loss;
   }
 

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "equipoise/config.h"
-#include "equipoise/detail/cpu.h"
-#include "equipoise/detail/overlap_driver.h"
+#include "equipoise/kernels/dispatch.h"
+#include "equipoise/kernels/overlap_driver.h"
+#include "equipoise/loss/arguments.h"
 #include "equipoise/loss/overlap_policies.h"
 #include "equipoise/loss/overlap_terms.h"
-#include "equipoise/loss/targets.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
@@ -45,8 +45,8 @@ enum class AbsentClass {
 /// part, whatever their logits.
 ///
 /// The loss belongs to the set, not to rows: sums of parts merge, losses of parts do not. So it
-/// takes two passes over the logits: overlap_sums() of each part, merged; then finish() gives the
-/// value and slopes, and overlap_gradient() of each part goes from slopes to logits. The softmax is
+/// takes two passes over the logits: partial() of each part, merged; then value_and_slopes(), and
+/// gradient() of each part goes from slopes to logits. The softmax is
 /// computed twice, and nothing of the size of the logits is stored: two to six times the time of a
 /// loss that decomposes over rows, more with more classes.
 template <OverlapPolicy P = Dice>
@@ -80,97 +80,113 @@ OverlapSettings settings_of(const OverlapLoss<P>& loss) {
   return result;
 }
 
+template <class T, class P, class Targets>
+OverlapCall<T> overlap_call(const OverlapLoss<P>& loss, const OverlapSettings& settings,
+                            const MatrixView<const T>& logits, const Targets& targets,
+                            const LossArguments& arguments, Cpu instructions) {
+  return {{settings, AnyTargets::of(targets), logits.cols, arguments},
+          overlap_kernel_of<T>(loss.policy, instructions),
+          logits};
+}
+
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 
 }  // namespace detail
 
 /// First pass: the sums of some rows. Merge those of all micro-batches with += and sum
-/// all_reduce_buffer() over ranks, then finish().
+/// all_reduce_buffer() over ranks, then value_and_slopes().
 ///
 /// logits is N x C of float or double, with any strides. Targets are class indices, or an N x C
 /// matrix of numbers in [0, 1], ProbabilityTargets, with a mask of rows: multi-label targets for
-/// the sigmoid, distributions for the softmax. sample_weights has N finite numbers >= 0 or none;
-/// with 0 and 1 it is a mask of tokens. Sums over rows are taken in double, in an order that does
-/// not depend on the number of threads. NaN or +infinity among the logits of a row that counts
-/// makes sums, and with them the whole loss and gradient, NaN (the sigmoid of +infinity is 1);
-/// -infinity is a probability of zero. O(N C), with work space for a few rows.
+/// the sigmoid, distributions for the softmax. Of the arguments only sample_weights are taken; with
+/// 0 and 1 they are a mask of tokens. Sums over rows are taken in double, in an order that does not
+/// depend on the number of threads. NaN or +infinity among the logits of a row that counts makes
+/// sums, and with them the whole loss and gradient, NaN (the sigmoid of +infinity is 1); -infinity
+/// is a probability of zero. O(N C), with work space for a few rows.
 ///
 /// @throws std::invalid_argument for a target that is neither a class nor the ignore index, or that
 /// is not in [0, 1]; for weights that are negative, NaN or infinite, or that T does not hold (1e39
-/// and 1e-46 are no floats); for sizes that do not match
-/// and for hyper-parameters that the policy refuses.
+/// and 1e-46 are no floats); for sizes that do not match, other arguments, and hyper-parameters
+/// that the policy refuses.
 template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets,
           class ParallelFor = SerialFor>
-EQUIPOISE_INLINE OverlapSums overlap_sums(const OverlapLoss<P>& loss, MatrixView<const T> logits,
-                                          const Targets& targets,
-                                          std::span<const double> sample_weights = {},
-                                          const ParallelFor& parallel_for = {},
-                                          detail::Cpu instructions = detail::cpu()) {
-  constexpr std::string_view kWhere = "overlap_sums";
+EQUIPOISE_INLINE OverlapSums partial(const OverlapLoss<P>& loss, MatrixView<const T> logits,
+                                     const Targets& targets, const LossArguments& arguments = {},
+                                     const ParallelFor& parallel_for = {}) {
+  constexpr std::string_view kWhere = "partial";
   const auto settings = detail::settings_of(loss);
-  const auto labels = detail::read_overlap_targets(kWhere, settings, targets, logits.cols);
-  const detail::OverlapCall<T> call{
-      {settings, detail::AnyTargets::of(labels), logits.cols, sample_weights},
-      detail::overlap_kernel_of<T>(loss.policy, instructions),
-      logits};
+  const auto read = detail::read_overlap_targets(kWhere, settings, targets, logits.cols);
+  const auto call = detail::overlap_call<T>(loss, settings, logits, read, arguments,
+                                            detail::cpu_of(parallel_for));
   detail::require_overlap<T>(kWhere, call.rows, logits.rows);
   return detail::checked_overlap_sums(call, parallel_for);
 }
 
-/// The loss of a set from its merged sums, and what overlap_gradient() needs. Where no class counts
-/// or all sums are zero, the slopes are zero and the value is what loss.empty_batch says. O(C).
+/// The loss of a set from its merged sums, and what gradient() needs. Where no class counts or all
+/// sums are zero, the slopes are zero and the value is what loss.empty_batch says. O(C).
 /// @throws std::invalid_argument for class weights that do not fit and hyper-parameters that the
 /// policy refuses.
 template <OverlapPolicy P>
-OverlapResult finish(const OverlapLoss<P>& loss, const OverlapSums& sums) {
+EQUIPOISE_INLINE OverlapResult value_and_slopes(const OverlapLoss<P>& loss,
+                                                const OverlapSums& sums) {
   const auto settings = detail::settings_of(loss);
-  detail::require_overlap_loss("finish", settings, sums.classes.size());
+  detail::require_overlap_loss("value_and_slopes", settings, sums.classes.size());
   return detail::finish_overlap(settings, sums);
 }
 
+/// What gradient() goes by and writes.
+template <class T>
+struct OverlapGradient {
+  std::span<const OverlapTerms<double>> slopes;  ///< C: of the whole set, from value_and_slopes()
+  MatrixView<T> gradient;                        ///< N x C
+};
+
 /// Second pass: writes the gradient of the set's loss with respect to the logits of some of its
-/// rows, given the slopes of the whole set. Takes what overlap_sums() takes; gradient is N x C with
-/// any strides. Rows that do not count get zeros. Parts of a set thus get the rows of the
-/// gradient of the whole.
-/// @throws std::invalid_argument as overlap_sums(), and for slopes of another number of classes and
+/// rows, given the slopes of the whole set. Takes what partial() takes; rows that do not count get
+/// zeros. Parts of a set thus get the rows of the gradient of the whole.
+/// @throws std::invalid_argument as partial(), and for slopes of another number of classes and
 /// a gradient of another shape. Nothing is written then.
 template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets,
           class ParallelFor = SerialFor>
-EQUIPOISE_INLINE void overlap_gradient(const OverlapLoss<P>& loss, const OverlapResult& whole,
-                                       MatrixView<const T> logits, const Targets& targets,
-                                       MatrixView<T> gradient,
-                                       std::span<const double> sample_weights = {},
-                                       const ParallelFor& parallel_for = {},
-                                       detail::Cpu instructions = detail::cpu()) {
-  constexpr std::string_view kWhere = "overlap_gradient";
+EQUIPOISE_INLINE void gradient(const OverlapLoss<P>& loss, MatrixView<const T> logits,
+                               const Targets& targets, const LossArguments& arguments,
+                               const OverlapGradient<T>& outputs,
+                               const ParallelFor& parallel_for = {}) {
+  constexpr std::string_view kWhere = "gradient";
   const auto settings = detail::settings_of(loss);
-  const auto labels = detail::read_overlap_targets(kWhere, settings, targets, logits.cols);
-  const detail::OverlapCall<T> call{
-      {settings, detail::AnyTargets::of(labels), logits.cols, sample_weights},
-      detail::overlap_kernel_of<T>(loss.policy, instructions),
-      logits};
+  const auto read = detail::read_overlap_targets(kWhere, settings, targets, logits.cols);
+  const auto call = detail::overlap_call<T>(loss, settings, logits, read, arguments,
+                                            detail::cpu_of(parallel_for));
   detail::require_overlap<T>(kWhere, call.rows, logits.rows);
-  detail::require_size(kWhere, "whole.slopes", whole.slopes.size(), logits.cols, "classes");
-  detail::require_overlap_gradient(kWhere, logits, gradient);
-  detail::require_slopes_fit<T>(kWhere, whole.slopes);
-  detail::checked_overlap_gradient(call, std::span<const OverlapTerms<double>>(whole.slopes),
-                                   gradient, parallel_for);
+  detail::require_size(kWhere, "slopes", outputs.slopes.size(), logits.cols, "classes");
+  detail::require_overlap_gradient(kWhere, logits, outputs.gradient);
+  detail::require_slopes_fit<T>(kWhere, outputs.slopes);
+  detail::checked_overlap_gradient(call, outputs.slopes, outputs.gradient, parallel_for);
 }
 
-/// The loss of a set that lies in one piece, and its gradient if `gradient` has data: both passes.
-/// @throws std::invalid_argument as overlap_gradient().
+/// The loss of a set that lies in one piece.
+/// @throws std::invalid_argument as partial().
 template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets>
-EQUIPOISE_INLINE double overlap_loss(const OverlapLoss<P>& loss, MatrixView<const T> logits,
-                                     const Targets& targets, MatrixView<T> gradient = {},
-                                     std::span<const double> sample_weights = {}) {
-  constexpr std::string_view kWhere = "overlap_loss";
+EQUIPOISE_INLINE double value(const OverlapLoss<P>& loss, MatrixView<const T> logits,
+                              const Targets& targets, const LossArguments& arguments = {}) {
+  constexpr std::string_view kWhere = "value";
   const auto settings = detail::settings_of(loss);
-  const auto labels = detail::read_overlap_targets(kWhere, settings, targets, logits.cols);
+  const auto read = detail::read_overlap_targets(kWhere, settings, targets, logits.cols);
   return detail::overlap_of_batch<T>(
-      kWhere,
-      {{settings, detail::AnyTargets::of(labels), logits.cols, sample_weights},
-       detail::overlap_kernel_of<T>(loss.policy, detail::cpu()),
-       logits},
+      kWhere, detail::overlap_call<T>(loss, settings, logits, read, arguments, detail::cpu()), {});
+}
+
+/// The same, and writes its gradient, N x C: both passes.
+/// @throws std::invalid_argument as gradient().
+template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets>
+EQUIPOISE_INLINE double value_and_gradient(const OverlapLoss<P>& loss, MatrixView<const T> logits,
+                                           const Targets& targets, const LossArguments& arguments,
+                                           MatrixView<T> gradient) {
+  constexpr std::string_view kWhere = "value_and_gradient";
+  const auto settings = detail::settings_of(loss);
+  const auto read = detail::read_overlap_targets(kWhere, settings, targets, logits.cols);
+  return detail::overlap_of_batch<T>(
+      kWhere, detail::overlap_call<T>(loss, settings, logits, read, arguments, detail::cpu()),
       gradient);
 }
 

@@ -14,23 +14,24 @@
 
 #include "equipoise/config.h"
 #include "equipoise/counts.h"
-#include "equipoise/detail/any_reduction.h"
 #include "equipoise/detail/check.h"
-#include "equipoise/detail/cpu.h"
-#include "equipoise/detail/sigmoid_driver.h"
+#include "equipoise/kernels/any_reduction.h"
+#include "equipoise/kernels/dispatch.h"
+#include "equipoise/kernels/sigmoid_driver.h"
+#include "equipoise/loss/arguments.h"
 #include "equipoise/loss/modulator.h"
 #include "equipoise/loss/rebalance.h"
 #include "equipoise/loss/sigmoid_modulators.h"
-#include "equipoise/loss/targets.h"
-#include "equipoise/reduction.h"
+#include "equipoise/reduction/reduction.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
 
 /// A sigmoid loss as a value. For row i and label l with target t in [0, 1] and the logit z,
 ///
-///     loss_il = s_i w_l r_il [t pos_l a+ m+(sigma(z')) + (1 - t) a- m-(sigma(-lambda z')) /
-///     lambda] z' = z + shift_l
+///     loss_il = s_i w_l r_il [t pos_l a+ m+(sigma(z'))
+///                             + (1 - t) a- m-(sigma(-lambda z')) / lambda],
+///     z' = z + shift_l,
 ///
 /// with the modulators m+ and m- of the sides, the weights s of the row, w of the label, pos of the
 /// label's positives, a+ and a- of the sides, r of `rebalance`, and lambda = negative_scale. The
@@ -88,9 +89,10 @@ SigmoidSettings settings_of(const SigmoidLoss<S, R>& loss) {
           loss.empty_batch};
 }
 
-template <class T, class S>
-SigmoidKernel<T> sigmoid_kernel_of(const S& sides, Cpu instructions) {
-  return {&sides, &run_sigmoid_kernel<S, T>, instructions};
+template <class T, class S, class R>
+SigmoidCall<T> sigmoid_call(const SigmoidLoss<S, R>& loss, const SigmoidInputs& in,
+                            const MatrixView<const T>& logits, Cpu instructions) {
+  return {in, {&loss.sides, &run_sigmoid_kernel<S, T>, instructions}, logits, {}, {}};
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
@@ -106,19 +108,20 @@ SigmoidKernel<T> sigmoid_kernel_of(const S& sides, Cpu instructions) {
 /// types), for hyper-parameters and sample weights out of range, and for sizes that differ.
 template <SigmoidModulators S, Reduction R, class Y, class ParallelFor = SerialFor>
 EQUIPOISE_INLINE Partial denominators(const SigmoidLoss<S, R>& loss, MatrixView<Y> targets,
-                                      const ElementAttributes& attributes = {},
+                                      const LossArguments& arguments = {},
                                       const ParallelFor& parallel_for = {}) {
-  const MatrixView<const std::remove_const_t<Y>> view = targets;
+  constexpr std::string_view kWhere = "denominators";
   const auto settings = detail::settings_of(loss);
+  const MatrixView<const std::remove_const_t<Y>> read = targets;
   const auto in =
-      detail::checked_inputs("denominators", settings, detail::AnyElements::of(view), attributes);
-  return detail::checked_masses("denominators", in, parallel_for);
+      detail::checked_inputs(kWhere, settings, detail::AnyElements::of(read), arguments);
+  return detail::checked_masses(kWhere, in, parallel_for);
 }
 
 /// The partial of some rows: their numerators, with the masses and counts of their elements; writes
-/// the gradient and the losses of elements if asked to. The gradient is that of
-/// value(partial, coefficients), so gradients of parts, each computed with the coefficients of the
-/// whole, add up to the gradient of the whole.
+/// the gradient and the losses of elements if asked to. The gradient is that of value(partial,
+/// coefficients), so gradients of parts, each computed with the coefficients of the whole, add up
+/// to the gradient of the whole.
 ///
 /// logits is N x L of float or double and targets N x L of any arithmetic type, both with any
 /// strides; nothing of their size is allocated. Sums over elements are taken in double, in an order
@@ -133,47 +136,72 @@ EQUIPOISE_INLINE Partial denominators(const SigmoidLoss<S, R>& loss, MatrixView<
 /// Nothing is written then.
 template <SigmoidModulators S, Reduction R, std::floating_point T, class Y,
           class ParallelFor = SerialFor>
-EQUIPOISE_INLINE Partial evaluate(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
-                                  MatrixView<Y> targets, std::span<const double> coefficients,
-                                  const ElementOutputs<T>& outputs = {},
-                                  const ElementAttributes& attributes = {},
-                                  const ParallelFor& parallel_for = {},
-                                  detail::Cpu instructions = detail::cpu()) {
-  const MatrixView<const std::remove_const_t<Y>> view = targets;
-  constexpr std::string_view kWhere = "evaluate";
+EQUIPOISE_INLINE Partial partial(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
+                                 MatrixView<Y> targets, const LossArguments& arguments = {},
+                                 const LossOutputs<T>& outputs = {},
+                                 const ParallelFor& parallel_for = {}) {
+  constexpr std::string_view kWhere = "partial";
   const auto settings = detail::settings_of(loss);
+  const MatrixView<const std::remove_const_t<Y>> read = targets;
   const auto in =
-      detail::checked_inputs(kWhere, settings, detail::AnyElements::of(view), attributes);
-  const detail::SigmoidCall<T> call{in, detail::sigmoid_kernel_of<T>(loss.sides, instructions),
-                                    logits, coefficients, outputs};
-  detail::require_outputs(kWhere, call);
-  return detail::evaluate_checked(call, detail::checked_masses(kWhere, in, parallel_for),
-                                  parallel_for);
+      detail::checked_inputs(kWhere, settings, detail::AnyElements::of(read), arguments);
+  auto call = detail::sigmoid_call<T>(loss, in, logits, detail::cpu_of(parallel_for));
+  call.outputs = outputs;
+  return detail::partial_of_call(kWhere, call, parallel_for);
 }
 
-/// The value of a whole batch from its partial: sum_k coefficient_k numerator_k, or what
-/// loss.empty_batch says where nothing was averaged.
+/// The loss of a whole from its partial: sum_k coefficient_k numerator_k, or what loss.empty_batch
+/// says where nothing was averaged.
 template <SigmoidModulators S, Reduction R>
-double finish(const SigmoidLoss<S, R>& loss, const Partial& partial,
-              std::span<const double> coefficients) {
+double value(const SigmoidLoss<S, R>& loss, const Partial& partial,
+             std::span<const double> coefficients) {
   return detail::value_of_whole(loss.empty_batch, partial, coefficients);
 }
 
-/// The loss of a whole batch, and its gradient if `gradient` has data. For parts of a batch use
-/// denominators(), coefficients() and evaluate().
-/// @throws std::invalid_argument as evaluate().
+/// The loss of a batch; with coefficients among the arguments, what the batch adds to that of the
+/// whole.
+/// @throws std::invalid_argument as partial().
 template <SigmoidModulators S, Reduction R, std::floating_point T, class Y>
-EQUIPOISE_INLINE double sigmoid_loss(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
-                                     MatrixView<Y> targets, MatrixView<T> gradient = {},
-                                     const ElementAttributes& attributes = {}) {
-  const MatrixView<const std::remove_const_t<Y>> view = targets;
-  constexpr std::string_view kWhere = "sigmoid_loss";
+EQUIPOISE_INLINE double value(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
+                              MatrixView<Y> targets, const LossArguments& arguments = {}) {
+  constexpr std::string_view kWhere = "value";
   const auto settings = detail::settings_of(loss);
+  const MatrixView<const std::remove_const_t<Y>> read = targets;
   const auto in =
-      detail::checked_inputs(kWhere, settings, detail::AnyElements::of(view), attributes);
-  return detail::value_of_batch<T>(
-      kWhere,
-      {in, detail::sigmoid_kernel_of<T>(loss.sides, detail::cpu()), logits, {}, {gradient, {}}});
+      detail::checked_inputs(kWhere, settings, detail::AnyElements::of(read), arguments);
+  return detail::value_of_call<T>(kWhere, detail::sigmoid_call<T>(loss, in, logits, detail::cpu()));
+}
+
+/// The same, and writes its gradient, N x L.
+/// @throws std::invalid_argument as partial().
+template <SigmoidModulators S, Reduction R, std::floating_point T, class Y>
+EQUIPOISE_INLINE double value_and_gradient(const SigmoidLoss<S, R>& loss,
+                                           MatrixView<const T> logits, MatrixView<Y> targets,
+                                           const LossArguments& arguments, MatrixView<T> gradient) {
+  constexpr std::string_view kWhere = "value_and_gradient";
+  const auto settings = detail::settings_of(loss);
+  const MatrixView<const std::remove_const_t<Y>> read = targets;
+  const auto in =
+      detail::checked_inputs(kWhere, settings, detail::AnyElements::of(read), arguments);
+  auto call = detail::sigmoid_call<T>(loss, in, logits, detail::cpu());
+  call.outputs.gradient = gradient;
+  return detail::value_of_call<T>(kWhere, call);
+}
+
+/// The losses of elements before the reduction, loss_il, 0 where ignored: writes `losses`, N x L.
+/// @throws std::invalid_argument as partial().
+template <SigmoidModulators S, Reduction R, std::floating_point T, class Y>
+EQUIPOISE_INLINE void unreduced(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
+                                MatrixView<Y> targets, const LossArguments& arguments,
+                                MatrixView<T> losses) {
+  constexpr std::string_view kWhere = "unreduced";
+  const auto settings = detail::settings_of(loss);
+  const MatrixView<const std::remove_const_t<Y>> read = targets;
+  const auto in =
+      detail::checked_inputs(kWhere, settings, detail::AnyElements::of(read), arguments);
+  auto call = detail::sigmoid_call<T>(loss, in, logits, detail::cpu());
+  call.outputs.losses = losses;
+  detail::write_losses<T>(kWhere, call);
 }
 
 /// The focal loss as Lin et al. 2017 (arXiv:1708.02002) use it: weight alpha for positives and
@@ -227,9 +255,9 @@ struct DistributionBalancedOptions {
 /// @throws std::invalid_argument for a count that is not inside (0, rows), which has no finite
 /// weight or shift, and for options out of range.
 template <SigmoidModulators S = BinaryCrossEntropy>
-SigmoidLoss<S> distribution_balanced(std::span<const double> positives, double rows,
-                                     const DistributionBalancedOptions& options = {},
-                                     S sides = {}) {
+EQUIPOISE_INLINE SigmoidLoss<S> distribution_balanced(
+    std::span<const double> positives, double rows, const DistributionBalancedOptions& options = {},
+    S sides = {}) {
   constexpr std::string_view kWhere = "distribution_balanced";
   detail::require_not_negative(kWhere, "options.bias", options.bias);
   SigmoidLoss<S> loss;

@@ -12,15 +12,15 @@
 
 #include "equipoise/config.h"
 #include "equipoise/counts.h"
-#include "equipoise/detail/any_reduction.h"
-#include "equipoise/detail/cpu.h"
-#include "equipoise/detail/row_targets.h"
-#include "equipoise/detail/softmax_driver.h"
+#include "equipoise/kernels/any_reduction.h"
+#include "equipoise/kernels/dispatch.h"
+#include "equipoise/kernels/row_targets.h"
+#include "equipoise/kernels/softmax_driver.h"
 #include "equipoise/logit_terms.h"
+#include "equipoise/loss/arguments.h"
 #include "equipoise/loss/modulator.h"
-#include "equipoise/loss/targets.h"
 #include "equipoise/pair_shift.h"
-#include "equipoise/reduction.h"
+#include "equipoise/reduction/reduction.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
@@ -98,9 +98,14 @@ SoftmaxSettings settings_of(const SoftmaxLoss<M, R>& loss) {
           &loss.seesaw};
 }
 
-template <class T, class M>
-SoftmaxKernel<T> kernel_of(const M& modulator, Cpu instructions) {
-  return {&modulator, &run_softmax_kernel<M, T>, instructions};
+template <class T, class M, class R, class Targets>
+SoftmaxCall<T> softmax_call(const SoftmaxLoss<M, R>& loss, const SoftmaxSettings& settings,
+                            const MatrixView<const T>& logits, const Targets& targets,
+                            const LossArguments& arguments, Cpu instructions) {
+  return {{settings, AnyTargets::of(targets), logits.cols, arguments},
+          {&loss.modulator, &run_softmax_kernel<M, T>, instructions},
+          logits,
+          {}};
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
@@ -115,18 +120,18 @@ SoftmaxKernel<T> kernel_of(const M& modulator, Cpu instructions) {
 /// weights that are negative, NaN or infinite, and for sizes that differ.
 template <Modulator M, Reduction R, SoftmaxTargets Targets>
 EQUIPOISE_INLINE Partial denominators(const SoftmaxLoss<M, R>& loss, const Targets& targets,
-                                      std::size_t classes, const RowAttributes& rows = {}) {
+                                      std::size_t classes, const LossArguments& arguments = {}) {
   constexpr std::string_view kWhere = "denominators";
   const auto settings = detail::settings_of(loss);
-  const auto labels = detail::read_targets(kWhere, settings, targets, classes);
+  const auto read = detail::read_targets(kWhere, settings, targets, classes);
   return detail::checked_denominators(kWhere,
-                                      {settings, detail::AnyTargets::of(labels), classes, rows});
+                                      {settings, detail::AnyTargets::of(read), classes, arguments});
 }
 
 /// The partial of some rows: their numerators, with the masses and counts of these rows; writes the
-/// gradient and the row losses if asked to. The gradient is that of
-/// value(partial, coefficients), so gradients of parts, each computed with the coefficients of the
-/// whole, add up to the gradient of the whole.
+/// gradient and the losses of rows if asked to. The gradient is that of value(partial,
+/// coefficients), so gradients of parts, each computed with the coefficients of the whole, add up
+/// to the gradient of the whole.
 ///
 /// logits is N x C of float or double, with any strides; nothing of its size is allocated. Sums
 /// over rows are taken in double, in an order that does not depend on the number of threads. A NaN
@@ -139,49 +144,67 @@ EQUIPOISE_INLINE Partial denominators(const SoftmaxLoss<M, R>& loss, const Targe
 /// Nothing is written then.
 template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets,
           class ParallelFor = SerialFor>
-EQUIPOISE_INLINE Partial evaluate(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
-                                  const Targets& targets, std::span<const double> coefficients,
-                                  const LossOutputs<T>& outputs = {},
-                                  const RowAttributes& rows = {},
-                                  const ParallelFor& parallel_for = {},
-                                  detail::Cpu instructions = detail::cpu()) {
-  constexpr std::string_view kWhere = "evaluate";
+EQUIPOISE_INLINE Partial partial(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
+                                 const Targets& targets, const LossArguments& arguments = {},
+                                 const LossOutputs<T>& outputs = {},
+                                 const ParallelFor& parallel_for = {}) {
+  constexpr std::string_view kWhere = "partial";
   const auto settings = detail::settings_of(loss);
-  const auto labels = detail::read_targets(kWhere, settings, targets, logits.cols);
-  const detail::SoftmaxCall<T> call{{settings, detail::AnyTargets::of(labels), logits.cols, rows},
-                                    detail::kernel_of<T>(loss.modulator, instructions),
-                                    logits,
-                                    coefficients,
-                                    outputs};
-  Partial masses = detail::checked_denominators(kWhere, call.rows);
-  detail::require_outputs(kWhere, call);
-  return detail::evaluate_checked(call, std::move(masses), parallel_for);
+  const auto read = detail::read_targets(kWhere, settings, targets, logits.cols);
+  auto call = detail::softmax_call<T>(loss, settings, logits, read, arguments,
+                                      detail::cpu_of(parallel_for));
+  call.outputs = outputs;
+  return detail::partial_of_call(kWhere, call, parallel_for);
 }
 
-/// The value of a whole batch from its partial: sum_k coefficient_k numerator_k, or what
-/// loss.empty_batch says where nothing was averaged.
+/// The loss of a whole from its partial: sum_k coefficient_k numerator_k, or what loss.empty_batch
+/// says where nothing was averaged.
 template <Modulator M, Reduction R>
-double finish(const SoftmaxLoss<M, R>& loss, const Partial& partial,
-              std::span<const double> coefficients) {
+double value(const SoftmaxLoss<M, R>& loss, const Partial& partial,
+             std::span<const double> coefficients) {
   return detail::value_of_whole(loss.empty_batch, partial, coefficients);
 }
 
-/// The loss of a whole batch, and its gradient if `gradient` has data. For parts of a batch use
-/// denominators(), coefficients() and evaluate().
-/// @throws std::invalid_argument as evaluate().
+/// The loss of a batch; with coefficients among the arguments, what the batch adds to that of the
+/// whole.
+/// @throws std::invalid_argument as partial().
 template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
-EQUIPOISE_INLINE double softmax_loss(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
-                                     const Targets& targets, MatrixView<T> gradient = {},
-                                     const RowAttributes& rows = {}) {
-  constexpr std::string_view kWhere = "softmax_loss";
+EQUIPOISE_INLINE double value(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
+                              const Targets& targets, const LossArguments& arguments = {}) {
+  constexpr std::string_view kWhere = "value";
   const auto settings = detail::settings_of(loss);
-  const auto labels = detail::read_targets(kWhere, settings, targets, logits.cols);
-  return detail::value_of_batch<T>(kWhere,
-                                   {{settings, detail::AnyTargets::of(labels), logits.cols, rows},
-                                    detail::kernel_of<T>(loss.modulator, detail::cpu()),
-                                    logits,
-                                    {},
-                                    {gradient, {}}});
+  const auto read = detail::read_targets(kWhere, settings, targets, logits.cols);
+  return detail::value_of_call<T>(
+      kWhere, detail::softmax_call<T>(loss, settings, logits, read, arguments, detail::cpu()));
+}
+
+/// The same, and writes its gradient, N x C.
+/// @throws std::invalid_argument as partial().
+template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
+EQUIPOISE_INLINE double value_and_gradient(const SoftmaxLoss<M, R>& loss,
+                                           MatrixView<const T> logits, const Targets& targets,
+                                           const LossArguments& arguments, MatrixView<T> gradient) {
+  constexpr std::string_view kWhere = "value_and_gradient";
+  const auto settings = detail::settings_of(loss);
+  const auto read = detail::read_targets(kWhere, settings, targets, logits.cols);
+  auto call = detail::softmax_call<T>(loss, settings, logits, read, arguments, detail::cpu());
+  call.outputs.gradient = gradient;
+  return detail::value_of_call<T>(kWhere, call);
+}
+
+/// The losses of rows before the reduction, weight_i times loss_i, 0 where ignored: writes
+/// `losses`, N x 1.
+/// @throws std::invalid_argument as partial().
+template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
+EQUIPOISE_INLINE void unreduced(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
+                                const Targets& targets, const LossArguments& arguments,
+                                MatrixView<T> losses) {
+  constexpr std::string_view kWhere = "unreduced";
+  const auto settings = detail::settings_of(loss);
+  const auto read = detail::read_targets(kWhere, settings, targets, logits.cols);
+  auto call = detail::softmax_call<T>(loss, settings, logits, read, arguments, detail::cpu());
+  call.outputs.losses = losses;
+  detail::write_losses<T>(kWhere, call);
 }
 
 }  // namespace equipoise

@@ -2,10 +2,7 @@
 #ifndef EQUIPOISE_METRICS_ABSENT_H_
 #define EQUIPOISE_METRICS_ABSENT_H_
 
-#include <cstddef>
-
-#include "equipoise/config.h"
-#include "equipoise/detail/check.h"
+#include "equipoise/metrics/detail/absent_figures.h"  // for whoever reads a rule
 
 namespace equipoise {
 
@@ -25,44 +22,6 @@ enum class Absent {
   kNaN,              ///< NaN, which makes the average NaN
 };
 
-namespace detail {
-
-// What an undefined figure of one class is; NaN also where averages would skip it.
-inline double undefined_figure(Absent absent) {
-  if (absent == Absent::kOne) return 1;
-  if (absent == Absent::kZero || absent == Absent::kSkipUnsupported) return 0;
-  return quiet_nan();
-}
-
-inline double ratio(double part, double whole, Absent absent) {
-  return whole > 0 ? part / whole : undefined_figure(absent);
-}
-
-// What an average is that takes in no class.
-inline double undefined_average(Absent absent) {
-  return absent == Absent::kSkipUnsupported ? quiet_nan() : undefined_figure(absent);
-}
-
-// The mean of figure(c), NaN where it is undefined, over the classes that the rule takes in.
-// is_supported(c): whether the class has samples.
-template <class Figure, class Supported>
-double mean_figure(std::size_t classes, Absent absent, const Figure& figure,
-                   const Supported& is_supported) {
-  double sum = 0;
-  double taken = 0;
-  for (std::size_t c = 0; c < classes; ++c) {
-    if (absent == Absent::kSkipUnsupported && !is_supported(c)) continue;
-    const double value = figure(c);
-    const bool defined = !is_nan(value);
-    if (!defined && absent == Absent::kSkip) continue;
-    if (!defined && absent == Absent::kNaN) return value;
-    sum += defined ? value : undefined_figure(absent);
-    taken += 1;
-  }
-  return taken > 0 ? sum / taken : undefined_average(absent);
-}
-
-}  // namespace detail
 }  // namespace equipoise
 
 #endif  // EQUIPOISE_METRICS_ABSENT_H_

@@ -21,6 +21,7 @@
 #include "equipoise/metrics/absent.h"
 #include "equipoise/metrics/binary.h"
 #include "equipoise/metrics/class_averages.h"
+#include "equipoise/metrics/entity_sequences.h"
 #include "equipoise/metrics/entity_tags.h"
 #include "equipoise/view.h"
 

@@ -15,8 +15,8 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
-#include "equipoise/detail/integer_masses.h"
 #include "equipoise/random.h"
+#include "equipoise/sampling/detail/integer_masses.h"
 #include "equipoise/view.h"
 
 namespace equipoise {

@@ -13,9 +13,9 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
-#include "equipoise/detail/class_index.h"
-#include "equipoise/detail/decks.h"
 #include "equipoise/random.h"
+#include "equipoise/sampling/detail/class_index.h"
+#include "equipoise/sampling/detail/decks.h"
 #include "equipoise/sampling/stream.h"
 #include "equipoise/view.h"
 

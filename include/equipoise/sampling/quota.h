@@ -13,9 +13,9 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
-#include "equipoise/detail/integer_masses.h"
 #include "equipoise/random.h"
 #include "equipoise/sampling/alias_table.h"
+#include "equipoise/sampling/detail/integer_masses.h"
 
 namespace equipoise {
 

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "equipoise/config.h"
-#include "equipoise/detail/philox_blocks.h"
+#include "equipoise/kernels/philox_blocks.h"
 #include "equipoise/random.h"
 #include "equipoise/sampling/alias_table.h"
 #include "equipoise/sampling/stream.h"

@@ -15,8 +15,8 @@ int main() {
 
   const std::vector<double> logits(labels.size() * 2, 0.0);
   std::vector<double> gradient(logits.size());
-  const double value = equipoise::softmax_loss(
-      loss, equipoise::MatrixView<const double>(logits.data(), labels.size(), 2), labels,
+  const double value = equipoise::value_and_gradient(
+      loss, equipoise::MatrixView<const double>(logits.data(), labels.size(), 2), labels, {},
       equipoise::MatrixView<double>(gradient.data(), labels.size(), 2));
 
   const double pull = gradient[0] + gradient[2] + gradient[4] + gradient[6];

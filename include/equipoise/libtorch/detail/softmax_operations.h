@@ -19,8 +19,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "equipoise/detail/cpu.h"
-#include "equipoise/detail/softmax_driver.h"
+#include "equipoise/kernels/dispatch.h"
+#include "equipoise/kernels/softmax_driver.h"
 #include "equipoise/libtorch/detail/loss_function.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/tensor_math.h"
@@ -40,25 +40,6 @@ struct SoftmaxTensors {
   at::Tensor seesaw_counts;  ///< [C]
 };
 
-/// What a loss call may take besides logits and targets, on the device of the logits and, but for
-/// the sums of a whole step, in the shape of class indices. An undefined tensor stands for none.
-struct SoftmaxArguments {
-  at::Tensor sample_weights{};  ///< finite and >= 0
-  at::Tensor groups{};          ///< of int64, for whatever goes by group
-  at::Tensor mask{};            ///< rows with a 0 are ignored; for targets that are probabilities
-  /// [K] of double: the denominators of everything that the optimiser step sees, summed over
-  /// micro-batches and ranks; undefined: those of this batch.
-  at::Tensor denominators{};
-  /// [K] of double: the shares of the buckets, for group DRO on a device; undefined: those of the
-  /// reduction.
-  at::Tensor shares{};
-  /// [C] of double: the samples seen so far, for Seesaw; undefined: those in the loss.
-  at::Tensor seesaw_counts{};
-  /// The dimension of the classes: 1 for LibTorch's N x C x ..., -1 for N x ... x C. Logits of more
-  /// than two dimensions need it.
-  std::optional<std::int64_t> class_dim{};
-};
-
 namespace detail {
 
 // Types and functions that lead to the kernels are those of the instruction set they are compiled
@@ -67,6 +48,7 @@ inline namespace EQUIPOISE_ISA_NAMESPACE {
 
 // A softmax loss of any modulator and reduction, so that what calls it is compiled once.
 struct SoftmaxOfTensors {
+  const char* where;                 // the function that errors name
   std::shared_ptr<const void> loss;  // the SoftmaxLoss, to which the others refer
   equipoise::detail::SoftmaxSettings settings;
   equipoise::detail::SoftmaxKernel<float> in_float;
@@ -95,13 +77,14 @@ ValueAndSlope<at::Tensor> modulate_tensors(const void* modulator,
 }
 
 template <class M, class R>
-SoftmaxOfTensors softmax_of_tensors(const SoftmaxLoss<M, R>& given) {
+SoftmaxOfTensors softmax_of_tensors(const char* where, const SoftmaxLoss<M, R>& given) {
   const auto loss = std::make_shared<const SoftmaxLoss<M, R>>(given);
   const equipoise::detail::Cpu cpu = equipoise::detail::cpu();
-  return {loss,
+  return {where,
+          loss,
           equipoise::detail::settings_of(*loss),
-          equipoise::detail::kernel_of<float>(loss->modulator, cpu),
-          equipoise::detail::kernel_of<double>(loss->modulator, cpu),
+          {&loss->modulator, &equipoise::detail::run_softmax_kernel<M, float>, cpu},
+          {&loss->modulator, &equipoise::detail::run_softmax_kernel<M, double>, cpu},
           TensorReduction::of(loss->reduction),
           &modulate_tensors<M>};
 }
@@ -157,7 +140,7 @@ inline std::int64_t groups_of(const SoftmaxTensors& tensors) {
 
 inline TargetTensors make_targets(const equipoise::detail::SoftmaxSettings& loss,
                                   const SoftmaxTensors& tensors, const at::Tensor& targets,
-                                  const SoftmaxArguments& arguments, std::int64_t classes,
+                                  const LossArguments& arguments, std::int64_t classes,
                                   at::ScalarType type) {
   TargetTensors result;
   const bool by_index = targets.dim() == 1;
@@ -315,7 +298,7 @@ inline at::Tensor idle_rows(const equipoise::detail::SoftmaxSettings& loss,
 inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
                                              const SoftmaxTensors& tensors,
                                              const at::Tensor& logits, const at::Tensor& targets,
-                                             const SoftmaxArguments& arguments, bool by_row,
+                                             const LossArguments& arguments, bool by_row,
                                              bool wants_gradient, bool wants_sums = false) {
   const std::int64_t classes = logits.size(-1);
   const at::ScalarType type = compute_type(logits);

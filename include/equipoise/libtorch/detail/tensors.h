@@ -25,9 +25,10 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/libtorch/arguments.h"
 #include "equipoise/libtorch/detail/parallel_for.h"
 #include "equipoise/libtorch/tensor_math.h"
-#include "equipoise/reduction.h"
+#include "equipoise/reduction/reduction.h"
 #include "equipoise/view.h"
 
 namespace equipoise::libtorch::detail {
@@ -170,8 +171,7 @@ inline void require_constant(const char* where, const char* name, const at::Tens
 }
 
 // The dimension of the classes: what the arguments say, or the last one.
-template <class Arguments>
-std::int64_t class_dim_of(const Arguments& arguments) {
+inline std::int64_t class_dim_of(const LossArguments& arguments) {
   return arguments.class_dim.value_or(-1);
 }
 
@@ -198,15 +198,12 @@ inline std::vector<std::int64_t> row_sizes(const at::Tensor& by_class, std::int6
 }
 
 // What rows have besides logits and targets; the latter are class indices or probabilities.
-template <class Arguments>
-void require_rows_of_classes(const char* where, const Leader& leader, at::IntArrayRef rows,
-                             bool by_index, const Arguments& arguments) {
+inline void require_rows_of_classes(const char* where, const Leader& leader, at::IntArrayRef rows,
+                                    bool by_index, const LossArguments& arguments) {
   require_per_row(where, "sample_weights", arguments.sample_weights, leader, rows);
   require_constant(where, "sample_weights", arguments.sample_weights);
-  if constexpr (requires { arguments.groups; }) {
-    require_per_row(where, "groups", arguments.groups, leader, rows);
-    require_integral(where, "groups", arguments.groups);
-  }
+  require_per_row(where, "groups", arguments.groups, leader, rows);
+  require_integral(where, "groups", arguments.groups);
   require_per_row(where, "mask", arguments.mask, leader, rows);
   if (arguments.mask.defined() && by_index) {
     reject(where, "mask.numel()", arguments.mask.numel(),
@@ -216,9 +213,8 @@ void require_rows_of_classes(const char* where, const Leader& leader, at::IntArr
 
 // Shapes, types and devices of a call whose rows have logits and a target over the same classes:
 // what is known without reading the device.
-template <class Arguments>
-void require_classification(const char* where, const at::Tensor& logits, const at::Tensor& targets,
-                            const Arguments& arguments) {
+inline void require_classification(const char* where, const at::Tensor& logits,
+                                   const at::Tensor& targets, const LossArguments& arguments) {
   if (logits.dim() < 2) reject(where, "logits.dim()", logits.dim(), "at least 2 (N x C)");
   require_floating_point(where, "logits", logits);
   const Leader leader{logits, "logits"};
@@ -241,9 +237,8 @@ void require_classification(const char* where, const at::Tensor& logits, const a
 }
 
 // The same where there are no logits.
-template <class Arguments>
-void require_classification(const char* where, const at::Tensor& targets, std::int64_t classes,
-                            const Arguments& arguments) {
+inline void require_classification(const char* where, const at::Tensor& targets,
+                                   std::int64_t classes, const LossArguments& arguments) {
   const Leader leader{targets, "targets"};
   if (classes < 0) reject(where, "classes", classes, "a number >= 0");
   require_constant(where, "targets", targets);
@@ -260,15 +255,21 @@ void require_classification(const char* where, const at::Tensor& targets, std::i
                           /*by_index=*/false, arguments);
 }
 
+// Refuses an argument that a loss does not take.
+inline void require_undefined(const char* where, const char* name, const at::Tensor& tensor) {
+  if (!tensor.defined()) return;
+  reject(where, std::string(name) + ".numel()", tensor.numel(),
+         "no such argument: this loss does not take it");
+}
+
 inline void require_groups(const char* where, const at::Tensor& groups) {
   if (!groups.defined()) reject(where, "groups.numel()", 0, "one group a row");
 }
 
 // Refuses denominators and shares that are on another device, or of another number of buckets than
 // the reduction has, and rows without a bucket.
-template <class Arguments>
-void require_buckets(const char* where, std::size_t count, const Leader& leader,
-                     const Arguments& arguments) {
+inline void require_buckets(const char* where, std::size_t count, const Leader& leader,
+                            const LossArguments& arguments) {
   const auto buckets = static_cast<std::int64_t>(count);
   if (buckets == 0 && leader.tensor.numel() > 0) {
     reject(where, "reduction.buckets()", buckets, "at least 1");
@@ -414,9 +415,9 @@ struct TensorReduction {
 
 // coefficients() for the kernels, with the denominators and shares that the arguments of a call may
 // have in place of the batch's and the reduction's own.
-template <class R, class Arguments>
+template <class R>
 std::vector<double> kernel_coefficients(const char* where, const R& reduction, Partial whole,
-                                        const Arguments& arguments) {
+                                        const LossArguments& arguments) {
   if (arguments.denominators.defined()) {
     const std::vector<double> denominators = to_vector(arguments.denominators);
     equipoise::detail::require_masses(where, "denominators", denominators);

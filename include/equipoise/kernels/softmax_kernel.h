@@ -1,0 +1,592 @@
+// The fused softmax kernel: value and gradient in one pass, one exponential an element, no
+// temporary besides the gradient itself.
+//
+// Three paths. Rows of many classes run in short blocks with each phase finished for all rows of
+// the block before the next one starts, so that phases overlap across rows and the logarithms of a
+// block come as one vector. Rows of few classes are transposed, one row a lane. Targets that are
+// distributions, and smoothing under a modulator other than cross-entropy, evaluate the modulator
+// for every class.
+#ifndef EQUIPOISE_KERNELS_SOFTMAX_KERNEL_H_
+#define EQUIPOISE_KERNELS_SOFTMAX_KERNEL_H_
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+#include "equipoise/config.h"
+#include "equipoise/kernels/dispatch.h"
+#include "equipoise/kernels/pack.h"
+#include "equipoise/loss/modulator.h"
+#include "equipoise/math.h"
+
+namespace equipoise::detail {
+
+// Up to this many classes rows are transposed; above, a row fills at least one vector.
+inline constexpr std::size_t kNarrowClasses = 16;
+
+// A block of rows. hard, soft, coefficient and losses have room for kMostLanes elements past the
+// last row, so that the rows can be taken a vector at a time; what lies there is finite. The loss
+// of row i with target y is
+//   hard[i] m(p_y) + soft[i] sum_c soft_weights[c] m(p_c)
+// with p the softmax of scale_c z_c + shift_c - margin_c [c = y] + pair_shift_yc + seesaw_yc; its
+// gradient with respect to z is multiplied by coefficient[i]. Where there are probabilities t,
+// sum_c class_weights_c t_c m(p_c) stands for m(p_y).
+template <class T>
+struct SoftmaxRows {
+  const T* logits;
+  std::ptrdiff_t logit_stride;  // from row to row; classes are contiguous
+  T* gradient;                  // also the work space, so never null; may be the logits' own memory
+  std::ptrdiff_t gradient_stride;
+  bool wants_gradient;
+  std::size_t rows;
+  std::size_t classes;
+  const std::int64_t* targets;  // the class, or -1 where the row is ignored
+  const T* hard;                // [rows]; 0 where ignored
+  const T* soft;                // [rows]; null: no smoothing
+  const T* soft_weights;        // [classes]
+  T soft_total;                 // sum of soft_weights
+  const T* coefficient;         // [rows]
+  const T* scale;               // [groups, classes] or null
+  const T* shift;               // [groups, classes] or null
+  const T* margin;              // [groups, classes] or null
+  const std::uint32_t* group;   // [rows]: whose terms; null: there is one group
+  const T* pair_shift;          // [classes, classes] by target or null
+  const T* seesaw_log_counts;   // [classes] or null
+  T seesaw_mitigation;
+  T seesaw_compensation;
+  T seesaw_log_least;      // log of the least probability of a target
+  const T* probabilities;  // or null; the row's first one, classes apart by probability_step
+  std::ptrdiff_t probability_stride;
+  std::ptrdiff_t probability_step;
+  const T* class_weights;  // [classes] or null; of the probabilities
+  T* losses;               // [rows], out; 0 where ignored
+};
+
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
+// What phases of the wide path tell each other about the rows of a block.
+template <class T>
+struct RowState {
+  static constexpr std::size_t kRows = 32;
+  alignas(64) T maximum[kRows];
+  alignas(64) T sum[kRows];     // of e^(a_c - max)
+  alignas(64) T rest[kRows];    // the same without the target, summed without cancellation
+  alignas(64) T target[kRows];  // a_y - max
+  alignas(64) T exp[kRows];     // e^(a_y - max)
+  alignas(64) T dot[kRows];     // sum of soft_weights_c (a_c - max)
+  alignas(64) T common[kRows];  // what e^(a_c - max) is multiplied by in the gradient
+  alignas(64) T direct[kRows];  // what the gradient at the target gains besides
+};
+
+// a_c = scale_c z_c + shift_c - margin_c [c = y], written to `out`.
+template <class T>
+EQUIPOISE_INLINE void apply_terms(const SoftmaxRows<T>& in, const T* logits, std::int64_t target,
+                                  T* out, std::size_t first = 0) {
+  for (std::size_t c = 0; c < in.classes; ++c) {
+    T a = logits[c];
+    if (in.scale != nullptr) a *= in.scale[first + c];
+    if (in.shift != nullptr) a += in.shift[first + c];
+    out[c] = a;
+  }
+  if (in.margin != nullptr) out[target] -= in.margin[first + static_cast<std::size_t>(target)];
+}
+
+template <class P, class T>
+EQUIPOISE_INLINE T row_maximum(const T* a, std::size_t classes) {
+  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  P first = P::load(a + classes - kLanes);  // the last vector overlaps the others
+  P second = first;
+  std::size_t c = 0;
+  for (; c + 2 * kLanes <= classes; c += 2 * kLanes) {
+    first = larger(first, P::load(a + c));
+    second = larger(second, P::load(a + c + kLanes));
+  }
+  if (c + kLanes <= classes) first = larger(first, P::load(a + c));
+  return largest(larger(first, second));
+}
+
+// e_c = exp(a_c - max) for a whole row, at `e`, which may be `a`. Returns sums by reference.
+template <class P, bool kSoft, class T>
+EQUIPOISE_INLINE void exponentiate(const T* a, const T* soft_weights, std::size_t classes,
+                                   T maximum, T* e, T& sum_out, T& dot_out) {
+  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  const std::size_t whole = classes / kLanes * kLanes;
+  const P top(maximum);
+  // The classes that do not fill a vector are taken with the vector that ends at the last class.
+  const P tail = P::load(a + classes - kLanes) - top;
+  P sum0{T(0)};
+  P sum1{T(0)};
+  P dot{T(0)};
+  std::size_t c = 0;
+  for (; c + 2 * kLanes <= whole; c += 2 * kLanes) {
+    const P a0 = P::load(a + c) - top;
+    const P a1 = P::load(a + c + kLanes) - top;
+    if constexpr (kSoft) {
+      dot += a0 * P::load(soft_weights + c) + a1 * P::load(soft_weights + c + kLanes);
+    }
+    const P e0 = exp_nonpositive(a0);
+    const P e1 = exp_nonpositive(a1);
+    e0.store(e + c);
+    e1.store(e + c + kLanes);
+    sum0 += e0;
+    sum1 += e1;
+  }
+  if (c < whole) {
+    const P a0 = P::load(a + c) - top;
+    if constexpr (kSoft) dot += a0 * P::load(soft_weights + c);
+    const P e0 = exp_nonpositive(a0);
+    e0.store(e + c);
+    sum0 += e0;
+  }
+  if (whole < classes) {
+    const std::size_t overlap = kLanes - (classes - whole);
+    const P e0 = exp_nonpositive(tail);
+    e0.store(e + classes - kLanes);
+    sum1 += clear_first(e0, overlap);
+    if constexpr (kSoft) {
+      dot += clear_first(tail * P::load(soft_weights + classes - kLanes), overlap);
+    }
+  }
+  sum_out = sum(sum0 + sum1);
+  dot_out = sum(dot);
+}
+
+template <class P, class T>
+EQUIPOISE_INLINE T row_sum(const T* e, std::size_t classes) {
+  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  P total{T(0)};
+  std::size_t c = 0;
+  for (; c + kLanes <= classes; c += kLanes) total += P::load(e + c);
+  T result = sum(total);
+  for (; c < classes; ++c) result += e[c];
+  return result;
+}
+
+// The target's probability from sums of exponentials relative to the row's maximum. Where the
+// target is that maximum, s = 1 + rest, and ln s alone would lose the bits of a small rest: log1p's
+// correction brings them back.
+template <class P>
+EQUIPOISE_INLINE TargetProbability<P> target_probability(const P& logit, const P& exp_logit,
+                                                         const P& rest, const P& sum,
+                                                         const P& log_sum) {
+  const P zero = math::like(sum, 0.0);
+  const P correction = where_equal(logit, zero, (rest - (sum - 1.0)) / sum, zero);
+  return {logit - (log_sum + correction), exp_logit / sum, rest / sum};
+}
+
+template <class T>
+EQUIPOISE_INLINE bool has_terms(const SoftmaxRows<T>& in) {
+  return in.scale != nullptr || in.shift != nullptr || in.margin != nullptr;
+}
+
+// Where the logits of a row are once the terms are applied.
+template <class T>
+EQUIPOISE_INLINE const T* row_logits(const SoftmaxRows<T>& in, std::size_t row) {
+  return has_terms(in) ? in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride
+                       : in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
+}
+
+// First phase of one row: terms and maximum.
+template <class P, class T>
+EQUIPOISE_INLINE void find_maximum(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
+                                   RowState<T>& state) {
+  if (has_terms(in)) {
+    apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride, in.targets[row],
+                in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride);
+  }
+  state.maximum[slot] = row_maximum<P>(row_logits(in, row), in.classes);
+}
+
+// Second phase of one row: exponentials at its place in the gradient, sums into the state.
+template <class P, bool kSoft, class M, class T>
+EQUIPOISE_INLINE void sum_exponentials(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
+                                       RowState<T>& state) {
+  const T* const a = row_logits(in, row);
+  T* const e = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
+  const std::int64_t y = in.targets[row];
+  state.target[slot] = a[y] - state.maximum[slot];
+  exponentiate<P, kSoft>(a, in.soft_weights, in.classes, state.maximum[slot], e, state.sum[slot],
+                         state.dot[slot]);
+  state.exp[slot] = e[y];
+  // Subtracting cancels where the target dominates; cross-entropy alone does not mind.
+  state.rest[slot] = state.sum[slot] - e[y];
+  if (!std::same_as<M, CrossEntropy> && 2 * e[y] > state.sum[slot]) {
+    const T kept = e[y];
+    e[y] = 0;
+    state.rest[slot] = row_sum<P>(e, in.classes);
+    e[y] = kept;
+  }
+}
+
+// Third phase, one row a lane: losses, and the two numbers that make the gradient.
+template <class P, bool kSoft, class M, class T>
+EQUIPOISE_INLINE void weigh_rows(const SoftmaxRows<T>& in, const M& modulator, std::size_t begin,
+                                 std::size_t count, RowState<T>& state) {
+  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  for (std::size_t slot = 0; slot < count; slot += kLanes) {
+    const P s = P::load(state.sum + slot);
+    const P log_s = log(s);
+    const TargetProbability<P> target =
+        target_probability(P::load(state.target + slot), P::load(state.exp + slot),
+                           P::load(state.rest + slot), s, log_s);
+    const ValueAndSlope<P> result = modulator(target);
+    const P h = P::load(in.hard + begin + slot);
+    const P c = P::load(in.coefficient + begin + slot);
+    P loss = h * result.value;
+    P common = -(h * result.slope);
+    const P direct = h * result.slope * c;
+    if constexpr (kSoft) {
+      const P total(in.soft_total);
+      const P b = P::load(in.soft + begin + slot);
+      loss += b * (total * log_s - P::load(state.dot + slot));
+      common += b * total;
+    }
+    loss.store(in.losses + begin + slot);
+    (common * c / s).store(state.common + slot);
+    direct.store(state.direct + slot);
+  }
+}
+
+// Last phase of one row: exponentials become the gradient.
+template <class P, bool kSoft, class T>
+EQUIPOISE_INLINE void finish_row(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
+                                 const RowState<T>& state) {
+  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  const std::size_t classes = in.classes;
+  const std::size_t whole = classes / kLanes * kLanes;
+  T* const g = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
+  const P common(state.common[slot]);
+  P b{T(0)};
+  P tail = P::load(g + classes - kLanes) * common;
+  if constexpr (kSoft) {
+    b = P(in.soft[row] * in.coefficient[row]);
+    tail = tail - b * P::load(in.soft_weights + classes - kLanes);
+  }
+  for (std::size_t c = 0; c < whole; c += kLanes) {
+    P x = P::load(g + c) * common;
+    if constexpr (kSoft) x = x - b * P::load(in.soft_weights + c);
+    x.store(g + c);
+  }
+  if (whole < classes) tail.store(g + classes - kLanes);
+  g[in.targets[row]] += state.direct[slot];
+  if (in.scale != nullptr) {
+    for (std::size_t c = 0; c < classes; ++c) g[c] *= in.scale[c];
+  }
+}
+
+template <class T>
+EQUIPOISE_INLINE void clear_row(const SoftmaxRows<T>& in, std::size_t row) {
+  T* const g = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
+  for (std::size_t c = 0; c < in.classes; ++c) g[c] = 0;
+}
+
+// Rows of more than kNarrowClasses classes.
+template <class P, bool kSoft, class M, class T>
+EQUIPOISE_INLINE void softmax_wide(const SoftmaxRows<T>& in, const M& modulator) {
+  // A block's exponentials should still be in the first-level cache when they are read again.
+  constexpr std::size_t kCached = 8192 * 4 / sizeof(T);
+  const std::size_t block = std::clamp<std::size_t>(kCached / in.classes, 1, RowState<T>::kRows);
+  // Slots that a block leaves alone keep what an earlier one put there; nobody looks at their
+  // results.
+  RowState<T> state;
+  for (std::size_t slot = 0; slot < RowState<T>::kRows; ++slot) {
+    state.sum[slot] = state.exp[slot] = 1;
+    state.rest[slot] = state.target[slot] = state.dot[slot] = 0;
+  }
+  for (std::size_t begin = 0; begin < in.rows; begin += block) {
+    const std::size_t count = std::min(block, in.rows - begin);
+    for (std::size_t slot = 0; slot < count; ++slot) {
+      if (in.targets[begin + slot] >= 0) find_maximum<P>(in, begin + slot, slot, state);
+    }
+    for (std::size_t slot = 0; slot < count; ++slot) {
+      if (in.targets[begin + slot] < 0) continue;
+      sum_exponentials<P, kSoft, M>(in, begin + slot, slot, state);
+    }
+    weigh_rows<P, kSoft>(in, modulator, begin, count, state);
+    for (std::size_t slot = 0; slot < count; ++slot) {
+      if (in.targets[begin + slot] < 0) {
+        in.losses[begin + slot] = 0;
+        if (in.wants_gradient) clear_row(in, begin + slot);
+      } else if (in.wants_gradient) {
+        finish_row<P, kSoft>(in, begin + slot, slot, state);
+      }
+    }
+  }
+}
+
+// Rows of at most kNarrowClasses classes, one a lane.
+template <class P, class M, class T>
+EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulator) {
+  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  const std::size_t classes = in.classes;
+  const P zero{T(0)};
+  alignas(64) T a[kNarrowClasses][kLanes] = {};
+  for (std::size_t begin = 0; begin < in.rows; begin += kLanes) {
+    const std::size_t lanes = std::min(kLanes, in.rows - begin);
+    alignas(64) T targets[kLanes];
+    for (std::size_t i = 0; i < lanes; ++i) {
+      const std::size_t row = begin + i;
+      targets[i] = static_cast<T>(in.targets[row]);
+      const T* const logits = in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
+      for (std::size_t c = 0; c < classes; ++c) a[c][i] = logits[c];
+    }
+    for (std::size_t i = lanes; i < kLanes; ++i) targets[i] = -1;
+    const P y = P::load(targets);
+    P top = zero;
+    for (std::size_t c = 0; c < classes; ++c) {
+      P x = P::load(a[c]);
+      if (in.scale != nullptr) x = x * P(in.scale[c]);
+      if (in.shift != nullptr) x = x + P(in.shift[c]);
+      if (in.margin != nullptr) x = x - where_equal(y, P(T(c)), P(in.margin[c]), zero);
+      top = c == 0 ? x : larger(top, x);
+      x.store(a[c]);
+    }
+    P rest = zero;
+    P exp_target = zero;
+    P logit = zero;
+    P dot = zero;
+    for (std::size_t c = 0; c < classes; ++c) {
+      const P x = P::load(a[c]) - top;
+      const P e = exp_nonpositive(x);
+      e.store(a[c]);
+      const P index{T(c)};
+      rest += where_equal(y, index, zero, e);
+      exp_target += where_equal(y, index, e, zero);
+      logit = where_equal(y, index, x, logit);
+      if (in.soft != nullptr) dot += x * P(in.soft_weights[c]);
+    }
+    const P s = rest + exp_target;
+    const P log_s = log(s);
+    const ValueAndSlope<P> result =
+        modulator(target_probability(logit, exp_target, rest, s, log_s));
+    const P h = P::load(in.hard + begin);
+    const P b = in.soft != nullptr ? P::load(in.soft + begin) : zero;
+    const P scaled = P::load(in.coefficient + begin);
+    P loss = h * result.value;
+    P common = -(h * result.slope);
+    if (in.soft != nullptr) {
+      const P total(in.soft_total);
+      loss += b * (total * log_s - dot);
+      common += b * total;
+    }
+    loss.store(in.losses + begin);
+    for (std::size_t i = 0; i < lanes; ++i) {
+      if (in.targets[begin + i] < 0) in.losses[begin + i] = 0;
+    }
+    if (!in.wants_gradient) continue;
+    common = common * scaled / s;
+    const P direct = h * result.slope * scaled;
+    for (std::size_t c = 0; c < classes; ++c) {
+      P g = P::load(a[c]) * common + where_equal(y, P(T(c)), direct, zero);
+      if (in.soft != nullptr) g = g - b * scaled * P(in.soft_weights[c]);
+      if (in.scale != nullptr) g = g * P(in.scale[c]);
+      g.store(a[c]);
+    }
+    for (std::size_t i = 0; i < lanes; ++i) {
+      T* const g = in.gradient + static_cast<std::ptrdiff_t>(begin + i) * in.gradient_stride;
+      const bool ignored = in.targets[begin + i] < 0;
+      for (std::size_t c = 0; c < classes; ++c) g[c] = ignored ? T(0) : a[c][i];
+    }
+  }
+}
+
+// The weight with which class c of a row goes through the modulator.
+template <class T>
+EQUIPOISE_INLINE T target_weight(const SoftmaxRows<T>& in, std::size_t row, std::size_t c) {
+  T weight = 0;
+  if (in.probabilities != nullptr) {
+    weight =
+        in.hard[row] * in.probabilities[static_cast<std::ptrdiff_t>(row) * in.probability_stride +
+                                        static_cast<std::ptrdiff_t>(c) * in.probability_step];
+    if (in.class_weights != nullptr) weight *= in.class_weights[c];
+  } else if (static_cast<std::int64_t>(c) == in.targets[row]) {
+    weight = in.hard[row];
+  }
+  return in.soft == nullptr ? weight : weight + in.soft[row] * in.soft_weights[c];
+}
+
+// Targets t_c = target_weight(), each class through the modulator: loss sum_c t_c m(p_c), gradient
+// t_j m'(p_j) - p_j sum_c t_c m'(p_c) with m' the slope in log p.
+template <class P, class M, class T>
+EQUIPOISE_INLINE void softmax_dense(const SoftmaxRows<T>& in, const M& modulator) {
+  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  const std::size_t classes = in.classes;
+  for (std::size_t row = 0; row < in.rows; ++row) {
+    T* const e = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
+    in.losses[row] = 0;
+    if (in.targets[row] < 0) {
+      if (in.wants_gradient) clear_row(in, row);
+      continue;
+    }
+    apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride, in.targets[row],
+                e);
+    std::size_t top = 0;
+    for (std::size_t c = 1; c < classes; ++c) top = e[c] > e[top] ? c : top;
+    const T maximum = e[top];
+    T rest = 0;  // of all classes but the largest, whose e is 1
+    for (std::size_t c = 0; c < classes; c += kLanes) {
+      alignas(64) T chunk[kLanes] = {};
+      const std::size_t lanes = std::min(kLanes, classes - c);
+      for (std::size_t i = 0; i < lanes; ++i) chunk[i] = e[c + i];
+      exp(P::load(chunk) - P(maximum)).store(chunk);
+      for (std::size_t i = 0; i < lanes; ++i) rest += c + i == top ? T(0) : chunk[i];
+    }
+    const P s(T(1) + rest);
+    const P log_s = log(s) + (P(rest) - (s - 1.0)) / s;
+    // Two passes over the classes, values first: the gradient needs the sum of all slopes.
+    T loss = 0;
+    T slopes = 0;
+    for (int pass = 0; pass < (in.wants_gradient ? 2 : 1); ++pass) {
+      for (std::size_t c = 0; c < classes; c += kLanes) {
+        alignas(64) T logit[kLanes] = {};
+        alignas(64) T weight[kLanes] = {};
+        alignas(64) T complement[kLanes] = {};
+        const std::size_t lanes = std::min(kLanes, classes - c);
+        for (std::size_t i = 0; i < lanes; ++i) {
+          logit[i] = e[c + i] - maximum;
+          weight[i] = target_weight(in, row, c + i);
+        }
+        TargetProbability<P> t;
+        t.log_p = P::load(logit) - log_s;
+        t.p = exp(P::load(logit)) / s;
+        t.q = 1.0 - t.p;
+        if (top >= c && top < c + lanes) {
+          t.q.store(complement);
+          complement[top - c] = rest / s.v[0];
+          t.q = P::load(complement);
+        }
+        const ValueAndSlope<P> result = modulator(t);
+        alignas(64) T values[kLanes];
+        alignas(64) T slope[kLanes];
+        alignas(64) T p[kLanes];
+        const P w = P::load(weight);
+        (w * result.value).store(values);
+        (w * result.slope).store(slope);
+        t.p.store(p);
+        for (std::size_t i = 0; i < lanes; ++i) {
+          if (pass == 0) {
+            // A class of weight zero adds nothing, whatever its (perhaps infinite) value.
+            if (weight[i] != 0) {
+              loss += values[i];
+              slopes += slope[i];
+            }
+          } else {
+            const T own = weight[i] != 0 ? slope[i] : T(0);
+            const T scale = in.scale != nullptr ? in.scale[c + i] : T(1);
+            e[c + i] = in.coefficient[row] * (own - p[i] * slopes) * scale;
+          }
+        }
+      }
+    }
+    in.losses[row] = loss;
+  }
+}
+
+// log sum_c e^(a_c).
+template <class P, class T>
+EQUIPOISE_INLINE T log_sum_exp(const T* a, std::size_t classes) {
+  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  T maximum = a[0];
+  for (std::size_t c = 1; c < classes; ++c) maximum = a[c] > maximum ? a[c] : maximum;
+  P sums{T(0)};
+  for (std::size_t c = 0; c < classes; c += kLanes) {
+    alignas(64) T chunk[kLanes];
+    const std::size_t lanes = std::min(kLanes, classes - c);
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      chunk[i] = i < lanes ? a[c + i] - maximum : T(FloatFormat<T>::kLeastExp - 1);
+    }
+    sums += exp_nonpositive(P::load(chunk));
+  }
+  return maximum + log(P(sum(sums))).v[0];
+}
+
+// Adds log(M_yc K_yc) to every class but the target y; see equipoise::Seesaw.
+template <class P, class T>
+EQUIPOISE_INLINE void apply_seesaw(const SoftmaxRows<T>& in, std::size_t target, T* a) {
+  const T total = log_sum_exp<P>(a, in.classes);
+  const T own = a[target];
+  const T log_p = own - total > in.seesaw_log_least ? own - total : in.seesaw_log_least;
+  const T own_log_count = in.seesaw_log_counts[target];
+  for (std::size_t c = 0; c < in.classes; ++c) {
+    const T rarer = in.seesaw_log_counts[c] - own_log_count;
+    const T surer = a[c] - total - log_p;
+    a[c] += in.seesaw_mitigation * (rarer < 0 ? rarer : T(0)) +
+            in.seesaw_compensation * (surer > 0 ? surer : T(0));
+  }
+  a[target] = own;
+}
+
+// Where the terms of a row's group begin.
+template <class T>
+EQUIPOISE_INLINE std::size_t first_term(const SoftmaxRows<T>& in, std::size_t row) {
+  return in.group == nullptr ? 0 : in.group[row] * in.classes;
+}
+
+// Terms that differ from row to row: puts the logits after them where the gradient will be.
+template <std::size_t kBytes, class T>
+EQUIPOISE_INLINE void apply_terms_of_rows(const SoftmaxRows<T>& in) {
+  using P = Pack<T, kBytes / sizeof(T)>;
+  for (std::size_t row = 0; row < in.rows; ++row) {
+    if (in.targets[row] < 0) {
+      clear_row(in, row);
+      continue;
+    }
+    const auto target = static_cast<std::size_t>(in.targets[row]);
+    T* const a = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
+    apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride, in.targets[row],
+                a, first_term(in, row));
+    for (std::size_t c = 0; in.pair_shift != nullptr && c < in.classes; ++c) {
+      a[c] += in.pair_shift[target * in.classes + c];
+    }
+    if (in.seesaw_log_counts != nullptr) apply_seesaw<P>(in, target, a);
+  }
+}
+
+// What the chain rule asks of the scales that apply_terms_of_rows() applied.
+template <class T>
+EQUIPOISE_INLINE void scale_gradient_of_rows(const SoftmaxRows<T>& in) {
+  if (in.scale == nullptr || !in.wants_gradient) return;
+  for (std::size_t row = 0; row < in.rows; ++row) {
+    T* const g = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
+    const T* const scale = in.scale + first_term(in, row);
+    for (std::size_t c = 0; c < in.classes; ++c) g[c] *= scale[c];
+  }
+}
+
+template <std::size_t kBytes, class M, class T>
+EQUIPOISE_INLINE void softmax_any(const SoftmaxRows<T>& in, const M& modulator) {
+  using P = Pack<T, kBytes / sizeof(T)>;
+  if (in.probabilities != nullptr || (in.soft != nullptr && !std::same_as<M, CrossEntropy>)) {
+    softmax_dense<P>(in, modulator);
+  } else if (in.classes <= kNarrowClasses) {
+    softmax_narrow<P>(in, modulator);
+  } else if (in.soft != nullptr) {
+    softmax_wide<P, true>(in, modulator);
+  } else {
+    softmax_wide<P, false>(in, modulator);
+  }
+}
+
+}  // namespace EQUIPOISE_ISA_NAMESPACE
+
+template <class M, class T>
+EQUIPOISE_INLINE void softmax_kernel(SoftmaxRows<T> in, const M& modulator, Cpu instructions) {
+  const bool by_row =
+      in.group != nullptr || in.pair_shift != nullptr || in.seesaw_log_counts != nullptr;
+  const SoftmaxRows<T> given = in;
+  if (by_row) {
+    run_kernel(instructions,
+               [&](auto width) EQUIPOISE_INLINE_LAMBDA { apply_terms_of_rows<width()>(in); });
+    in.logits = in.gradient;
+    in.logit_stride = in.gradient_stride;
+    in.scale = in.shift = in.margin = nullptr;
+  }
+  run_kernel(instructions,
+             [&](auto width) EQUIPOISE_INLINE_LAMBDA { softmax_any<width()>(in, modulator); });
+  if (by_row) scale_gradient_of_rows(given);
+}
+
+}  // namespace equipoise::detail
+
+#endif  // EQUIPOISE_KERNELS_SOFTMAX_KERNEL_H_

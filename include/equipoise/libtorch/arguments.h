@@ -1,0 +1,45 @@
+// What losses on tensors may take besides logits and targets.
+#ifndef EQUIPOISE_LIBTORCH_ARGUMENTS_H_
+#define EQUIPOISE_LIBTORCH_ARGUMENTS_H_
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+
+#include <cstdint>
+#include <optional>
+
+namespace equipoise::libtorch {
+
+/// What a loss call may take besides logits and targets, on the device of the logits. An undefined
+/// tensor stands for none; a loss refuses what it does not take.
+struct LossArguments {
+  /// One per row, finite and >= 0. "Rows" have the shape of class indices, or that of the logits of
+  /// a sigmoid loss without its last dimension.
+  at::Tensor sample_weights{};
+  at::Tensor groups{};  ///< one per row, of an integer type, for whatever goes by group
+  /// Rows with a 0 are ignored, for targets that are probabilities; of sigmoid losses elements with
+  /// a 0, in the shape of the logits.
+  at::Tensor mask{};
+  /// [K] of double, of softmax and sigmoid losses: denominators() of everything that the optimiser
+  /// step sees, summed over micro-batches and ranks; undefined: those of this batch.
+  at::Tensor denominators{};
+  /// [K] of double: the shares of the buckets, for group DRO on a device; undefined: those of the
+  /// reduction.
+  at::Tensor shares{};
+  /// [C] of double, of softmax losses: the samples seen so far, for Seesaw; undefined: those in the
+  /// loss.
+  at::Tensor seesaw_counts{};
+  /// [C] of double, of overlap losses: stands for the loss's class weights, which other devices
+  /// than the CPU need uploaded on each call.
+  at::Tensor class_weights{};
+  /// [3, C] of double, of overlap losses: partial() of everything that the optimiser step sees,
+  /// summed over micro-batches and ranks; undefined: that of this batch.
+  at::Tensor sums{};
+  /// The dimension of the classes, of softmax and overlap losses: 1 for LibTorch's N x C x ..., -1
+  /// for N x ... x C. Logits of more than two dimensions need it.
+  std::optional<std::int64_t> class_dim{};
+};
+
+}  // namespace equipoise::libtorch
+
+#endif  // EQUIPOISE_LIBTORCH_ARGUMENTS_H_

@@ -1,0 +1,364 @@
+// Softmax losses on tensors: the fused kernel on the CPU, tensor operations on every other device.
+#ifndef EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_CALL_H_
+#define EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_CALL_H_
+
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/libtorch/detail/loss_function.h"
+#include "equipoise/libtorch/detail/softmax_operations.h"
+#include "equipoise/libtorch/detail/tensors.h"
+#include "equipoise/loss/softmax.h"
+
+namespace equipoise::libtorch {
+
+namespace detail {
+
+// Logits [..., C], and targets and arguments as rows: indices [N] or probabilities [..., C].
+struct SoftmaxInputs {
+  at::Tensor logits;
+  at::Tensor targets;
+  LossArguments arguments;
+};
+
+// Whether something in the loss goes by group. The tensors, where a module holds them, stand for
+// the constants of the loss.
+inline bool needs_groups(const equipoise::detail::SoftmaxSettings& loss,
+                         const SoftmaxTensors* tensors) {
+  return loss.needs_groups() || (tensors != nullptr && groups_of(*tensors) > 0);
+}
+
+inline void require_softmax_arguments(const char* where, const LossArguments& arguments) {
+  require_undefined(where, "class_weights", arguments.class_weights);
+  require_undefined(where, "sums", arguments.sums);
+}
+
+// Shapes, types and devices: what is known without reading the device.
+inline void require_softmax_tensors(const SoftmaxOfTensors& given, const SoftmaxTensors* tensors,
+                                    const at::Tensor& logits, const at::Tensor& targets,
+                                    const LossArguments& arguments) {
+  const char* const where = given.where;
+  const auto& loss = given.settings;
+  require_softmax_arguments(where, arguments);
+  require_classification(where, logits, targets, arguments);
+  const std::int64_t classes = logits.size(class_dim_of(arguments));
+  require_companion(where, "seesaw_counts", arguments.seesaw_counts, {logits, "logits"}, classes,
+                    "classes");
+  equipoise::detail::require_softmax_loss(where, loss, static_cast<std::size_t>(classes));
+  if (needs_groups(loss, tensors)) require_groups(where, arguments.groups);
+  require_buckets(where, loss.reduction.buckets(), {logits, "logits"}, arguments);
+}
+
+// Rows in a row: [..., C] as [N, C], or as [B, T, C] where that would need a copy.
+inline at::Tensor as_rows(const at::Tensor& tensor, std::int64_t class_dim) {
+  if (tensor.dim() == 2 && class_dim != 0 && class_dim != -2) return tensor;
+  const at::Tensor last = tensor.movedim(class_dim, -1);
+  if (last.dim() == 2) return last;
+  const at::Tensor cube = last.flatten(0, -3);
+  const bool in_a_row = cube.size(0) == 1 || cube.stride(0) == cube.size(1) * cube.stride(1);
+  return in_a_row ? cube.flatten(0, 1) : cube;
+}
+
+inline LossArguments flat(const LossArguments& arguments) {
+  LossArguments result = arguments;
+  for (at::Tensor* each : {&result.sample_weights, &result.groups, &result.mask}) {
+    *each = flat(*each);
+  }
+  return result;
+}
+
+inline SoftmaxInputs make_inputs(const at::Tensor& logits, const at::Tensor& targets,
+                                 const LossArguments& arguments) {
+  SoftmaxInputs result{as_rows(in_memory(logits), class_dim_of(arguments)), {}, {}};
+  result.targets =
+      targets.is_floating_point()
+          ? in_memory(targets).movedim(class_dim_of(arguments), -1).reshape(result.logits.sizes())
+          : flat(targets);
+  result.arguments = flat(arguments);
+  return result;
+}
+
+// The rows of a loss call on the CPU, as the core wants them, and the memory in which they lie.
+struct KernelRows {
+  at::Tensor weights;
+  at::Tensor groups;
+  equipoise::LossArguments arguments;
+
+  explicit KernelRows(const LossArguments& given)
+      : weights(flat(given.sample_weights, at::kDouble)),
+        groups(flat(given.groups, at::kLong)),
+        arguments{span_of<double>(weights), span_of<std::int64_t>(groups), {}, {}} {}
+};
+
+// Ordinary functions, whose code is that of the instruction set they are compiled for, like the
+// kernels'.
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
+// Calls f(rows) with the rows of a call on the CPU as the core reads them. Targets are [N] or
+// [..., C]; T is the type for probabilities.
+template <class T, class F>
+void with_kernel_rows(const char* where, const equipoise::detail::SoftmaxSettings& loss,
+                      const SoftmaxInputs& in, std::int64_t classes, const F& f) {
+  using equipoise::detail::AnyTargets;
+  const auto count = static_cast<std::size_t>(classes);
+  const KernelRows rows(in.arguments);
+  if (in.targets.dim() == 1) {
+    const at::Tensor labels = flat(in.targets, at::kLong);
+    const auto read =
+        equipoise::detail::read_targets(where, loss, span_of<std::int64_t>(labels), count);
+    return f({loss, AnyTargets::of(read), count, rows.arguments});
+  }
+  const at::Tensor t = in.targets.to(c10::CppTypeToScalarType<T>::value).flatten(0, -2);
+  const at::Tensor mask =
+      in.arguments.mask.defined() ? flat(in.arguments.mask.ne(0), at::kByte) : at::Tensor();
+  const ProbabilityTargets<T> probabilities{matrix_view<const T>(t), span_of<std::uint8_t>(mask)};
+  const auto read = equipoise::detail::read_targets(where, loss, probabilities, count);
+  f({loss, AnyTargets::of(read), count, rows.arguments});
+}
+
+// Checks everything on the CPU but the logits, which are computed with in type T, and adds up the
+// masses.
+template <class T>
+Partial denominators_on_cpu(const char* where, const equipoise::detail::SoftmaxSettings& loss,
+                            const SoftmaxInputs& in, std::int64_t classes) {
+  Partial result;
+  const auto add_up = [&](const equipoise::detail::SoftmaxTargetRows& rows) {
+    result = equipoise::detail::checked_denominators(where, rows);
+    equipoise::detail::require_weights_fit<T>(where, rows);
+  };
+  if (in.targets.scalar_type() == at::kDouble) {
+    with_kernel_rows<double>(where, loss, in, classes, add_up);
+  } else {
+    with_kernel_rows<float>(where, loss, in, classes, add_up);
+  }
+  return result;
+}
+
+// What a call is to compute besides its value.
+struct Wanted {
+  bool by_row = false;  // in place of the value
+  bool gradient = false;
+  bool sums = false;
+};
+
+// The partial of logits that are [B, T, C] and no matrix.
+template <class T>
+Partial evaluate_batches(const equipoise::detail::SoftmaxCall<T>& call, const at::Tensor& logits,
+                         const at::Tensor& gradient) {
+  const auto size = static_cast<std::size_t>(logits.size(1));
+  std::vector<Partial> partials(static_cast<std::size_t>(logits.size(0)));
+  AtParallelFor{}(partials.size(), [&](std::size_t b) EQUIPOISE_INLINE_LAMBDA {
+    const auto index = static_cast<std::int64_t>(b);
+    equipoise::detail::SoftmaxCall<T> part{call.rows.part(b * size, size),
+                                           call.kernel,
+                                           matrix_view<const T>(logits.select(0, index)),
+                                           {}};
+    if (gradient.defined()) part.outputs.gradient = matrix_view<T>(gradient.select(0, index));
+    if (call.outputs.losses.data != nullptr) {
+      part.outputs.losses = call.outputs.losses.middle_rows(b * size, size);
+    }
+    partials[b] = equipoise::detail::evaluate_checked(
+        part, Partial{std::vector<Tally>(call.coefficients().size())}, SerialFor{});
+  });
+  Partial total;
+  for (const Partial& each : partials) total += each;
+  return total;
+}
+
+// The loss through the fused kernel; T is float or double and that of the logits, [N, C] or
+// [B, T, C].
+template <class T>
+LossAndGradient softmax_by_kernel(const SoftmaxOfTensors& given, const SoftmaxInputs& in,
+                                  const Wanted& wanted) {
+  Seesaw seesaw = *given.settings.seesaw;
+  equipoise::detail::SoftmaxSettings loss = given.settings;
+  if (in.arguments.seesaw_counts.defined()) {
+    seesaw.counts = to_vector(in.arguments.seesaw_counts);
+    loss.seesaw = &seesaw;
+  }
+  const at::Tensor& logits = in.logits;
+  LossAndGradient result;
+  const auto evaluate = [&](const equipoise::detail::SoftmaxTargetRows& rows) {
+    Partial partial = equipoise::detail::checked_denominators(given.where, rows);
+    const std::vector<double> scales =
+        wanted.by_row ? std::vector<double>(loss.reduction.buckets(), 1.0)
+                      : kernel_coefficients(given.where, loss.reduction, partial, in.arguments);
+    equipoise::detail::require_fit<T>(given.where, rows, scales);
+    equipoise::detail::SoftmaxCall<T> call{rows, given.kernel<T>(), {}, {}};
+    call.rows.arguments.coefficients = scales;
+    // In the order of the logits, where that saves strides; empty_like() costs more than empty().
+    if (wanted.gradient) {
+      result.gradient =
+          logits.dim() == 2 ? at::empty(logits.sizes(), logits.options()) : at::empty_like(logits);
+    }
+    if (wanted.by_row) {
+      result.loss = at::empty({static_cast<std::int64_t>(rows.size())}, logits.options());
+      call.outputs.losses = {result.loss.data_ptr<T>(), rows.size(), 1};
+    }
+    if (logits.dim() == 2) {
+      call.logits = matrix_view<const T>(logits);
+      if (wanted.gradient) call.outputs.gradient = matrix_view<T>(result.gradient);
+      partial = equipoise::detail::evaluate_checked(call, std::move(partial), AtParallelFor{});
+    } else {
+      partial += evaluate_batches(call, logits, result.gradient);
+    }
+    if (!wanted.by_row) {
+      result.loss = at::empty({}, logits.options());
+      *result.loss.data_ptr<T>() =
+          static_cast<T>(equipoise::detail::value_of_whole(loss.empty_batch, partial, scales));
+    }
+    if (wanted.sums) result.sums = to_sums(partial);
+  };
+  with_kernel_rows<T>(given.where, loss, in, logits.size(-1), evaluate);
+  return result;
+}
+
+// A softmax loss for LossFunction. Logits are [N, C] or [B, T, C], as make_inputs() makes them.
+struct SoftmaxProblem {
+  SoftmaxOfTensors loss;
+  SoftmaxTensors tensors;  // defined where tensor operations need them
+  LossArguments arguments;
+  bool by_row = false;
+  bool wants_sums = false;
+
+  LossAndGradient evaluate(const at::Tensor& logits, const at::Tensor& targets,
+                           bool wants_gradient) const {
+    if (!fits_kernel(logits)) {
+      return softmax_by_operations(loss, tensors, logits, targets, arguments, by_row,
+                                   wants_gradient, wants_sums);
+    }
+    const SoftmaxInputs in{logits, targets, arguments};
+    const Wanted wanted{by_row, wants_gradient, wants_sums};
+    return logits.scalar_type() == at::kFloat ? softmax_by_kernel<float>(loss, in, wanted)
+                                              : softmax_by_kernel<double>(loss, in, wanted);
+  }
+
+  at::Tensor gradient_by_operations(const at::Tensor& logits, const at::Tensor& targets) const {
+    return softmax_by_operations(loss, fits_kernel(logits) ? constants_for(logits) : tensors,
+                                 logits, targets, arguments, by_row, /*wants_gradient=*/true)
+        .gradient;
+  }
+
+  at::Tensor factor(const at::Tensor& upstream, const at::Tensor& logits) const {
+    return by_row ? per_row(upstream, logits) : upstream;
+  }
+
+  // [N] as a factor of [..., C].
+  static at::Tensor per_row(const at::Tensor& rows, const at::Tensor& logits) {
+    std::vector<std::int64_t> sizes = logits.sizes().vec();
+    sizes.back() = 1;
+    return rows.reshape(sizes);
+  }
+
+  // The constants of the loss on the device of the logits.
+  SoftmaxTensors constants_for(const at::Tensor& logits) const {
+    const auto options = logits.options().dtype(compute_type(logits));
+    SoftmaxTensors result = make_tensors(loss.settings, options, logits.size(-1));
+    if (arguments.seesaw_counts.defined()) {
+      result.seesaw_counts = arguments.seesaw_counts.to(options.dtype().toScalarType());
+    }
+    return result;
+  }
+
+  // What the kernel's entry checks otherwise; values on the CPU alone.
+  void require_targets(const SoftmaxInputs& in) const {
+    const bool needs_index =
+        tensors.margin.defined() || tensors.pair_shift.defined() || tensors.seesaw_counts.defined();
+    if (needs_index && in.targets.dim() > 1) {
+      reject(loss.where, "targets.dtype()", std::string(in.targets.dtype().name()),
+             "an integer type: margins, pair shifts and Seesaw need index targets");
+    }
+    if (!in.targets.device().is_cpu()) return;
+    const Partial own = denominators_on_cpu<float>(loss.where, loss.settings,
+                                                   {{}, in.targets, arguments}, in.logits.size(-1));
+    if (by_row) return;
+    const auto& reduction = loss.settings.reduction;
+    equipoise::detail::require_coefficients<float>(
+        loss.where, kernel_coefficients(loss.where, reduction, own, arguments),
+        reduction.buckets());
+  }
+};
+
+inline at::Tensor in_shape_of_rows(const at::Tensor& rows, const at::Tensor& logits,
+                                   std::int64_t class_dim) {
+  if (logits.dim() == 2) return rows;
+  const at::Tensor last = logits.detach().movedim(class_dim, -1);
+  return rows.view(last.sizes().slice(0, static_cast<std::size_t>(logits.dim()) - 1));
+}
+
+// A loss call. The tensors, where a module holds them, stand for the constants of the loss.
+inline LossAndSums call_softmax(SoftmaxOfTensors loss, const SoftmaxTensors* tensors,
+                                const at::Tensor& logits, const at::Tensor& targets,
+                                const LossArguments& arguments, const Wanted& wanted) {
+  require_softmax_tensors(loss, tensors, logits, targets, arguments);
+  SoftmaxInputs in = make_inputs(logits, targets, arguments);
+  SoftmaxProblem problem{std::move(loss), {}, std::move(in.arguments), wanted.by_row, wanted.sums};
+  if (tensors != nullptr) {
+    problem.tensors = *tensors;
+    if (arguments.seesaw_counts.defined()) {
+      problem.tensors.seesaw_counts = arguments.seesaw_counts.to(compute_type(logits));
+    }
+  } else if (!fits_kernel(logits)) {
+    if (compute_type(logits) == at::kFloat) {
+      equipoise::detail::require_constants_fit<float>(problem.loss.where, problem.loss.settings);
+    }
+    problem.tensors = problem.constants_for(in.logits);
+  }
+  if (!fits_kernel(logits)) problem.require_targets(in);
+  LossAndSums result =
+      LossFunction<SoftmaxProblem>::call(std::move(problem), in.logits, in.targets);
+  if (wanted.by_row) {
+    result.loss = in_shape_of_rows(result.loss, logits, class_dim_of(arguments));
+  }
+  return result;
+}
+
+// The denominators of a call, [K]; everything is on one device and has its shape.
+inline at::Tensor softmax_denominators_of(const SoftmaxOfTensors& loss, const SoftmaxInputs& in,
+                                          std::int64_t classes) {
+  if (in.targets.device().is_cpu()) {
+    return to_sums(denominators_on_cpu<double>(loss.where, loss.settings, in, classes))
+        .select(0, 1);
+  }
+  const auto options = in.targets.options().dtype(at::kDouble);
+  const TargetTensors target =
+      make_targets(loss.settings, make_tensors(loss.settings, options, classes), in.targets,
+                   in.arguments, classes, at::kDouble);
+  const auto reduced = reduction_row(target, in.arguments.groups);
+  return sum_by_bucket(loss.reduction.mass_of_rows(reduced, target.valid),
+                       loss.reduction.bucket_rows(reduced).index, loss.reduction.buckets());
+}
+
+inline at::Tensor call_softmax_denominators(const SoftmaxOfTensors& loss, const at::Tensor& targets,
+                                            std::int64_t classes, const LossArguments& arguments) {
+  const char* const where = loss.where;
+  require_softmax_arguments(where, arguments);
+  require_classification(where, targets, classes, arguments);
+  equipoise::detail::require_softmax_loss(where, loss.settings, static_cast<std::size_t>(classes));
+  if (needs_groups(loss.settings, nullptr)) require_groups(where, arguments.groups);
+  require_buckets(where, loss.reduction.buckets(), {targets, "targets"}, arguments);
+  const at::NoGradGuard no_graph;
+  const at::Tensor rows =
+      targets.is_floating_point()
+          ? in_memory(targets).movedim(class_dim_of(arguments), -1).flatten(0, -2)
+          : flat(targets);
+  return softmax_denominators_of(loss, {{}, rows, flat(arguments)}, classes);
+}
+
+}  // namespace EQUIPOISE_ISA_NAMESPACE
+
+}  // namespace detail
+
+}  // namespace equipoise::libtorch
+
+#endif  // EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_CALL_H_

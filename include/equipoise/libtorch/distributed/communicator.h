@@ -1,0 +1,167 @@
+// Collective operations among workers: sums, broadcasts, gradients and metrics of all.
+#ifndef EQUIPOISE_LIBTORCH_DISTRIBUTED_COMMUNICATOR_H_
+#define EQUIPOISE_LIBTORCH_DISTRIBUTED_COMMUNICATOR_H_
+
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+#include <vector>
+
+#include "equipoise/libtorch/distributed/detail/collectives.h"
+#include "equipoise/libtorch/distributed/detail/errors.h"
+#include "equipoise/libtorch/distributed/detail/gradients.h"
+#include "equipoise/reduction/accumulation.h"
+#include "equipoise/sampling/stream.h"
+
+namespace equipoise::libtorch {
+
+/// What takes part in collective operations as c10d has them: c10d::ProcessGroup and, in LibTorch
+/// 2.x, c10d::Backend, and what is derived from them.
+template <class G>
+concept ProcessGroup = requires(G& group, std::vector<at::Tensor>& tensors) {
+  { group.getRank() } -> std::convertible_to<int>;
+  { group.getSize() } -> std::convertible_to<int>;
+  {
+    group.allreduce(tensors, c10d::AllreduceOptions())
+    } -> std::convertible_to<c10::intrusive_ptr<c10d::Work>>;
+  {
+    group.broadcast(tensors, c10d::BroadcastOptions())
+    } -> std::convertible_to<c10::intrusive_ptr<c10d::Work>>;
+};
+
+/// How long an operation waits for the other workers unless told otherwise.
+inline constexpr std::chrono::milliseconds kDefaultTimeout = std::chrono::seconds(30);
+
+/// Collective operations among workers. A handle: copies share one process group.
+///
+/// Every worker calls the same operations in the same order with tensors of the same types and
+/// shapes. Each operation first compares that in one small message: where workers differ, all of
+/// them throw std::invalid_argument, and nothing is changed.
+///
+/// A worker that ends, or that does not take part, makes the operation throw std::runtime_error on
+/// all others: at once where its connection breaks, else when one of the operation's messages has
+/// waited for the timeout. Operations work on copies and write when all is done, so what was passed
+/// is as it was then. The group is of no use any more: start the workers again and go on from the
+/// last checkpoint.
+///
+/// An operation takes new memory of the size of what it is given, and returns when its result is
+/// there: on a GPU it synchronises. Results are the same to the bit on all ranks. Not safe for use
+/// by several threads at once.
+class Communicator {
+ public:
+  /// Of a process group that stays usable beside it. `device` is where the group takes its tensors:
+  /// the CPU for Gloo and MPI, this worker's GPU for NCCL; tensors elsewhere are moved there and
+  /// back. The timeout is how long this class waits, whatever the group's own is.
+  /// @throws std::invalid_argument for no group, and for a timeout that is not positive.
+  template <ProcessGroup G>
+  explicit Communicator(c10::intrusive_ptr<G> group, const at::Device& device = at::kCPU,
+                        std::chrono::milliseconds timeout = kDefaultTimeout)
+      : collectives_(group, device, timeout) {}
+
+  int rank() const { return collectives_.rank(); }
+  /// The number of workers.
+  int size() const { return collectives_.size(); }
+  std::chrono::milliseconds timeout() const { return collectives_.timeout(); }
+
+  /// Sums each of the numbers over all workers, in place. This makes a communicator an
+  /// equipoise::AllReduceSum, for Accumulation and sum_over_ranks().
+  void operator()(std::span<double> numbers) const {
+    const at::Tensor host =
+        at::from_blob(numbers.data(), {static_cast<std::int64_t>(numbers.size())}, at::kDouble);
+    collectives_.sum("all_reduce", {numbers.empty() ? at::empty({0}, at::kDouble) : host});
+  }
+
+  /// Sums a tensor over all workers, in place, element by element; strides and devices may differ
+  /// between them.
+  /// @throws std::invalid_argument for a tensor that is undefined or sparse.
+  void all_reduce(const at::Tensor& tensor) const {
+    require_dense("all_reduce", {tensor});
+    collectives_.sum("all_reduce", {tensor});
+  }
+
+  /// Sums ClassCounts, Partial, ConfusionMatrix and whatever else merges so over all workers, in
+  /// place: it is that of all the data then.
+  template <class Mergeable>
+  requires requires(Mergeable& x) {
+    { x.all_reduce_buffer() } -> std::convertible_to<std::span<double>>;
+  }
+  void all_reduce(Mergeable& x) const { (*this)(x.all_reduce_buffer()); }
+
+  /// The same for what does not sum up in place, such as LabelScores and Grouped: all workers take
+  /// over the rows of all.
+  template <class Gathered>
+  requires requires(Gathered& x, const Communicator& workers) {
+    x.gather(workers, std::size_t{}, std::size_t{});
+  }
+  void all_reduce(Gathered& x) const {
+    x.gather(*this, static_cast<std::size_t>(rank()), static_cast<std::size_t>(size()));
+  }
+
+  /// Gives all workers the tensors of rank `root`, in place: parameters and buffers that have to be
+  /// equal at the start. Any element type; bits are kept.
+  /// @throws std::invalid_argument for a root outside [0, size()), and for a tensor that is
+  /// undefined or sparse.
+  void broadcast(const std::vector<at::Tensor>& tensors, int root = 0) const {
+    constexpr const char* kOperation = "broadcast";
+    if (root < 0 || root >= size()) {
+      detail::reject(detail::name_of(kOperation), "root", root,
+                     "a rank in [0, " + std::to_string(size()) + ")");
+    }
+    require_dense(kOperation, tensors);
+    collectives_.broadcast(kOperation, tensors, root);
+  }
+
+  /// Returns when all workers have called it.
+  void barrier() const { collectives_.require_agreement("barrier", {}); }
+
+  /// Sums the gradients of the parameters over all workers, in place. With losses that were divided
+  /// by the denominators of all it gives the gradient of the whole batch.
+  ///
+  /// A worker without a gradient counts as zero. A parameter without one on any worker stays
+  /// without, as it would in one process; one that occurs twice is summed once. Gradients that are
+  /// sparse in their rows, such as those of embeddings, stay so, coalesced, unless a worker has a
+  /// dense one; other sparse ones become dense. Sent are buckets of about 25 MiB an element type;
+  /// of sparse gradients the rows of all workers. O(size of all that is sent).
+  /// @throws std::invalid_argument for a parameter that is undefined.
+  void sum_gradients(const std::vector<at::Tensor>& parameters) const {
+    detail::GradientReduction(collectives_, "sum_gradients").run(parameters, /*averages=*/false);
+  }
+
+  /// The same divided by the number of workers: the mean of the workers' gradients, for losses that
+  /// each worker has divided by its own denominators. It is the gradient of the whole batch only
+  /// where those are equal.
+  void average_gradients(const std::vector<at::Tensor>& parameters) const {
+    detail::GradientReduction(collectives_, "average_gradients").run(parameters, /*averages=*/true);
+  }
+
+ private:
+  static void require_dense(const char* operation, const std::vector<at::Tensor>& tensors) {
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      const at::Tensor& tensor = tensors[i];
+      if (tensor.defined() && tensor.layout() == at::kStrided) continue;
+      detail::reject_element(detail::name_of(operation), "tensors", i,
+                             tensor.defined() ? "sparse" : "undefined", "a dense tensor");
+    }
+  }
+
+  detail::Collectives collectives_;
+};
+
+static_assert(AllReduceSum<Communicator>);
+
+/// The part of a stream that this worker takes: StreamSampler(stream, shard(workers)).
+inline Shard shard(const Communicator& workers) {
+  return {static_cast<std::uint64_t>(workers.rank()), static_cast<std::uint64_t>(workers.size())};
+}
+
+}  // namespace equipoise::libtorch
+
+#endif  // EQUIPOISE_LIBTORCH_DISTRIBUTED_COMMUNICATOR_H_

@@ -1,0 +1,88 @@
+// What losses are called with and what they write: targets, arguments, outputs.
+#ifndef EQUIPOISE_LOSS_ARGUMENTS_H_
+#define EQUIPOISE_LOSS_ARGUMENTS_H_
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "equipoise/config.h"
+#include "equipoise/view.h"
+
+namespace equipoise {
+
+/// Conventions on which libraries disagree.
+enum class Semantics {
+  /// Label smoothing is weighted by the weight of the target: w_y [(1 - e) m(p_y) + e/C sum_c
+  /// m(p_c)].
+  kConsistent,
+  /// As LibTorch, where that takes what this library takes (it has negative weights as well, and
+  /// logits without a batch dimension): the smoothing term weighs each class by its own weight,
+  /// (1 - e) w_y m(p_y) + e/C sum_c w_c m(p_c), which moves the optimum towards rare classes; and
+  /// the weight of a row whose target is a distribution has no class weight in it, so that its mean
+  /// by weight is one by count.
+  kTorch,
+};
+
+/// The value of a batch whose denominators are all zero: no rows, all ignored, or no weight.
+enum class EmptyBatch { kZero, kNaN };
+
+/// Targets that are distributions over the classes, in the type of the logits.
+template <class T>
+struct ProbabilityTargets {
+  /// N x C, finite and >= 0; sums are not checked. With C = 0 all rows are ignored.
+  MatrixView<const T> probabilities;
+  std::span<const std::uint8_t> mask{};  ///< N; rows with a 0 are ignored; empty: none is
+};
+
+/// Targets as class indices, or as distributions over the classes.
+template <class Targets>
+concept SoftmaxTargets = LabelRange<Targets> || requires(const Targets& targets) {
+  targets.probabilities(0, 0);
+  targets.mask.size();
+};
+
+/// The same for logits of type T: distributions are in the type of the logits.
+template <class Targets, class T>
+concept SoftmaxTargetsFor = LabelRange<Targets> || requires(const Targets& targets) {
+  { targets.probabilities } -> std::same_as<const MatrixView<const T>&>;
+  targets.mask.size();
+};
+
+/// What a loss may take besides logits and targets. A span or view without data stands for none.
+struct LossArguments {
+  std::span<const double> sample_weights{};  ///< N finite numbers >= 0; default 1
+  /// N indices in [0, G), of rows not ignored: for whatever goes by group in softmax and sigmoid
+  /// losses.
+  std::span<const std::int64_t> groups{};
+  /// N x L, of sigmoid losses: elements with a 0 are ignored. Rows of softmax and overlap losses
+  /// are ignored by the ignore index, or by the mask of ProbabilityTargets.
+  MatrixView<const std::uint8_t> mask{};
+  /// Of softmax and sigmoid losses: coefficients() of the reduction for everything that the
+  /// optimiser step sees; default: for the rows of this call, whose gradient is then theirs alone
+  /// and does not add up with that of other parts.
+  std::span<const double> coefficients{};
+};
+
+/// What a loss call writes. A view without data is not written.
+template <class T>
+struct LossOutputs {
+  MatrixView<T> gradient{};  ///< in the shape of the logits: the derivative of the value
+  /// N x 1 for softmax losses: weight_i times loss_i; N x L for sigmoid losses: loss_il. Before the
+  /// reduction; 0 where ignored.
+  MatrixView<T> losses{};
+};
+
+/// How loss calls spread over threads: parallel_for(blocks, f) calls f(block) once for each block
+/// in [0, blocks), in any order and on any thread. This one stays on the caller's.
+struct SerialFor {
+  template <class F>
+  EQUIPOISE_INLINE void operator()(std::size_t blocks, const F& f) const {
+    for (std::size_t block = 0; block < blocks; ++block) f(block);
+  }
+};
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_LOSS_ARGUMENTS_H_

@@ -1,0 +1,53 @@
+// What becomes of a class without a figure, and means over classes.
+#ifndef EQUIPOISE_METRICS_DETAIL_ABSENT_FIGURES_H_
+#define EQUIPOISE_METRICS_DETAIL_ABSENT_FIGURES_H_
+
+#include <cstddef>
+
+#include "equipoise/detail/check.h"
+
+namespace equipoise::detail {
+
+// Rule is Absent throughout, whose header includes this one.
+
+// What an undefined figure of one class is; NaN also where averages would skip it.
+template <class Rule>
+double undefined_figure(Rule absent) {
+  if (absent == Rule::kOne) return 1;
+  if (absent == Rule::kZero || absent == Rule::kSkipUnsupported) return 0;
+  return quiet_nan();
+}
+
+template <class Rule>
+double ratio(double part, double whole, Rule absent) {
+  return whole > 0 ? part / whole : undefined_figure(absent);
+}
+
+// What an average is that takes in no class.
+template <class Rule>
+double undefined_average(Rule absent) {
+  return absent == Rule::kSkipUnsupported ? quiet_nan() : undefined_figure(absent);
+}
+
+// The mean of figure(c), NaN where it is undefined, over the classes that the rule takes in.
+// is_supported(c): whether the class has samples.
+template <class Rule, class Figure, class Supported>
+double mean_figure(std::size_t classes, Rule absent, const Figure& figure,
+                   const Supported& is_supported) {
+  double sum = 0;
+  double taken = 0;
+  for (std::size_t c = 0; c < classes; ++c) {
+    if (absent == Rule::kSkipUnsupported && !is_supported(c)) continue;
+    const double value = figure(c);
+    const bool defined = !is_nan(value);
+    if (!defined && absent == Rule::kSkip) continue;
+    if (!defined && absent == Rule::kNaN) return value;
+    sum += defined ? value : undefined_figure(absent);
+    taken += 1;
+  }
+  return taken > 0 ? sum / taken : undefined_average(absent);
+}
+
+}  // namespace equipoise::detail
+
+#endif  // EQUIPOISE_METRICS_DETAIL_ABSENT_FIGURES_H_

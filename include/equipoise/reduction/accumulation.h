@@ -1,0 +1,154 @@
+// One optimiser step whose batch comes in parts: micro-batches, threads, ranks.
+#ifndef EQUIPOISE_REDUCTION_ACCUMULATION_H_
+#define EQUIPOISE_REDUCTION_ACCUMULATION_H_
+
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/reduction/reduction.h"
+
+namespace equipoise {
+
+/// Sums each of the numbers over all ranks, in place, and gives every rank the same result: what
+/// MPI_Allreduce, c10d or NCCL do. Called by all ranks, in the same order.
+template <class F>
+concept AllReduceSum = std::invocable<const F&, std::span<double>>;
+
+/// One rank alone.
+struct SingleRank {
+  void operator()(std::span<double>) const {}
+};
+
+/// Makes one loss of the parts of a step, the same as of the whole batch at once. First every part
+/// says what it weighs, then each is evaluated with coefficients that know the whole:
+///
+///     Accumulation step(loss.reduction);
+///     for (const Part& part : parts) step.expect(denominators(loss, part.targets, classes));
+///     step.reduce_expected(all_reduce_sum);  // with several ranks
+///     for (const Part& part : parts) {
+///       step.add(partial(loss, part.logits, part.targets, {.coefficients = step.coefficients()},
+///                        {part.gradient}));
+///       // ... backward from part.gradient, adding to the gradients of the parameters
+///     }
+///     step.reduce_added(all_reduce_sum);     // only the value needs it
+///     // ... over several ranks, *sum* the gradients of the parameters
+///     const double loss_of_the_step = step.value();
+///
+/// A communication layer that averages gradients gives 1 / world size of the right gradient:
+/// multiply by the world size.
+template <Reduction R>
+class Accumulation {
+ public:
+  explicit Accumulation(R reduction) : reduction_(std::move(reduction)) {
+    expected_.buckets.resize(reduction_.buckets());
+    added_ = own_ = expected_;
+  }
+
+  /// Adds the denominators of a part. O(K).
+  /// @throws std::invalid_argument for another number of buckets, and after coefficients() has been
+  /// asked for.
+  void expect(const Partial& denominators) {
+    if (!coefficients_.empty()) {
+      detail::reject("Accumulation::expect", "rows", rows_in(denominators),
+                     "none: the coefficients are in use");
+    }
+    own_ += denominators;
+    expected_ += denominators;
+  }
+
+  /// Adds up what all ranks expect.
+  template <AllReduceSum F>
+  void reduce_expected(const F& all_reduce_sum) {
+    all_reduce_sum(expected_.all_reduce_buffer());
+  }
+
+  /// coefficients() of the whole step; pass them to the evaluation of each part.
+  std::span<const double> coefficients() {
+    if (coefficients_.empty()) coefficients_ = equipoise::coefficients(reduction_, expected_);
+    return coefficients_;
+  }
+
+  /// Adds what partial() gave for a part. O(K).
+  void add(const Partial& part) { added_ += part; }
+
+  /// Adds up what all ranks have added.
+  /// @throws std::invalid_argument where this rank did not add the rows that it had expected.
+  template <AllReduceSum F>
+  void reduce_added(const F& all_reduce_sum) {
+    require_complete();
+    all_reduce_sum(added_.all_reduce_buffer());
+    reduced_ = true;
+  }
+
+  /// The loss of the step; 0 where nothing has mass.
+  /// @throws std::invalid_argument where other rows were added than expected.
+  double value() {
+    if (!reduced_) require_complete();
+    return equipoise::value(added_, coefficients());
+  }
+
+  /// Everything that was added: for GroupDro::advance() and for logs.
+  const Partial& added() const { return added_; }
+
+ private:
+  static double rows_in(const Partial& partial) {
+    double rows = 0;
+    for (const Tally& tally : partial.buckets) rows += tally.valid;
+    return rows;
+  }
+
+  // Sums of the same masses in another order differ by their rounding.
+  static bool is_same_mass(const Tally& added, const Tally& expected) {
+    const double rounding = (expected.valid + 1) * std::numeric_limits<double>::epsilon();
+    return std::fabs(added.denominator - expected.denominator) <= rounding * expected.denominator;
+  }
+
+  void require_complete() const {
+    constexpr std::string_view kWhere = "Accumulation";
+    for (std::size_t k = 0; k < own_.buckets.size(); ++k) {
+      const Tally& added = added_.buckets[k];
+      const Tally& expected = own_.buckets[k];
+      if (added.valid != expected.valid) {
+        detail::reject_element(kWhere, "rows added to bucket", k, added.valid,
+                               detail::to_text(expected.valid));
+      }
+      if (!is_same_mass(added, expected)) {
+        detail::reject_element(kWhere, "mass added to bucket", k, added.denominator,
+                               detail::to_text(expected.denominator));
+      }
+    }
+  }
+
+  R reduction_;
+  Partial own_;       // denominators of this rank
+  Partial expected_;  // of all ranks
+  Partial added_;
+  std::vector<double> coefficients_;
+  bool reduced_ = false;
+};
+
+/// Deferred scaling, where the denominators are not known before the backward passes: evaluate each
+/// part with coefficients {1}, add up the partials (over ranks as well), and multiply the summed
+/// gradients by this before clipping them. For one bucket alone: the gradients of several are
+/// mixed by then.
+/// @throws std::invalid_argument for a reduction of several buckets.
+template <Reduction R>
+double deferred_scale(const R& reduction, const Partial& whole) {
+  if (reduction.buckets() != 1) {
+    detail::reject("deferred_scale", "reduction.buckets()", reduction.buckets(),
+                   "1: take the denominators before the backward pass");
+  }
+  return coefficients(reduction, whole)[0];
+}
+
+}  // namespace equipoise
+
+#endif  // EQUIPOISE_REDUCTION_ACCUMULATION_H_

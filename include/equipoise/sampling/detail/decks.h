@@ -1,0 +1,77 @@
+// Shuffling without memory: windows of slots, and the rows of a class as decks of cards.
+#ifndef EQUIPOISE_SAMPLING_DETAIL_DECKS_H_
+#define EQUIPOISE_SAMPLING_DETAIL_DECKS_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "equipoise/random.h"
+
+namespace equipoise::detail {
+
+// The permutation of a class's deck number `number`, of `size` cards.
+inline Permutation deck_order(const CounterRandom& random, std::size_t c, std::uint64_t number,
+                              std::uint64_t size) {
+  return Permutation(size, CounterRandom{random.bits(c, Purpose::kDeckSeed)}, number,
+                     Purpose::kDeck);
+}
+
+// Deals the rows of each class like a deck of cards, which is dealt out before it is shuffled anew.
+// The orders of the decks last dealt from are remembered, one in each of kPlaces places.
+template <std::size_t kPlaces>
+class Decks {
+ public:
+  explicit Decks(const CounterRandom& random) : random_(random) {}
+
+  // Which of the `size` >= 1 rows of class c is the card of a rank, counted from the first deck on.
+  std::uint64_t operator()(std::size_t c, std::uint64_t rank, std::uint64_t size) {
+    return deck(c, rank / size, size)(rank % size);
+  }
+
+ private:
+  struct Deck {
+    std::size_t class_index;
+    std::uint64_t number;
+    Permutation order;
+  };
+
+  const Permutation& deck(std::size_t c, std::uint64_t number, std::uint64_t size) {
+    std::optional<Deck>& deck = decks_[(c * 7 + number) % kPlaces];
+    if (!deck || deck->class_index != c || deck->number != number) {
+      deck.emplace(Deck{c, number, deck_order(random_, c, number, size)});
+    }
+    return deck->order;
+  }
+
+  CounterRandom random_;
+  std::array<std::optional<Deck>, kPlaces> decks_;
+};
+
+// Positions shuffled within windows of equal size; the order of the last window is remembered.
+class ShuffledWindows {
+ public:
+  ShuffledWindows(const CounterRandom& random, std::uint64_t size, std::uint32_t purpose)
+      : random_(random), size_(size), purpose_(purpose) {}
+
+  // Where in its window position t goes.
+  std::uint64_t place(std::uint64_t t) {
+    const std::uint64_t number = t / size_;
+    if (!window_ || window_->first != number) {
+      window_.emplace(number, Permutation(size_, random_, number, purpose_));
+    }
+    return window_->second(t % size_);
+  }
+
+ private:
+  CounterRandom random_;
+  std::uint64_t size_;
+  std::uint32_t purpose_;
+  std::optional<std::pair<std::uint64_t, Permutation>> window_;
+};
+
+}  // namespace equipoise::detail
+
+#endif  // EQUIPOISE_SAMPLING_DETAIL_DECKS_H_
