@@ -727,7 +727,8 @@ TEST(OverlapLossErrors, NameWhatIsWrong) {
   loss.class_weights = {1, 2};
   EXPECT_EQ(message(), "value_and_gradient(): class_weights.size() = 2, expected 3 (classes)");
   loss.class_weights = {1, 2, kNan};
-  EXPECT_EQ(message(), "value_and_gradient(): class_weights[2] = nan, expected a finite number >= 0");
+  EXPECT_EQ(message(),
+            "value_and_gradient(): class_weights[2] = nan, expected a finite number >= 0");
   loss.class_weights.clear();
   loss.policy.smoothing = -1;
   EXPECT_EQ(message(), "value_and_gradient(): dice.smoothing = -1, expected a finite number >= 0");
@@ -786,7 +787,8 @@ TEST(OverlapLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
   loss.class_weights = {1e39, 1e39, 1e39};
   EXPECT_NEAR(equipoise::value(loss, view, targets), plain, 1e-15);
   loss.class_weights = {1e308, 1e308, 0};
-  EXPECT_EQ(message(none), "value_and_gradient(): sum of class_weights = inf, expected a finite number");
+  EXPECT_EQ(message(none),
+            "value_and_gradient(): sum of class_weights = inf, expected a finite number");
 }
 
 TEST(OverlapLossErrors, NameTheMatrixAndTheHyperParameter) {

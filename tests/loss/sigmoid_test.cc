@@ -658,9 +658,11 @@ TEST(SigmoidLossErrors, NameTheHyperParameter) {
   asymmetric.sides.clip = 1;
   EXPECT_EQ(call(asymmetric), "value_and_gradient(): sides.clip = 1, expected a number in [0, 1)");
   asymmetric.sides = {-1, 4, 0};
-  EXPECT_EQ(call(asymmetric), "value_and_gradient(): sides.gamma_positive = -1, expected a finite number >= 0");
+  EXPECT_EQ(call(asymmetric),
+            "value_and_gradient(): sides.gamma_positive = -1, expected a finite number >= 0");
   asymmetric.sides = {1, -4, 0};
-  EXPECT_EQ(call(asymmetric), "value_and_gradient(): sides.gamma_negative = -4, expected a finite number >= 0");
+  EXPECT_EQ(call(asymmetric),
+            "value_and_gradient(): sides.gamma_negative = -4, expected a finite number >= 0");
   SigmoidLoss<SigmoidFocal> focal;
   focal.sides.gamma = -2;
   EXPECT_EQ(call(focal), "value_and_gradient(): sides.gamma = -2, expected a finite number >= 0");
@@ -811,11 +813,12 @@ TEST(SigmoidLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
             }),
             "value(): least label weight x sample weight = 0, expected 0 or a number in "
             "[2.2250738585072014e-308, 1.7976931348623157e+308], as the type of the logits has it");
-  EXPECT_EQ(call([](auto& l) {
-              l.shift = {0, -1e39, 0};
-            }),
-            "value_and_gradient(): shift[1] = -1e+39, expected at most 3.4028235e+38, the most that the "
-            "type of the logits has");
+  EXPECT_EQ(
+      call([](auto& l) {
+        l.shift = {0, -1e39, 0};
+      }),
+      "value_and_gradient(): shift[1] = -1e+39, expected at most 3.4028235e+38, the most that the "
+      "type of the logits has");
   EXPECT_EQ(gradient, std::vector<float>(6, -7.0F)) << "something was written";
 }
 

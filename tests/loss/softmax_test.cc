@@ -415,10 +415,11 @@ TEST(SoftmaxLossEdge, EmptyAndIgnoredBatches) {
 TEST(SoftmaxLossEdge, NoColumns) {
   EXPECT_EQ(loss_of<double>({}, {-100, -100}), 0.0);
   EXPECT_TRUE(detail::is_nan(loss_of<double>({}, {-100}, nullptr, EmptyBatch::kNaN)));
-  EXPECT_EQ(error_of([] {
-              loss_of<double>({}, {-100, 0});
-            }),
-            "value_and_gradient(): targets[1] = 0, expected a class in [0, 0) or the ignore index -100");
+  EXPECT_EQ(
+      error_of([] {
+        loss_of<double>({}, {-100, 0});
+      }),
+      "value_and_gradient(): targets[1] = 0, expected a class in [0, 0) or the ignore index -100");
 }
 
 TEST(SoftmaxLossEdge, OtherIgnoreIndices) {
@@ -804,22 +805,28 @@ TEST(SoftmaxLossErrors, NameTheGroupTheShiftAndTheDistribution) {
   const std::vector<int> second_ignored = {0, static_cast<int>(kIgnoreIndex)};
   EXPECT_EQ(call(second_ignored), "nothing was thrown");
   loss.group_logit_terms.resize(3);
-  EXPECT_EQ(call(targets), "value_and_gradient(): group_weights.size() = 2, expected 3 (groups of the loss)");
+  EXPECT_EQ(call(targets),
+            "value_and_gradient(): group_weights.size() = 2, expected 3 (groups of the loss)");
   loss.group_logit_terms.clear();
   loss.group_weights.clear();
   loss.pair_shift.values = {0, 1, 2};
-  EXPECT_EQ(call(targets), "value_and_gradient(): pair_shift.values.size() = 3, expected 4 (classes squared)");
+  EXPECT_EQ(call(targets),
+            "value_and_gradient(): pair_shift.values.size() = 3, expected 4 (classes squared)");
   loss.pair_shift.values = {0, 1, kInfinity, 0};
-  EXPECT_EQ(call(targets), "value_and_gradient(): pair_shift.values[2] = inf, expected a finite number");
+  EXPECT_EQ(call(targets),
+            "value_and_gradient(): pair_shift.values[2] = inf, expected a finite number");
   loss.pair_shift.values.clear();
   loss.seesaw.counts = {1, -2};
-  EXPECT_EQ(call(targets), "value_and_gradient(): seesaw.counts[1] = -2, expected a finite number >= 0");
+  EXPECT_EQ(call(targets),
+            "value_and_gradient(): seesaw.counts[1] = -2, expected a finite number >= 0");
   loss.seesaw.counts = {1, 2};
   loss.seesaw.least_probability = 0;
-  EXPECT_EQ(call(targets), "value_and_gradient(): seesaw.least_probability = 0, expected a number in (0, 1]");
+  EXPECT_EQ(call(targets),
+            "value_and_gradient(): seesaw.least_probability = 0, expected a number in (0, 1]");
   loss.seesaw.least_probability = 1;
   loss.seesaw.mitigation = -1;
-  EXPECT_EQ(call(targets), "value_and_gradient(): seesaw.mitigation = -1, expected a finite number >= 0");
+  EXPECT_EQ(call(targets),
+            "value_and_gradient(): seesaw.mitigation = -1, expected a finite number >= 0");
 }
 
 }  // namespace
