@@ -20,7 +20,6 @@
 namespace equipoise {
 namespace {
 
-using ::testing::ElementsAre;
 using testing::error_of;
 using ::testing::HasSubstr;
 
