@@ -2,13 +2,14 @@
 //
 // A kernel is a function template over the width of its vectors. run_kernel() compiles it three
 // times, within functions that have the matching target attribute, and calls one of them. Two traps
-// of header-only code are avoided:
-// - A file compiled with, say, -march=native emits a "baseline" full of wide instructions. If it
-// had
-//   the name that other files give theirs, the linker might use it in files that are compiled for
-//   an older processor. So what is compiled for an instruction set is in an inline namespace named
-//   after that of the file.
-// - Functions that choose must not be shared between such files either: they are EQUIPOISE_INLINE.
+// of header-only code are avoided.
+//
+// A file compiled with, say, -march=native emits a "baseline" full of wide instructions. If it had
+// the name that other files give theirs, the linker might use it in files that are compiled for an
+// older processor. So what is compiled for an instruction set is in an inline namespace named after
+// that of the file.
+//
+// Functions that choose must not be shared between such files either: they are EQUIPOISE_INLINE.
 #ifndef EQUIPOISE_KERNELS_DISPATCH_H_
 #define EQUIPOISE_KERNELS_DISPATCH_H_
 
@@ -91,8 +92,8 @@ inline Cpu cpu() {
 
 // The set for a call: tests give one with what spreads it over threads.
 template <class ParallelFor>
-Cpu cpu_of(const ParallelFor& parallel_for) {
-  if constexpr (requires { parallel_for.instructions; }) {
+EQUIPOISE_INLINE Cpu cpu_of(const ParallelFor& parallel_for) {
+  if constexpr (requires { Cpu{parallel_for.instructions}; }) {
     return parallel_for.instructions;
   } else {
     return cpu();
@@ -105,8 +106,9 @@ using VectorWidth = std::integral_constant<std::size_t, kBytes>;
 
 inline namespace EQUIPOISE_ISA_NAMESPACE {
 
+// Not inlined, for tests/isa to find it in the object code.
 template <class Kernel>
-auto run_baseline(const Kernel& kernel) {
+[[gnu::noinline]] auto run_baseline(const Kernel& kernel) {
   return kernel(VectorWidth<16>());
 }
 template <class Kernel>
