@@ -19,9 +19,9 @@
 
 namespace {
 
-using equipoise::Absent;
-using equipoise::BootstrapOptions;
-using equipoise::Resampling;
+using equipoise::metrics::Absent;
+using equipoise::metrics::BootstrapOptions;
+using equipoise::metrics::Resampling;
 using equipoise::testing::Coverage;
 using equipoise::testing::TestSets;
 

@@ -33,21 +33,23 @@ using Work = std::function<std::size_t()> (*)(const Labels&, std::size_t);
 // Each returns something of its result, so that none of it can be left out.
 std::function<std::size_t()> oversample(const Labels& labels, std::size_t classes) {
   return [&labels, classes] {
-    const auto targets = equipoise::oversampling_targets(equipoise::count_labels(labels, classes));
-    return equipoise::resample(labels, targets, 1).size();
+    const auto targets =
+        equipoise::sampling::oversampling_targets(equipoise::count_labels(labels, classes));
+    return equipoise::sampling::resample(labels, targets, 1).size();
   };
 }
 
 std::function<std::size_t()> undersample(const Labels& labels, std::size_t classes) {
   return [&labels, classes] {
-    const auto targets = equipoise::undersampling_targets(equipoise::count_labels(labels, classes));
-    return equipoise::resample(labels, targets, 1).size();
+    const auto targets =
+        equipoise::sampling::undersampling_targets(equipoise::count_labels(labels, classes));
+    return equipoise::sampling::resample(labels, targets, 1).size();
   };
 }
 
 std::function<std::size_t()> stratified_split(const Labels& labels, std::size_t classes) {
   return [&labels, classes] {
-    return equipoise::stratified_split(labels, classes, 0.2, 1).test.size();
+    return equipoise::splits::stratified_split(labels, classes, 0.2, 1).test.size();
   };
 }
 
@@ -62,7 +64,7 @@ Labels predictions(const Labels& labels, std::size_t classes) {
 
 std::function<std::size_t()> per_class_figures(const Labels& labels, std::size_t classes) {
   return [&labels, predicted = predictions(labels, classes), classes] {
-    equipoise::ConfusionMatrix matrix(classes);
+    equipoise::metrics::ConfusionMatrix matrix(classes);
     matrix.add(labels, predicted);
     double sum = 0;
     for (std::size_t c = 0; c < classes; ++c) {
@@ -89,14 +91,15 @@ Scored scored(const Labels& labels) {
 
 std::function<std::size_t()> roc_auc(const Labels& labels, std::size_t) {
   return [input = scored(labels)] {
-    const double area = equipoise::roc_auc(input.scores, input.targets, equipoise::Absent::kOne);
+    const double area =
+        equipoise::metrics::roc_auc(input.scores, input.targets, equipoise::metrics::Absent::kOne);
     return std::size_t{area > 0 ? 1U : 0U};
   };
 }
 
 std::function<std::size_t()> average_precision(const Labels& labels, std::size_t) {
   return [input = scored(labels)] {
-    const double area = equipoise::average_precision(input.scores, input.targets);
+    const double area = equipoise::metrics::average_precision(input.scores, input.targets);
     return std::size_t{area > 0 ? 1U : 0U};
   };
 }

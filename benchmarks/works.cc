@@ -55,7 +55,7 @@ Work confusion_matrix(std::size_t size, std::size_t classes, const std::string& 
             return Work::Sides{
                 [=] { keep(at::bincount(targets * count + predictions, {}, count * count)); },
                 [=] {
-                  ConfusionMatrix matrix(classes);
+                  metrics::ConfusionMatrix matrix(classes);
                   matrix.add(t, p);
                   keep(matrix);
                 }};
@@ -67,11 +67,12 @@ Work class_sampler(std::size_t size, double bar, const std::string& name) {
             constexpr std::size_t kClasses = 10;
             const auto labels = skewed_labels(size, kClasses);
             const auto counts = count_labels(labels, kClasses);
-            const auto weights = class_weights(counts, Balanced{});
+            const auto weights = class_weights(counts, BalancedWeights{});
             const at::Tensor of_rows = at::tensor(sample_weights(labels, weights)).to(at::kFloat);
             return Work::Sides{[=] { keep(at::multinomial(of_rows, of_rows.numel(), true)); },
                                [=] {
-                                 const ClassSampler sampler(labels, drawn_mass(counts, weights), 1);
+                                 const sampling::ClassSampler sampler(
+                                     labels, sampling::drawn_mass(counts, weights), 1);
                                  std::vector<std::int64_t> rows(size);
                                  sampler.fill(0, rows);
                                  keep(rows);
@@ -86,7 +87,7 @@ Work without_replacement(std::size_t size, std::uint64_t draws, const std::strin
             const at::Tensor tensor = at::tensor(weights);
             return Work::Sides{
                 [=] { keep(at::multinomial(tensor, static_cast<std::int64_t>(draws), false)); },
-                [=] { keep(WithoutReplacement(weights, draws, 1)(0)); }};
+                [=] { keep(sampling::WithoutReplacement(weights, draws, 1)(0)); }};
           }};
 }
 
@@ -98,7 +99,7 @@ Work weighted_sampler(std::size_t size, const std::string& name) {
             const at::Tensor tensor = at::tensor(weights);
             return Work::Sides{[=] { keep(at::multinomial(tensor, tensor.numel(), true)); },
                                [=] {
-                                 const WeightedSampler sampler(weights, 1);
+                                 const sampling::WeightedSampler sampler(weights, 1);
                                  std::vector<std::int64_t> rows(size);
                                  sampler.fill(0, rows);
                                  keep(rows);
@@ -117,7 +118,7 @@ Work cross_entropy(std::int64_t rows, std::int64_t classes, double smoothing, do
             targets.slice(0, 0, rows / 10).fill_(-100);
             const at::Tensor weights = at::rand({classes}) + 0.2;
             SoftmaxLoss<CrossEntropy, MeanByWeight> loss;
-            loss.semantics = Semantics::kTorch;
+            loss.convention = WeightConvention::kTorch;
             loss.label_smoothing = smoothing;
             for (std::int64_t c = 0; c < classes; ++c) {
               loss.class_weights.push_back(weights[c].item<double>());

@@ -8,12 +8,12 @@
 
 #if !defined(__SSE4_1__) && !defined(__FAST_MATH__)
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 EQUIPOISE_SOFTMAX_KERNELS(template);
 EQUIPOISE_SIGMOID_KERNELS(template);
 EQUIPOISE_OVERLAP_KERNELS(template);
 
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels
 
 #endif

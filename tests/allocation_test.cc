@@ -106,7 +106,7 @@ TEST(RandomNumbers, AllocateNothing) {
   const Allocations seen = allocations_of([] {
     const CounterRandom random{.seed = 1};
     for (const std::uint64_t n : {5U, 100U, 1000U}) {
-      const Permutation order(n, random, /*t=*/3);
+      const RandomPermutation order(n, random, /*t=*/3);
       for (std::uint64_t i = 0; i < n; ++i) use(order(i) + random.below(n, i, /*purpose=*/1));
     }
   });
@@ -127,15 +127,16 @@ Allocations allocations_of_draws(const Stream& stream) {
 TEST(Samplers, DrawWithoutAllocating) {
   const std::vector<std::int64_t> labels = cyclic_labels(2000, 5);
   const std::vector<double> proportions = {1, 2, 3, 4, 1e-3};
-  for (const SamplingMode mode : {SamplingMode::kIndependent, SamplingMode::kExactQuota}) {
+  for (const sampling::Mode mode : {sampling::Mode::kIndependent, sampling::Mode::kExactQuota}) {
     for (const std::uint64_t window : {32U, 1000U}) {
-      const ClassSampler sampler(labels, proportions, /*seed=*/1, {.mode = mode, .window = window});
+      const sampling::ClassSampler sampler(labels, proportions, /*seed=*/1,
+                                           {.mode = mode, .window = window});
       EXPECT_EQ(allocations_of_draws(sampler).count, 0U);
     }
   }
   std::vector<double> weights(2000);
   std::iota(weights.begin(), weights.end(), 0.0);
-  EXPECT_EQ(allocations_of_draws(WeightedSampler(weights, /*seed=*/1)).count, 0U);
+  EXPECT_EQ(allocations_of_draws(sampling::WeightedSampler(weights, /*seed=*/1)).count, 0U);
 }
 
 TEST(Counts, TakeMemoryForTheClassesAlone) {
@@ -152,18 +153,19 @@ TEST(Confusion, TakesMemoryForTheClassesAlone) {
   const std::size_t classes = 6;
   const auto bytes = [&](std::size_t rows) {
     const std::vector<std::int64_t> labels = cyclic_labels(rows, classes);
-    ConfusionMatrix matrix(classes);
+    metrics::ConfusionMatrix matrix(classes);
     return allocations_of([&] { matrix.add(labels, labels); }).bytes;
   };
   EXPECT_EQ(bytes(20'000), bytes(40'000));
 }
 
 TEST(Confusion, FiguresAllocateNothing) {
-  ConfusionMatrix matrix(3);
+  metrics::ConfusionMatrix matrix(3);
   const Allocations seen = allocations_of([&] {
     matrix.add(2, 1);
     use(matrix.precision(0) + matrix.recall(1) + matrix.f1(2) + matrix.accuracy());
-    use(matrix.macro_f1(Absent::kSkip) + matrix.weighted_f1() + matrix.balanced_accuracy());
+    use(matrix.macro_f1(metrics::Absent::kSkip) + matrix.weighted_f1() +
+        matrix.balanced_accuracy());
     use(matrix.g_mean() + matrix.mcc());
   });
   EXPECT_EQ(seen.count, 0U);
@@ -175,9 +177,10 @@ TEST(Bootstrap, ResamplesWithoutAllocating) {
   const std::vector<std::int64_t> b = cyclic_labels(200, 2);
   const auto count = [&](std::size_t resamples) {
     return allocations_of([&] {
-             use(paired_bootstrap(targets, a, b, 4,
-                                  [](const ConfusionMatrix& m) { return m.macro_f1(); },
-                                  {.resamples = resamples})
+             use(metrics::paired_bootstrap(
+                     targets, a, b, 4,
+                     [](const metrics::ConfusionMatrix& m) { return m.macro_f1(); },
+                     {.resamples = resamples})
                      .estimate);
            })
         .count;
@@ -188,8 +191,9 @@ TEST(Bootstrap, ResamplesWithoutAllocating) {
 TEST(Predict, AllocatesThePredictions) {
   const std::vector<double> logits(300, 0.0);
   const std::vector<double> offset(3, 1.0);
-  const Allocations seen = allocations_of(
-      [&] { use(predict(MatrixView<const double>(logits.data(), 100, 3), offset).data()); });
+  const Allocations seen = allocations_of([&] {
+    use(calibrate::predict(MatrixView<const double>(logits.data(), 100, 3), offset).data());
+  });
   EXPECT_EQ(seen.count, 1U);
   EXPECT_EQ(seen.bytes, 100 * sizeof(std::int64_t));
 }
@@ -207,7 +211,7 @@ Allocations allocations_of_loss(const LossCase& c) {
   std::vector<T> gradient(logits.size());
   const std::vector<std::int64_t> targets = cyclic_labels(c.rows, c.classes);
   const SoftmaxLoss<> loss;
-  const Partial whole = denominators(loss, targets, c.classes);
+  const LossPartial whole = denominators(loss, targets, c.classes);
   const std::vector<double> scales = coefficients(loss.reduction, whole);
   const auto view = [&](auto* data) {
     const auto rows = static_cast<std::ptrdiff_t>(c.rows);
@@ -242,7 +246,7 @@ TEST(SoftmaxLoss, WritesItsGradientInPlace) {
   for (const std::size_t classes : {3U, 40U, 128U}) {
     const Allocations seen = allocations_of_loss<double>({512, classes, true, false});
     EXPECT_LE(seen.count, 4U) << classes;
-    EXPECT_LE(seen.bytes, 4 * sizeof(Tally)) << classes;
+    EXPECT_LE(seen.bytes, 4 * sizeof(LossTally)) << classes;
   }
 }
 

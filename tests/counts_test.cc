@@ -95,18 +95,19 @@ TEST(CompareCount, IsTheSameOnEveryInstructionSet) {
     auto labels = random_labels<std::int64_t>(7001, classes, random);
     std::vector<std::uint64_t> expected(classes, 0);
     for (const std::int64_t label : labels) ++expected[static_cast<std::size_t>(label)];
-    for (const detail::Cpu cpu :
-         {detail::Cpu::kBaseline, detail::Cpu::kAvx2, detail::Cpu::kAvx512}) {
-      if (cpu > detail::widest_cpu()) continue;
+    for (const kernels::Cpu cpu :
+         {kernels::Cpu::kBaseline, kernels::Cpu::kAvx2, kernels::Cpu::kAvx512}) {
+      if (cpu > kernels::widest_cpu()) continue;
       std::vector<std::uint64_t> counts(classes, 0);
-      EXPECT_TRUE(detail::compare_count(labels.data(), labels.size(), classes, counts.data(), cpu));
+      EXPECT_TRUE(
+          kernels::compare_count(labels.data(), labels.size(), classes, counts.data(), cpu));
       EXPECT_EQ(counts, expected);
       for (const std::size_t where : {std::size_t{0}, std::size_t{2047}, std::size_t{7000}}) {
         for (const std::int64_t bad : {std::int64_t{-1}, std::int64_t{256}, std::int64_t{1} << 40,
                                        static_cast<std::int64_t>(classes)}) {
           const std::int64_t kept = std::exchange(labels[where], bad);
           EXPECT_FALSE(
-              detail::compare_count(labels.data(), labels.size(), classes, counts.data(), cpu));
+              kernels::compare_count(labels.data(), labels.size(), classes, counts.data(), cpu));
           labels[where] = kept;
         }
       }

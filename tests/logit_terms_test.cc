@@ -15,7 +15,7 @@ namespace {
 
 using testing::error_of;
 
-static_assert(LogitTransform<Scale> && LogitTransform<LogitAdjustment> &&
+static_assert(LogitTransform<LogitScale> && LogitTransform<LogitAdjustment> &&
               LogitTransform<LdamMargin>);
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
@@ -68,8 +68,8 @@ TEST(LogitTerms, EvaluationKeepsTheSharedScaleAlone) {
   EXPECT_EQ((LogitTerms{{}, {1, 1}, {}}).evaluation(), LogitTerms{});
   // Scaling relative to the most frequent class goes, the scale of the logits as a whole stays.
   const ClassCounts counts{16, 1};
-  EXPECT_EQ(logit_terms(counts, Scale{30}, VectorScaling{}).evaluation(),
-            logit_terms(counts, Scale{30}));
+  EXPECT_EQ(logit_terms(counts, LogitScale{30}, VectorScaling{}).evaluation(),
+            logit_terms(counts, LogitScale{30}));
 }
 
 // By hand: (1 / 16)^(1/4) = 1/2, priors 16/17 and 1/17.
@@ -126,7 +126,7 @@ TEST(LogitTerms, ThenIsOneAfterTheOtherAndAssociative) {
 
 TEST(LogitTerms, ComposesTransformsFromLeftToRight) {
   const ClassCounts counts{3, 1};
-  const LogitTerms terms = logit_terms(counts, LogitAdjustment{}, Scale{2});
+  const LogitTerms terms = logit_terms(counts, LogitAdjustment{}, LogitScale{2});
   EXPECT_EQ(terms.scale, (std::vector<double>{2, 2}));
   EXPECT_NEAR(terms.shift[1], 2 * std::log(0.25), 4 * kEpsilon);
   EXPECT_TRUE(logit_terms(counts).empty());
@@ -134,8 +134,8 @@ TEST(LogitTerms, ComposesTransformsFromLeftToRight) {
 
 TEST(LogitTermErrors, NameWhatIsWrong) {
   const ClassCounts counts{3, 1};
-  EXPECT_EQ(error_of([&] { logit_terms(counts, Scale{0}); }),
-            "Scale(): scale = 0, expected a finite number > 0");
+  EXPECT_EQ(error_of([&] { logit_terms(counts, LogitScale{0}); }),
+            "LogitScale(): scale = 0, expected a finite number > 0");
   EXPECT_EQ(error_of([&] { logit_terms(counts, LdamMargin{.max_margin = -1}); }),
             "LdamMargin(): max_margin = -1, expected a finite number >= 0");
   EXPECT_EQ(error_of([&] {

@@ -10,9 +10,9 @@
 namespace equipoise {
 namespace {
 
-using Floats = detail::Pack<float, 4>;
+using Floats = kernels::Pack<float, 4>;
 
-static_assert(math::Field<double> && math::Field<Floats> && math::Field<detail::Pack<double, 1>>);
+static_assert(math::Field<double> && math::Field<Floats> && math::Field<kernels::Pack<double, 1>>);
 static_assert(!math::Field<float>);
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();

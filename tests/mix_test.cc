@@ -54,24 +54,24 @@ TEST(Mix, HugeAndTinyMassesNeitherOverflowNorVanish) {
 
 // The algorithm of the paper by hand: the smallest is capped at 4 x 10, the second at 4 x 100, and
 // the others share what is left.
-TEST(UniMax, CapsTheSmallOnesAndSharesOutTheRest) {
+TEST(UniMaxMix, CapsTheSmallOnesAndSharesOutTheRest) {
   const std::vector<double> counts = {5000, 10, 8000, 100};
-  const UniMax policy{.budget = 4440, .max_epochs = 4};
+  const UniMaxMix policy{.budget = 4440, .max_epochs = 4};
   const UniMaxAllocation allocation = policy.allocation(counts);
   EXPECT_THAT(allocation.amounts, ElementsAre(2000, 40, 2000, 400));
   EXPECT_EQ(allocation.unspent, 0);
   expect_near(mix(counts, policy), {2000.0 / 4440, 40.0 / 4440, 2000.0 / 4440, 400.0 / 4440});
 }
 
-TEST(UniMax, ReportsWhatNobodyCanTake) {
+TEST(UniMaxMix, ReportsWhatNobodyCanTake) {
   const std::vector<double> counts = {10, 20};
-  const UniMaxAllocation allocation = UniMax{.budget = 100, .max_epochs = 2}.allocation(counts);
+  const UniMaxAllocation allocation = UniMaxMix{.budget = 100, .max_epochs = 2}.allocation(counts);
   EXPECT_THAT(allocation.amounts, ElementsAre(20, 40));
   EXPECT_EQ(allocation.unspent, 40);
 }
 
 // Over random counts: the caps hold, the budget is spent, and who is below its cap has the most.
-TEST(UniMax, HasItsProperties) {
+TEST(UniMaxMix, HasItsProperties) {
   std::mt19937_64 random(1);
   for (int repeat = 0; repeat < 1000; ++repeat) {
     std::vector<double> counts(1 + random() % 12);
@@ -79,7 +79,7 @@ TEST(UniMax, HasItsProperties) {
     const double budget = static_cast<double>(1 + random() % 5000);
     const double epochs = 0.5 * static_cast<double>(1 + random() % 8);
     const UniMaxAllocation allocation =
-        UniMax{.budget = budget, .max_epochs = epochs}.allocation(counts);
+        UniMaxMix{.budget = budget, .max_epochs = epochs}.allocation(counts);
     EXPECT_NEAR(sum(allocation.amounts) + allocation.unspent, budget, 1e-12 * budget);
     const double most = *std::max_element(allocation.amounts.begin(), allocation.amounts.end());
     for (std::size_t c = 0; c < counts.size(); ++c) {
@@ -198,7 +198,7 @@ TEST(MixErrors, NameWhatIsWrong) {
             "mix(): exponent = 1.5, expected a number in [0, 1]");
   EXPECT_EQ(message(TemperatureMix{.exponent = detail::quiet_nan()}),
             "mix(): exponent = nan, expected a number in [0, 1]");
-  EXPECT_EQ(message(UniMax{}), "mix(): budget = 0, expected a finite number > 0");
+  EXPECT_EQ(message(UniMaxMix{}), "mix(): budget = 0, expected a finite number > 0");
   EXPECT_EQ(message(RepeatFactorMix{.threshold = 0}),
             "mix(): threshold = 0, expected a number in (0, 1]");
   EXPECT_EQ(message(ProgressiveMix{.progress = -1}),

@@ -102,11 +102,11 @@ TEST(CounterRandomTest, SeedsPositionsAndPurposesAreApart) {
   EXPECT_EQ(seen.size(), 1000u);
 }
 
-TEST(PermutationTest, IsABijection) {
+TEST(RandomPermutationTest, IsABijection) {
   for (const std::uint64_t n :
        {1u, 2u, 3u, 9u, 100u, 127u, 128u, 129u, 143u, 144u, 145u, 1000u, 4099u}) {
     for (std::uint64_t seed = 0; seed < 5; ++seed) {
-      const Permutation permutation(n, CounterRandom{seed});
+      const RandomPermutation permutation(n, CounterRandom{seed});
       ASSERT_EQ(permutation.size(), n);
       std::vector<bool> hit(n);
       for (std::uint64_t i = 0; i < n; ++i) {
@@ -119,10 +119,10 @@ TEST(PermutationTest, IsABijection) {
   }
 }
 
-TEST(PermutationTest, HugeDomains) {
+TEST(RandomPermutationTest, HugeDomains) {
   for (const std::uint64_t n : {std::uint64_t{1} << 62, (std::uint64_t{1} << 62) - 1,
                                 ~std::uint64_t{0}, (std::uint64_t{1} << 53) + 1}) {
-    const Permutation permutation(n, CounterRandom{1});
+    const RandomPermutation permutation(n, CounterRandom{1});
     std::set<std::uint64_t> images;
     for (std::uint64_t i = 0; i < 1000; ++i) images.insert(permutation(i * (n / 1000)));
     EXPECT_EQ(images.size(), 1000u);
@@ -132,13 +132,13 @@ TEST(PermutationTest, HugeDomains) {
 }
 
 std::vector<std::uint64_t> images_of(std::uint64_t n, std::uint64_t t) {
-  const Permutation permutation(n, CounterRandom{2024}, t, 77);
+  const RandomPermutation permutation(n, CounterRandom{2024}, t, 77);
   std::vector<std::uint64_t> images(n);
   for (std::uint64_t i = 0; i < n; ++i) images[i] = permutation(i);
   return images;
 }
 
-TEST(PermutationTest, AllOrdersOfSmallSetsAreEquallyLikely) {
+TEST(RandomPermutationTest, AllOrdersOfSmallSetsAreEquallyLikely) {
   for (std::uint64_t n = 2; n <= 6; ++n) {
     std::vector<std::uint64_t> order(n);
     std::iota(order.begin(), order.end(), 0u);
@@ -152,7 +152,7 @@ TEST(PermutationTest, AllOrdersOfSmallSetsAreEquallyLikely) {
   }
 }
 
-TEST(PermutationTest, ParityIsFairAtNine) {
+TEST(RandomPermutationTest, ParityIsFairAtNine) {
   std::vector<std::uint64_t> seen(2);
   for (std::uint64_t t = 0; t < 20000; ++t) {
     const std::vector<std::uint64_t> images = images_of(9, t);
@@ -168,7 +168,7 @@ TEST(PermutationTest, ParityIsFairAtNine) {
 // Where each index goes, and how far apart (modulo n) neighbours land: both uniform. A permutation
 // fills n places of the matrix of positions at once, so (n - 1)^2 degrees are free; of the
 // differences no index constrains another, so far as chi-squared can tell.
-TEST(PermutationTest, PositionsAndSuccessiveDifferencesAreUniform) {
+TEST(RandomPermutationTest, PositionsAndSuccessiveDifferencesAreUniform) {
   for (const std::uint64_t n : {10u, 40u, 100u, 128u, 169u, 1000u}) {
     const std::uint64_t repeats = n == 1000 ? 4000 : 20 * n;
     std::vector<std::uint32_t> position(n * n);
@@ -193,9 +193,9 @@ TEST(PermutationTest, PositionsAndSuccessiveDifferencesAreUniform) {
   }
 }
 
-TEST(PermutationTest, Golden) {
+TEST(RandomPermutationTest, Golden) {
   const auto first = [](std::uint64_t n) {
-    const Permutation permutation(n, CounterRandom{42});
+    const RandomPermutation permutation(n, CounterRandom{42});
     std::vector<std::uint64_t> images;
     for (std::uint64_t i = 0; i < 8; ++i) images.push_back(permutation(i));
     return images;
@@ -284,9 +284,9 @@ void expect_unlike_orders_of_neighbouring_sizes(const Order& order) {
   EXPECT_LT(std::abs(sum), 5 * std::sqrt(variance));
 }
 
-TEST(PermutationTest, NeighbouringSizesHaveUnlikeOrders) {
+TEST(RandomPermutationTest, NeighbouringSizesHaveUnlikeOrders) {
   expect_unlike_orders_of_neighbouring_sizes([](std::uint64_t n, std::uint64_t seed) {
-    const Permutation permutation(n, CounterRandom{seed});
+    const RandomPermutation permutation(n, CounterRandom{seed});
     std::vector<std::uint64_t> images(n);
     for (std::uint64_t i = 0; i < n; ++i) images[i] = permutation(i);
     return images;

@@ -87,7 +87,7 @@ TEST(StratifiedSplitTest, NoClassIsTestedMoreThanItsEqualInTheLongRun) {
   std::fill(labels.begin() + 11, labels.end(), 1);
   std::vector<std::uint64_t> tested(2);
   for (std::uint64_t seed = 0; seed < 4000; ++seed) {
-    const Split split = stratified_split(labels, 2, 5 / 22., seed);
+    const splits::Split split = splits::stratified_split(labels, 2, 5 / 22., seed);
     for (const std::int64_t row : split.test) ++tested[row < 11 ? 0 : 1];
   }
   // 2.5 on average with a deviation of a half: five deviations of the sum of 4000.
@@ -100,7 +100,7 @@ TEST(StratifiedKFoldTest, NoFoldHasMoreOfAClassInTheLongRun) {
   const std::vector<std::int64_t> labels{0, 0, 0, 0, 1, 2, 2};
   std::vector<std::uint64_t> rows(9);
   for (std::uint64_t seed = 0; seed < 9000; ++seed) {
-    const std::vector<std::uint32_t> folds = stratified_k_fold(labels, 3, 3, seed);
+    const std::vector<std::uint32_t> folds = splits::stratified_k_fold(labels, 3, 3, seed);
     for (std::size_t row = 0; row < folds.size(); ++row) {
       ++rows[static_cast<std::size_t>(labels[row]) * 3 + folds[row]];
     }
@@ -118,7 +118,7 @@ TEST(StratifiedSplitTest, PartsAreDisjointCompleteAndProportional) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     const std::vector<std::int64_t> labels = generated_labels(seed);
     const double fraction = 0.1 + 0.8 * CounterRandom{seed}.uniform(0, 3);
-    const Split split = stratified_split(labels, kClasses, fraction, seed);
+    const splits::Split split = splits::stratified_split(labels, kClasses, fraction, seed);
     const auto rows = static_cast<double>(labels.size());
     EXPECT_EQ(split.test.size(), static_cast<std::size_t>(std::llround(rows * fraction)));
     std::set<std::int64_t> all(split.test.begin(), split.test.end());
@@ -140,7 +140,7 @@ TEST(StratifiedSplitTest, TheOnlyRowOfAClassIsForTraining) {
   std::vector<std::int64_t> labels(20, 0);
   labels[13] = 1;
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
-    const Split split = stratified_split(labels, 2, 0.9, seed);
+    const splits::Split split = splits::stratified_split(labels, 2, 0.9, seed);
     EXPECT_EQ(std::count(split.train.begin(), split.train.end(), 13), 1);
   }
 }
@@ -149,7 +149,7 @@ TEST(StratifiedSplitTest, EveryRowIsEquallyLikelyToBeTested) {
   const std::vector<std::int64_t> labels{0, 0, 0, 0, 0, 0, 1, 1, 1, 1};
   std::vector<std::uint64_t> tested(10);
   for (std::uint64_t seed = 0; seed < 20000; ++seed) {
-    for (const std::int64_t row : stratified_split(labels, 2, 0.5, seed).test) {
+    for (const std::int64_t row : splits::stratified_split(labels, 2, 0.5, seed).test) {
       ++tested[static_cast<std::size_t>(row)];
     }
   }
@@ -159,8 +159,9 @@ TEST(StratifiedSplitTest, EveryRowIsEquallyLikelyToBeTested) {
 
 TEST(StratifiedSplitTest, UnshuffledPartsAscendAndHoldTheSameRows) {
   const std::vector<std::int64_t> labels = generated_labels(4);
-  Split shuffled = stratified_split(labels, kClasses, 0.3, 8);
-  const Split ascending = stratified_split(labels, kClasses, 0.3, 8, {.shuffle = false});
+  splits::Split shuffled = splits::stratified_split(labels, kClasses, 0.3, 8);
+  const splits::Split ascending =
+      splits::stratified_split(labels, kClasses, 0.3, 8, {.shuffle = false});
   EXPECT_FALSE(std::is_sorted(shuffled.train.begin(), shuffled.train.end()));
   std::sort(shuffled.train.begin(), shuffled.train.end());
   std::sort(shuffled.test.begin(), shuffled.test.end());
@@ -169,7 +170,7 @@ TEST(StratifiedSplitTest, UnshuffledPartsAscendAndHoldTheSameRows) {
 
 TEST(StratifiedSplitTest, Golden) {
   const std::vector<std::uint8_t> labels{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1};
-  const Split split = stratified_split(labels, 2, 0.25, 42);
+  const splits::Split split = splits::stratified_split(labels, 2, 0.25, 42);
   EXPECT_THAT(split.test, ElementsAre(4, 2, 10));
   EXPECT_THAT(split.train, ElementsAre(1, 7, 6, 0, 11, 3, 9, 8, 5));
 }
@@ -178,7 +179,7 @@ TEST(StratifiedKFoldTest, FoldsAreEvenInEveryClassAndInAll) {
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     const std::vector<std::int64_t> labels = generated_labels(seed);
     const auto k = static_cast<std::uint32_t>(2 + seed % 9);
-    const std::vector<std::uint32_t> folds = stratified_k_fold(labels, kClasses, k, seed);
+    const std::vector<std::uint32_t> folds = splits::stratified_k_fold(labels, kClasses, k, seed);
     ASSERT_EQ(folds.size(), labels.size());
     std::vector<std::vector<int>> size(kClasses + 1, std::vector<int>(k));
     for (std::size_t row = 0; row < labels.size(); ++row) {
@@ -195,14 +196,14 @@ TEST(StratifiedKFoldTest, FoldsAreEvenInEveryClassAndInAll) {
 
 TEST(StratifiedKFoldTest, FoldListsItsRowsAndTheOthers) {
   const std::vector<std::uint32_t> folds{0, 1, 2, 1, 0};
-  const Split split = fold(folds, 1);
+  const splits::Split split = splits::fold(folds, 1);
   EXPECT_THAT(split.test, ElementsAre(1, 3));
   EXPECT_THAT(split.train, ElementsAre(0, 2, 4));
 }
 
 TEST(StratifiedKFoldTest, Golden) {
   const std::vector<std::int64_t> labels{0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2};
-  EXPECT_THAT(stratified_k_fold(labels, 3, 3, 42),
+  EXPECT_THAT(splits::stratified_k_fold(labels, 3, 3, 42),
               ElementsAre(1u, 0u, 2u, 2u, 1u, 0u, 2u, 1u, 1u, 0u, 2u, 0u));
 }
 
@@ -219,7 +220,7 @@ std::string message_of(const F& action) {
 TEST(SplitsTest, RefuseWhatCannotBeCut) {
   const std::vector<std::int64_t> labels{0, 0, 1, 1};
   const auto split = [](const std::vector<std::int64_t>& of, double fraction) {
-    return message_of([&] { stratified_split(of, 2, fraction, 1); });
+    return message_of([&] { splits::stratified_split(of, 2, fraction, 1); });
   };
   EXPECT_EQ(split(labels, 0),
             "stratified_split(): test_fraction = 0, expected a number between 0 and 1");
@@ -240,14 +241,14 @@ TEST(SplitsTest, RefuseWhatCannotBeCut) {
       "stratified_split(): test_fraction = 0.5, expected one that leaves rows in both parts of "
       "0");
   EXPECT_EQ(split({0, 2}, 0.5), "stratified_split(): labels[1] = 2, expected a class in [0, 2)");
-  EXPECT_EQ(message_of([&] { stratified_k_fold(labels, 2, 1, 1); }),
+  EXPECT_EQ(message_of([&] { splits::stratified_k_fold(labels, 2, 1, 1); }),
             "stratified_k_fold(): k = 1, expected 2 to 4 (rows)");
-  EXPECT_EQ(message_of([&] { stratified_k_fold(labels, 2, 5, 1); }),
+  EXPECT_EQ(message_of([&] { splits::stratified_k_fold(labels, 2, 5, 1); }),
             "stratified_k_fold(): k = 5, expected 2 to 4 (rows)");
-  EXPECT_EQ(message_of([&] { stratified_k_fold(labels, 1, 2, 1); }),
+  EXPECT_EQ(message_of([&] { splits::stratified_k_fold(labels, 1, 2, 1); }),
             "stratified_k_fold(): labels[2] = 1, expected a class in [0, 1)");
   EXPECT_EQ(message_of([] {
-              fold(std::vector<std::uint32_t>{0, 1}, 2);
+              splits::fold(std::vector<std::uint32_t>{0, 1}, 2);
             }),
             "fold(): f = 2, expected a fold that has rows");
 }

@@ -18,13 +18,14 @@ namespace {
 
 using testing::error_of;
 
-static_assert(WeightPolicy<Uniform> && WeightPolicy<InverseFrequency> && WeightPolicy<Balanced> &&
-              WeightPolicy<Power> && WeightPolicy<EffectiveNumber> &&
-              WeightPolicy<MedianFrequency> && WeightPolicy<Logarithmic> &&
-              WeightPolicy<Explicit> && WeightPolicy<Cost>);
+static_assert(WeightPolicy<UniformWeights> && WeightPolicy<InverseFrequencyWeights> &&
+              WeightPolicy<BalancedWeights> && WeightPolicy<PowerWeights> &&
+              WeightPolicy<EffectiveNumberWeights> && WeightPolicy<MedianFrequencyWeights> &&
+              WeightPolicy<LogarithmicWeights> && WeightPolicy<ExplicitWeights> &&
+              WeightPolicy<CostWeights>);
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
-constexpr WeightOptions kRaw{.normalize = Normalize::kNone};
+constexpr WeightOptions kRaw{.normalize = WeightNormalization::kNone};
 
 void expect_near(const std::vector<double>& actual, const std::vector<double>& expected) {
   ASSERT_EQ(actual.size(), expected.size());
@@ -36,19 +37,19 @@ void expect_near(const std::vector<double>& actual, const std::vector<double>& e
 // Counts 4, 1, 16: by hand.
 TEST(Policies, EqualTheHandComputedWeights) {
   const ClassCounts counts{4, 1, 16};
-  expect_near(class_weights(counts, Uniform{}, kRaw), {1, 1, 1});
-  expect_near(class_weights(counts, InverseFrequency{}, kRaw), {0.25, 1, 0.0625});
-  expect_near(class_weights(counts, Balanced{}, kRaw), {1.75, 7, 0.4375});
-  expect_near(class_weights(counts, Power{}, kRaw), {0.5, 1, 0.25});
-  expect_near(class_weights(counts, Power{2}, kRaw), {1.0 / 16, 1, 1.0 / 256});
-  expect_near(class_weights(counts, EffectiveNumber{0.5}, kRaw),
+  expect_near(class_weights(counts, UniformWeights{}, kRaw), {1, 1, 1});
+  expect_near(class_weights(counts, InverseFrequencyWeights{}, kRaw), {0.25, 1, 0.0625});
+  expect_near(class_weights(counts, BalancedWeights{}, kRaw), {1.75, 7, 0.4375});
+  expect_near(class_weights(counts, PowerWeights{}, kRaw), {0.5, 1, 0.25});
+  expect_near(class_weights(counts, PowerWeights{2}, kRaw), {1.0 / 16, 1, 1.0 / 256});
+  expect_near(class_weights(counts, EffectiveNumberWeights{0.5}, kRaw),
               {0.5 / (1 - 1.0 / 16), 1, 0.5 / (1 - 1.0 / 65536)});
-  expect_near(class_weights(counts, MedianFrequency{}, kRaw), {1, 4, 0.25});
+  expect_near(class_weights(counts, MedianFrequencyWeights{}, kRaw), {1, 4, 0.25});
   expect_near(
-      class_weights(counts, Logarithmic{1.5}, kRaw),
+      class_weights(counts, LogarithmicWeights{1.5}, kRaw),
       {1 / std::log(1.5 + 4.0 / 21), 1 / std::log(1.5 + 1.0 / 21), 1 / std::log(1.5 + 16.0 / 21)});
-  expect_near(class_weights(counts, Explicit{{3, 0, 5}}, kRaw), {3, 0, 5});
-  expect_near(class_weights(counts, Cost{{10, 1, 2}}, kRaw), {10, 1, 2});
+  expect_near(class_weights(counts, ExplicitWeights{{3, 0, 5}}, kRaw), {3, 0, 5});
+  expect_near(class_weights(counts, CostWeights{{10, 1, 2}}, kRaw), {10, 1, 2});
 }
 
 // Drawn 1/2, 1/3, 1/6: the mean of the weights is 1/2 + 2/3 + 4/6 = 11/6.
@@ -69,8 +70,9 @@ TEST(MeanOneOverDraws, ByHand) {
 TEST(MeanOneOverDraws, IsTheNormalisationOverSamplesWhereRowsAreDrawnAsCounted) {
   const ClassCounts counts{900, 80, 20};
   for (const double exponent : {0.0, 0.5, 1.0}) {
-    expect_near(mean_one_over_draws(class_weights(counts, Power{exponent}, kRaw), counts.values()),
-                class_weights(counts, Power{exponent}));
+    expect_near(
+        mean_one_over_draws(class_weights(counts, PowerWeights{exponent}, kRaw), counts.values()),
+        class_weights(counts, PowerWeights{exponent}));
   }
 }
 
@@ -94,33 +96,33 @@ TEST(MeanOneOverDraws, RefusesBadInput) {
             "infinite nor 0 once normalised");
 }
 
-TEST(Balanced, DividesByTheClassesThatAreThere) {
-  expect_near(class_weights(ClassCounts{6, 0, 2}, Balanced{},
-                            {.normalize = Normalize::kNone, .empty = EmptyClass::kZero}),
+TEST(BalancedWeights, DividesByTheClassesThatAreThere) {
+  expect_near(class_weights(ClassCounts{6, 0, 2}, BalancedWeights{},
+                            {.normalize = WeightNormalization::kNone, .empty = EmptyClass::kZero}),
               {8.0 / 12, 0, 2});
 }
 
-TEST(EffectiveNumber, HasItsLimits) {
+TEST(EffectiveNumberWeights, HasItsLimits) {
   const ClassCounts counts{1, 50, 7000};
-  expect_near(class_weights(counts, EffectiveNumber{0}, kRaw), {1, 1, 1});
-  expect_near(class_weights(counts, EffectiveNumber{1}, kRaw), {1, 1.0 / 50, 1.0 / 7000});
+  expect_near(class_weights(counts, EffectiveNumberWeights{0}, kRaw), {1, 1, 1});
+  expect_near(class_weights(counts, EffectiveNumberWeights{1}, kRaw), {1, 1.0 / 50, 1.0 / 7000});
   // Just below 1 the formula must not cancel: 1 - beta^n = n (1 - beta) (1 - (n - 1)(1 - beta) / 2
   // ...).
   const double rest = std::ldexp(1.0, -40);
   for (const double n : {1.0, 50.0, 7000.0}) {
-    const double weight = class_weights(ClassCounts{n}, EffectiveNumber{1 - rest}, kRaw)[0];
+    const double weight = class_weights(ClassCounts{n}, EffectiveNumberWeights{1 - rest}, kRaw)[0];
     EXPECT_NEAR(weight * n, 1 + (n - 1) * rest / 2, 4 * kEpsilon);
   }
-  EXPECT_EQ(EffectiveNumber::from_volume(1000).beta, 1 - 1.0 / 1000);
-  EXPECT_EQ(EffectiveNumber::from_volume(1).beta, 0.0);
-  EXPECT_EQ(EffectiveNumber::from_volume(std::numeric_limits<double>::infinity()).beta, 1.0);
+  EXPECT_EQ(EffectiveNumberWeights::from_volume(1000).beta, 1 - 1.0 / 1000);
+  EXPECT_EQ(EffectiveNumberWeights::from_volume(1).beta, 0.0);
+  EXPECT_EQ(EffectiveNumberWeights::from_volume(std::numeric_limits<double>::infinity()).beta, 1.0);
 }
 
-TEST(MedianFrequency, UsesTheSequencesThatContainTheClass) {
+TEST(MedianFrequencyWeights, UsesTheSequencesThatContainTheClass) {
   // Sequences 0 0 1 and 0 2: f = 3/5, 1/3, 1/2; their median is 1/2.
   const ClassCounts counts =
       count_sequences(std::vector<int>{0, 0, 1, 0, 2}, std::vector<int>{0, 3, 5}, 3);
-  expect_near(class_weights(counts, MedianFrequency{}, kRaw), {0.5 / 0.6, 1.5, 1});
+  expect_near(class_weights(counts, MedianFrequencyWeights{}, kRaw), {0.5 / 0.6, 1.5, 1});
 }
 
 std::vector<double> random_counts(std::mt19937_64& random) {
@@ -129,25 +131,25 @@ std::vector<double> random_counts(std::mt19937_64& random) {
   return counts;
 }
 
-TEST(Normalize, GivesWhatItSays) {
+TEST(WeightNormalization, GivesWhatItSays) {
   std::mt19937_64 random(1);
   for (int repeat = 0; repeat < 500; ++repeat) {
     const std::vector<double> values = random_counts(random);
     const ClassCounts counts{std::span<const double>(values)};
     const auto classes = static_cast<double>(values.size());
-    const auto weights = [&](Normalize normalize) {
-      return class_weights(counts, Power{0.7}, {.normalize = normalize});
+    const auto weights = [&](WeightNormalization normalize) {
+      return class_weights(counts, PowerWeights{0.7}, {.normalize = normalize});
     };
     const auto sum = [](const std::vector<double>& w) {
       return std::accumulate(w.begin(), w.end(), 0.0);
     };
     const double bound = 20 * kEpsilon;
-    EXPECT_NEAR(sum(weights(Normalize::kMeanOne)) / classes, 1, bound);
-    EXPECT_NEAR(sum(weights(Normalize::kSumToClasses)) / classes, 1, bound);
-    const std::vector<double> w = weights(Normalize::kMeanOneOverSamples);
+    EXPECT_NEAR(sum(weights(WeightNormalization::kMeanOne)) / classes, 1, bound);
+    EXPECT_NEAR(sum(weights(WeightNormalization::kSumToClasses)) / classes, 1, bound);
+    const std::vector<double> w = weights(WeightNormalization::kMeanOneOverSamples);
     EXPECT_NEAR(std::inner_product(w.begin(), w.end(), values.begin(), 0.0) / counts.total(), 1,
                 bound);
-    const std::vector<double> least = weights(Normalize::kMinOne);
+    const std::vector<double> least = weights(WeightNormalization::kMinOne);
     EXPECT_NEAR(*std::min_element(least.begin(), least.end()), 1, bound);
   }
 }
@@ -160,10 +162,11 @@ TEST(ClassWeights, AreEquivariantAndScaleFree) {
     for (double& n : scaled) n *= 8;
     const auto all = [](const std::vector<double>& v) {
       const ClassCounts counts{std::span<const double>(v)};
-      std::vector<std::vector<double>> weights = {
-          class_weights(counts, InverseFrequency{}), class_weights(counts, Balanced{}),
-          class_weights(counts, Power{0.3}), class_weights(counts, MedianFrequency{}),
-          class_weights(counts, Logarithmic{})};
+      std::vector<std::vector<double>> weights = {class_weights(counts, InverseFrequencyWeights{}),
+                                                  class_weights(counts, BalancedWeights{}),
+                                                  class_weights(counts, PowerWeights{0.3}),
+                                                  class_weights(counts, MedianFrequencyWeights{}),
+                                                  class_weights(counts, LogarithmicWeights{})};
       return weights;
     };
     const auto original = all(values);
@@ -182,19 +185,20 @@ TEST(ClassWeights, AreEquivariantAndScaleFree) {
 
 // Weights 2, 1, 1/2 at most 1.2: with the scale 1.2 they are 1.2, 1.2, 0.6, of mean 1.
 TEST(ClassWeights, AreScaledSoThatClippedOnesAreNormalised) {
-  expect_near(class_weights(ClassCounts{1, 2, 4}, InverseFrequency{},
-                            {.normalize = Normalize::kMeanOne, .max = 1.2}),
+  expect_near(class_weights(ClassCounts{1, 2, 4}, InverseFrequencyWeights{},
+                            {.normalize = WeightNormalization::kMeanOne, .max = 1.2}),
               {1.2, 1.2, 0.6});
   // Balanced: 1011 / 3 = 337 over counts.
-  expect_near(class_weights(ClassCounts{1000, 10, 1}, Balanced{},
-                            {.normalize = Normalize::kNone, .min = 0.5, .max = 50}),
+  expect_near(class_weights(ClassCounts{1000, 10, 1}, BalancedWeights{},
+                            {.normalize = WeightNormalization::kNone, .min = 0.5, .max = 50}),
               {0.5, 33.7, 50});
   // Bounds of one leave a single answer.
-  expect_near(class_weights(ClassCounts{7, 2, 91}, Balanced{}, {.min = 1, .max = 1}), {1, 1, 1});
-  expect_near(class_weights(ClassCounts{3, 3}, Explicit{{1e308, 1e308}}), {1, 1});
+  expect_near(class_weights(ClassCounts{7, 2, 91}, BalancedWeights{}, {.min = 1, .max = 1}),
+              {1, 1, 1});
+  expect_near(class_weights(ClassCounts{3, 3}, ExplicitWeights{{1e308, 1e308}}), {1, 1});
   // A weight of zero is meant: no bound lifts it.
-  expect_near(class_weights(ClassCounts{1, 1, 1}, Explicit{{0, 1, 8}},
-                            {.normalize = Normalize::kMinOne, .min = 0.5, .max = 2}),
+  expect_near(class_weights(ClassCounts{1, 1, 1}, ExplicitWeights{{0, 1, 8}},
+                            {.normalize = WeightNormalization::kMinOne, .min = 0.5, .max = 2}),
               {0, 1, 2});
 }
 
@@ -206,20 +210,21 @@ TEST(ClassWeights, MeetBoundsAndNormalisationBoth) {
     const ClassCounts counts{std::span<const double>(values)};
     const bool below = random() % 4 != 0;
     const bool above = random() % 4 != 0;
-    WeightOptions options{.normalize = Normalize::kMeanOneOverSamples};
+    WeightOptions options{.normalize = WeightNormalization::kMeanOneOverSamples};
     if (below) options.min = uniform(random);
     if (above) options.max = 1 + 4 * uniform(random);
-    const std::vector<double> raw = class_weights(counts, Balanced{}, kRaw);
-    for (const Normalize normalize :
-         {Normalize::kMeanOne, Normalize::kSumToClasses, Normalize::kMeanOneOverSamples}) {
+    const std::vector<double> raw = class_weights(counts, BalancedWeights{}, kRaw);
+    for (const WeightNormalization normalize :
+         {WeightNormalization::kMeanOne, WeightNormalization::kSumToClasses,
+          WeightNormalization::kMeanOneOverSamples}) {
       options.normalize = normalize;
-      const std::vector<double> weights = class_weights(counts, Balanced{}, options);
+      const std::vector<double> weights = class_weights(counts, BalancedWeights{}, options);
       double mean = 0;
       std::vector<double> scales;  // of the weights at no bound
       for (std::size_t c = 0; c < weights.size(); ++c) {
         EXPECT_GE(weights[c], options.min);
         EXPECT_LE(weights[c], options.max);
-        mean += normalize == Normalize::kMeanOneOverSamples
+        mean += normalize == WeightNormalization::kMeanOneOverSamples
                     ? weights[c] * values[c] / counts.total()
                     : weights[c] / static_cast<double>(values.size());
         if (weights[c] > options.min && weights[c] < options.max) {
@@ -235,8 +240,8 @@ TEST(ClassWeights, MeetBoundsAndNormalisationBoth) {
 TEST(EmptyClass, HasItsRule) {
   const ClassCounts counts{4, 0, 1};
   const auto weights = [&](EmptyClass empty) {
-    return class_weights(counts, InverseFrequency{},
-                         {.normalize = Normalize::kNone, .empty = empty});
+    return class_weights(counts, InverseFrequencyWeights{},
+                         {.normalize = WeightNormalization::kNone, .empty = empty});
   };
   expect_near(weights(EmptyClass::kZero), {0.25, 0, 1});
   expect_near(weights(EmptyClass::kOne), {0.25, 1, 1});
@@ -245,45 +250,48 @@ TEST(EmptyClass, HasItsRule) {
       error_of([&] { weights(EmptyClass::kError); }),
       "class_weights(): counts[1] = 0, expected > 0, or options.empty or options.smoothing to "
       "say what it weighs");
-  expect_near(
-      class_weights(counts, InverseFrequency{}, {.normalize = Normalize::kNone, .smoothing = 1}),
-      {0.2, 1, 0.5});
-  expect_near(class_weights(counts, Explicit{{1, 2, 3}}, kRaw), {1, 2, 3});
+  expect_near(class_weights(counts, InverseFrequencyWeights{},
+                            {.normalize = WeightNormalization::kNone, .smoothing = 1}),
+              {0.2, 1, 0.5});
+  expect_near(class_weights(counts, ExplicitWeights{{1, 2, 3}}, kRaw), {1, 2, 3});
 }
 
 TEST(EmptyClass, KeepsTheNormalisation) {
   const ClassCounts counts{4, 0, 1};
-  const auto weights = [&](Normalize normalize, EmptyClass empty) {
-    return class_weights(counts, InverseFrequency{}, {.normalize = normalize, .empty = empty});
+  const auto weights = [&](WeightNormalization normalize, EmptyClass empty) {
+    return class_weights(counts, InverseFrequencyWeights{},
+                         {.normalize = normalize, .empty = empty});
   };
   // The mean is over the two classes with samples: 1/4 and 1 become 0.4 and 1.6.
-  expect_near(weights(Normalize::kMeanOne, EmptyClass::kLargest), {0.4, 1.6, 1.6});
-  expect_near(weights(Normalize::kMeanOne, EmptyClass::kZero), {0.4, 0, 1.6});
-  expect_near(class_weights(counts, Explicit{{1, 7, 3}}, {.normalize = Normalize::kMeanOne}),
+  expect_near(weights(WeightNormalization::kMeanOne, EmptyClass::kLargest), {0.4, 1.6, 1.6});
+  expect_near(weights(WeightNormalization::kMeanOne, EmptyClass::kZero), {0.4, 0, 1.6});
+  expect_near(class_weights(counts, ExplicitWeights{{1, 7, 3}},
+                            {.normalize = WeightNormalization::kMeanOne}),
               {0.5, 3.5, 1.5});
   // The sum is over all three.
-  expect_near(weights(Normalize::kSumToClasses, EmptyClass::kZero), {0.6, 0, 2.4});
-  expect_near(weights(Normalize::kSumToClasses, EmptyClass::kOne), {0.4, 1, 1.6});
-  expect_near(weights(Normalize::kSumToClasses, EmptyClass::kLargest),
+  expect_near(weights(WeightNormalization::kSumToClasses, EmptyClass::kZero), {0.6, 0, 2.4});
+  expect_near(weights(WeightNormalization::kSumToClasses, EmptyClass::kOne), {0.4, 1, 1.6});
+  expect_near(weights(WeightNormalization::kSumToClasses, EmptyClass::kLargest),
               {3 * 0.25 / 2.25, 3 / 2.25, 3 / 2.25});
-  expect_near(weights(Normalize::kMinOne, EmptyClass::kZero), {1, 0, 4});
+  expect_near(weights(WeightNormalization::kMinOne, EmptyClass::kZero), {1, 0, 4});
 }
 
 TEST(Smoothing, LeavesTheScaleToTheSamplesThatAreThere) {
   // 1/5, 1, 1/2 from the smoothed counts; 4/5 + 1/2 over 5 samples shall be 1.
-  expect_near(class_weights(ClassCounts{4, 0, 1}, InverseFrequency{}, {.smoothing = 1}),
+  expect_near(class_weights(ClassCounts{4, 0, 1}, InverseFrequencyWeights{}, {.smoothing = 1}),
               {0.2 / 0.26, 1 / 0.26, 0.5 / 0.26});
 }
 
 TEST(EmptyClass, AllOfThemGiveNoNaN) {
   for (const EmptyClass empty : {EmptyClass::kZero, EmptyClass::kOne, EmptyClass::kLargest}) {
     const double expected = empty == EmptyClass::kOne ? 1 : 0;
-    for (const Normalize normalize :
-         {Normalize::kNone, Normalize::kMeanOne, Normalize::kSumToClasses,
-          Normalize::kMeanOneOverSamples, Normalize::kMinOne}) {
-      expect_near(
-          class_weights(ClassCounts{0, 0}, Balanced{}, {.normalize = normalize, .empty = empty}),
-          {expected, expected});
+    for (const WeightNormalization normalize :
+         {WeightNormalization::kNone, WeightNormalization::kMeanOne,
+          WeightNormalization::kSumToClasses, WeightNormalization::kMeanOneOverSamples,
+          WeightNormalization::kMinOne}) {
+      expect_near(class_weights(ClassCounts{0, 0}, BalancedWeights{},
+                                {.normalize = normalize, .empty = empty}),
+                  {expected, expected});
     }
   }
 }
@@ -324,54 +332,55 @@ TEST(PosWeight, IsTheOddsAgainstTheLabel) {
 
 TEST(WeightErrors, NameWhatIsWrong) {
   const ClassCounts counts{4, 1};
-  EXPECT_EQ(error_of([&] { class_weights(ClassCounts{}, Uniform{}); }),
+  EXPECT_EQ(error_of([&] { class_weights(ClassCounts{}, UniformWeights{}); }),
             "CountSummary(): counts.classes() = 0, expected at least 1");
   EXPECT_EQ(error_of([&] {
-              class_weights(counts, Explicit{{1, 2, 3}});
+              class_weights(counts, ExplicitWeights{{1, 2, 3}});
             }),
-            "Explicit(): weights.size() = 3, expected 2 (classes)");
+            "ExplicitWeights(): weights.size() = 3, expected 2 (classes)");
   EXPECT_EQ(error_of([&] {
-              class_weights(counts, Explicit{{1, -2}});
+              class_weights(counts, ExplicitWeights{{1, -2}});
             }),
             "class_weights(): policy[1] = -2, expected a finite number >= 0");
-  EXPECT_EQ(error_of([&] { class_weights(counts, EffectiveNumber{1.5}); }),
-            "EffectiveNumber(): beta = 1.5, expected a number in [0, 1]");
-  EXPECT_EQ(error_of([&] { class_weights(counts, Uniform{}, {.min = 2, .max = 1}); }),
+  EXPECT_EQ(error_of([&] { class_weights(counts, EffectiveNumberWeights{1.5}); }),
+            "EffectiveNumberWeights(): beta = 1.5, expected a number in [0, 1]");
+  EXPECT_EQ(error_of([&] { class_weights(counts, UniformWeights{}, {.min = 2, .max = 1}); }),
             "class_weights(): options.max = 1, expected at least options.min = 2");
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  EXPECT_EQ(error_of([&] { class_weights(counts, Uniform{}, {.max = nan}); }),
+  EXPECT_EQ(error_of([&] { class_weights(counts, UniformWeights{}, {.max = nan}); }),
             "class_weights(): options.max = nan, expected at least options.min = 0");
-  EXPECT_EQ(error_of([&] { class_weights(counts, Uniform{}, {.max = 0.5}); }),
+  EXPECT_EQ(error_of([&] { class_weights(counts, UniformWeights{}, {.max = 0.5}); }),
             "class_weights(): options.max = 0.5, expected at least 1 to normalise");
-  EXPECT_EQ(error_of([&] { class_weights(counts, Uniform{}, {.min = 2}); }),
+  EXPECT_EQ(error_of([&] { class_weights(counts, UniformWeights{}, {.min = 2}); }),
             "class_weights(): options.min = 2, expected at most 1 to normalise");
   EXPECT_EQ(error_of([&] {
-              class_weights(counts, Uniform{}, {.normalize = Normalize::kMinOne, .min = 2});
+              class_weights(counts, UniformWeights{},
+                            {.normalize = WeightNormalization::kMinOne, .min = 2});
             }),
             "class_weights(): options.min = 2, expected at most 1 to normalise");
   EXPECT_EQ(error_of([&] {
-              class_weights(ClassCounts{1e-320, 1}, InverseFrequency{});
+              class_weights(ClassCounts{1e-320, 1}, InverseFrequencyWeights{});
             }),
             "class_weights(): policy[0] = inf, expected a finite number >= 0");
   EXPECT_EQ(error_of([&] {
-              class_weights(counts, Explicit{{1e-310, 1e-310}});
+              class_weights(counts, ExplicitWeights{{1e-310, 1e-310}});
             }),
             "class_weights(): mean of the weights = 1e-310, expected a number to divide by");
   EXPECT_EQ(error_of([&] {
-              class_weights(counts, Explicit{{1e308, 1e-20}});
+              class_weights(counts, ExplicitWeights{{1e308, 1e-20}});
             }),
             "class_weights(): weights[1] = 0, expected a number > 0 once normalised");
-  EXPECT_EQ(error_of([&] { class_weights(counts, EffectiveNumber{nan}); }),
-            "EffectiveNumber(): beta = nan, expected a number in [0, 1]");
-  EXPECT_EQ(error_of([&] { EffectiveNumber::from_volume(0.5); }),
-            "EffectiveNumber(): volume = 0.5, expected a number >= 1");
-  EXPECT_EQ(error_of([&] { class_weights(counts, Power{nan}); }),
-            "Power(): exponent = nan, expected a finite number");
-  EXPECT_EQ(error_of([&] { class_weights(counts, Logarithmic{1}); }),
-            "Logarithmic(): k = 1, expected a finite number > 1");
-  EXPECT_EQ(error_of([&] { class_weights(counts, Cost{{1}}); }),
-            "Cost(): costs.size() = 1, expected 2 (classes)");
-  EXPECT_EQ(error_of([&] { class_weights(counts, Uniform{}, {.smoothing = -1}); }),
+  EXPECT_EQ(error_of([&] { class_weights(counts, EffectiveNumberWeights{nan}); }),
+            "EffectiveNumberWeights(): beta = nan, expected a number in [0, 1]");
+  EXPECT_EQ(error_of([&] { EffectiveNumberWeights::from_volume(0.5); }),
+            "EffectiveNumberWeights(): volume = 0.5, expected a number >= 1");
+  EXPECT_EQ(error_of([&] { class_weights(counts, PowerWeights{nan}); }),
+            "PowerWeights(): exponent = nan, expected a finite number");
+  EXPECT_EQ(error_of([&] { class_weights(counts, LogarithmicWeights{1}); }),
+            "LogarithmicWeights(): k = 1, expected a finite number > 1");
+  EXPECT_EQ(error_of([&] { class_weights(counts, CostWeights{{1}}); }),
+            "CostWeights(): costs.size() = 1, expected 2 (classes)");
+  EXPECT_EQ(error_of([&] { class_weights(counts, UniformWeights{}, {.smoothing = -1}); }),
             "CountSummary(): smoothing = -1, expected a finite number >= 0");
 }
 

@@ -185,12 +185,12 @@ std::vector<double> weights_of(const ClassCounts& counts) {
   WeightOptions options;
   if (const double most = absl::GetFlag(FLAGS_max_weight); most != 0) options.max = most;
   if (choice.name == "none") return {};
-  if (choice.name == "balanced") return class_weights(counts, Balanced{}, options);
-  if (choice.name == "power") return class_weights(counts, Power{choice.number}, options);
+  if (choice.name == "balanced") return class_weights(counts, BalancedWeights{}, options);
+  if (choice.name == "power") return class_weights(counts, PowerWeights{choice.number}, options);
   if (choice.name == "effective") {
-    return class_weights(counts, EffectiveNumber{choice.number}, options);
+    return class_weights(counts, EffectiveNumberWeights{choice.number}, options);
   }
-  return class_weights(counts, Logarithmic{choice.number}, options);
+  return class_weights(counts, LogarithmicWeights{choice.number}, options);
 }
 
 // The value of a flag that takes the names of an enumeration.
@@ -210,8 +210,8 @@ Plan plan_of_flags(const std::vector<double>& class_counts) {
   if (const double tau = absl::GetFlag(FLAGS_logit_adjustment); tau != 0) {
     plan.logit_terms = logit_terms(counts, LogitAdjustment{tau});
   }
-  plan.mean = read_name<Mean>("mean", absl::GetFlag(FLAGS_mean));
-  plan.sampling = read_name<SamplingMode>("sampling", absl::GetFlag(FLAGS_sampling));
+  plan.mean = read_name<MeanKind>("mean", absl::GetFlag(FLAGS_mean));
+  plan.sampling = read_name<sampling::Mode>("sampling", absl::GetFlag(FLAGS_sampling));
   const int batch = absl::GetFlag(FLAGS_batch);
   plan.batch_size = batch > 0 ? static_cast<std::uint64_t>(batch) : 64;
   return plan;
@@ -262,7 +262,7 @@ nlohmann::json to_json(const Ledger& entries, const DryRun& forecast,
   }
   nlohmann::json warnings = nlohmann::json::array();
   for (const std::string& doubt : doubts) warnings.push_back({{"text", doubt}});
-  for (const Warning& warning : forecast.warnings) {
+  for (const PlanWarning& warning : forecast.warnings) {
     nlohmann::json about = {
         {"text", warning.text}, {"value", warning.value}, {"bound", warning.bound}};
     if (warning.class_index < names.size()) about["class"] = names[warning.class_index];

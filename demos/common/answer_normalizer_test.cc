@@ -17,7 +17,7 @@
 namespace equipoise::demos {
 namespace {
 
-static_assert(AnswerNormalizer<UnicodeAnswerNormalizer>);
+static_assert(metrics::AnswerNormalizer<UnicodeAnswerNormalizer>);
 
 std::string mlqa(std::string_view language, std::string_view answer) {
   return UnicodeAnswerNormalizer::mlqa(language)(answer);
@@ -96,7 +96,7 @@ TEST(SquadForm, EqualsThatOfTheCoreOnAscii) {
     if (repeat % 2 == 0) {
       for (char& c : text) c = "aAnNtThHeE .-\t"[static_cast<unsigned char>(c) % 14];
     }
-    EXPECT_EQ(normalize(text), SquadNormalizer{}(text));
+    EXPECT_EQ(normalize(text), metrics::SquadNormalizer{}(text));
   }
 }
 
@@ -140,7 +140,8 @@ TEST(AnswerGolden, MlqaFormsAndScoresEqualThoseOfPython) {
       for (std::size_t i = 0; i < texts.size(); ++i) {
         EXPECT_EQ(normalize(texts[i]), forms[i]) << language << ": " << texts[i];
       }
-      const AnswerScore score = score_answer(texts[0], texts[1], normalize, EmptyAnswers::kSquad1);
+      const metrics::AnswerScore score =
+          metrics::score_answer(texts[0], texts[1], normalize, metrics::EmptyAnswers::kSquad1);
       EXPECT_EQ(score.exact_match, question.at("exact_match").get<double>()) << question;
       EXPECT_DOUBLE_EQ(score.f1, question.at("f1").get<double>()) << question;
       ++cases;
@@ -151,12 +152,12 @@ TEST(AnswerGolden, MlqaFormsAndScoresEqualThoseOfPython) {
 
 TEST(AnswerGolden, SquadScoresEqualThoseOfTorchmetrics) {
   const nlohmann::json squad = golden("squad_unicode");
-  AnswerScores scores;
+  metrics::AnswerScores scores;
   for (const nlohmann::json& question : squad.at("cases")) {
-    const AnswerScore score =
-        score_answer(question.at("prediction").get<std::string>(),
-                     question.at("references").get<std::vector<std::string>>(),
-                     UnicodeAnswerNormalizer::squad(), EmptyAnswers::kSquad2);
+    const metrics::AnswerScore score =
+        metrics::score_answer(question.at("prediction").get<std::string>(),
+                              question.at("references").get<std::vector<std::string>>(),
+                              UnicodeAnswerNormalizer::squad(), metrics::EmptyAnswers::kSquad2);
     EXPECT_EQ(score.exact_match, question.at("exact_match").get<double>()) << question;
     EXPECT_NEAR(score.f1, question.at("f1").get<double>(), 1e-6) << question;  // of floats
     scores.add(score);

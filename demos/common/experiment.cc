@@ -32,8 +32,8 @@ double mean_of(const Outcome& outcome, Figures Run::*part, std::string_view metr
 }
 
 // The gain of each run over the one of the same seed, and what their mean is known to.
-std::optional<Interval> gain_by_seed(const Outcome& outcome, const Outcome& other,
-                                     std::string_view metric) {
+std::optional<metrics::Interval> gain_by_seed(const Outcome& outcome, const Outcome& other,
+                                              std::string_view metric) {
   std::vector<double> gains;
   for (std::size_t i = 0; i < outcome.runs.size(); ++i) {
     gains.push_back(value_of(outcome.runs[i].test, metric, "") -
@@ -71,8 +71,8 @@ const Outcome* find_outcome(const Results& results, std::string_view strategy) {
   return nullptr;
 }
 
-Interval gain_over(const Outcome& outcome, const Outcome& other, std::size_t test_units) {
-  return bootstrap(test_units, [&](std::span<const std::uint32_t> multiplicity) {
+metrics::Interval gain_over(const Outcome& outcome, const Outcome& other, std::size_t test_units) {
+  return metrics::bootstrap(test_units, [&](std::span<const std::uint32_t> multiplicity) {
     return resampled_mean(outcome, multiplicity) - resampled_mean(other, multiplicity);
   });
 }
@@ -142,7 +142,7 @@ std::string signed_text(double value) {
   return (value < 0 ? "-" : "+") + figure_text(value < 0 ? -value : value);
 }
 
-std::string interval_text(const std::optional<Interval>& interval) {
+std::string interval_text(const std::optional<metrics::Interval>& interval) {
   if (!interval) return "";
   return absl::StrCat(signed_text(interval->estimate), " [", signed_text(interval->lower), ", ",
                       signed_text(interval->upper), "]");
@@ -208,7 +208,7 @@ std::string seed_table(const Results& results, std::span<const Column> columns) 
         values.push_back(value_of(run.test, column.metric, column.label));
       }
       std::string cell = figure_text(mean_on_test(outcome, column.metric, column.label));
-      if (const std::optional<Interval> interval = mean_over_seeds(values)) {
+      if (const std::optional<metrics::Interval> interval = mean_over_seeds(values)) {
         absl::StrAppend(&cell, " [", figure_text(interval->lower), ", ",
                         figure_text(interval->upper), "]");
       }

@@ -35,8 +35,8 @@ struct Run {
 
 struct Outcome {
   std::string strategy;
-  std::vector<Run> runs{};         ///< by seed
-  std::optional<Interval> gain{};  ///< in the headline figure over the baseline, on test
+  std::vector<Run> runs{};                  ///< by seed
+  std::optional<metrics::Interval> gain{};  ///< in the headline figure over the baseline, on test
 };
 
 struct Results {
@@ -70,7 +70,7 @@ Results run_experiment(const ExperimentOptions& options,
                        Progress& progress);
 
 /// The gain of one outcome over another.
-Interval gain_over(const Outcome& outcome, const Outcome& other, std::size_t test_units);
+metrics::Interval gain_over(const Outcome& outcome, const Outcome& other, std::size_t test_units);
 
 /// Every figure of every run: strategy,seed,split,metric,label,value.
 std::string results_csv(const Results& results);
@@ -103,7 +103,7 @@ std::string seed_table(const Results& results, std::span<const Column> columns);
 /// interval.
 std::string figure_text(double value);
 std::string signed_text(double value);
-std::string interval_text(const std::optional<Interval>& interval);
+std::string interval_text(const std::optional<metrics::Interval>& interval);
 
 /// The outcomes that are worth a comparison label by label: the baseline, if it was run, and the
 /// best unless it is that.

@@ -174,10 +174,11 @@ TEST(Gains, AreTheBootstrapOfMeansOverSeeds) {
     const auto rights = [&](std::size_t s, std::size_t seed, std::span<const std::uint32_t> times) {
       return results.outcomes[s].runs[seed].resampled(times);
     };
-    const Interval expected = bootstrap(kUnits, [&](std::span<const std::uint32_t> times) {
-      return (rights(other, 0, times) + rights(other, 1, times)) / 2 -
-             (rights(0, 0, times) + rights(0, 1, times)) / 2;
-    });
+    const metrics::Interval expected =
+        metrics::bootstrap(kUnits, [&](std::span<const std::uint32_t> times) {
+          return (rights(other, 0, times) + rights(other, 1, times)) / 2 -
+                 (rights(0, 0, times) + rights(0, 1, times)) / 2;
+        });
     EXPECT_EQ(results.outcomes[other].gain, expected);
     EXPECT_EQ(gain_over(results.outcomes[other], results.outcomes[0], kUnits), expected);
   }
@@ -193,10 +194,11 @@ TEST(Gains, AreExactWhereResamplesCannotDiffer) {
                        {"equal", {make_run(0, 0.5, "x.x.x.x.x.x.")}},
                        {"all", {make_run(0, 0.5, "xxxxxxxxxxxx")}},
                        {"nothing", {make_run(0, 0.5, "............")}}};
-  EXPECT_EQ(run(options_for({"none", "equal"}, 1), same).results.outcomes[1].gain, (Interval{}));
+  EXPECT_EQ(run(options_for({"none", "equal"}, 1), same).results.outcomes[1].gain,
+            (metrics::Interval{}));
   ExperimentOptions over_nothing = options_for({"nothing", "all"}, 1);
   over_nothing.baseline = "nothing";
-  EXPECT_EQ(run(over_nothing, same).results.outcomes[1].gain, (Interval{1, 1, 1}));
+  EXPECT_EQ(run(over_nothing, same).results.outcomes[1].gain, (metrics::Interval{1, 1, 1}));
 }
 
 TEST(Gains, NeedTheBaselineWhereverItStands) {
@@ -255,7 +257,7 @@ TEST(Texts, OfNumbersAreShort) {
   EXPECT_EQ(signed_text(0.0625), "+.062");
   EXPECT_EQ(signed_text(-0.25), "-.250");
   EXPECT_EQ(signed_text(0), "+.000");
-  EXPECT_EQ(interval_text(Interval{0.1, -0.05, 0.25}), "+.100 [-.050, +.250]");
+  EXPECT_EQ(interval_text(metrics::Interval{0.1, -0.05, 0.25}), "+.100 [-.050, +.250]");
   EXPECT_EQ(interval_text(std::nullopt), "");
 }
 
@@ -275,8 +277,8 @@ std::vector<std::string> lines_of(const std::string& table) {
 
 Results results_with_gains() {
   Results results = run(options_for({"none", "weights", "focal"}, 2), kScript).results;
-  results.outcomes[1].gain = Interval{0.1, -0.05, 0.25};
-  results.outcomes[2].gain = Interval{0.5, 0.25, 0.75};
+  results.outcomes[1].gain = metrics::Interval{0.1, -0.05, 0.25};
+  results.outcomes[2].gain = metrics::Interval{0.5, 0.25, 0.75};
   return results;
 }
 
@@ -321,7 +323,7 @@ TEST(GainOverPosthoc, IsThatOfTheBest) {
   script["none_tau"] = script["focal"];
   const ExperimentOptions options = options_for({"none", "weights", "none_tau"}, 2);
   const Results results = run(options, script).results;
-  const Interval gain = gain_over(results.outcomes[1], results.outcomes[2], kUnits);
+  const metrics::Interval gain = gain_over(results.outcomes[1], results.outcomes[2], kUnits);
   EXPECT_EQ(gain_over_posthoc(results, options),
             "Gain of weights over none_tau: " + interval_text(gain) + ".\n\n");
   EXPECT_DOUBLE_EQ(gain.estimate, 9.0 / 12 - 1);

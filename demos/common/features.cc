@@ -16,7 +16,7 @@ constexpr std::size_t kLongest = 5;
 
 // FNV-1a (Fowler, Noll, Vo), whose high bits then reach the low ones that choose the bucket.
 std::int32_t bucket(std::string_view text, std::int32_t buckets) {
-  std::uint64_t hash = fnv1a64(text);
+  std::uint64_t hash = splits::fnv1a64(text);
   hash ^= hash >> 32;
   return static_cast<std::int32_t>(hash % static_cast<std::uint64_t>(buckets));
 }

@@ -17,7 +17,7 @@ class ConnectedWorkers final : public Workers {
  public:
   explicit ConnectedWorkers(libtorch::Communicator workers) : workers_(std::move(workers)) {}
 
-  Shard shard() const override { return libtorch::shard(workers_); }
+  sampling::Shard shard() const override { return libtorch::shard(workers_); }
   void sum(std::span<double> numbers) const override { workers_(numbers); }
   at::Tensor sum(const at::Tensor& numbers) const override {
     return libtorch::sum_over_ranks(numbers, workers_);

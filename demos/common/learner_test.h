@@ -78,7 +78,8 @@ inline Examples random_examples(const ExampleOptions& options, std::uint64_t see
 inline Stream pass_over(std::size_t units, std::uint64_t seed = 5) {
   const std::vector<std::int64_t> one_class(units, 0);
   const std::vector<double> mass = {1};
-  return Stream(ClassSampler(one_class, mass, seed, {.mode = SamplingMode::kExactQuota}));
+  return Stream(
+      sampling::ClassSampler(one_class, mass, seed, {.mode = sampling::Mode::kExactQuota}));
 }
 
 /// A loss of each kind, with all that is a number a class.
@@ -101,7 +102,7 @@ inline std::vector<LossCase> loss_cases() {
   binary.pos_weight = {1, 2, 4};
   SigmoidLoss<SigmoidFocal> sigmoid_focal;
   sigmoid_focal.pos_weight = {2, 1, 3};
-  SigmoidLoss<Asymmetric> asymmetric;
+  SigmoidLoss<AsymmetricFocal> asymmetric;
   asymmetric.class_weights = {1, 2, 1};
   return {{"cross-entropy", cross_entropy, false}, {"focal", focal, false},
           {"self-adjusting Dice", dice, false},    {"binary cross-entropy", binary, true},

@@ -82,7 +82,7 @@ TEST(LibTorchLearner, TrainsAsTheEigenLearnerWithEveryLoss) {
   TrainingOptions options = small_training();
   for (const LossCase& each : loss_cases()) {
     for (const Examples& train : variants_of(each.has_several_labels)) {
-      for (const Ramp& ramp : {Ramp{}, Ramp{4, 12}}) {
+      for (const RampSchedule& ramp : {RampSchedule{}, RampSchedule{4, 12}}) {
         const Objective objective{each.loss, pass_over(train.units()), ramp};
         const auto own = make_learner();
         options.log = logs / "libtorch_log.csv";

@@ -20,13 +20,13 @@ namespace equipoise::demos {
 /// The losses that the demos train with.
 using Loss = std::variant<SoftmaxLoss<CrossEntropy>, SoftmaxLoss<Focal>,
                           SoftmaxLoss<SelfAdjustingDice>, SigmoidLoss<BinaryCrossEntropy>,
-                          SigmoidLoss<SigmoidFocal>, SigmoidLoss<Asymmetric>>;
+                          SigmoidLoss<SigmoidFocal>, SigmoidLoss<AsymmetricFocal>>;
 
 struct Objective {
   Loss loss;
   Stream stream;
   /// How the class weights of the loss set in, over optimiser steps: deferred re-weighting.
-  Ramp weights_ramp{};
+  RampSchedule weights_ramp{};
   /// What makes this objective differ from others, for checkpoints: the plan as text, say.
   std::string description{};
 };

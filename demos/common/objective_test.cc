@@ -15,10 +15,10 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-Objective objective(Loss loss, const Ramp& ramp) {
+Objective objective(Loss loss, const RampSchedule& ramp) {
   const std::vector<std::int64_t> labels = {0, 1};
   const std::vector<double> proportions = {1, 1};
-  return {std::move(loss), Stream(ClassSampler(labels, proportions, 0)), ramp};
+  return {std::move(loss), Stream(sampling::ClassSampler(labels, proportions, 0)), ramp};
 }
 
 TEST(ClassWeightsAt, GrowFromOnesAsTheRampSays) {
@@ -34,7 +34,7 @@ TEST(ClassWeightsAt, GrowFromOnesAsTheRampSays) {
 }
 
 TEST(ClassWeightsAt, AreThoseOfTheLossWithoutARamp) {
-  SigmoidLoss<Asymmetric> loss;
+  SigmoidLoss<AsymmetricFocal> loss;
   loss.class_weights = {2, 4};
   EXPECT_THAT(class_weights_at(objective(loss, {}), 0), ElementsAre(2, 4));
   EXPECT_THAT(class_weights_at(objective(SoftmaxLoss<CrossEntropy>(), {}), 0), IsEmpty());

@@ -34,7 +34,7 @@ double student_t(std::size_t degrees) {
   return std::tan(low) * std::sqrt(static_cast<double>(degrees));
 }
 
-std::optional<Interval> mean_over_seeds(std::span<const double> values) {
+std::optional<metrics::Interval> mean_over_seeds(std::span<const double> values) {
   if (values.size() < 2) return std::nullopt;
   const auto n = static_cast<double>(values.size());
   double mean = 0;
@@ -42,7 +42,7 @@ std::optional<Interval> mean_over_seeds(std::span<const double> values) {
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
   const double half = student_t(values.size() - 1) * std::sqrt(squares / (n - 1) / n);
-  return Interval{mean, mean - half, mean + half};
+  return metrics::Interval{mean, mean - half, mean + half};
 }
 
 }  // namespace equipoise::demos

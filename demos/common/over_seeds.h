@@ -17,7 +17,7 @@ double student_t(std::size_t degrees);
 
 /// The mean of a figure's values over seeds with its 95 % interval, mean +- t s / sqrt(n), where
 /// these values are normal; nothing for less than two.
-std::optional<Interval> mean_over_seeds(std::span<const double> values);
+std::optional<metrics::Interval> mean_over_seeds(std::span<const double> values);
 
 }  // namespace equipoise::demos
 

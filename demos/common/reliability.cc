@@ -14,7 +14,7 @@ namespace equipoise::demos {
 void add_reliability(const std::string& way, std::span<const double> probabilities,
                      std::size_t classes, std::span<const std::int64_t> targets, Figures& figures,
                      std::optional<std::size_t> of_class) {
-  Calibration calibration(classes, kReliabilityBins);
+  metrics::Calibration calibration(classes, kReliabilityBins);
   calibration.add(MatrixView<const double>(probabilities.data(), targets.size(), classes), targets);
   const auto add = [&](const char* metric, const std::string& label, double value) {
     figures.push_back({absl::StrCat(metric, way), label, value});
@@ -23,7 +23,7 @@ void add_reliability(const std::string& way, std::span<const double> probabiliti
   add("class_wise_ece_", "", calibration.class_wise_ece());
   add("nll_", "", calibration.nll());
   for (std::size_t b = 0; b < kReliabilityBins; ++b) {
-    const ReliabilityBin bin =
+    const metrics::ReliabilityBin bin =
         of_class ? calibration.bin(*of_class, b) : calibration.top_label_bin(b);
     if (bin.count == 0) continue;
     add("confidence_", absl::StrCat(b + 1), bin.confidence);

@@ -15,7 +15,7 @@ std::function<double(std::span<const std::uint32_t>)> resampled_confusion(
   }
   return
       [cells = std::move(cells), unit_starts = std::move(unit_starts), figure = std::move(figure),
-       matrix = ConfusionMatrix(classes)](std::span<const std::uint32_t> times) mutable {
+       matrix = metrics::ConfusionMatrix(classes)](std::span<const std::uint32_t> times) mutable {
         const std::span<double> counts = matrix.all_reduce_buffer();
         std::fill(counts.begin(), counts.end(), 0.0);
         for (std::size_t u = 0; u < times.size(); ++u) {

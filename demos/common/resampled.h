@@ -13,7 +13,7 @@
 namespace equipoise::demos {
 
 /// A figure that is read off a confusion matrix.
-using ConfusionFigure = std::function<double(const ConfusionMatrix&)>;
+using ConfusionFigure = std::function<double(const metrics::ConfusionMatrix&)>;
 
 /// The figure of rows whose units are taken so often. Unit u holds the rows
 /// [unit_starts[u], unit_starts[u + 1]); empty: each row is one.

@@ -12,7 +12,7 @@
 namespace equipoise::demos {
 namespace {
 
-double macro_f1(const ConfusionMatrix& matrix) { return matrix.macro_f1(); }
+double macro_f1(const metrics::ConfusionMatrix& matrix) { return matrix.macro_f1(); }
 
 struct Rows {
   std::vector<std::int64_t> targets{};
@@ -47,7 +47,7 @@ TEST(ResampledConfusion, IsTheFigureOfRepeatedRows) {
         resampled_confusion(rows.targets, rows.predictions, classes, macro_f1, starts);
     for (int draw = 0; draw < 3; ++draw) {  // the same function again: nothing is left over
       std::vector<std::uint32_t> times;
-      ConfusionMatrix repeated(classes);
+      metrics::ConfusionMatrix repeated(classes);
       for (std::size_t u = 0; u < units; ++u) {
         times.push_back(static_cast<std::uint32_t>(random() % 3));
         const std::size_t begin = starts.empty() ? u : starts[u];
@@ -66,8 +66,8 @@ TEST(ResampledConfusion, IsTheFigureOfRepeatedRows) {
 TEST(ResampledConfusion, CopiesDoNotDisturbEachOther) {
   const std::vector<std::int64_t> targets = {0, 1, 1};
   const std::vector<std::int64_t> predictions = {0, 1, 0};
-  const auto first = resampled_confusion(targets, predictions, 2,
-                                         [](const ConfusionMatrix& m) { return m.accuracy(); });
+  const auto first = resampled_confusion(
+      targets, predictions, 2, [](const metrics::ConfusionMatrix& m) { return m.accuracy(); });
   const auto second = first;
   EXPECT_DOUBLE_EQ(first(std::vector<std::uint32_t>{1, 1, 1}), 2.0 / 3.0);
   EXPECT_DOUBLE_EQ(second(std::vector<std::uint32_t>{0, 0, 1}), 0);
@@ -81,11 +81,12 @@ TEST(ResampledConfusion, GivesTheIntervalOfThePairedBootstrap) {
   for (std::size_t r = 0; r < 60; r += 4) others[r] = rows.targets[r];
   const auto a = resampled_confusion(rows.targets, others, 3, macro_f1);
   const auto b = resampled_confusion(rows.targets, rows.predictions, 3, macro_f1);
-  const BootstrapOptions options{
-      .resamples = 200, .resampling = Resampling::kRows, .pseudo_rows = 0};
-  const Interval own = bootstrap(
+  const metrics::BootstrapOptions options{
+      .resamples = 200, .resampling = metrics::Resampling::kRows, .pseudo_rows = 0};
+  const metrics::Interval own = metrics::bootstrap(
       60, [&](std::span<const std::uint32_t> times) { return a(times) - b(times); }, options);
-  EXPECT_EQ(own, paired_bootstrap(rows.targets, others, rows.predictions, 3, macro_f1, options));
+  EXPECT_EQ(
+      own, metrics::paired_bootstrap(rows.targets, others, rows.predictions, 3, macro_f1, options));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace equipoise::demos {
 class Stream {
  public:
   template <class S>
-  requires(!std::same_as<S, Stream> && IndexStream<S>) explicit Stream(S stream)
+  requires(!std::same_as<S, Stream> && sampling::IndexStream<S>) explicit Stream(S stream)
       : model_(std::make_shared<Model<S>>(std::move(stream))) {}
 
   std::size_t operator[](std::uint64_t t) const { return model_->at(t); }

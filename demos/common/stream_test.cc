@@ -12,14 +12,15 @@
 namespace equipoise::demos {
 namespace {
 
-static_assert(IndexStream<Stream>);
+static_assert(sampling::IndexStream<Stream>);
 
 const std::vector<std::int64_t> kLabels = {0, 0, 0, 1, 0, 2, 1};
 const std::vector<double> kProportions = {1, 1, 1};
 
 TEST(Stream, IsTheSamplerThatItHolds) {
-  for (const SamplingMode mode : {SamplingMode::kIndependent, SamplingMode::kExactQuota}) {
-    const ClassSampler sampler(kLabels, kProportions, 9, {.mode = mode, .epoch_size = 12});
+  for (const sampling::Mode mode : {sampling::Mode::kIndependent, sampling::Mode::kExactQuota}) {
+    const sampling::ClassSampler sampler(kLabels, kProportions, 9,
+                                         {.mode = mode, .epoch_size = 12});
     const Stream stream(sampler);
     EXPECT_EQ(stream.seed(), 9U);
     EXPECT_EQ(stream.epoch_size(), 12U);
@@ -48,7 +49,7 @@ TEST(Stream, HoldsAnyStreamAndCopiesShareIt) {
   first.reset();
   EXPECT_EQ(second[7], 49U);
   EXPECT_EQ(third[8], 64U);
-  second = Stream(ClassSampler(kLabels, kProportions, 4));
+  second = Stream(sampling::ClassSampler(kLabels, kProportions, 4));
   EXPECT_EQ(second.seed(), 4U);
   EXPECT_EQ(third.seed(), 1U);
 }

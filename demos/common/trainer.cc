@@ -87,7 +87,7 @@ std::vector<at::Tensor> trained_parameters(const Network& network) {
 std::uint64_t digest_of(const at::Tensor& tensor) {
   if (!tensor.defined()) return 0;
   const at::Tensor values = tensor.to(at::kCPU).contiguous();
-  return fnv1a64({static_cast<const char*>(values.data_ptr()), values.nbytes()});
+  return splits::fnv1a64({static_cast<const char*>(values.data_ptr()), values.nbytes()});
 }
 
 // Of what a loss sees of data besides logits.
@@ -102,7 +102,7 @@ std::uint64_t digest_of(const Dataset& data) {
     }
     for (const std::size_t unit : units) absl::StrAppend(&digests, data.rows(unit), " ");
   }
-  return fnv1a64(digests);
+  return splits::fnv1a64(digests);
 }
 
 // Of a loss's numbers for each class.
@@ -123,7 +123,7 @@ std::uint64_t digest_of(const Loss& loss) {
         }
       },
       loss);
-  return fnv1a64(text);
+  return splits::fnv1a64(text);
 }
 
 // The state of one training.
@@ -140,7 +140,7 @@ class Training {
         parameters_(trained_parameters(network)),
         device_(parameters_.front().device()),
         criterion_(make_criterion(objective, network.classes(), device_)),
-        sampler_(objective.stream, workers.shard(), Tail::kUneven),
+        sampler_(objective.stream, workers.shard(), sampling::Tail::kUneven),
         stopping_(options.patience) {
     if (!options.checkpoint.empty()) data_digest_ = digest_of(train);
     for (const auto& group : optimizer.param_groups()) rates_.push_back(group.options().get_lr());
@@ -243,7 +243,7 @@ class Training {
   }
 
   void seed_network(std::size_t part) const {
-    const Shard shard = workers_.shard();
+    const sampling::Shard shard = workers_.shard();
     const std::uint64_t place = (steps_ * options_.micro_batches + part) * shard.world + shard.rank;
     torch::manual_seed(CounterRandom{options_.seed}.bits(place, kNetworkPurpose));
   }
@@ -434,7 +434,7 @@ Logits predict(Network& network, const Dataset& data, const at::Device& device,
   Logits result{network.classes(), {}};
   std::vector<std::size_t> begin(data.units() + 1, 0);
   for (std::size_t u = 0; u < data.units(); ++u) begin[u + 1] = begin[u] + data.rows(u);
-  const Shard shard = workers.shard();
+  const sampling::Shard shard = workers.shard();
   // All rows, of which each worker fills in its own; the sum has them all.
   std::vector<double> all(shard.world > 1 ? begin.back() * result.classes : 0, 0.0);
   for (std::size_t chunk = shard.rank * kChunk; chunk < data.units();

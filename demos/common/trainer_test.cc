@@ -134,7 +134,8 @@ std::unique_ptr<torch::optim::Optimizer> make_optimizer(Descent descent, Network
 Stream pass_over(std::size_t units, std::uint64_t seed = 5) {
   const std::vector<std::int64_t> one_class(units, 0);
   const std::vector<double> mass = {1};
-  return Stream(ClassSampler(one_class, mass, seed, {.mode = SamplingMode::kExactQuota}));
+  return Stream(
+      sampling::ClassSampler(one_class, mass, seed, {.mode = sampling::Mode::kExactQuota}));
 }
 
 Objective objective_over(std::size_t units,
@@ -701,7 +702,7 @@ class Member final : public Workers {
  public:
   Member(std::shared_ptr<Team> team, std::size_t rank) : team_(std::move(team)), rank_(rank) {}
 
-  Shard shard() const override { return {rank_, team_->size()}; }
+  sampling::Shard shard() const override { return {rank_, team_->size()}; }
   void sum(std::span<double> numbers) const override {
     const std::vector<double> total = team_->sum(rank_, {numbers.begin(), numbers.end()});
     std::copy(total.begin(), total.end(), numbers.begin());

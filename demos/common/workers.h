@@ -15,7 +15,7 @@ namespace equipoise::demos {
 class Workers {
  public:
   virtual ~Workers() = default;
-  virtual Shard shard() const { return {}; }
+  virtual sampling::Shard shard() const { return {}; }
   /// Sums numbers over all workers, in place.
   virtual void sum(std::span<double>) const {}
   virtual at::Tensor sum(const at::Tensor& numbers) const { return numbers; }

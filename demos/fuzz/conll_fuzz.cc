@@ -39,11 +39,11 @@ void check_report(const ConllText& result, std::string_view text) {
 constexpr std::string_view kNoWord("\t\n\r\0", 4);  // what no token holds
 
 void check_sentences(const ConllText& result, std::string_view text) {
-  const EntityTags tags(result.tags);
+  const metrics::EntityTags tags(result.tags);
   for (const TaggedSentence& sentence : result.sentences) {
     require(!sentence.tokens.empty(), "a sentence has tokens");
     require(sentence.tokens.size() == sentence.tags.size(), "each token has a tag");
-    require(find_tag_breaks(sentence.tags, tags).count == 0, "tags are well-formed");
+    require(metrics::find_tag_breaks(sentence.tags, tags).count == 0, "tags are well-formed");
     std::size_t at = 0;
     for (const std::string& token : sentence.tokens) {
       require(!token.empty() && token.find_first_of(kNoWord) == std::string::npos,

@@ -259,7 +259,8 @@ class ConllParser {
                            excerpt(numbering->token) + "); --token_column says where tokens stand");
     }
     notation_ = find_notation(count_tags(rows), options_.scheme);
-    prefixes_ = notation_.scheme.scheme == TagScheme::kBioes ? kBioesPrefixes : kIob2Prefixes;
+    prefixes_ =
+        notation_.scheme.scheme == metrics::TagScheme::kBioes ? kBioesPrefixes : kIob2Prefixes;
     for (const Row& row : rows) {
       if (is_plain(row)) shapes_.insert(row.shape());
     }
@@ -357,14 +358,14 @@ class ConllParser {
 
   // The sentences whose tags are broken in a scheme: the line of the first such tag, and why.
   std::vector<std::pair<std::size_t, std::string>> broken_in(const std::vector<std::string>& names,
-                                                             TagScheme scheme) const {
-    const EntityTags tags(names, scheme);
+                                                             metrics::TagScheme scheme) const {
+    const metrics::EntityTags tags(names, scheme);
     std::vector<std::pair<std::size_t, std::string>> broken;
     for (std::size_t s = 1; s < offsets_.size(); ++s) {
       const auto begin = static_cast<std::size_t>(offsets_[s - 1]);
       const auto end = static_cast<std::size_t>(offsets_[s]);
       const auto first =
-          find_tag_breaks(std::span(labels_).subspan(begin, end - begin), tags).first;
+          metrics::find_tag_breaks(std::span(labels_).subspan(begin, end - begin), tags).first;
       if (!first) continue;
       const std::size_t at = begin + *first;
       const auto name = [&](std::size_t i) { return excerpt(written_[i]); };
@@ -379,8 +380,9 @@ class ConllParser {
   // Settles whether tags are of IOB1, then counts or refuses broken sequences.
   void check_sequences(const std::vector<std::string>& names) {
     auto broken = broken_in(names, notation_.scheme.scheme);
-    if (!options_.scheme && notation_.scheme.scheme == TagScheme::kIob2 && !broken.empty()) {
-      auto in_iob1 = broken_in(names, TagScheme::kIob1);
+    if (!options_.scheme && notation_.scheme.scheme == metrics::TagScheme::kIob2 &&
+        !broken.empty()) {
+      auto in_iob1 = broken_in(names, metrics::TagScheme::kIob1);
       if (in_iob1.size() < broken.size()) {
         broken = std::move(in_iob1);
         notation_.scheme = *file_scheme("iob1");
@@ -395,14 +397,16 @@ class ConllParser {
   ConllText finish() {
     const std::vector<std::string> names = types_.tags(prefixes_);
     check_sequences(names);
-    if (notation_.scheme.scheme != TagScheme::kIob2 || notation_.form != TagForm::kPrefix) {
+    if (notation_.scheme.scheme != metrics::TagScheme::kIob2 ||
+        notation_.form != TagForm::kPrefix) {
       report_.converted = {1, InputError(name_, 0, notation_.text()).what()};
     }
 
     ConllText result;
     result.tags = types_.tags(kIob2Prefixes);
-    const std::vector<std::int64_t> tags = convert_tags(
-        labels_, offsets_, EntityTags(names, notation_.scheme.scheme), EntityTags(result.tags));
+    const std::vector<std::int64_t> tags = metrics::convert_tags(
+        labels_, offsets_, metrics::EntityTags(names, notation_.scheme.scheme),
+        metrics::EntityTags(result.tags));
     for (std::size_t s = 1; s < offsets_.size(); ++s) {
       const auto begin = static_cast<std::ptrdiff_t>(offsets_[s - 1]);
       const auto end = static_cast<std::ptrdiff_t>(offsets_[s]);

@@ -126,7 +126,7 @@ TEST(SyntheticTaggedCorpus, IsImbalancedWellFormedAndAlwaysTheSame) {
   std::vector<std::size_t> entities(4, 0);
   for (const TaggedSentence& sentence : corpus.train) {
     ASSERT_EQ(sentence.tokens.size(), sentence.tags.size());
-    EXPECT_EQ(find_tag_breaks(sentence.tags, EntityTags(corpus.tags)).count, 0U);
+    EXPECT_EQ(metrics::find_tag_breaks(sentence.tags, metrics::EntityTags(corpus.tags)).count, 0U);
     for (const std::int64_t tag : sentence.tags) ++entities[static_cast<std::size_t>(tag + 1) / 2];
   }
   EXPECT_GT(entities[0], 4 * (entities[1] + entities[2] + entities[3]));

@@ -167,7 +167,7 @@ struct LoadedTagger {
   std::unique_ptr<Tagger> tagger{};
 
   std::vector<std::int64_t> tags_of(const TaggedPart& part) const {
-    return predict(tagger->logits(part).view(), offset);
+    return calibrate::predict(tagger->logits(part).view(), offset);
   }
 };
 
@@ -178,7 +178,7 @@ LoadedTagger use(const DemoFlags& flags, const SavedModel& saved, const std::str
   try {
     LoadedTagger result;
     result.task.tag_names = saved.facts.at("tags").get<std::vector<std::string>>();
-    result.task.tags = EntityTags(result.task.tag_names);
+    result.task.tags = metrics::EntityTags(result.task.tag_names);
     result.offset = saved.facts.at("offset").get<std::vector<double>>();
     if (result.offset.size() != result.task.tags.size()) refuse("an offset of another size");
     const std::string model = saved.facts.at("model");
@@ -209,8 +209,8 @@ void print_entities(const DemoFlags& flags, const LoadedTagger& loaded, const st
   const std::vector<std::string> words = words_of(text);
   const std::vector<std::int64_t> tags = loaded.tags_of(part_of(words));
   *flags.out << "\"" << text << "\"\n";
-  const std::vector<Entity> entities = find_entities(tags, loaded.task.tags);
-  for (const Entity& entity : entities) {
+  const std::vector<metrics::Entity> entities = metrics::find_entities(tags, loaded.task.tags);
+  for (const metrics::Entity& entity : entities) {
     *flags.out << "  " << loaded.task.tags.types()[entity.type] << " ";
     for (std::size_t i = entity.begin; i < entity.end; ++i) *flags.out << " " << words[i];
     *flags.out << "\n";
@@ -252,11 +252,11 @@ void print_evaluation(const DemoFlags& flags, const LoadedTagger& loaded,
   }
   const TaggingTask task = make_tagging_task(corpus);
   const std::vector<std::int64_t> tags = loaded.tags_of(task.test);
-  EntityScores scores(task.tags);
+  metrics::EntityScores scores(task.tags);
   scores.add(task.test.tags, tags, task.test.offsets);
   *flags.out << corpus.description << "\n\nTest sentences, strategy " << strategy << ":\n\n"
              << report(scores.strict(), 3) << "\n"
-             << conlleval_report(scores);
+             << metrics::conlleval_report(scores);
 }
 
 std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {

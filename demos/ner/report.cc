@@ -25,7 +25,7 @@ namespace {
 const std::vector<std::string> kWays = {"raw", "fitted"};
 
 ClassCounts entities_of(const TaggingTask& task, const TaggedPart& part) {
-  return count_entities(part.tags, part.offsets, task.tags);
+  return metrics::count_entities(part.tags, part.offsets, task.tags);
 }
 
 std::string type_table(const TaggingTask& task, const ExperimentOptions& options,
@@ -147,7 +147,7 @@ std::vector<std::pair<std::string, BarChart>> charts_of(const TaggingTask& task,
                    .logarithmic = true};
   for (const double tau : {1.0, 0.5}) {
     const std::vector<double> w =
-        class_weights(task.counts, Power{tau}, {.empty = EmptyClass::kLargest});
+        class_weights(task.counts, PowerWeights{tau}, {.empty = EmptyClass::kLargest});
     weights.series.push_back(
         {absl::StrCat("tau = ", tau), of_tags(task, [&](std::size_t t) { return w[t]; })});
   }

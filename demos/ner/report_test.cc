@@ -54,10 +54,11 @@ const std::vector<std::int64_t> kRight = {1, 2, 0, 3, 1, 0};
 
 Results small_results(const TaggingTask& task) {
   Results results;
-  results.outcomes = {
-      {"none", {make_run(task, 0, kHalfRight), make_run(task, 1, kRight)}},
-      {"none_tau", {make_run(task, 0, kHalfRight), make_run(task, 1, kHalfRight)}},
-      {"spans_0.5", {make_run(task, 0, kRight), make_run(task, 1, kRight)}, Interval{0.5, 0, 1}}};
+  results.outcomes = {{"none", {make_run(task, 0, kHalfRight), make_run(task, 1, kRight)}},
+                      {"none_tau", {make_run(task, 0, kHalfRight), make_run(task, 1, kHalfRight)}},
+                      {"spans_0.5",
+                       {make_run(task, 0, kRight), make_run(task, 1, kRight)},
+                       metrics::Interval{0.5, 0, 1}}};
   for (demos::Run& run : results.outcomes[1].runs) run.choice = "tau 0.5";
   results.best = 2;
   return results;

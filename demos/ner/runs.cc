@@ -24,15 +24,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // The mean F1 of types, of which 0 is O, which is no type.
-double type_macro_f1(const ConfusionMatrix& of_types) {
+double type_macro_f1(const metrics::ConfusionMatrix& of_types) {
   double sum = 0;
   for (std::size_t k = 1; k < of_types.classes(); ++k) sum += of_types.f1(k);
   return sum / static_cast<double>(of_types.classes() - 1);
 }
 
 // The same from a matrix of tags.
-double tag_macro_f1(const EntityTags& tags, const ConfusionMatrix& of_tags) {
-  ConfusionMatrix of_types(tags.types().size() + 1);
+double tag_macro_f1(const metrics::EntityTags& tags, const metrics::ConfusionMatrix& of_tags) {
+  metrics::ConfusionMatrix of_types(tags.types().size() + 1);
   const std::span<double> counts = of_types.all_reduce_buffer();
   for (std::size_t t = 0; t < of_tags.classes(); ++t) {
     for (std::size_t p = 0; p < of_tags.classes(); ++p) {
@@ -44,7 +44,8 @@ double tag_macro_f1(const EntityTags& tags, const ConfusionMatrix& of_tags) {
   return type_macro_f1(of_types);
 }
 
-std::vector<std::int64_t> types_of(const EntityTags& tags, std::span<const std::int64_t> own) {
+std::vector<std::int64_t> types_of(const metrics::EntityTags& tags,
+                                   std::span<const std::int64_t> own) {
   std::vector<std::int64_t> types;
   types.reserve(own.size());
   for (const std::int64_t tag : own) types.push_back(type_of_tag(tags, tag));
@@ -59,22 +60,22 @@ void add_calibration(const TaggingTask& task, const Logits& validation, const Lo
   const ClassCounts counts = count_labels(task.validation.tags, task.tags.size());
   const std::span<const double> prior = counts.values();
   const bool complete = std::find(prior.begin(), prior.end(), 0.0) == prior.end();
-  const LogitCalibration calibration =
-      complete ? fit_bias_corrected_temperature(validation.view(), task.validation.tags)
-               : fit_temperature(validation.view(), task.validation.tags);
+  const calibrate::LogitCalibration calibration =
+      complete ? calibrate::fit_bias_corrected_temperature(validation.view(), task.validation.tags)
+               : calibrate::fit_temperature(validation.view(), task.validation.tags);
   const std::vector<double> p = calibration.probabilities(test.view());
-  add_reliability("raw", LogitCalibration{}.probabilities(test.view()), task.tags.size(),
+  add_reliability("raw", calibrate::LogitCalibration{}.probabilities(test.view()), task.tags.size(),
                   task.test.tags, figures);
   add_reliability("fitted", p, task.tags.size(), task.test.tags, figures);
   // With its biases p has the prior of validation, without them one that nobody knows.
   if (!complete) return;
   const MatrixView<const double> rows(p.data(), task.test.tokens(), task.tags.size());
-  const EstimatedPrior estimated = estimate_prior(rows, prior);
+  const calibrate::EstimatedPrior estimated = calibrate::estimate_prior(rows, prior);
   std::vector<double> deployment;
   for (const double share : estimated.prior) deployment.push_back(std::max(share, 1e-9));
-  const std::vector<double> shifted = shift_prior(rows, prior, deployment);
+  const std::vector<double> shifted = calibrate::shift_prior(rows, prior, deployment);
   const std::vector<std::int64_t> tags =
-      predict(MatrixView<const double>(shifted.data(), rows.rows, rows.cols));
+      calibrate::predict(MatrixView<const double>(shifted.data(), rows.rows, rows.cols));
   for (const Figure& figure : tagging_figures(task, task.test, tags)) {
     if (figure.metric == "token_macro_f1")
       figures.push_back({"token_macro_f1_em", "", figure.value});
@@ -105,11 +106,11 @@ double default_rate(const std::string& model) { return model == "linear" ? 200 :
 
 Figures tagging_figures(const TaggingTask& task, const TaggedPart& part,
                         std::span<const std::int64_t> tags) {
-  ConfusionMatrix of_types(task.types() + 1);
+  metrics::ConfusionMatrix of_types(task.types() + 1);
   of_types.add(part.types, types_of(task.tags, tags));
-  EntityScores scores(task.tags);
+  metrics::EntityScores scores(task.tags);
   scores.add(part.tags, tags, part.offsets);
-  const EntityFigures strict = scores.strict();
+  const metrics::EntityMetrics strict = scores.strict();
   Figures figures = {{"token_macro_f1", "", type_macro_f1(of_types)},
                      {"entity_f1", "", strict.micro_f1()},
                      {"entity_f1_conlleval", "", scores.conlleval().micro_f1()},
@@ -144,13 +145,14 @@ Run run_tagging(const TaggingTask& task, const std::string& strategy, std::uint6
   const bool is_posthoc = strategy == "none_tau";
   const std::span<const double> taus = is_posthoc ? std::span<const double>(kTaus) : kNoTau;
   const auto tau_for = [&](const Logits& logits) {
-    return choose_tau(
-               logits.view(), task.validation.tags, task.prior, taus,
-               [&](const ConfusionMatrix& matrix) { return tag_macro_f1(task.tags, matrix); })
+    return calibrate::choose_tau(logits.view(), task.validation.tags, task.prior, taus,
+                                 [&](const metrics::ConfusionMatrix& matrix) {
+                                   return tag_macro_f1(task.tags, matrix);
+                                 })
         .tau;
   };
   const auto tags_of = [&](const Logits& logits, double tau) {
-    return predict(logits.view(), posthoc_offset(task.prior, tau));
+    return calibrate::predict(logits.view(), calibrate::posthoc_offset(task.prior, tau));
   };
   const Validate validate = [&](const Logits& logits) {
     return tagging_figures(task, task.validation, tags_of(logits, tau_for(logits)));
@@ -182,7 +184,7 @@ Run run_tagging(const TaggingTask& task, const std::string& strategy, std::uint6
   model->facts["strategy"] = strategy;
   model->facts["model"] = options.tagger.model;
   model->facts["tags"] = task.tag_names;
-  model->facts["offset"] = posthoc_offset(task.prior, tau);
+  model->facts["offset"] = calibrate::posthoc_offset(task.prior, tau);
   run.model = std::move(model);
   run.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return run;

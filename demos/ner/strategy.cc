@@ -18,21 +18,23 @@ namespace {
 constexpr double kOutsideWeight = 0.25;
 constexpr double kRepeatThreshold = 1;  // a type in a share f of the sentences: sqrt(1 / f) times
 
-template <RepeatPolicy P>
+template <sampling::RepeatPolicy P>
 std::vector<double> sentence_factors(const TaggingTask& task, const P& policy) {
-  return repeat_factors(task.train.types, task.train.offsets, task.types() + 1, policy,
-                        {.background = 0});
+  return sampling::repeat_factors(task.train.types, task.train.offsets, task.types() + 1, policy,
+                                  {.background = 0});
 }
 
 // How often a sentence is drawn, in proportion: epochs of all strategies have as many sentences.
 std::vector<double> factors_of(const std::string& strategy, const TaggingTask& task) {
-  if (strategy == "repeat_factor") return sentence_factors(task, LvisRepeats{kRepeatThreshold});
-  if (strategy == "scr") return sentence_factors(task, CountRarenessRepeats{});
+  if (strategy == "repeat_factor") {
+    return sentence_factors(task, sampling::LvisRepeats{kRepeatThreshold});
+  }
+  if (strategy == "scr") return sentence_factors(task, sampling::CountRarenessRepeats{});
   return std::vector<double>(task.train.sentences.size(), 1.0);
 }
 
 std::vector<double> tempered(const ClassCounts& counts, double tau) {
-  return class_weights(counts, Power{tau}, {.empty = EmptyClass::kLargest});
+  return class_weights(counts, PowerWeights{tau}, {.empty = EmptyClass::kLargest});
 }
 
 // Of tags by their type, B-X as I-X: by how many entities there are, and how many tokens outside.
@@ -63,8 +65,9 @@ std::vector<double> token_weights(const std::string& strategy, const TaggingTask
 Objective make_tagging_objective(const std::string& strategy, const TaggingTask& task,
                                  std::uint64_t seed, std::uint64_t steps) {
   const std::size_t sentences = task.train.sentences.size();
-  Stream stream{EpochStream(SystematicResampling(factors_of(strategy, task), sentences, seed))};
-  Ramp ramp;
+  Stream stream{sampling::EpochStream(
+      sampling::SystematicResampling(factors_of(strategy, task), sentences, seed))};
+  RampSchedule ramp;
   SoftmaxLoss<> loss;
   if (strategy == "weights") {
     loss.class_weights = tempered(task.counts, 1.0);
@@ -73,7 +76,7 @@ Objective make_tagging_objective(const std::string& strategy, const TaggingTask&
     if (strategy == "drw") ramp = {2 * steps / 3, 2 * steps / 3};
   } else if (strategy == "outside") {
     loss.class_weights.assign(task.tags.size(), 1.0);
-    loss.class_weights[task.tags.label(TagPrefix::kOutside).value()] = kOutsideWeight;
+    loss.class_weights[task.tags.label(metrics::TagPrefix::kOutside).value()] = kOutsideWeight;
   } else if (strategy == "spans_0.5") {
     loss.class_weights = span_weights(task);
   }

@@ -10,11 +10,11 @@ namespace equipoise::demos {
 namespace {
 
 constexpr std::array kSchemes = {
-    FileScheme{"iob2", "IOB2", TagScheme::kIob2, "BI"},
-    FileScheme{"iob1", "IOB1", TagScheme::kIob1, "BI"},
-    FileScheme{"bioes", "BIOES", TagScheme::kBioes, "BIES"},
-    FileScheme{"bilou", "BILOU", TagScheme::kBioes, "BILU"},
-    FileScheme{"bmes", "BMES", TagScheme::kBioes, "BMES"},
+    FileScheme{"iob2", "IOB2", metrics::TagScheme::kIob2, "BI"},
+    FileScheme{"iob1", "IOB1", metrics::TagScheme::kIob1, "BI"},
+    FileScheme{"bioes", "BIOES", metrics::TagScheme::kBioes, "BIES"},
+    FileScheme{"bilou", "BILOU", metrics::TagScheme::kBioes, "BILU"},
+    FileScheme{"bmes", "BMES", metrics::TagScheme::kBioes, "BMES"},
 };
 
 bool is_separator(char c) { return c == '-' || c == '_'; }

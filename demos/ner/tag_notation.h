@@ -16,10 +16,10 @@ namespace equipoise::demos {
 
 /// A scheme as its users call it.
 struct FileScheme {
-  std::string_view flag;     ///< as --scheme has it: "bilou"
-  std::string_view name;     ///< "BILOU"
-  TagScheme scheme;          ///< what the letters mean
-  std::string_view letters;  ///< begin, inside and, in kBioes, end, single, in this order: "BILU"
+  std::string_view flag;      ///< as --scheme has it: "bilou"
+  std::string_view name;      ///< "BILOU"
+  metrics::TagScheme scheme;  ///< what the letters mean
+  std::string_view letters;   ///< begin, inside and, in kBioes, end, single, in this order: "BILU"
 };
 
 /// IOB2 (also called BIO), IOB1, BIOES (IOBES), BILOU and BMES; see TagScheme.

@@ -18,7 +18,7 @@ namespace {
 
 // FNV-1a (Fowler, Noll & Vo), the same on every platform.
 std::uint64_t hash_of(std::string_view text) {
-  const std::uint64_t hash = fnv1a64(text);
+  const std::uint64_t hash = splits::fnv1a64(text);
   return hash ^ (hash >> 32);
 }
 

@@ -10,7 +10,8 @@ namespace equipoise::demos {
 
 namespace {
 
-TaggedPart make_part(const EntityTags& tags, const std::vector<TaggedSentence>& sentences) {
+TaggedPart make_part(const metrics::EntityTags& tags,
+                     const std::vector<TaggedSentence>& sentences) {
   TaggedPart part;
   part.sentences = sentences;
   for (const TaggedSentence& sentence : sentences) {
@@ -23,12 +24,12 @@ TaggedPart make_part(const EntityTags& tags, const std::vector<TaggedSentence>& 
   return part;
 }
 
-std::vector<double> shares_of_spans(const EntityTags& tags, const TaggedPart& part) {
+std::vector<double> shares_of_spans(const metrics::EntityTags& tags, const TaggedPart& part) {
   std::vector<double> shares(part.tokens(), 1.0);
   for (std::size_t s = 0; s + 1 < part.offsets.size(); ++s) {
     const std::size_t begin = part.offsets[s];
     const std::span<const std::int64_t> own(&part.tags[begin], part.offsets[s + 1] - begin);
-    for (const Entity& entity : find_entities(own, tags)) {
+    for (const metrics::Entity& entity : metrics::find_entities(own, tags)) {
       for (std::size_t i = entity.begin; i < entity.end; ++i) {
         shares[begin + i] = 1.0 / static_cast<double>(entity.end - entity.begin);
       }
@@ -39,7 +40,7 @@ std::vector<double> shares_of_spans(const EntityTags& tags, const TaggedPart& pa
 
 }  // namespace
 
-std::int64_t type_of_tag(const EntityTags& tags, std::int64_t tag) {
+std::int64_t type_of_tag(const metrics::EntityTags& tags, std::int64_t tag) {
   const auto type = tags.type(static_cast<std::size_t>(tag));
   return type ? static_cast<std::int64_t>(*type) + 1 : 0;
 }
@@ -47,7 +48,7 @@ std::int64_t type_of_tag(const EntityTags& tags, std::int64_t tag) {
 TaggingTask make_tagging_task(const TaggedCorpus& corpus) {
   TaggingTask task;
   task.tag_names = corpus.tags;
-  task.tags = EntityTags(corpus.tags);
+  task.tags = metrics::EntityTags(corpus.tags);
   task.train = make_part(task.tags, corpus.train);
   task.validation = make_part(task.tags, corpus.validation);
   task.test = make_part(task.tags, corpus.test);

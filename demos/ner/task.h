@@ -25,7 +25,7 @@ struct TaggedPart {
 
 struct TaggingTask {
   std::vector<std::string> tag_names;
-  EntityTags tags;
+  metrics::EntityTags tags;
   ClassCounts counts;                 ///< of the tags of training tokens
   std::vector<double> prior{};        ///< the same, but at least a half: a tag may not occur
   std::vector<double> span_shares{};  ///< of training tokens: 1 / length of its entity; 1 for O
@@ -39,7 +39,7 @@ struct TaggingTask {
 TaggingTask make_tagging_task(const TaggedCorpus& corpus);
 
 /// The type of a tag: 0 for O, k + 1 for type k.
-std::int64_t type_of_tag(const EntityTags& tags, std::int64_t tag);
+std::int64_t type_of_tag(const metrics::EntityTags& tags, std::int64_t tag);
 
 }  // namespace equipoise::demos
 

@@ -31,7 +31,7 @@ Questions take(const Questions& questions, const std::vector<std::int64_t>& indi
 }
 
 // A fifth of each type in each language.
-Split fifth_of(const AfriqaCorpus& corpus) {
+splits::Split fifth_of(const AfriqaCorpus& corpus) {
   constexpr double kShare = 0.2;
   constexpr std::uint64_t kSeed = 1;
   std::vector<std::int64_t> types;
@@ -42,11 +42,11 @@ Split fifth_of(const AfriqaCorpus& corpus) {
     types.push_back(static_cast<std::int64_t>(question.type));
     languages.push_back(found - corpus.languages.begin());
   }
-  SplitOptions options;
+  splits::SplitOptions options;
   options.shuffle = false;
   options.min_train_rows = 1;
-  return stratified_split(types, languages, corpus.languages.size(), answer_type_names().size(),
-                          kShare, kSeed, options);
+  return splits::stratified_split(types, splits::RowGroups(languages, corpus.languages.size()),
+                                  answer_type_names().size(), kShare, kSeed, options);
 }
 
 std::size_t drop_known(const Questions& known, Questions& questions) {
@@ -125,7 +125,7 @@ AnswerTypeData load_answer_types(const path& directory, DamagedLines damaged) {
     throw InputError(directory.string(), 0,
                      "too few training questions to take a fifth of them for validation");
   }
-  const Split split = fifth_of(corpus);
+  const splits::Split split = fifth_of(corpus);
   AnswerTypeData data{{},
                       corpus.languages,
                       take(corpus.train, split.train),

@@ -218,7 +218,7 @@ void print_evaluation(const DemoFlags& flags, const QaModel& model, const Data& 
                                   "nothing"));
   }
   const Logits logits = model.learner->logits(test);
-  ConfusionMatrix matrix(model.task.classes.size());
+  metrics::ConfusionMatrix matrix(model.task.classes.size());
   matrix.add(test.targets, decide(model.task, logits, model.decision));
   *flags.out << data.description << "\n\nTest questions, strategy " << model.strategy << ":\n\n"
              << report(matrix, model.task.classes, 3) << '\n';

@@ -30,7 +30,7 @@ std::variant<QuestionFeatures, SentenceFeatures> features_from(const std::string
 }
 
 std::vector<double> probabilities(const QaModel& model, const Logits& logits) {
-  LogitCalibration calibration;
+  calibrate::LogitCalibration calibration;
   calibration.scale = model.calibration.front();
   calibration.bias.assign(model.calibration.begin() + 1, model.calibration.end());
   return calibration.probabilities(logits.view());

@@ -237,7 +237,7 @@ BarChart weight_chart(const QaTask& task) {
                  .categories = names_in(order, task.classes),
                  .logarithmic = true};
   for (const double tau : {1.0, 0.5}) {
-    const std::vector<double> weights = class_weights(task.class_counts(), Power{tau});
+    const std::vector<double> weights = class_weights(task.class_counts(), PowerWeights{tau});
     chart.series.push_back(
         {absl::StrCat("tau = ", tau), in_order(order, [&](std::size_t c) { return weights[c]; })});
   }
@@ -277,16 +277,16 @@ BarChart language_score_chart(const QaTask& task, const ExperimentOptions& optio
 
 }  // namespace
 
-std::vector<std::optional<Interval>> gains_over_baseline(const ResampledRuns& runs,
-                                                         const ExperimentOptions& options) {
+std::vector<std::optional<metrics::Interval>> gains_over_baseline(
+    const ResampledRuns& runs, const ExperimentOptions& options) {
   const auto found =
       std::find(options.strategies.begin(), options.strategies.end(), options.baseline);
-  std::vector<std::optional<Interval>> gains(runs.size());
+  std::vector<std::optional<metrics::Interval>> gains(runs.size());
   if (found == options.strategies.end()) return gains;
   const auto baseline = static_cast<std::size_t>(found - options.strategies.begin());
   for (std::size_t s = 0; s < runs.size(); ++s) {
     if (s == baseline) continue;
-    gains[s] = bootstrap(options.test_units, [&](std::span<const std::uint32_t> times) {
+    gains[s] = metrics::bootstrap(options.test_units, [&](std::span<const std::uint32_t> times) {
       double gain = 0;
       for (const auto& figure : runs[s])
         gain += figure(times) / static_cast<double>(runs[s].size());

@@ -19,7 +19,7 @@ namespace equipoise::demos {
 /// Results with, of each outcome, the gain over the baseline in the figure of the worst language.
 struct QaResults {
   Results results;
-  std::vector<std::optional<Interval>> worst_language_gains{};
+  std::vector<std::optional<metrics::Interval>> worst_language_gains{};
 };
 
 /// A figure of units that are taken so often, of each seed of each strategy.
@@ -28,8 +28,8 @@ using ResampledRuns =
 
 /// The gains of each strategy over the baseline: paired bootstrap, the mean over seeds on either
 /// side. Nothing for the baseline, nor where it was not run.
-std::vector<std::optional<Interval>> gains_over_baseline(const ResampledRuns& runs,
-                                                         const ExperimentOptions& options);
+std::vector<std::optional<metrics::Interval>> gains_over_baseline(const ResampledRuns& runs,
+                                                                  const ExperimentOptions& options);
 
 /// What each strategy draws and weighs, before it is trained.
 std::string treatment_table(const QaTask& task, const std::vector<QaStrategy>& strategies);

@@ -22,11 +22,11 @@ namespace {
 
 constexpr std::size_t kPositive = 1;
 
-double macro_f1(const ConfusionMatrix& matrix) { return matrix.macro_f1(); }
-double positive_f1(const ConfusionMatrix& matrix) { return matrix.f1(kPositive); }
+double macro_f1(const metrics::ConfusionMatrix& matrix) { return matrix.macro_f1(); }
+double positive_f1(const metrics::ConfusionMatrix& matrix) { return matrix.f1(kPositive); }
 // Of the types that a language has.
-double macro_f1_of_present(const ConfusionMatrix& matrix) {
-  return matrix.macro_f1(Absent::kSkipUnsupported);
+double macro_f1_of_present(const metrics::ConfusionMatrix& matrix) {
+  return matrix.macro_f1(metrics::Absent::kSkipUnsupported);
 }
 
 ConfusionFigure language_figure(const QaTask& task) {
@@ -40,16 +40,17 @@ std::vector<std::int64_t> at_threshold(std::span<const double> scores, double th
   return decisions;
 }
 
-Grouped<ConfusionMatrix> by_language(const QaTask& task, const Examples& part,
-                                     std::span<const std::int64_t> decisions) {
-  Grouped<ConfusionMatrix> grouped(task.languages.size(), ConfusionMatrix(task.classes.size()));
-  grouped.add_rows(part.groups, [&](ConfusionMatrix& matrix, std::size_t r) {
+metrics::Grouped<metrics::ConfusionMatrix> by_language(const QaTask& task, const Examples& part,
+                                                       std::span<const std::int64_t> decisions) {
+  metrics::Grouped<metrics::ConfusionMatrix> grouped(task.languages.size(),
+                                                     metrics::ConfusionMatrix(task.classes.size()));
+  grouped.add_rows(part.groups, [&](metrics::ConfusionMatrix& matrix, std::size_t r) {
     matrix.add(part.targets[r], decisions[r]);
   });
   return grouped;
 }
 
-void add_class_figures(const QaTask& task, const ConfusionMatrix& matrix, std::size_t c,
+void add_class_figures(const QaTask& task, const metrics::ConfusionMatrix& matrix, std::size_t c,
                        Figures& figures) {
   figures.push_back({"precision", task.classes[c], matrix.precision(c)});
   figures.push_back({"recall", task.classes[c], matrix.recall(c)});
@@ -77,8 +78,8 @@ void add_language_figures(const QaTask& task, const std::vector<bool>& comparabl
 
 Figures type_figures(const QaTask& task, const Examples& part,
                      std::span<const std::int64_t> decisions) {
-  const Grouped<ConfusionMatrix> languages = by_language(task, part, decisions);
-  const ConfusionMatrix matrix = languages.total();
+  const metrics::Grouped<metrics::ConfusionMatrix> languages = by_language(task, part, decisions);
+  const metrics::ConfusionMatrix matrix = languages.total();
   Figures figures = {{"accuracy", "", matrix.accuracy()},
                      {"macro_f1", "", matrix.macro_f1()},
                      {"balanced_accuracy", "", matrix.balanced_accuracy()}};
@@ -86,7 +87,7 @@ Figures type_figures(const QaTask& task, const Examples& part,
     add_class_figures(task, matrix, c, figures);
   }
   const std::vector<double> accuracies =
-      languages.figures([](const ConfusionMatrix& m) { return m.accuracy(); });
+      languages.figures([](const metrics::ConfusionMatrix& m) { return m.accuracy(); });
   const std::vector<bool> comparable = comparable_languages(task, part);
   add_language_figures(task, comparable, "accuracy", "accuracy", accuracies, figures);
   add_language_figures(task, comparable, "macro_f1", "f1", languages.figures(macro_f1_of_present),
@@ -122,7 +123,7 @@ std::vector<double> mrr_by_language(const QaTask& task, const Examples& part,
 
 // F1 of positives over the questions that have several sentences.
 double f1_of_several(const Examples& part, std::span<const std::int64_t> decisions) {
-  ConfusionMatrix matrix(2);
+  metrics::ConfusionMatrix matrix(2);
   for (std::size_t u = 0; u < part.units(); ++u) {
     if (part.unit_begin(u + 1) - part.unit_begin(u) < 2) continue;
     for (std::size_t r = part.unit_begin(u); r < part.unit_begin(u + 1); ++r) {
@@ -134,15 +135,15 @@ double f1_of_several(const Examples& part, std::span<const std::int64_t> decisio
 
 Figures sentence_figures(const QaTask& task, const Examples& part, std::span<const double> scores,
                          std::span<const std::int64_t> decisions) {
-  const Grouped<ConfusionMatrix> languages = by_language(task, part, decisions);
-  const ConfusionMatrix matrix = languages.total();
-  ConfusionMatrix at_half(2);
+  const metrics::Grouped<metrics::ConfusionMatrix> languages = by_language(task, part, decisions);
+  const metrics::ConfusionMatrix matrix = languages.total();
+  metrics::ConfusionMatrix at_half(2);
   at_half.add(part.targets, at_threshold(scores, 0));
   Figures figures = {{"positive_f1", "", positive_f1(matrix)},
                      {"positive_f1_half", "", positive_f1(at_half)},
                      {"positive_f1_several", "", f1_of_several(part, decisions)},
                      {"mrr", "", mean_of(reciprocal_ranks(scores, part.targets, part.unit_starts))},
-                     {"average_precision", "", average_precision(scores, part.targets)}};
+                     {"average_precision", "", metrics::average_precision(scores, part.targets)}};
   add_class_figures(task, matrix, kPositive, figures);
   const std::vector<bool> comparable = comparable_languages(task, part);
   add_language_figures(task, comparable, "f1", "f1", languages.figures(positive_f1), figures);
@@ -157,17 +158,19 @@ QaDecision choose_decision(const QaTask& task, bool posthoc, const Logits& valid
   QaDecision decision;
   if (task.selects_sentences()) {
     const std::vector<double> scores = sentence_scores(validation);
-    decision.threshold = choose_threshold(std::span<const double>(scores),
-                                          std::span<const std::int64_t>(task.validation.targets),
-                                          [](const BinaryCounts& counts) { return counts.f1(); })
-                             .threshold;
+    decision.threshold =
+        calibrate::choose_threshold(std::span<const double>(scores),
+                                    std::span<const std::int64_t>(task.validation.targets),
+                                    [](const metrics::BinaryCounts& counts) { return counts.f1(); })
+            .threshold;
     decision.choice = absl::StrFormat("at %.2f", 1 / (1 + std::exp(-decision.threshold)));
   } else if (posthoc) {
     const ClassCounts counts = task.class_counts();
-    const double tau = choose_tau(validation.view(), task.validation.targets, counts.values(),
-                                  std::span<const double>(kTaus), macro_f1)
-                           .tau;
-    decision.offset = posthoc_offset(counts.values(), tau);
+    const double tau =
+        calibrate::choose_tau(validation.view(), task.validation.targets, counts.values(),
+                              std::span<const double>(kTaus), macro_f1)
+            .tau;
+    decision.offset = calibrate::posthoc_offset(counts.values(), tau);
     decision.choice = absl::StrFormat("tau %.3g", tau);
   }
   return decision;
@@ -176,7 +179,7 @@ QaDecision choose_decision(const QaTask& task, bool posthoc, const Logits& valid
 std::vector<std::int64_t> decide(const QaTask& task, const Logits& logits,
                                  const QaDecision& decision) {
   if (task.selects_sentences()) return at_threshold(sentence_scores(logits), decision.threshold);
-  return predict(logits.view(), decision.offset);
+  return calibrate::predict(logits.view(), decision.offset);
 }
 
 std::vector<double> sentence_scores(const Logits& logits) {
@@ -255,11 +258,11 @@ QaResampled qa_resampled(const QaTask& task, const std::vector<std::int64_t>& de
     predictions.push_back(first + decisions[r]);
   }
   const auto lowest = [languages, classes, comparable = comparable_languages(task, part),
-                       figure = language_figure(task)](const ConfusionMatrix& all) {
+                       figure = language_figure(task)](const metrics::ConfusionMatrix& all) {
     double least = 1;
     for (std::size_t g = 0; g < languages; ++g) {
       if (!comparable[g]) continue;
-      ConfusionMatrix own(classes);
+      metrics::ConfusionMatrix own(classes);
       const std::span<double> counts = own.all_reduce_buffer();
       for (std::size_t i = 0; i < counts.size(); ++i) {
         counts[i] = all.count(g * classes + i / classes, g * classes + i % classes);
@@ -278,16 +281,17 @@ QaCalibration qa_calibration(const QaTask& task, const Logits& validation, const
   const ClassCounts there = count_labels(task.validation.targets, task.classes.size());
   const bool has_all =
       std::all_of(there.values().begin(), there.values().end(), [](double n) { return n > 0; });
-  const LogitCalibration fitted =
-      has_all ? fit_bias_corrected_temperature(validation.view(), task.validation.targets)
-              : fit_temperature(validation.view(), task.validation.targets);
+  const calibrate::LogitCalibration fitted =
+      has_all
+          ? calibrate::fit_bias_corrected_temperature(validation.view(), task.validation.targets)
+          : calibrate::fit_temperature(validation.view(), task.validation.targets);
   result.scale_and_bias = {fitted.scale};
   for (std::size_t c = 0; c < task.classes.size(); ++c) {
     result.scale_and_bias.push_back(fitted.bias.empty() ? 0.0 : fitted.bias[c]);
   }
   std::optional<std::size_t> of_class;
   if (task.selects_sentences()) of_class = kPositive;
-  const auto add = [&](const char* way, const LogitCalibration& calibration) {
+  const auto add = [&](const char* way, const calibrate::LogitCalibration& calibration) {
     add_reliability(way, calibration.probabilities(test.view()), task.classes.size(),
                     task.test.targets, result.figures, of_class);
   };

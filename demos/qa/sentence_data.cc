@@ -243,8 +243,8 @@ class Reader {
     constexpr std::uint64_t kSeed = 1;
     const std::vector<std::int64_t> facts = facts_.numbers();
     const auto size = static_cast<std::size_t>(*std::max_element(facts.begin(), facts.end()) + 1);
-    const std::vector<std::uint32_t> folds =
-        grouped_k_fold(languages, facts, size, data.languages.size(), kFolds, kSeed);
+    const std::vector<std::uint32_t> folds = splits::grouped_k_fold(
+        languages, splits::RowGroups(facts, size), data.languages.size(), kFolds, kSeed);
     for (std::size_t q = 0; q < questions_.size(); ++q) {
       questions_[q].fact = facts[q];
       std::vector<SentenceQuestion>& part = folds[q] == 0   ? data.test

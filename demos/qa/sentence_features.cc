@@ -46,7 +46,7 @@ bool holds(const std::vector<Hash>& sorted, Hash hash) {
 // A text in all forms in which it is compared.
 struct Analysis {
   explicit Analysis(std::string_view text) : words(words_of(text)) {
-    for (const Word& word : words) hashes.push_back(fnv1a64(word.text));
+    for (const Word& word : words) hashes.push_back(splits::fnv1a64(word.text));
     distinct = sorted_set(hashes);
     pieces = sorted_set(pieces_of(words));
   }

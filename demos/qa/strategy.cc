@@ -90,7 +90,7 @@ std::vector<double> drawn_cells(const QaStrategy& strategy, const GroupedCounts&
     case LanguageMix::kTemperature:
       return mix_table(counts, TemperatureMix{0.3}, ProportionalMix{});
     case LanguageMix::kUniMax:
-      return mix_table(counts, UniMax{.budget = counts.total().total(), .max_epochs = 2},
+      return mix_table(counts, UniMaxMix{.budget = counts.total().total(), .max_epochs = 2},
                        ProportionalMix{});
     case LanguageMix::kUniform:
       return mix_table(counts, UniformMix{}, ProportionalMix{});
@@ -115,19 +115,19 @@ std::vector<double> class_shares(const std::vector<double>& cells, std::size_t c
 std::vector<double> loss_weights(const QaStrategy& strategy, const GroupedCounts& counts) {
   if (strategy.weight_tau == 0) return {};
   const ClassCounts drawn(class_shares(drawn_cells(strategy, counts), counts.classes()));
-  return class_weights(drawn, Power{strategy.weight_tau});
+  return class_weights(drawn, PowerWeights{strategy.weight_tau});
 }
 
 Objective make_qa_objective(const QaStrategy& strategy, const QaTask& task, std::uint64_t seed) {
   const std::vector<double> masses = drawn_cells(strategy, task.counts);
-  const std::vector<std::int32_t> cells = cell_labels(task.train.targets, task.train.groups,
-                                                      task.languages.size(), task.classes.size());
-  ClassSamplerOptions options;
-  options.mode = SamplingMode::kExactQuota;
+  const std::vector<std::int32_t> cells = sampling::cell_labels(
+      task.train.targets, task.train.groups, task.languages.size(), task.classes.size());
+  sampling::ClassSamplerOptions options;
+  options.mode = sampling::Mode::kExactQuota;
   Loss loss = strategy.focal ? Loss(loss_of<Focal>(strategy, task.counts))
                              : Loss(loss_of<CrossEntropy>(strategy, task.counts));
   return {std::move(loss),
-          Stream(ClassSampler(cells, masses, seed, options)),
+          Stream(sampling::ClassSampler(cells, masses, seed, options)),
           {},
           absl::StrCat(task.name, " ", strategy.name, "\ndrawn ", absl::StrJoin(masses, " "))};
 }

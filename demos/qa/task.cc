@@ -112,7 +112,7 @@ std::string fingerprint(const Examples& examples) {
       absl::StrCat(absl::StrJoin(examples.targets, " "), "; ", absl::StrJoin(examples.groups, " "),
                    "; ", absl::StrJoin(examples.unit_starts, " "));
   return absl::StrFormat("%d questions, %d rows, digest %016x", examples.units(),
-                         examples.targets.size(), fnv1a64(numbers));
+                         examples.targets.size(), splits::fnv1a64(numbers));
 }
 
 std::vector<std::size_t> classes_by_size(const QaTask& task) {

@@ -36,7 +36,7 @@ std::string folded(std::string_view text) {
 void add_ngrams(std::string_view text, std::size_t n, std::vector<std::uint64_t>& pieces) {
   const std::vector<std::size_t> at = code_point_offsets(text);
   for (std::size_t i = 0; i + n < at.size(); ++i) {
-    pieces.push_back(fnv1a64(text.substr(at[i], at[i + n] - at[i])));
+    pieces.push_back(splits::fnv1a64(text.substr(at[i], at[i + n] - at[i])));
   }
 }
 
@@ -83,7 +83,7 @@ std::vector<std::uint64_t> pieces_of(std::span<const Word> words) {
     for (std::size_t k = i; k > 0 && i - k < 2; --k) {
       if (!words[k].joins || !words[k - 1].is_character) break;
       joined = words[k - 1].text + joined;
-      pieces.push_back(fnv1a64(joined));
+      pieces.push_back(splits::fnv1a64(joined));
     }
   }
   return pieces;

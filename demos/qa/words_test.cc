@@ -71,18 +71,19 @@ TEST(Words, SayWhatIsANumberAndWhatBeginsWithACapital) {
 }
 
 TEST(Pieces, AreThreeAndFourCharactersOfMarkedWords) {
-  EXPECT_THAT(pieces_of(words_of("Cat")),
-              UnorderedElementsAre(fnv1a64("<ca"), fnv1a64("cat"), fnv1a64("at>"), fnv1a64("<cat"),
-                                   fnv1a64("cat>")));
-  EXPECT_THAT(pieces_of(words_of("a")), ElementsAre(fnv1a64("<a>")));
+  EXPECT_THAT(
+      pieces_of(words_of("Cat")),
+      UnorderedElementsAre(splits::fnv1a64("<ca"), splits::fnv1a64("cat"), splits::fnv1a64("at>"),
+                           splits::fnv1a64("<cat"), splits::fnv1a64("cat>")));
+  EXPECT_THAT(pieces_of(words_of("a")), ElementsAre(splits::fnv1a64("<a>")));
   // Characters, not bytes.
-  EXPECT_THAT(pieces_of(words_of("\u00e9")), ElementsAre(fnv1a64("<\u00e9>")));
+  EXPECT_THAT(pieces_of(words_of("\u00e9")), ElementsAre(splits::fnv1a64("<\u00e9>")));
 }
 
 TEST(Pieces, OfCharactersAreTwoAndThreeThatJoin) {
   EXPECT_THAT(pieces_of(words_of("\u5317\u4eac\u5e02\u3001\u4eba")),
-              UnorderedElementsAre(fnv1a64("\u5317\u4eac"), fnv1a64("\u4eac\u5e02"),
-                                   fnv1a64("\u5317\u4eac\u5e02")));
+              UnorderedElementsAre(splits::fnv1a64("\u5317\u4eac"), splits::fnv1a64("\u4eac\u5e02"),
+                                   splits::fnv1a64("\u5317\u4eac\u5e02")));
 }
 
 TEST(Pieces, ShowCommonStems) {

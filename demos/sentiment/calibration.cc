@@ -28,8 +28,8 @@ MatrixView<const double> rows_of(const Probabilities& p, std::size_t classes) {
 // The treatment undone as far as validation rows say: by a temperature and, where there is a
 // nominal offset, by a share of it.
 struct FittedCalibration {
-  LogitCalibration calibration{};
-  std::optional<Interval> share{};
+  calibrate::LogitCalibration calibration{};
+  std::optional<metrics::Interval> share{};
 };
 
 FittedCalibration fit_calibration(const Ledger& entries, const Logits& logits,
@@ -37,9 +37,9 @@ FittedCalibration fit_calibration(const Ledger& entries, const Logits& logits,
   const std::vector<double> offset = entries.offset();
   const auto [least, most] = std::minmax_element(offset.begin(), offset.end());
   if (*most - *least < std::sqrt(std::numeric_limits<double>::epsilon())) {
-    return {fit_temperature(logits.view(), labels), std::nullopt};
+    return {calibrate::fit_temperature(logits.view(), labels), std::nullopt};
   }
-  const FittedOffset fitted = fit_offset(logits.view(), labels, offset);
+  const calibrate::FittedOffset fitted = calibrate::fit_offset(logits.view(), labels, offset);
   return {fitted.calibration(), fitted.share};
 }
 
@@ -51,11 +51,12 @@ Probabilities logs_of(Probabilities p) {
 template <class M, class R>
 Probabilities nominal_posterior(const SoftmaxLoss<M, R>& loss, const Plan& plan,
                                 const Logits& logits) {
-  return posterior(loss, logits.view(), plan.mix, plan.counts);
+  return calibrate::posterior(loss, logits.view(), plan.mix, plan.counts);
 }
 template <class S, class R>
 Probabilities nominal_posterior(const SigmoidLoss<S, R>&, const Plan&, const Logits& logits) {
-  return LogitCalibration{}.probabilities(logits.view());  // no strategy with one label has this
+  return calibrate::LogitCalibration{}.probabilities(
+      logits.view());  // no strategy with one label has this
 }
 
 }  // namespace
@@ -66,8 +67,8 @@ Figures calibration_figures(const Plan& plan, const Loss& loss, const Logits& va
                             std::span<const double> taus) {
   const std::size_t classes = plan.classes();
   Figures figures;
-  add_reliability("raw", LogitCalibration{}.probabilities(test.view()), classes, test_labels,
-                  figures);
+  add_reliability("raw", calibrate::LogitCalibration{}.probabilities(test.view()), classes,
+                  test_labels, figures);
   const Probabilities nominal =
       std::visit([&](const auto& each) { return nominal_posterior(each, plan, test); }, loss);
   add_reliability("nominal", nominal, classes, test_labels, figures);
@@ -82,15 +83,15 @@ Figures calibration_figures(const Plan& plan, const Loss& loss, const Logits& va
     figures.push_back({"realised_share_upper", "", fitted.share->upper});
   }
 
-  const auto macro_f1 = [](const ConfusionMatrix& matrix) { return matrix.macro_f1(); };
+  const auto macro_f1 = [](const metrics::ConfusionMatrix& matrix) { return matrix.macro_f1(); };
   const Probabilities validation_logs =
       logs_of(fitted.calibration.probabilities(validation.view()));
-  const PosthocTau rule =
-      choose_tau(rows_of(validation_logs, classes), validation_labels, plan.counts, taus, macro_f1);
-  ConfusionMatrix matrix(classes);
+  const calibrate::PosthocTau rule = calibrate::choose_tau(
+      rows_of(validation_logs, classes), validation_labels, plan.counts, taus, macro_f1);
+  metrics::ConfusionMatrix matrix(classes);
   const Probabilities test_logs = logs_of(on_test);
-  matrix.add(test_labels,
-             predict(rows_of(test_logs, classes), posthoc_offset(plan.counts, rule.tau)));
+  matrix.add(test_labels, calibrate::predict(rows_of(test_logs, classes),
+                                             calibrate::posthoc_offset(plan.counts, rule.tau)));
   figures.push_back({"rule_tau", "", rule.tau});
   figures.push_back({"rule_macro_f1", "", matrix.macro_f1()});
   return figures;

@@ -208,9 +208,10 @@ TEST(Calibration, FitsOnValidationOnly) {
 TEST(Calibration, TheRuleTakesTheTauThatIsBestOnValidation) {
   const Rows validation = random_rows(400, {0, 0, 0}, 0.7, 3);
   const Rows test = random_rows(400, {0, 0, 0}, 0.7, 4);
-  const double scale = fit_temperature(validation.logits.view(), validation.labels).scale;
+  const double scale =
+      calibrate::fit_temperature(validation.logits.view(), validation.labels).scale;
   const auto macro_f1 = [&](const Rows& rows, double tau) {
-    ConfusionMatrix matrix(kClasses);
+    metrics::ConfusionMatrix matrix(kClasses);
     for (std::size_t r = 0; r < rows.labels.size(); ++r) {
       std::vector<double> z;
       for (std::size_t c = 0; c < kClasses; ++c) {

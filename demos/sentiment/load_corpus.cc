@@ -124,7 +124,7 @@ LabelledTexts take(const LabelledTexts& rows, const std::vector<std::int64_t>& i
 }
 
 // A tenth of the rows, with about a tenth of each label.
-Split tenth_of(const LabelledTexts& rows, const Corpus& corpus) {
+splits::Split tenth_of(const LabelledTexts& rows, const Corpus& corpus) {
   constexpr double kShare = 0.1;
   constexpr std::uint64_t kSeed = 1;
   std::vector<std::int64_t> labels;
@@ -134,9 +134,9 @@ Split tenth_of(const LabelledTexts& rows, const Corpus& corpus) {
     offsets.push_back(labels.size());
   }
   if (corpus.has_several_labels) {
-    return iterative_split(labels, offsets, corpus.classes.size(), kShare, kSeed);
+    return splits::iterative_split(labels, offsets, corpus.classes.size(), kShare, kSeed);
   }
-  return stratified_split(labels, corpus.classes.size(), kShare, kSeed, {});
+  return splits::stratified_split(labels, corpus.classes.size(), kShare, kSeed, {});
 }
 
 // Returns how many rows it drops.
@@ -148,7 +148,7 @@ std::size_t split_off_validation(Corpus& corpus, const path& file) {
                                   corpus.has_several_labels ? "" : " with one label",
                                   " no tenth can be taken for validation"));
   }
-  const Split split = tenth_of(corpus.train, corpus);
+  const splits::Split split = tenth_of(corpus.train, corpus);
   corpus.validation = take(corpus.train, split.test);
   corpus.train = take(corpus.train, split.train);
   return drop_known(corpus.train, corpus.validation);  // texts that stand twice in the file

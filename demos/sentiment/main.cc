@@ -202,16 +202,17 @@ void print_evaluation(const DemoFlags& flags, const LoadedModel& model,
   test.labels = task.test.labels;
   const Logits logits = model.learner->logits(test);
   if (several) {
-    const std::vector<std::uint8_t> predictions = predict_labels(logits.view(), model.thresholds);
-    MultiLabelCounts counts(test.labels);
+    const std::vector<std::uint8_t> predictions =
+        calibrate::predict_labels(logits.view(), model.thresholds);
+    metrics::MultiLabelCounts counts(test.labels);
     counts.add(MatrixView<const std::int64_t>(task.test.targets.data(), test.rows(), test.labels),
                MatrixView<const std::uint8_t>(predictions.data(), test.rows(), test.labels));
     *flags.out << absl::StrFormat("macro-F1 %.3f, micro-F1 %.3f\n", counts.macro_f1(),
                                   counts.micro_f1());
     return;
   }
-  ConfusionMatrix matrix(model.classes.size());
-  matrix.add(task.test.targets, predict(logits.view(), model.offset));
+  metrics::ConfusionMatrix matrix(model.classes.size());
+  matrix.add(task.test.targets, calibrate::predict(logits.view(), model.offset));
   *flags.out << report(matrix, model.classes, 3);
 }
 

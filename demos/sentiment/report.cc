@@ -108,7 +108,7 @@ BarChart weight_chart(const Task& task, const std::vector<std::size_t>& order) {
     const std::vector<double> weights =
         has_several_labels(task)
             ? pos_weight(task.counts, static_cast<double>(task.train.rows()), {.exponent = tau})
-            : class_weights(task.counts, Power{tau});
+            : class_weights(task.counts, PowerWeights{tau});
     chart.series.push_back(
         {absl::StrCat("tau = ", tau), in_order(order, [&](std::size_t c) { return weights[c]; })});
   }

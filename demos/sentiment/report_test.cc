@@ -78,7 +78,7 @@ Results results() {
   shares.push_back({"realised_share", "", 0.8});
   shares.push_back({"realised_share_lower", "", 0.7});
   shares.push_back({"realised_share_upper", "", 0.9});
-  results.outcomes[1].gain = Interval{0.1, -0.05, 0.25};
+  results.outcomes[1].gain = metrics::Interval{0.1, -0.05, 0.25};
   results.best = 1;
   return results;
 }
@@ -228,7 +228,7 @@ Run label_run(double first) {
 Results label_results() {
   Results results;
   results.outcomes = {{"none", {label_run(0.25)}}, {"focal", {label_run(0.5)}}};
-  results.outcomes[1].gain = Interval{0.25, 0.125, 0.375};
+  results.outcomes[1].gain = metrics::Interval{0.25, 0.125, 0.375};
   results.best = 1;
   return results;
 }

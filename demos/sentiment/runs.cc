@@ -29,7 +29,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double macro_f1(const ConfusionMatrix& matrix) { return matrix.macro_f1(); }
+double macro_f1(const metrics::ConfusionMatrix& matrix) { return matrix.macro_f1(); }
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -50,10 +50,11 @@ MatrixView<const std::int64_t> targets_of(const Examples& part) {
   return {part.targets.data(), part.rows(), part.labels};
 }
 
-MultiLabelCounts counts_at(const Logits& logits, const Examples& part,
-                           std::span<const double> thresholds) {
-  const std::vector<std::uint8_t> predictions = predict_labels(logits.view(), thresholds);
-  MultiLabelCounts counts(part.labels);
+metrics::MultiLabelCounts counts_at(const Logits& logits, const Examples& part,
+                                    std::span<const double> thresholds) {
+  const std::vector<std::uint8_t> predictions =
+      calibrate::predict_labels(logits.view(), thresholds);
+  metrics::MultiLabelCounts counts(part.labels);
   counts.add(targets_of(part),
              MatrixView<const std::uint8_t>(predictions.data(), part.rows(), part.labels));
   return counts;
@@ -63,7 +64,7 @@ MultiLabelCounts counts_at(const Logits& logits, const Examples& part,
 // neighbouring logits, the one with the best macro-F1; of equals the highest.
 double choose_shared(const Logits& logits, const Examples& validation) {
   const std::size_t labels = validation.labels;
-  std::vector<BinaryCounts> counts(labels);
+  std::vector<metrics::BinaryCounts> counts(labels);
   for (std::size_t i = 0; i < validation.targets.size(); ++i) {
     counts[i % labels].add(validation.targets[i] != 0, false);
   }
@@ -77,7 +78,7 @@ double choose_shared(const Logits& logits, const Examples& validation) {
   double best = 0;  // no decision for any label
   double sum = 0;
   for (std::size_t i = 0; i < order.size(); ++i) {
-    BinaryCounts& own = counts[order[i] % labels];
+    metrics::BinaryCounts& own = counts[order[i] % labels];
     sum -= own.f1();
     const bool is_positive = validation.targets[order[i]] != 0;
     (is_positive ? own.true_positives : own.false_positives) += 1;
@@ -100,7 +101,8 @@ struct Thresholds {
 
 Thresholds choose(const Logits& logits, const Examples& validation) {
   Thresholds result;
-  for (const Threshold& each : choose_thresholds(logits.view(), targets_of(validation))) {
+  for (const calibrate::Threshold& each :
+       calibrate::choose_thresholds(logits.view(), targets_of(validation))) {
     result.own.push_back(each.threshold);
   }
   result.shared = choose_shared(logits, validation);
@@ -109,11 +111,12 @@ Thresholds choose(const Logits& logits, const Examples& validation) {
 
 Figures label_figures(const Task& task, const Examples& part, const Logits& logits,
                       const Thresholds& thresholds) {
-  const MultiLabelCounts own = counts_at(logits, part, thresholds.own);
+  const metrics::MultiLabelCounts own = counts_at(logits, part, thresholds.own);
   const std::vector<double> shared_thresholds(part.labels, thresholds.shared);
-  const MultiLabelCounts shared = counts_at(logits, part, shared_thresholds);
-  const MultiLabelCounts half = counts_at(logits, part, std::vector<double>(part.labels, 0.0));
-  LabelScores<float> scores(part.labels);
+  const metrics::MultiLabelCounts shared = counts_at(logits, part, shared_thresholds);
+  const metrics::MultiLabelCounts half =
+      counts_at(logits, part, std::vector<double>(part.labels, 0.0));
+  metrics::LabelScores<float> scores(part.labels);
   scores.add(logits.view(), targets_of(part));
   Figures figures = {{"macro_f1", "", own.macro_f1()},
                      {"micro_f1", "", own.micro_f1()},
@@ -136,7 +139,7 @@ std::function<double(std::span<const std::uint32_t>)> resampled_macro_f1(
     const Examples& part, std::vector<std::uint8_t> predictions) {
   return [targets = part.targets, labels = part.labels,
           predictions = std::move(predictions)](std::span<const std::uint32_t> times) {
-    std::vector<BinaryCounts> counts(labels);
+    std::vector<metrics::BinaryCounts> counts(labels);
     for (std::size_t r = 0; r < times.size(); ++r) {
       if (times[r] == 0) continue;
       const auto weight = static_cast<double>(times[r]);
@@ -149,7 +152,7 @@ std::function<double(std::span<const std::uint32_t>)> resampled_macro_f1(
       }
     }
     double sum = 0;
-    for (const BinaryCounts& each : counts) sum += each.f1();
+    for (const metrics::BinaryCounts& each : counts) sum += each.f1();
     return sum / static_cast<double>(labels);
   };
 }
@@ -180,7 +183,7 @@ void train_steps(const Task& task, const RunOptions& options, std::uint64_t step
 
 Figures class_figures(const Task& task, const Examples& part,
                       std::span<const std::int64_t> predictions) {
-  ConfusionMatrix matrix(task.classes.size());
+  metrics::ConfusionMatrix matrix(task.classes.size());
   matrix.add(part.targets, predictions);
   double rare_recall = 0;
   double rare_precision = 0;
@@ -211,11 +214,13 @@ Run run_strategy(const Task& task, const Strategy& strategy, std::uint64_t seed,
   const Objective objective = make_objective(strategy, task.counts, task.train.targets, seed);
   const std::span<const double> taus = strategy.posthoc ? std::span<const double>(kTaus) : kNoTau;
   const auto tau_for = [&](const Logits& logits) {
-    return choose_tau(logits.view(), task.validation.targets, task.counts.values(), taus, macro_f1);
+    return calibrate::choose_tau(logits.view(), task.validation.targets, task.counts.values(), taus,
+                                 macro_f1);
   };
   const auto predictions_of = [&](const Logits& logits, double tau) {
-    return predict(logits.view(), strategy.posthoc ? posthoc_offset(task.counts.values(), tau)
-                                                   : std::vector<double>());
+    return calibrate::predict(
+        logits.view(), strategy.posthoc ? calibrate::posthoc_offset(task.counts.values(), tau)
+                                        : std::vector<double>());
   };
   TrainingOptions training = options.training;
   training.seed = seed;
@@ -241,8 +246,8 @@ Run run_strategy(const Task& task, const Strategy& strategy, std::uint64_t seed,
   run.test.insert(run.test.end(), calibration.begin(), calibration.end());
   run.resampled = resampled_confusion(task.test.targets, predictions, classes, macro_f1);
   auto model = std::make_shared<SavedModel>(*saved(task, strategy.name, options, *learner));
-  model->facts["offset"] =
-      strategy.posthoc ? posthoc_offset(task.counts.values(), tau) : std::vector<double>();
+  model->facts["offset"] = strategy.posthoc ? calibrate::posthoc_offset(task.counts.values(), tau)
+                                            : std::vector<double>();
   run.model = std::move(model);
   run.seconds = seconds_since(start);
   return run;
@@ -271,7 +276,8 @@ Run run_multilabel(const Task& task, const std::string& strategy, std::uint64_t 
   run.validation = label_figures(task, task.validation, fit.validation, thresholds);
   const Logits test = learner->logits(task.test);
   run.test = label_figures(task, task.test, test, thresholds);
-  run.resampled = resampled_macro_f1(task.test, predict_labels(test.view(), thresholds.own));
+  run.resampled =
+      resampled_macro_f1(task.test, calibrate::predict_labels(test.view(), thresholds.own));
   auto model = std::make_shared<SavedModel>(*saved(task, strategy, options, *learner));
   model->facts["thresholds"] = thresholds.own;
   run.model = std::move(model);

@@ -574,7 +574,7 @@ TEST(Runs, LearnAWordAClassWithEveryStrategy) {
     const auto learner = make_eigen_learner({std::size_t{kTextColumns}, 3});
     learner->set_parameters(run.model->parameters);
     const std::vector<double> offset = run.model->facts.at("offset");
-    EXPECT_EQ(predict(learner->logits(task.test).view(), offset), task.test.targets);
+    EXPECT_EQ(calibrate::predict(learner->logits(task.test).view(), offset), task.test.targets);
   }
 }
 

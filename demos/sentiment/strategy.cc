@@ -40,11 +40,11 @@ const std::vector<Strategy>& all_strategies() {
 Plan make_plan(const Strategy& strategy, const ClassCounts& counts) {
   Plan plan;
   plan.counts.assign(counts.values().begin(), counts.values().end());
-  plan.mix = drawn_mass(
-      counts, class_weights(counts, Power{strategy.sampler_tau}, {.normalize = Normalize::kNone}));
+  plan.mix = sampling::drawn_mass(counts, class_weights(counts, PowerWeights{strategy.sampler_tau},
+                                                        {.normalize = WeightNormalization::kNone}));
   if (strategy.weight_tau != 0) {
-    const std::vector<double> raw =
-        class_weights(counts, Power{strategy.weight_tau}, {.normalize = Normalize::kNone});
+    const std::vector<double> raw = class_weights(counts, PowerWeights{strategy.weight_tau},
+                                                  {.normalize = WeightNormalization::kNone});
     plan.weights = mean_one_over_draws(raw, plan.mix);
   }
   if (strategy.adjustment_tau != 0) {
@@ -79,15 +79,18 @@ Objective make_multilabel_objective(const std::string& strategy, std::span<const
   } else if (strategy == "focal") {
     loss = SigmoidLoss<SigmoidFocal>();
   } else if (strategy == "asymmetric") {
-    loss = SigmoidLoss<Asymmetric>();
+    loss = SigmoidLoss<AsymmetricFocal>();
   } else if (strategy == "distribution_balanced") {
     loss = distribution_balanced(positives, size);
   }
   // All rows as one class: a shuffled pass over them.
   const std::vector<std::int64_t> one_class(rows, 0);
   const std::vector<double> mass = {size};
-  const ClassSamplerOptions options{.mode = SamplingMode::kExactQuota};
-  return {std::move(loss), Stream(ClassSampler(one_class, mass, seed, options)), {}, strategy};
+  const sampling::ClassSamplerOptions options{.mode = sampling::Mode::kExactQuota};
+  return {std::move(loss),
+          Stream(sampling::ClassSampler(one_class, mass, seed, options)),
+          {},
+          strategy};
 }
 
 }  // namespace equipoise::demos

@@ -128,7 +128,7 @@ TEST(MakeObjective, HasTheLossOfThePlan) {
     const Objective objective = objective_of(strategy);
     EXPECT_EQ(cross_entropy(objective).class_weights, plan.weights) << strategy.name;
     EXPECT_EQ(cross_entropy(objective).logit_terms, plan.logit_terms) << strategy.name;
-    EXPECT_EQ(objective.weights_ramp, Ramp());
+    EXPECT_EQ(objective.weights_ramp, RampSchedule());
   }
   const Objective focal = objective_of(named("focal"));
   EXPECT_EQ(std::get<SoftmaxLoss<Focal>>(focal.loss).modulator.gamma, 2);
@@ -184,7 +184,8 @@ TEST(MultiLabelObjective, HasTheLossOfItsName) {
   EXPECT_THAT(plain.shift, IsEmpty());
   EXPECT_THAT(plain.rebalance.counts, IsEmpty());
   EXPECT_EQ(std::get<SigmoidLoss<SigmoidFocal>>(multilabel("focal").loss).sides.gamma, 2);
-  const Asymmetric sides = std::get<SigmoidLoss<Asymmetric>>(multilabel("asymmetric").loss).sides;
+  const AsymmetricFocal sides =
+      std::get<SigmoidLoss<AsymmetricFocal>>(multilabel("asymmetric").loss).sides;
   EXPECT_EQ(sides.gamma_positive, 1);
   EXPECT_EQ(sides.gamma_negative, 4);
   EXPECT_EQ(sides.clip, 0.05);
@@ -215,7 +216,7 @@ TEST(MultiLabelObjective, DrawsEveryRowOftenAndBySeed) {
     EXPECT_EQ(objective.description, strategy);
     EXPECT_EQ(objective.stream.epoch_size(), kRows);
     EXPECT_EQ(objective.stream.seed(), 4U);
-    EXPECT_EQ(objective.weights_ramp, Ramp());
+    EXPECT_EQ(objective.weights_ramp, RampSchedule());
   }
 }
 

@@ -117,7 +117,7 @@ struct CountBuilder {
   double& rows() { return counts.buffer_[2 * counts.classes_]; }
   double& ignored() { return counts.buffer_[2 * counts.classes_ + 1]; }
   /// Without sequences every class is covered by the total.
-  ClassCounts finish() && {
+  ClassCounts build() && {
     const double total = counts.total();
     for (std::size_t c = 0; c < counts.classes(); ++c) coverage(c) = total;
     return std::move(counts);
@@ -165,12 +165,13 @@ inline void require_ignore_index_is_no_class(std::string_view where, std::size_t
 
 // Integer counts of labels under a caller's name; the core of all that starts from labels.
 template <class L>
-EQUIPOISE_INLINE HistogramTotals count_or_reject(std::string_view where, std::span<const L> labels,
-                                                 std::size_t classes,
-                                                 std::optional<std::int64_t> ignore_index,
-                                                 std::uint64_t* counts) {
+EQUIPOISE_INLINE kernels::HistogramTotals count_or_reject(std::string_view where,
+                                                          std::span<const L> labels,
+                                                          std::size_t classes,
+                                                          std::optional<std::int64_t> ignore_index,
+                                                          std::uint64_t* counts) {
   require_ignore_index_is_no_class(where, classes, ignore_index);
-  const HistogramTotals totals = histogram(labels, classes, ignore_index, counts);
+  const kernels::HistogramTotals totals = kernels::histogram(labels, classes, ignore_index, counts);
   if (!totals.valid) reject_first_invalid(where, "labels", labels, classes, ignore_index);
   return totals;
 }
@@ -187,14 +188,14 @@ EQUIPOISE_INLINE ClassCounts count_labels(const R& labels, std::size_t classes,
                                           const CountOptions& options = {}) {
   std::vector<std::uint64_t> counts(classes);
   const auto values = as_span(labels);
-  const detail::HistogramTotals totals =
+  const kernels::HistogramTotals totals =
       detail::count_or_reject("count_labels", values, classes, options.ignore_index, counts.data());
   CountBuilder builder(classes);
-  if (classes == 0) return std::move(builder).finish();
+  if (classes == 0) return std::move(builder).build();
   for (std::size_t c = 0; c < classes; ++c) builder.mass(c) = static_cast<double>(counts[c]);
   builder.ignored() = static_cast<double>(totals.ignored);
   builder.rows() = static_cast<double>(values.size()) - builder.ignored();
-  return std::move(builder).finish();
+  return std::move(builder).build();
 }
 
 /// n_c = sum of sample_weights[i] over the labels equal to c. The weight of an ignored label is
@@ -203,10 +204,9 @@ EQUIPOISE_INLINE ClassCounts count_labels(const R& labels, std::size_t classes,
 /// O(N + C); sums are taken in order, in double.
 /// @throws std::invalid_argument as above, for sizes that differ, and for a weight that is
 /// negative, NaN or infinite.
-template <LabelRange R, ContiguousRange W>
-requires std::floating_point<ElementOf<W>> ClassCounts
-count_labels(const R& labels, const W& sample_weights, std::size_t classes,
-             const CountOptions& options = {}) {
+template <LabelRange R, FloatRange W>
+ClassCounts count_labels(const R& labels, const W& sample_weights, std::size_t classes,
+                         const CountOptions& options = {}) {
   constexpr std::string_view kWhere = "count_labels";
   const auto values = as_span(labels);
   const auto weights = as_span(sample_weights);
@@ -224,7 +224,7 @@ count_labels(const R& labels, const W& sample_weights, std::size_t classes,
       detail::reject_first_invalid(kWhere, "labels", values, classes, options.ignore_index);
     }
   }
-  return std::move(builder).finish();
+  return std::move(builder).build();
 }
 
 /// Token counts together with each class's coverage: the number of counted tokens in the sequences
@@ -352,7 +352,7 @@ GroupedCounts count_grouped(const R& labels, const G& row_groups, std::size_t gr
   }
   std::vector<ClassCounts> counts;
   counts.reserve(groups);
-  for (CountBuilder& builder : builders) counts.push_back(std::move(builder).finish());
+  for (CountBuilder& builder : builders) counts.push_back(std::move(builder).build());
   return GroupedCounts(std::move(counts));
 }
 

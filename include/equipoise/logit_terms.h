@@ -88,12 +88,12 @@ concept LogitTransform = std::copyable<F> && requires(const F& transform, const 
 };
 
 /// z'_c = scale z_c for every class: an inverse temperature. It stays when predicting.
-struct Scale {
+struct LogitScale {
   double scale = 1.0;
 
   /// @throws std::invalid_argument unless scale is finite and positive.
   LogitTerms operator()(const CountSummary& counts) const {
-    detail::require_positive("Scale", "scale", scale);
+    detail::require_positive("LogitScale", "scale", scale);
     return {std::vector<double>(counts.classes(), scale), {}, {}};
   }
 };

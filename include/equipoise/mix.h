@@ -70,7 +70,7 @@ struct UniMaxAllocation {
 /// UniMax of Chung et al. 2023 (arXiv:2304.09151): the budget is shared out equally, but no class
 /// is repeated more than max_epochs times; what small ones cannot take goes to the others. Counts
 /// are sizes in whatever the budget is in: characters or tokens in the paper. O(C log C).
-struct UniMax {
+struct UniMaxMix {
   double budget = 0;      ///< > 0
   double max_epochs = 4;  ///< > 0
 
@@ -96,7 +96,7 @@ struct UniMax {
     detail::require_positive(where, "budget", budget);
     detail::require_positive(where, "max_epochs", max_epochs);
   }
-  friend bool operator==(const UniMax&, const UniMax&) = default;
+  friend bool operator==(const UniMaxMix&, const UniMaxMix&) = default;
 };
 
 /// q_c proportional to n_c max(1, sqrt(threshold / f_c)) with f_c = n_c / N: the repeat factors of

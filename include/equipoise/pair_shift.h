@@ -19,8 +19,8 @@ namespace equipoise {
 ///
 /// With D = costs it is the softmax-margin of Gimpel & Smith 2010 (NAACL), -z_y + log sum_c
 /// exp(z_c + cost(y, c)): a wrong class has to stay below the right one by what the mistake costs.
-/// Costs that depend on y alone are class weights (the policy Cost); decisions by costs are made
-/// after training.
+/// Costs that depend on y alone are class weights (the policy CostWeights); decisions by costs are
+/// made after training.
 struct PairShift {
   std::vector<double> values;
 

@@ -154,10 +154,11 @@ namespace detail {
 
 // Block i of `out` is random.block(t + i * stride, purpose).
 EQUIPOISE_INLINE void philox_blocks(const CounterRandom& random, std::uint32_t purpose,
-                                    std::uint64_t t, std::uint64_t stride, PhiloxBlocks& out,
-                                    Cpu instructions = cpu()) {
-  run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
-    philox_blocks_of<width()>(random.seed, purpose, t, stride, out);
+                                    std::uint64_t t, std::uint64_t stride,
+                                    kernels::PhiloxBlocks& out,
+                                    kernels::Cpu instructions = kernels::cpu()) {
+  kernels::run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
+    kernels::philox_blocks_of<width()>(random.seed, purpose, t, stride, out);
   });
 }
 
@@ -179,13 +180,13 @@ constexpr CounterRandom of_size(const CounterRandom& random, std::uint64_t n) {
 /// walking along its cycle while the result lies outside [0, n): fewer than two evaluations on
 /// average. Where n = a b with both odd, rounds are even permutations, and so is the whole.
 /// Not a cipher: outcomes are for shuffling, not for secrets.
-class Permutation {
+class RandomPermutation {
  public:
   /// The permutation of [0, n) that belongs to position t of a random stream. Those of two sizes at
   /// one position have nothing in common. n = 0 gives the permutation of nothing, which must not be
   /// evaluated.
-  explicit Permutation(std::uint64_t n, const CounterRandom& random, std::uint64_t t = 0,
-                       std::uint32_t purpose = detail::Purpose::kShuffle)
+  explicit RandomPermutation(std::uint64_t n, const CounterRandom& random, std::uint64_t t = 0,
+                             std::uint32_t purpose = detail::Purpose::kShuffle)
       : n_(n) {
     const CounterRandom own = detail::of_size(random, n);
     if (n < kSmall) {
@@ -281,9 +282,9 @@ EQUIPOISE_INLINE std::vector<Index> shuffled_indices(
     }
     std::swap(order[i], order[static_cast<std::size_t>(partner.integer)]);
   };
-  detail::PhiloxBlocks blocks;
+  kernels::PhiloxBlocks blocks;
   for (std::size_t end = n / 2 + n % 2; end > 0;) {  // from the last block down
-    const std::size_t begin = end - std::min(end, detail::PhiloxBlocks::kBlocks);
+    const std::size_t begin = end - std::min(end, kernels::PhiloxBlocks::kBlocks);
     detail::philox_blocks(local, purpose, begin, 1, blocks);
     for (std::size_t b = end; b-- > begin;) {
       if (2 * b + 1 < n) place(2 * b + 1, blocks.second[b - begin]);

@@ -4,7 +4,7 @@
 #define EQUIPOISE_REDUCTION_H_
 
 // IWYU pragma: begin_exports
-#include "equipoise/reduction/accumulation.h"
+#include "equipoise/reduction/accumulated_step.h"
 #include "equipoise/reduction/group_dro.h"
 #include "equipoise/reduction/mean.h"
 #include "equipoise/reduction/reduction.h"

@@ -23,8 +23,8 @@ namespace equipoise {
 /// a run that resumes at step t gets what an uninterrupted one would.
 ///
 /// For a loss t counts optimiser steps; for a sampler it is the position in the stream, in draws:
-/// see PerBatch. `loss.class_weights = schedule(step)` before a loss call is all that the core and
-/// Eigen need; modules on LibTorch have set_class_weights() and set_logit_terms().
+/// see PerBatchSchedule. `loss.class_weights = schedule(step)` before a loss call is all that the
+/// core and Eigen need; modules on LibTorch have set_class_weights() and set_logit_terms().
 template <class S, class Value>
 concept ScheduleOf = std::copy_constructible<S> && requires(const S& schedule, std::uint64_t t) {
   { schedule(t) } -> std::convertible_to<Value>;
@@ -32,13 +32,13 @@ concept ScheduleOf = std::copy_constructible<S> && requires(const S& schedule, s
 
 /// From 0 before step `begin` in a straight line to 1 from step `end` on. With begin == end it
 /// jumps: the deferred re-weighting (DRW) of Cao et al. 2019 (arXiv:1906.07413). Both 0: always 1.
-struct Ramp {
+struct RampSchedule {
   std::uint64_t begin = 0;
   std::uint64_t end = 0;
 
   /// @throws std::invalid_argument for an end before the begin.
   double operator()(std::uint64_t t) const {
-    require("Ramp", "end");
+    require("RampSchedule", "end");
     if (t >= end) return 1;
     if (t <= begin) return 0;
     return static_cast<double>(t - begin) / static_cast<double>(end - begin);
@@ -47,19 +47,19 @@ struct Ramp {
     if (end >= begin) return;
     detail::reject(where, argument, end, "at least begin = " + detail::to_text(begin));
   }
-  friend bool operator==(const Ramp&, const Ramp&) = default;
+  friend bool operator==(const RampSchedule&, const RampSchedule&) = default;
 };
 
 /// values[i] from step starts[i] on, until starts[i + 1]. Value is a number, a vector or
 /// LogitTerms.
 template <std::copyable Value>
-class Piecewise {
+class PiecewiseSchedule {
  public:
   /// @throws std::invalid_argument for no values, sizes that differ, and starts that do not begin
   /// with 0 and ascend.
-  Piecewise(std::vector<std::uint64_t> starts, std::vector<Value> values)
+  PiecewiseSchedule(std::vector<std::uint64_t> starts, std::vector<Value> values)
       : starts_(std::move(starts)), values_(std::move(values)) {
-    constexpr std::string_view kWhere = "Piecewise";
+    constexpr std::string_view kWhere = "PiecewiseSchedule";
     detail::require_size(kWhere, "values", values_.size(), starts_.size(), "starts");
     if (starts_.empty()) detail::reject(kWhere, "starts.size()", 0, "at least 1");
     if (starts_[0] != 0) detail::reject_element(kWhere, "starts", 0, starts_[0], "0");
@@ -75,7 +75,7 @@ class Piecewise {
     const auto after = std::upper_bound(starts_.begin(), starts_.end(), t);
     return values_[static_cast<std::size_t>(after - starts_.begin()) - 1];
   }
-  friend bool operator==(const Piecewise&, const Piecewise&) = default;
+  friend bool operator==(const PiecewiseSchedule&, const PiecewiseSchedule&) = default;
 
  private:
   std::vector<std::uint64_t> starts_;
@@ -112,25 +112,25 @@ inline LogitTerms blend(const LogitTerms& from, const LogitTerms& to, double sha
 /// rises: weights that warm up from ones, a mix that goes from natural to balanced (Kang et al.
 /// 2020, arXiv:1910.09217), a logit adjustment that sets in late. An empty vector of weights stands
 /// for ones; proportions must both be given, and sum to the same.
-template <class Value, ScheduleOf<double> R = Ramp>
-struct Blend {
+template <class Value, ScheduleOf<double> R = RampSchedule>
+struct BlendSchedule {
   Value from;
   Value to;
   R ramp{};
 
   Value operator()(std::uint64_t t) const { return blend(from, to, ramp(t)); }
-  friend bool operator==(const Blend&, const Blend&) = default;
+  friend bool operator==(const BlendSchedule&, const BlendSchedule&) = default;
 };
 
 /// A schedule of optimiser steps as one of draws: schedule(t / batch_size). batch_size counts the
 /// draws of all workers and micro-batches of a step.
 template <class S>
-class PerBatch {
+class PerBatchSchedule {
  public:
   /// @throws std::invalid_argument for a batch size of 0.
-  PerBatch(S schedule, std::uint64_t batch_size)
+  PerBatchSchedule(S schedule, std::uint64_t batch_size)
       : schedule_(std::move(schedule)), batch_size_(batch_size) {
-    if (batch_size == 0) detail::reject("PerBatch", "batch_size", 0, "at least 1");
+    if (batch_size == 0) detail::reject("PerBatchSchedule", "batch_size", 0, "at least 1");
   }
   auto operator()(std::uint64_t t) const { return schedule_(t / batch_size_); }
 

@@ -82,6 +82,14 @@ using ElementOf = std::remove_cvref_t<decltype(*std::declval<const R&>().data())
 template <class R>
 concept LabelRange = ContiguousRange<R> && std::integral<ElementOf<R>>;
 
+/// A contiguous range of floating-point numbers: weights, scores.
+template <class R>
+concept FloatRange = ContiguousRange<R> && std::floating_point<ElementOf<R>>;
+
+/// The element type of a MatrixView of floating-point numbers, const or not.
+template <class T>
+concept FloatElement = std::floating_point<std::remove_const_t<T>>;
+
 /// The elements of a range, without a copy; valid as long as the range is.
 template <ContiguousRange R>
 constexpr std::span<const ElementOf<R>> as_span(const R& range) {

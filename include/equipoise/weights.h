@@ -32,13 +32,13 @@ concept WeightPolicy = std::copyable<P> &&
 };
 
 /// w_c = 1.
-struct Uniform {
+struct UniformWeights {
   static constexpr bool kIgnoresCounts = true;
   double operator()(std::size_t, const CountSummary&) const { return 1.0; }
 };
 
 /// w_c = 1 / n_c: with it as sampling weight every class is drawn equally often.
-struct InverseFrequency {
+struct InverseFrequencyWeights {
   double operator()(std::size_t c, const CountSummary& counts) const {
     return 1.0 / counts.count(c);
   }
@@ -46,7 +46,7 @@ struct InverseFrequency {
 
 /// w_c = n / (K n_c) with K the number of classes that have samples, so that sum n_c w_c = n (King
 /// & Zeng 2001, "Logistic regression in rare events data"; scikit-learn's "balanced").
-struct Balanced {
+struct BalancedWeights {
   double operator()(std::size_t c, const CountSummary& counts) const {
     return counts.total() / (static_cast<double>(counts.present()) * counts.count(c));
   }
@@ -54,33 +54,33 @@ struct Balanced {
 
 /// w_c = n_c^(-exponent): 0 is uniform, 1/2 the square root of Mahajan et al. 2018
 /// (arXiv:1805.00932), 1 inverse frequency. One knob from no correction to the whole of it.
-struct Power {
+struct PowerWeights {
   double exponent = 0.5;
 
   /// @throws std::invalid_argument for an exponent that is not finite.
   double operator()(std::size_t c, const CountSummary& counts) const {
-    detail::require_finite("Power", "exponent", exponent);
+    detail::require_finite("PowerWeights", "exponent", exponent);
     return std::pow(counts.count(c), -exponent);
   }
 };
 
 /// w_c = (1 - beta) / (1 - beta^n_c), the inverse of the effective number of samples (Cui et al.
 /// 2019, arXiv:1901.05555). beta = 0 gives 1, beta -> 1 gives 1 / n_c, which beta = 1 stands for.
-struct EffectiveNumber {
+struct EffectiveNumberWeights {
   double beta = 0.999;
 
   /// beta = (V - 1) / V for a class that has `volume` different samples to draw from.
   /// @throws std::invalid_argument unless volume >= 1; infinity is beta = 1.
-  static EffectiveNumber from_volume(double volume) {
+  static EffectiveNumberWeights from_volume(double volume) {
     if (detail::is_nan(volume) || volume < 1) {
-      detail::reject("EffectiveNumber", "volume", volume, "a number >= 1");
+      detail::reject("EffectiveNumberWeights", "volume", volume, "a number >= 1");
     }
     return {1.0 - 1.0 / volume};
   }
 
   /// @throws std::invalid_argument for a beta outside [0, 1].
   double operator()(std::size_t c, const CountSummary& counts) const {
-    detail::require_between("EffectiveNumber", "beta", beta, 0, 1);
+    detail::require_between("EffectiveNumberWeights", "beta", beta, 0, 1);
     if (beta == 1) return 1.0 / counts.count(c);
     // 1 - beta^n without cancellation: beta - 1 is exact for the betas in use.
     return (1.0 - beta) / -std::expm1(counts.count(c) * std::log1p(beta - 1.0));
@@ -90,7 +90,7 @@ struct EffectiveNumber {
 /// w_c = median(f) / f_c with f_c the mass of class c over the mass of the sequences that contain
 /// it (Eigen & Fergus 2015, arXiv:1411.4734). Use count_sequences(); counts without sequences give
 /// the median of the counts over n_c.
-struct MedianFrequency {
+struct MedianFrequencyWeights {
   double operator()(std::size_t c, const CountSummary& counts) const {
     return counts.median_frequency() / counts.frequency(c);
   }
@@ -98,26 +98,26 @@ struct MedianFrequency {
 
 /// w_c = 1 / ln(k + pi_c) with pi_c = n_c / n (ENet, Paszke et al. 2016, arXiv:1606.02147); never
 /// above 1 / ln k, about 50 for the default.
-struct Logarithmic {
+struct LogarithmicWeights {
   double k = 1.02;
 
   /// @throws std::invalid_argument unless k is finite and > 1.
   double operator()(std::size_t c, const CountSummary& counts) const {
     if (!detail::is_finite(k) || k <= 1) {
-      detail::reject("Logarithmic", "k", k, "a finite number > 1");
+      detail::reject("LogarithmicWeights", "k", k, "a finite number > 1");
     }
     return 1.0 / std::log(k + counts.share(c));
   }
 };
 
 /// Weights that the user knows, one a class.
-struct Explicit {
+struct ExplicitWeights {
   static constexpr bool kIgnoresCounts = true;
   std::vector<double> weights;
 
   /// @throws std::invalid_argument where the number of weights is not that of the classes.
   double operator()(std::size_t c, const CountSummary& counts) const {
-    detail::require_size("Explicit", "weights", weights.size(), counts.classes(), "classes");
+    detail::require_size("ExplicitWeights", "weights", weights.size(), counts.classes(), "classes");
     return weights[c];
   }
 };
@@ -125,13 +125,13 @@ struct Explicit {
 /// w_c = cost of misclassifying a sample of class c, whatever it is taken for (Elkan 2001, "The
 /// foundations of cost-sensitive learning"). Costs that depend on the prediction too need a
 /// decision rule, not weights.
-struct Cost {
+struct CostWeights {
   static constexpr bool kIgnoresCounts = true;
   std::vector<double> costs;
 
   /// @throws std::invalid_argument where the number of costs is not that of the classes.
   double operator()(std::size_t c, const CountSummary& counts) const {
-    detail::require_size("Cost", "costs", costs.size(), counts.classes(), "classes");
+    detail::require_size("CostWeights", "costs", costs.size(), counts.classes(), "classes");
     return costs[c];
   }
 };
@@ -145,7 +145,7 @@ enum class EmptyClass {
 };
 
 /// What the scale of the weights is. n_c are the counts without smoothing.
-enum class Normalize {
+enum class WeightNormalization {
   kNone,                ///< as the policy gives them
   kMeanOne,             ///< the mean over classes with samples is 1
   kSumToClasses,        ///< the sum over all classes is C, as in class-balanced loss
@@ -156,7 +156,7 @@ enum class Normalize {
 
 /// Options of class_weights().
 struct WeightOptions {
-  Normalize normalize = Normalize::kMeanOneOverSamples;
+  WeightNormalization normalize = WeightNormalization::kMeanOneOverSamples;
   /// Bounds of the final weights: a weight above 0 is max(min, min(max, s w_c)) with the one factor
   /// s for which the normalisation holds as well. A weight of 0, and that of a class under
   /// EmptyClass::kOne, keeps its value.
@@ -172,18 +172,18 @@ namespace detail {
 
 // The a_c for which a mean-like normalisation reads sum a_c w_c = 1. `fixed` classes weigh 1
 // whatever the others do.
-inline std::vector<double> normalization_shares(Normalize normalize, const ClassCounts& counts,
-                                                std::size_t fixed) {
+inline std::vector<double> normalization_shares(WeightNormalization normalize,
+                                                const ClassCounts& counts, std::size_t fixed) {
   const std::size_t classes = counts.classes();
   const double total = counts.total();
   double present = 0;
   for (const double n : counts.values()) present += n > 0 ? 1 : 0;
   std::vector<double> shares(classes, 0.0);
   for (std::size_t c = 0; c < classes; ++c) {
-    if (normalize == Normalize::kSumToClasses) {
+    if (normalize == WeightNormalization::kSumToClasses) {
       shares[c] = 1 / static_cast<double>(classes - fixed);
     } else if (counts[c] > 0) {
-      shares[c] = normalize == Normalize::kMeanOne ? 1 / present : counts[c] / total;
+      shares[c] = normalize == WeightNormalization::kMeanOne ? 1 / present : counts[c] / total;
     }
   }
   return shares;
@@ -238,8 +238,8 @@ inline double clipped_scale(std::string_view where, std::span<const double> shar
 inline double weight_scale(std::string_view where, const ClassCounts& counts,
                            std::span<const double> weights, std::size_t fixed,
                            const WeightOptions& options) {
-  if (options.normalize == Normalize::kNone) return 1;
-  if (options.normalize == Normalize::kMinOne) {
+  if (options.normalize == WeightNormalization::kNone) return 1;
+  if (options.normalize == WeightNormalization::kMinOne) {
     double least = infinity();
     for (const double weight : weights) least = weight > 0 ? std::min(least, weight) : least;
     if (!is_finite(least)) return 1;
@@ -334,9 +334,9 @@ std::vector<double> class_weights(const ClassCounts& counts, const P& policy,
 /// where `drawn` are the masses with which a sampler draws the classes: a mix, or the counts of
 /// what it has drawn. With them a mean over rows keeps the scale of the unweighted loss, and with
 /// it the learning rate, under any sampler; class_weights() does the same for rows that are drawn
-/// as they are counted (Normalize::kMeanOneOverSamples). A class that is not drawn is scaled like
-/// the others but has no part in the mean. Weights have no unit, and the scale of neither argument
-/// matters. O(C).
+/// as they are counted (WeightNormalization::kMeanOneOverSamples). A class that is not drawn is
+/// scaled like the others but has no part in the mean. Weights have no unit, and the scale of
+/// neither argument matters. O(C).
 /// @throws std::invalid_argument for sizes that differ, for weights and masses that are negative,
 /// NaN or infinite, where no class that is drawn has a positive weight, and for numbers so large or
 /// small that scaling them overflows or leaves 0.

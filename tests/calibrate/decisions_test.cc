@@ -13,7 +13,7 @@
 #include "equipoise/random.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::calibrate {
 namespace {
 
 using ::testing::ElementsAre;
@@ -67,7 +67,7 @@ TEST(Decide, RefusesBadInput) {
             "decide(): cost.rows = 1, expected 2 (columns of probabilities)");
 }
 
-double f1(const BinaryCounts& counts) { return counts.f_beta(); }
+double f1(const metrics::BinaryCounts& counts) { return counts.f_beta(); }
 
 // Every distinct score as a threshold, and none at all.
 Threshold best_by_trial(const Numbers& scores, const std::vector<int>& positives) {
@@ -75,7 +75,7 @@ Threshold best_by_trial(const Numbers& scores, const std::vector<int>& positives
   thresholds.push_back(detail::infinity());
   Threshold best{0, -1};
   for (const double threshold : thresholds) {
-    BinaryCounts counts;
+    metrics::BinaryCounts counts;
     for (std::size_t i = 0; i < scores.size(); ++i) {
       const bool taken = scores[i] >= threshold;
       const bool positive = positives[i] != 0;
@@ -104,7 +104,7 @@ TEST(ChooseThreshold, IsAsGoodAsTheBestOfAll) {
         choose_threshold(std::span<const double>(scores), std::span<const int>(positives), f1);
     EXPECT_DOUBLE_EQ(chosen.score, best_by_trial(scores, positives).score) << round;
     // The score is that of its own threshold.
-    BinaryCounts counts;
+    metrics::BinaryCounts counts;
     for (std::size_t i = 0; i < scores.size(); ++i) {
       const bool taken = scores[i] >= chosen.threshold;
       counts.true_positives += taken && positives[i] != 0;
@@ -220,4 +220,4 @@ TEST(NormalizeRows, DividesByAPowerOfTheLength) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::calibrate

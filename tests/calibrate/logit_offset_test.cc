@@ -12,7 +12,7 @@
 
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::calibrate {
 namespace {
 
 using testing::error_of;
@@ -58,7 +58,7 @@ TEST(ChooseTau, FindsTheStrengthThatTheMetricWants) {
                                       needed * 2,   0, needed * 2,   0};
   const std::vector<int> targets = {1, 1, 0, 0};
   const std::vector<double> taus = {0, 0.5, 1, 1.5, 2.5};
-  const auto macro_f1 = [](const ConfusionMatrix& m) { return m.macro_f1(); };
+  const auto macro_f1 = [](const metrics::ConfusionMatrix& m) { return m.macro_f1(); };
   const PosthocTau best = choose_tau(view(logits, 2), targets, prior, taus, macro_f1);
   EXPECT_EQ(best.tau, 1.0);  // 1.5 does as well and comes later
   EXPECT_EQ(best.score, 1.0);
@@ -100,13 +100,14 @@ TEST(PosthocOffset, GivesThePredictionsThatChooseTauScored) {
       logits.push_back(tau * std::log(prior[i % classes]) + noise(random));
       if (i % classes == 0) targets.push_back(static_cast<std::int64_t>(random() % classes));
     }
-    ConfusionMatrix scored(classes);
+    metrics::ConfusionMatrix scored(classes);
     const std::vector<double> taus = {tau};
-    choose_tau(view(logits, classes), targets, prior, taus, [&](const ConfusionMatrix& matrix) {
-      scored = matrix;
-      return 0.0;
-    });
-    ConfusionMatrix predicted(classes);
+    choose_tau(view(logits, classes), targets, prior, taus,
+               [&](const metrics::ConfusionMatrix& matrix) {
+                 scored = matrix;
+                 return 0.0;
+               });
+    metrics::ConfusionMatrix predicted(classes);
     predicted.add(targets, predict(view(logits, classes), posthoc_offset(prior, tau)));
     for (std::size_t t = 0; t < classes; ++t) {
       for (std::size_t p = 0; p < classes; ++p) {
@@ -120,7 +121,7 @@ TEST(ChooseTau, PrefersTheSmallestOfEquals) {
   const std::vector<double> logits = {5, 0, 0, 5};
   const std::vector<int> targets = {0, 1};
   const std::vector<double> prior = {3, 1};
-  const auto accuracy = [](const ConfusionMatrix& m) { return m.accuracy(); };
+  const auto accuracy = [](const metrics::ConfusionMatrix& m) { return m.accuracy(); };
   for (const std::vector<double>& taus :
        {std::vector<double>{1, 0.5, 0, 2}, std::vector<double>{0, 0.5, 1, 2}}) {
     EXPECT_EQ(choose_tau(view(logits, 2), targets, prior, taus, accuracy).tau, 0.0);
@@ -142,12 +143,12 @@ TEST(ChooseTau, EqualsANaiveSearch) {
     for (std::int32_t& y : targets) y = static_cast<std::int32_t>(random() % 5) - 1;
     const std::vector<double> prior = {40, 20, 5, 1};
     const std::vector<double> taus = {0, 0.25, 0.5, 1, 2};
-    const auto recall = [](const ConfusionMatrix& m) { return m.balanced_accuracy(); };
+    const auto recall = [](const metrics::ConfusionMatrix& m) { return m.balanced_accuracy(); };
     const PosthocTau best = choose_tau(logits, targets, prior, taus, recall, -1);
 
     PosthocTau expected{0, -1};
     for (const double tau : taus) {
-      ConfusionMatrix m(kClasses);
+      metrics::ConfusionMatrix m(kClasses);
       for (std::size_t r = 0; r < kRows; ++r) {
         std::size_t predicted = 0;
         const auto score = [&](std::size_t c) {
@@ -175,7 +176,7 @@ TEST(CalibrateErrors, NameWhatIsWrong) {
   const std::vector<double> logits = {0, 1, 2, std::numeric_limits<double>::quiet_NaN()};
   const std::vector<double> prior = {1, 0};
   const std::vector<double> uniform = {1, 1};
-  const auto metric = [](const ConfusionMatrix& m) { return m.accuracy(); };
+  const auto metric = [](const metrics::ConfusionMatrix& m) { return m.accuracy(); };
   EXPECT_EQ(error_of([&] { predict(view(logits, 2)); }),
             "predict(): logits(1, 1) = nan, expected a number");
   EXPECT_EQ(error_of([&] {
@@ -212,7 +213,7 @@ TEST(CalibrateErrors, NameWhatIsWrong) {
             "choose_tau(): taus[1] = nan, expected a finite number");
   EXPECT_EQ(choose({0, 2}, uniform, {0}, metric),
             "ConfusionMatrix::add(): targets[1] = 2, expected a class in [0, 2)");
-  EXPECT_EQ(choose({0, 1}, uniform, {0.5}, [nan](const ConfusionMatrix&) { return nan; }),
+  EXPECT_EQ(choose({0, 1}, uniform, {0.5}, [nan](const metrics::ConfusionMatrix&) { return nan; }),
             "choose_tau(): score of tau 0.5 = nan, expected a number");
   EXPECT_EQ(error_of([&] { logit_offset(uniform, {}); }),
             "logit_offset(): deployment_prior.size() = 0, expected 2 (classes of training_prior)");
@@ -221,4 +222,4 @@ TEST(CalibrateErrors, NameWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::calibrate

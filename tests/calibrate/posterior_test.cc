@@ -15,7 +15,7 @@
 #include "equipoise/reduction/group_dro.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::calibrate {
 namespace {
 
 using testing::error_of;
@@ -61,17 +61,18 @@ void expect_truth(const SoftmaxLoss<M>& loss, const std::string& what) {
 template <class M>
 void expect_truth_under_all_options(const M& modulator, const std::string& name) {
   for (const double smoothing : {0.0, 0.1}) {
-    for (const Semantics semantics : {Semantics::kConsistent, Semantics::kTorch}) {
+    for (const WeightConvention convention :
+         {WeightConvention::kConsistent, WeightConvention::kTorch}) {
       for (const bool weighted : {false, true}) {
         for (const bool shifted : {false, true}) {
           SoftmaxLoss<M> loss;
           loss.modulator = modulator;
           loss.label_smoothing = smoothing;
-          loss.semantics = semantics;
+          loss.convention = convention;
           if (weighted) loss.class_weights = kWeights;
           if (shifted) loss.logit_terms = {{1.2, 1, 0.9, 1.1}, {-0.2, -1, -2, -3}, {}};
           expect_truth(loss, name + (smoothing > 0 ? " smoothed" : "") +
-                                 (semantics == Semantics::kTorch ? " torch" : "") +
+                                 (convention == WeightConvention::kTorch ? " torch" : "") +
                                  (weighted ? " weighted" : "") + (shifted ? " shifted" : ""));
         }
       }
@@ -209,12 +210,13 @@ Numbers trained_logits(const SoftmaxLoss<CrossEntropy, R>& loss, const std::vect
 
 TEST(Posterior, InvertsAMeanPerClass) {
   for (const double smoothing : {0.0, 0.1}) {
-    for (const Semantics semantics : {Semantics::kConsistent, Semantics::kTorch}) {
+    for (const WeightConvention convention :
+         {WeightConvention::kConsistent, WeightConvention::kTorch}) {
       SoftmaxLoss<CrossEntropy, MeanPerClass> loss;
       loss.reduction.classes = 3;
       loss.class_weights = {0.5, 1, 2};
       loss.label_smoothing = smoothing;
-      loss.semantics = semantics;
+      loss.convention = convention;
       // All rows in one batch.
       Batch all{1, {}, {}};
       for (std::size_t x = 0; x < 2; ++x) {
@@ -255,11 +257,12 @@ TEST(Posterior, InvertsAMeanPerClassAtItsBatchSize) {
 // In batches of two rows weights do less than they say.
 TEST(Posterior, InvertsAMeanByWeightAtItsBatchSize) {
   for (const double smoothing : {0.0, 0.1}) {
-    for (const Semantics semantics : {Semantics::kConsistent, Semantics::kTorch}) {
+    for (const WeightConvention convention :
+         {WeightConvention::kConsistent, WeightConvention::kTorch}) {
       SoftmaxLoss<CrossEntropy, MeanByWeight> loss;
       loss.class_weights = {0.5, 1, 20};
       loss.label_smoothing = smoothing;
-      loss.semantics = semantics;
+      loss.convention = convention;
       std::vector<Batch> batches;
       for (std::size_t pair = 0; pair < 36; ++pair) {
         Batch batch{1, {}, {}};
@@ -364,4 +367,4 @@ TEST(Posterior, RefusesWhatHasNoInverse) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::calibrate

@@ -13,7 +13,7 @@
 #include "equipoise/random.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::calibrate {
 namespace {
 
 using ::testing::DoubleEq;
@@ -170,7 +170,7 @@ TEST(EstimatePrior, NeverLowersTheLikelihood) {
 }
 
 // Adds counts[y][x] rows of class y that were taken for x.
-void add_counts(ConfusionMatrix& matrix, const std::vector<std::vector<int>>& counts) {
+void add_counts(metrics::ConfusionMatrix& matrix, const std::vector<std::vector<int>>& counts) {
   for (std::size_t y = 0; y < counts.size(); ++y) {
     for (std::size_t x = 0; x < counts.size(); ++x) {
       for (int i = 0; i < counts[y][x]; ++i) {
@@ -197,7 +197,7 @@ TEST(BlackBoxShift, FindsThePriorFromExactConfusions) {
       unlabelled[static_cast<std::size_t>(x)] += share * deployed[y];
     }
   }
-  ConfusionMatrix matrix(3);
+  metrics::ConfusionMatrix matrix(3);
   matrix.add(targets, predictions);
   const BlackBoxShift shift = estimate_black_box_shift(matrix, unlabelled);
   EXPECT_THAT(shift.prior,
@@ -210,7 +210,7 @@ TEST(BlackBoxShift, FindsThePriorFromExactConfusions) {
 
 // A classifier that nearly guesses: its solution, a prior of (0, 1), is noise.
 TEST(BlackBoxShift, RefusesWhatIsNotMoreThanChance) {
-  ConfusionMatrix matrix(2);
+  metrics::ConfusionMatrix matrix(2);
   add_counts(matrix, {{500, 500}, {510, 490}});
   const Numbers predictions = {600, 400};
   EXPECT_THAT(
@@ -223,7 +223,7 @@ TEST(BlackBoxShift, RefusesWhatIsNotMoreThanChance) {
   EXPECT_THAT(noise.prior, ElementsAre(0, 1));
   EXPECT_NEAR(noise.signal, 0.45, 0.01);
   // With a hundred times the rows the same shares are evidence.
-  ConfusionMatrix large(2);
+  metrics::ConfusionMatrix large(2);
   for (int i = 0; i < 100; ++i) large += matrix;
   EXPECT_NEAR(estimate_black_box_shift(large, predictions).signal, 4.5, 0.1);
   EXPECT_EQ(error_of([&] { estimate_black_box_shift(matrix, predictions, 1e6, -1); }),
@@ -233,19 +233,19 @@ TEST(BlackBoxShift, RefusesWhatIsNotMoreThanChance) {
 // The ratio is that of a frequency: m right rows of the rarest class have a standard error of root
 // m.
 TEST(BlackBoxShift, OfAPerfectClassifierTheSignalIsThatOfTheRarestClass) {
-  ConfusionMatrix matrix(3);
+  metrics::ConfusionMatrix matrix(3);
   add_counts(matrix, {{1800, 0, 0}, {0, 180, 0}, {0, 0, 9}});
   const BlackBoxShift shift = estimate_black_box_shift(matrix, Numbers{5, 3, 2});
   EXPECT_NEAR(shift.signal, 3, 0.01);
   EXPECT_THAT(shift.prior,
               ElementsAre(DoubleNear(0.5, 1e-12), DoubleNear(0.3, 1e-12), DoubleNear(0.2, 1e-12)));
-  ConfusionMatrix fewer(3);
+  metrics::ConfusionMatrix fewer(3);
   add_counts(fewer, {{1800, 0, 0}, {0, 180, 0}, {0, 0, 3}});
   EXPECT_THAT(error_of([&] {
                 estimate_black_box_shift(fewer, Numbers{5, 3, 2});
               }),
               HasSubstr("from 1983 rows"));
-  ConfusionMatrix one(1);
+  metrics::ConfusionMatrix one(1);
   add_counts(one, {{5}});
   // By its bits: under -ffast-math no number equals infinity.
   EXPECT_EQ(std::bit_cast<std::uint64_t>(estimate_black_box_shift(one, Numbers{2}).signal),
@@ -260,7 +260,7 @@ TEST(BlackBoxShift, RefusesGuessesAndTakesClassifiers) {
   const auto refused = [&](double right) {
     int count = 0;
     for (int round = 0; round < kRounds; ++round) {
-      ConfusionMatrix matrix(2);
+      metrics::ConfusionMatrix matrix(2);
       for (int i = 0; i < 2000; ++i) {
         const std::int64_t target = random.uniform(t++, 1) < 0.1 ? 1 : 0;
         const std::int64_t guess = random.uniform(t++, 1) < 0.3 ? 1 : 0;
@@ -282,7 +282,7 @@ TEST(BlackBoxShift, RefusesGuessesAndTakesClassifiers) {
 
 // A ratio that noise makes negative becomes 0, and those that are left make a prior again.
 TEST(BlackBoxShift, RatiosAreThoseOfAPrior) {
-  ConfusionMatrix matrix(2);
+  metrics::ConfusionMatrix matrix(2);
   add_counts(matrix, {{30, 10}, {10, 20}});
   const BlackBoxShift shift = estimate_black_box_shift(matrix, Numbers{0, 3});
   EXPECT_THAT(shift.prior, ElementsAre(0, 1));
@@ -290,13 +290,13 @@ TEST(BlackBoxShift, RatiosAreThoseOfAPrior) {
 }
 
 TEST(BlackBoxShift, RefusesAClassifierThatConfusesClassesCompletely) {
-  ConfusionMatrix matrix(2);
+  metrics::ConfusionMatrix matrix(2);
   matrix.add(std::vector<int>{0, 0, 1, 1}, std::vector<int>{0, 1, 0, 1});
   EXPECT_THAT(error_of([&] {
                 estimate_black_box_shift(matrix, Numbers{1, 1});
               }),
               HasSubstr("condition of held_out ="));
-  ConfusionMatrix absent(2);
+  metrics::ConfusionMatrix absent(2);
   absent.add(std::vector<int>{0, 0}, std::vector<int>{0, 1});
   EXPECT_EQ(error_of([&] {
               estimate_black_box_shift(absent, Numbers{1, 1});
@@ -327,4 +327,4 @@ TEST(PriorShift, RefusesBadProbabilities) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::calibrate

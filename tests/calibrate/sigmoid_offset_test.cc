@@ -12,7 +12,7 @@
 #include "equipoise/view.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::calibrate {
 namespace {
 
 using testing::error_of;
@@ -71,8 +71,9 @@ std::string refusal() {
 }
 
 TEST(LogitOffset, RefusesReductionsThatReweigh) {
-  EXPECT_EQ(refusal<Sum>(), "nothing was thrown");
-  EXPECT_THAT(refusal<MeanPerGroup>(), HasSubstr("a reduction other than MeanByCount and Sum has"));
+  EXPECT_EQ(refusal<SumOverRows>(), "nothing was thrown");
+  EXPECT_THAT(refusal<MeanPerGroup>(),
+              HasSubstr("a reduction other than MeanByCount and SumOverRows has"));
   EXPECT_THAT(refusal<GroupDro>(), HasSubstr("a reduction other"));
   EXPECT_THAT(refusal<MeanByWeight>(), HasSubstr("a reduction other"));
   EXPECT_THAT(refusal<MeanPerClass>(), HasSubstr("a reduction other"));
@@ -80,4 +81,4 @@ TEST(LogitOffset, RefusesReductionsThatReweigh) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::calibrate

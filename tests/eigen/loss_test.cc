@@ -77,8 +77,8 @@ TYPED_TEST(EigenLoss, PartialAndUnreducedEqualTheView) {
   }
 
   TypeParam gradient(40, 5);
-  const Partial part = eigen::partial(loss, logits, batch.targets, batch.attributes(),
-                                      {.gradient = mutable_view(gradient)});
+  const LossPartial part = eigen::partial(loss, logits, batch.targets, batch.attributes(),
+                                          {.gradient = mutable_view(gradient)});
   EXPECT_EQ(part, equipoise::partial(loss, rows, batch.targets, batch.attributes()));
   const auto whole = value_and_gradient(loss, logits, batch.targets, batch.attributes());
   EXPECT_TRUE((gradient.array() == whole.gradient.array()).all());

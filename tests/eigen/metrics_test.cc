@@ -32,7 +32,7 @@ TEST(Add, TakesVectorsOfLabels) {
   targets << 0, 1, 1, -1;
   Eigen::MatrixXi predictions(4, 2);
   predictions << 9, 0, 9, 1, 9, 0, 9, 0;
-  ConfusionMatrix confusion(2);
+  metrics::ConfusionMatrix confusion(2);
   eigen::add(confusion, targets, predictions.col(1), -1);
   EXPECT_EQ(confusion.count(0, 0), 1);
   EXPECT_EQ(confusion.count(1, 1), 1);
@@ -49,15 +49,15 @@ TEST(Add, TakesMatricesInEitherOrderAndBlocks) {
   wide.block(1, 1, 3, 3) = rows;
   const MatrixView<const double> view(values.data(), 3, 3);
 
-  Calibration calibration(3);
+  metrics::Calibration calibration(3);
   calibration.add(view, targets);
-  LabelScores<double> scores(3);
+  metrics::LabelScores<double> scores(3);
   scores.add(view, targets);
   const auto check = [&](const auto& matrix) {
-    Calibration calibration_here(3);
+    metrics::Calibration calibration_here(3);
     eigen::add(calibration_here, matrix, targets);
     EXPECT_EQ(calibration_here, calibration);
-    LabelScores<double> scores_here(3);
+    metrics::LabelScores<double> scores_here(3);
     eigen::add(scores_here, matrix, targets);
     EXPECT_EQ(scores_here, scores);
   };
@@ -71,16 +71,16 @@ TEST(Add, TakesMatricesOfSeveralLabels) {
   targets << 1, 0, 1, 1;
   Eigen::Array<bool, Eigen::Dynamic, Eigen::Dynamic> predictions(2, 2);
   predictions << true, true, false, true;
-  MultiLabelCounts counts(2);
+  metrics::MultiLabelCounts counts(2);
   eigen::add(counts, targets, predictions);
-  EXPECT_EQ(counts.label(0), (BinaryCounts{1, 0, 1, 0}));
-  EXPECT_EQ(counts.label(1), (BinaryCounts{1, 1, 0, 0}));
+  EXPECT_EQ(counts.label(0), (metrics::BinaryCounts{1, 0, 1, 0}));
+  EXPECT_EQ(counts.label(1), (metrics::BinaryCounts{1, 1, 0, 0}));
   Eigen::MatrixXf probabilities(2, 2);
   probabilities << 0.75F, 0.25F, 0.5F, 1.0F;
-  MultiLabelCalibration calibration(2);
+  metrics::MultiLabelCalibration calibration(2);
   eigen::add(calibration, probabilities, targets);
   EXPECT_EQ(calibration.brier(0), (0.0625 + 0.25) / 2);
-  LabelScores<float> scores(2);
+  metrics::LabelScores<float> scores(2);
   eigen::add(scores, probabilities, targets);
   EXPECT_EQ(scores.roc_auc(1), 1);
 }

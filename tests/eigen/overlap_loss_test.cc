@@ -75,7 +75,7 @@ TYPED_TEST(EigenOverlapLoss, TakesMultiLabelTargets) {
   std::vector<double> labels;
   for (int i = 0; i < 100; ++i) labels.push_back(static_cast<double>(random() % 2));
   OverlapLoss<> loss;
-  loss.activation = Activation::kSigmoid;
+  loss.activation = OverlapActivation::kSigmoid;
   const auto logits = to_matrix<TypeParam>(batch.logits, 20, 5);
   const auto targets = to_matrix<TypeParam>(labels, 20, 5);
   const auto result = value_and_gradient(loss, logits, probability_targets(targets, batch.mask));

@@ -41,7 +41,7 @@ TYPED_TEST(EigenSigmoidLoss, EqualsTheViewInEveryOrder) {
   using Scalar = typename TypeParam::Scalar;
   std::mt19937_64 random(1);
   const ElementBatch batch = make_element_batch(40, 5, random, false);
-  const auto loss = make_sigmoid_loss(63, 5, random, Asymmetric{}, MeanByWeight{});
+  const auto loss = make_sigmoid_loss(63, 5, random, AsymmetricFocal{}, MeanByWeight{});
   const auto logits = to_matrix<TypeParam>(batch.logits, batch);
   const auto targets = to_matrix<Eigen::Array<bool, -1, -1>>(batch.targets, batch);
   const auto result = value_and_gradient(loss, logits, targets, batch.attributes());
@@ -64,7 +64,7 @@ TYPED_TEST(EigenSigmoidLoss, PartsEqualTheView) {
   using Scalar = typename TypeParam::Scalar;
   std::mt19937_64 random(5);
   const ElementBatch batch = make_element_batch(40, 5, random, false);
-  const auto loss = make_sigmoid_loss(63, 5, random, Asymmetric{}, MeanByWeight{});
+  const auto loss = make_sigmoid_loss(63, 5, random, AsymmetricFocal{}, MeanByWeight{});
   const auto logits = to_matrix<TypeParam>(batch.logits, batch);
   const auto targets = to_matrix<Eigen::Array<bool, -1, -1>>(batch.targets, batch);
   const std::vector<Scalar> dense(batch.logits.begin(), batch.logits.end());

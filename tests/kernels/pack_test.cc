@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 namespace {
 
 template <class P>
@@ -120,4 +120,4 @@ TYPED_TEST(PackTest, MathOfModulators) {
 }
 
 }  // namespace
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels

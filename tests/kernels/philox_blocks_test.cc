@@ -8,7 +8,7 @@
 #include "equipoise/kernels/dispatch.h"
 #include "equipoise/random.h"
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 namespace {
 
 // Positions whose lower half overflows within the blocks, and whose upper half does, are among
@@ -19,14 +19,14 @@ constexpr std::uint64_t kStrides[] = {1, 2, 7, 64, 0x100000000, 0x123456789abcde
 TEST(PhiloxBlocks, AreThoseOfCounterRandomOnEveryInstructionSet) {
   for (const Cpu cpu : {Cpu::kBaseline, Cpu::kAvx2, Cpu::kAvx512}) {
     if (cpu > widest_cpu()) continue;
-    for (const std::uint64_t seed : {std::uint64_t{0}, ~std::uint64_t{0}, mix64(7)}) {
+    for (const std::uint64_t seed : {std::uint64_t{0}, ~std::uint64_t{0}, detail::mix64(7)}) {
       const CounterRandom random{seed};
       for (const std::uint64_t start : kStarts) {
         for (const std::uint64_t stride : kStrides) {
           PhiloxBlocks blocks;
-          philox_blocks(random, Purpose::kClassDraw, start, stride, blocks, cpu);
+          detail::philox_blocks(random, detail::Purpose::kClassDraw, start, stride, blocks, cpu);
           for (std::size_t i = 0; i < PhiloxBlocks::kBlocks; ++i) {
-            const auto block = random.block(start + i * stride, Purpose::kClassDraw);
+            const auto block = random.block(start + i * stride, detail::Purpose::kClassDraw);
             ASSERT_EQ(blocks.first[i], block[0]) << static_cast<int>(cpu) << ' ' << i;
             ASSERT_EQ(blocks.second[i], block[1]) << static_cast<int>(cpu) << ' ' << i;
           }
@@ -37,4 +37,4 @@ TEST(PhiloxBlocks, AreThoseOfCounterRandomOnEveryInstructionSet) {
 }
 
 }  // namespace
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels

@@ -98,7 +98,7 @@ struct SigmoidData {
   }
   template <class R>
   static auto loss(R reduction) {
-    SigmoidLoss<Asymmetric, R> result;
+    SigmoidLoss<AsymmetricFocal, R> result;
     result.reduction = reduction;
     result.class_weights = random_weights();
     result.pos_weight = random_weights();
@@ -123,7 +123,7 @@ void for_all_reductions(const F& f) {
   f(MeanByCount{});
   f(MeanByWeight{});
   f(MeanByPositives{});
-  f(Sum{});
+  f(SumOverRows{});
   f(MeanPerClass{kClasses});
   f(MeanPerGroup{3});
   f(GroupDro{3, 0.1, {0.5, 0.2, 0.3}, {}});
@@ -164,7 +164,7 @@ void expect_parts_equal_the_whole(Data data, const Loss& loss, at::ScalarType ty
   expect_equal(whole.partial.packed(), data.partial(loss).packed(), tolerance);
   expect_equal(whole.partial.denominator, data.denominators(loss), tolerance);
   EXPECT_FALSE(whole.partial.packed().requires_grad());
-  const Partial numbers = whole.partial.to_partial();
+  const LossPartial numbers = whole.partial.to_partial();
   expect_equal(at::scalar_tensor(value(numbers, coefficients(loss.reduction, numbers))),
                whole.loss.detach(), std::max(tolerance, 2e-7));
 
@@ -224,13 +224,13 @@ TEST(TensorPartial, HoldsTheSumsOfItsBuckets) {
   loss.reduction.classes = 4;
   loss.class_weights = {1, 2, 3, 4};
   for (const at::ScalarType type : {at::kDouble, at::kHalf}) {
-    const Partial partial = libtorch::partial(loss, logits.to(type), targets).to_partial();
+    const LossPartial partial = libtorch::partial(loss, logits.to(type), targets).to_partial();
     ASSERT_EQ(partial.buckets.size(), 4u);
     EXPECT_NEAR(partial.buckets[0].numerator, std::log(4.0), 1e-6);
     EXPECT_NEAR(partial.buckets[1].numerator, 4 * std::log(4.0), 1e-6);
     EXPECT_EQ(partial.buckets[1].denominator, 4.0);
     EXPECT_EQ(partial.buckets[1].valid, 2.0);
-    EXPECT_EQ(partial.buckets[3], (Tally{0, 0, 0}));
+    EXPECT_EQ(partial.buckets[3], (LossTally{0, 0, 0}));
   }
 }
 
@@ -306,7 +306,7 @@ TEST(DeferredScale, MakesTheGradientsThatOfTheWhole) {
   };
   expect(MeanByCount{});
   expect(MeanByWeight{});
-  expect(Sum{});
+  expect(SumOverRows{});
 }
 
 TEST(DeferredScale, IsZeroWhereNothingHasMass) {
@@ -371,7 +371,7 @@ TEST(GroupDroOnTensors, MovesItsSharesAsTheCore) {
                                         detail::span_of<std::int64_t>(batch.arguments.groups)};
     const std::vector<double> scales =
         coefficients(of_core, equipoise::denominators(core, labels, kClasses, rows));
-    const Partial partial =
+    const LossPartial partial =
         equipoise::partial(core, detail::matrix_view<const double>(logits), labels,
                            testing::with_coefficients(rows, scales),
                            LossOutputs<double>{detail::matrix_view<double>(gradient), {}});

@@ -75,7 +75,7 @@ void expect_parity(R reduction, std::int64_t torch_reduction, at::ScalarType typ
           const at::Tensor weights = at::rand({classes}, type) + 0.2;
           SoftmaxLoss<CrossEntropy, R> loss;
           loss.reduction = reduction;
-          loss.semantics = Semantics::kTorch;
+          loss.convention = WeightConvention::kTorch;
           loss.label_smoothing = smoothing;
           if (weighted) loss.class_weights = detail::to_vector(weights);
           const at::Tensor ours = libtorch::value(loss, logits, targets);
@@ -99,8 +99,8 @@ TEST(SoftmaxLoss, EqualsLibTorchsMean) {
   expect_parity(MeanByWeight{}, at::Reduction::Mean, at::kFloat);
 }
 TEST(SoftmaxLoss, EqualsLibTorchsSum) {
-  expect_parity(Sum{}, at::Reduction::Sum, at::kDouble);
-  expect_parity(Sum{}, at::Reduction::Sum, at::kFloat);
+  expect_parity(SumOverRows{}, at::Reduction::Sum, at::kDouble);
+  expect_parity(SumOverRows{}, at::Reduction::Sum, at::kFloat);
 }
 
 // The same where targets are probabilities, whose mean LibTorch takes by count.
@@ -117,7 +117,7 @@ void expect_probability_parity(R reduction, std::int64_t torch_reduction, at::Sc
         const at::Tensor weights = at::rand({classes}, type) + 0.2;
         SoftmaxLoss<CrossEntropy, R> loss;
         loss.reduction = reduction;
-        loss.semantics = Semantics::kTorch;
+        loss.convention = WeightConvention::kTorch;
         loss.label_smoothing = smoothing;
         if (weighted) loss.class_weights = detail::to_vector(weights);
         const at::Tensor ours = libtorch::value(loss, logits, targets);
@@ -138,8 +138,8 @@ void expect_probability_parity(R reduction, std::int64_t torch_reduction, at::Sc
 TEST(SoftmaxLoss, EqualsLibTorchsOnProbabilities) {
   expect_probability_parity(MeanByWeight{}, at::Reduction::Mean, at::kDouble);
   expect_probability_parity(MeanByWeight{}, at::Reduction::Mean, at::kFloat);
-  expect_probability_parity(Sum{}, at::Reduction::Sum, at::kDouble);
-  expect_probability_parity(Sum{}, at::Reduction::Sum, at::kFloat);
+  expect_probability_parity(SumOverRows{}, at::Reduction::Sum, at::kDouble);
+  expect_probability_parity(SumOverRows{}, at::Reduction::Sum, at::kFloat);
 }
 
 TEST(SoftmaxLoss, AllIgnoredIsZeroOrLibTorchsNaN) {
@@ -171,7 +171,7 @@ void for_all_losses(std::size_t classes, const F& f) {
   const auto with_modulator = [&](auto modulator) {
     f(modulator, MeanByCount{});
     f(modulator, MeanByWeight{});
-    f(modulator, Sum{});
+    f(modulator, SumOverRows{});
     f(modulator, MeanPerClass{classes});
     f(modulator, MeanPerGroup{testing::kGroups});
   };
@@ -181,7 +181,7 @@ void for_all_losses(std::size_t classes, const F& f) {
   f(CrossEntropy{}, EvenAndOdd{});
   f(poly1(Focal{1.0}, 0.5), MeanByWeight{});
   f(poly1(Focal{1.0}, 0.5), EvenAndOdd{});
-  f(Tsallis{}, Sum{});
+  f(Tsallis{}, SumOverRows{});
   f(Tsallis{}, MeanPerGroup{testing::kGroups});
 }
 
@@ -205,7 +205,7 @@ void expect_operations_equal_kernel(at::Device device) {
             libtorch::value(loss, on_cpu.logits, on_cpu.targets, on_cpu.arguments);
         const auto by_operations = detail::softmax_by_operations(
             detail::softmax_of_tensors("value", loss), tensors, there.logits, there.targets,
-            there.arguments, false, true);
+            there.arguments, {.gradient = true});
         expect_close(by_operations.loss.detach().cpu(), by_kernel.detach(), 1e-13);
         const at::Tensor gradient = gradient_of(by_kernel, on_cpu.logits);
         expect_close(by_operations.gradient.detach().cpu(), gradient, 1e-13);
@@ -419,7 +419,7 @@ TEST(SoftmaxLoss, NeitherReadsTheDeviceNorUploads) {
   LossArguments arguments;
   arguments.sample_weights = at::empty({6}, meta);
   arguments.groups = at::empty({6}, meta.dtype(at::kLong));
-  const auto call = [&](auto modulator, auto reduction, const SoftmaxTensors* tensors,
+  const auto call = [&](auto modulator, auto reduction, const detail::SoftmaxTensors* tensors,
                         const at::Tensor& targets) {
     SoftmaxLoss<decltype(modulator), decltype(reduction)> loss;
     loss.modulator = modulator;
@@ -436,7 +436,7 @@ TEST(SoftmaxLoss, NeitherReadsTheDeviceNorUploads) {
   const testing::RecordedOperations operations;
   // With terms for all rows, by group, and with those that distributions may have.
   for (const std::vector<std::int64_t>& terms : {std::vector<std::int64_t>{4}, {3, 4}}) {
-    SoftmaxTensors tensors;
+    detail::SoftmaxTensors tensors;
     tensors.class_weights = at::empty({4}, meta);
     tensors.group_weights = at::empty({3}, meta);
     tensors.scale = tensors.shift = at::empty(terms, meta);
@@ -608,18 +608,16 @@ TEST(SoftmaxLoss, SharesAreAnArgument) {
                               data.arguments.sample_weights.masked_select(own).sum();
   }
   expect_close(libtorch::value(loss, data.logits, data.targets, arguments), expected, 1e-14);
-  const auto by_operations =
-      detail::softmax_by_operations(detail::softmax_of_tensors("value", loss), {}, data.logits,
-                                    data.targets, arguments, false, false);
+  const auto by_operations = detail::softmax_by_operations(
+      detail::softmax_of_tensors("value", loss), {}, data.logits, data.targets, arguments, {});
   expect_close(by_operations.loss, expected, 1e-14);
 }
 
 TEST(SoftmaxLoss, ABrokenTargetOnADeviceMakesNaN) {
   const at::Tensor logits = at::randn({2, 3}, at::kDouble);
   const at::Tensor targets = at::tensor({0, 3}, at::kLong);
-  const auto result =
-      detail::softmax_by_operations(detail::softmax_of_tensors("value", equipoise::SoftmaxLoss<>{}),
-                                    {}, logits, targets, {}, false, false);
+  const auto result = detail::softmax_by_operations(
+      detail::softmax_of_tensors("value", equipoise::SoftmaxLoss<>{}), {}, logits, targets, {}, {});
   EXPECT_TRUE(std::isnan(result.loss.item<double>()));
 }
 
@@ -632,7 +630,7 @@ TEST(SoftmaxLoss, AGroupWithoutABucketOnADeviceMakesNaN) {
     LossArguments arguments;
     arguments.groups = std::move(groups);
     return detail::softmax_by_operations(detail::softmax_of_tensors("value", loss), {}, logits,
-                                         targets, arguments, false, false)
+                                         targets, arguments, {})
         .loss.item<double>();
   };
   EXPECT_TRUE(std::isfinite(value(at::tensor({0, -1, 1}, at::kLong))));
@@ -649,8 +647,9 @@ TEST(SoftmaxLoss, ValuesAtTheEdge) {
     const at::Tensor targets = at::tensor({target}, at::kLong);
     const auto tensors = detail::make_tensors(equipoise::detail::settings_of(loss),
                                               logits.options(), logits.size(1));
-    const auto by_operations = detail::softmax_by_operations(
-        detail::softmax_of_tensors("value", loss), tensors, logits, targets, {}, false, true);
+    const auto by_operations =
+        detail::softmax_by_operations(detail::softmax_of_tensors("value", loss), tensors, logits,
+                                      targets, {}, {.gradient = true});
     const at::Tensor by_kernel = libtorch::value(loss, logits, targets);
     const at::Tensor gradient = gradient_of(by_kernel, logits);
     for (const at::Tensor& value : {by_kernel, by_operations.loss}) {

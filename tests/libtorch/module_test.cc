@@ -23,7 +23,7 @@ namespace {
 SoftmaxLoss<Focal, MeanByWeight> example() {
   SoftmaxLoss<Focal, MeanByWeight> loss;
   loss.class_weights = {0.1, 1, 2.3};  // 0.1 is not exact in float: a cast would show
-  loss.logit_terms = logit_terms(ClassCounts{90, 9, 1}, LogitAdjustment{}, Scale{2.0});
+  loss.logit_terms = logit_terms(ClassCounts{90, 9, 1}, LogitAdjustment{}, LogitScale{2.0});
   loss.logit_terms.margin = {0.1, 0.2, 0.3};
   return loss;
 }

@@ -82,14 +82,16 @@ struct Data {
 template <class F>
 void for_all_losses(std::size_t classes, const F& f) {
   const auto with_policy = [&](const auto& policy) {
-    for (const Activation activation : {Activation::kSoftmax, Activation::kSigmoid}) {
+    for (const OverlapActivation activation :
+         {OverlapActivation::kSoftmax, OverlapActivation::kSigmoid}) {
       for (const bool by_index : {true, false}) {
-        for (const AbsentClass absent : {AbsentClass::kSkip, AbsentClass::kCount}) {
+        for (const AbsentOverlapClass absent :
+             {AbsentOverlapClass::kSkip, AbsentOverlapClass::kCount}) {
           OverlapLoss<std::remove_cvref_t<decltype(policy)>> loss;
           loss.policy = policy;
           loss.activation = activation;
           loss.absent_class = absent;
-          if (by_index == (absent == AbsentClass::kSkip)) {
+          if (by_index == (absent == AbsentOverlapClass::kSkip)) {
             for (std::size_t c = 0; c < classes; ++c) {
               loss.class_weights.push_back(static_cast<double>(c) / 2);
             }
@@ -185,7 +187,8 @@ TEST(OverlapLoss, SecondDerivativesOfSaturatedRows) {
   const auto expect = [&](auto policy) {
     OverlapLoss<decltype(policy)> loss;
     loss.policy = policy;
-    for (const Activation activation : {Activation::kSoftmax, Activation::kSigmoid}) {
+    for (const OverlapActivation activation :
+         {OverlapActivation::kSoftmax, OverlapActivation::kSigmoid}) {
       loss.activation = activation;
       testing::expect_second_derivatives(
           logits, [&](const at::Tensor& z) { return libtorch::value(loss, z, targets); });

@@ -95,18 +95,19 @@ std::string message_of(const std::function<void()>& action) {
   return "no exception";
 }
 
-ClassSampler make_stream(std::uint64_t seed = 42, std::uint64_t epoch_size = 50,
-                         double last_proportion = 3) {
+sampling::ClassSampler make_stream(std::uint64_t seed = 42, std::uint64_t epoch_size = 50,
+                                   double last_proportion = 3) {
   std::vector<std::int64_t> labels;
   for (std::int64_t i = 0; i < 100; ++i) labels.push_back(i % 10 == 0 ? 1 : 0);
-  return ClassSampler(labels, std::vector<double>{1, last_proportion}, seed,
-                      {.mode = SamplingMode::kExactQuota, .epoch_size = epoch_size, .window = 14});
+  return sampling::ClassSampler(
+      labels, std::vector<double>{1, last_proportion}, seed,
+      {.mode = sampling::Mode::kExactQuota, .epoch_size = epoch_size, .window = 14});
 }
 
 TEST(StreamSamplerTest, LoopsAreConsecutiveEpochs) {
-  const ClassSampler stream = make_stream();
+  const sampling::ClassSampler stream = make_stream();
   for (const std::size_t workers : {0u, 1u, 2u}) {
-    const StreamSampler<ClassSampler> sampler(stream);
+    const StreamSampler<sampling::ClassSampler> sampler(stream);
     auto loader = make_loader(sampler, workers);
     for (std::uint64_t epoch = 0; epoch < 3; ++epoch) {
       const Indices seen = loop(loader, sampler);
@@ -166,16 +167,21 @@ TEST(StreamSamplerTest, RestoredItGoesOnWithAnyStream) {
   const auto balanced_later = [](std::uint64_t t) {
     return t < 30 ? std::vector<double>{4, 1} : std::vector<double>{1, 1};
   };
-  expect_restored_to_go_on([&] { return WeightedSampler(weights, 1, {.epoch_size = 25}); });
+  expect_restored_to_go_on(
+      [&] { return sampling::WeightedSampler(weights, 1, {.epoch_size = 25}); });
   expect_restored_to_go_on([] {
-    return ClassResampler(some_labels(), std::vector<std::uint64_t>{8, 12}, 2);
+    return sampling::ClassResampler(some_labels(), std::vector<std::uint64_t>{8, 12}, 2);
   });
   expect_restored_to_go_on([&] {
-    return ScheduledSampler(some_labels(), 2, balanced_later, 3, {.epoch_size = 30, .window = 8});
+    return sampling::ScheduledSampler(some_labels(), 2, balanced_later, 3,
+                                      {.epoch_size = 30, .window = 8});
   });
-  expect_restored_to_go_on([&] { return EpochStream(WithoutReplacement(weights, 5, 4)); });
-  expect_restored_to_go_on([&] { return EpochStream(SystematicResampling(weights, 17, 5)); });
-  expect_restored_to_go_on([&] { return EpochStream(ResidualResampling(weights, 17, 6)); });
+  expect_restored_to_go_on(
+      [&] { return sampling::EpochStream(sampling::WithoutReplacement(weights, 5, 4)); });
+  expect_restored_to_go_on(
+      [&] { return sampling::EpochStream(sampling::SystematicResampling(weights, 17, 5)); });
+  expect_restored_to_go_on(
+      [&] { return sampling::EpochStream(sampling::ResidualResampling(weights, 17, 6)); });
   Plan plan;
   plan.counts = {32, 8};
   plan.mix = {1, 1};
@@ -187,8 +193,9 @@ TEST(StreamSamplerTest, RestoredItGoesOnWithAnyStream) {
 // A batch of the loader that is as large as a batch of the sampler is one.
 TEST(StreamSamplerTest, BalancedBatchesStayWhole) {
   const std::vector<std::int64_t> labels = some_labels();
-  const BalancedBatchSampler stream(labels, 2, 7, {.classes_per_batch = 2, .rows_per_class = 3});
-  const StreamSampler<BalancedBatchSampler> sampler(stream);
+  const sampling::BalancedBatchSampler stream(labels, 2, 7,
+                                              {.classes_per_batch = 2, .rows_per_class = 3});
+  const StreamSampler<sampling::BalancedBatchSampler> sampler(stream);
   auto loader = torch::data::make_data_loader(
       Rows{}, sampler,
       torch::data::DataLoaderOptions().batch_size(static_cast<std::size_t>(stream.batch_size())));
@@ -215,8 +222,8 @@ TEST(StreamSamplerTest, AnAbandonedLoopIsTakenUpAgain) {
 }
 
 TEST(StreamSamplerTest, SetEpochReachesTheLoadersCopy) {
-  const ClassSampler stream = make_stream();
-  StreamSampler<ClassSampler> sampler(stream);
+  const sampling::ClassSampler stream = make_stream();
+  StreamSampler<sampling::ClassSampler> sampler(stream);
   auto loader = make_loader(sampler, 2);
   sampler.set_epoch(5);
   const Indices seen = loop(loader, sampler);
@@ -226,11 +233,12 @@ TEST(StreamSamplerTest, SetEpochReachesTheLoadersCopy) {
 }
 
 TEST(StreamSamplerTest, ShardsTakeEveryPositionOnce) {
-  for (const Tail tail : {Tail::kExtend, Tail::kDrop, Tail::kUneven}) {
+  for (const sampling::Tail tail :
+       {sampling::Tail::kExtend, sampling::Tail::kDrop, sampling::Tail::kUneven}) {
     for (std::uint64_t world = 1; world <= 12; ++world) {
       std::multiset<std::size_t> seen;
       for (std::uint64_t rank = 0; rank < world; ++rank) {
-        StreamSampler<Counting> sampler(Counting{}, Shard{rank, world}, tail);
+        StreamSampler<Counting> sampler(Counting{}, sampling::Shard{rank, world}, tail);
         for (int epoch = 0; epoch < 2; ++epoch) {
           if (epoch > 0) sampler.reset();
           std::uint64_t size = 0;
@@ -241,13 +249,13 @@ TEST(StreamSamplerTest, ShardsTakeEveryPositionOnce) {
           EXPECT_EQ(size, sampler.size());
         }
       }
-      const std::uint64_t span = tail == Tail::kUneven ? 10
-                                 : tail == Tail::kDrop ? 10 / world * world
-                                                       : (10 + world - 1) / world * world;
+      const std::uint64_t span = tail == sampling::Tail::kUneven ? 10
+                                 : tail == sampling::Tail::kDrop ? 10 / world * world
+                                                                 : (10 + world - 1) / world * world;
       std::multiset<std::size_t> expected;
       for (std::uint64_t epoch = 0; epoch < 2; ++epoch) {
         for (std::uint64_t i = 0; i < span; ++i) {
-          expected.insert(epoch * (tail == Tail::kExtend ? span : 10) + i);
+          expected.insert(epoch * (tail == sampling::Tail::kExtend ? span : 10) + i);
         }
       }
       EXPECT_EQ(seen, expected) << world << " workers";
@@ -259,14 +267,14 @@ TEST(StreamSamplerTest, AnotherNumberOfWorkersMayContinue) {
   std::multiset<std::size_t> seen;
   std::string archive;
   for (std::uint64_t rank = 0; rank < 2; ++rank) {
-    StreamSampler<Counting> sampler(Counting{20}, Shard{rank, 2});
+    StreamSampler<Counting> sampler(Counting{20}, sampling::Shard{rank, 2});
     const auto batch = *sampler.next(4);
     seen.insert(batch.begin(), batch.end());
     sampler.consume_batch();
     archive = saved(sampler);
   }
   for (std::uint64_t rank = 0; rank < 5; ++rank) {
-    StreamSampler<Counting> sampler(Counting{20}, Shard{rank, 5});
+    StreamSampler<Counting> sampler(Counting{20}, sampling::Shard{rank, 5});
     restore(sampler, archive);
     sampler.reset();
     while (const auto batch = sampler.next(2)) seen.insert(batch->begin(), batch->end());
@@ -279,12 +287,13 @@ TEST(StreamSamplerTest, AnotherNumberOfWorkersMayContinue) {
 // Eight of ten positions are consumed when five workers take over: two of them have one more, and
 // the others an empty loop, before all of them begin the next epoch.
 TEST(StreamSamplerTest, AWorkerWithNothingLeftWaitsForTheEpochToEnd) {
-  StreamSampler<Counting> first(Counting{10}, Shard{}, Tail::kUneven);
+  StreamSampler<Counting> first(Counting{10}, sampling::Shard{}, sampling::Tail::kUneven);
   first.next(8);
   first.consume_batch();
   const std::string archive = saved(first);
   for (std::uint64_t rank = 0; rank < 5; ++rank) {
-    StreamSampler<Counting> sampler(Counting{10}, Shard{rank, 5}, Tail::kUneven);
+    StreamSampler<Counting> sampler(Counting{10}, sampling::Shard{rank, 5},
+                                    sampling::Tail::kUneven);
     restore(sampler, archive);
     const auto loader = make_loader(sampler, 0);
     EXPECT_EQ(loop(loader, sampler), rank < 2 ? Indices{8 + rank} : Indices{});
@@ -295,14 +304,14 @@ TEST(StreamSamplerTest, AWorkerWithNothingLeftWaitsForTheEpochToEnd) {
 }
 
 TEST(StreamSamplerTest, FastFillAndSingleDrawsAgree) {
-  const WeightedSampler stream(std::vector<double>{1, 0, 2, 5}, 8, {.epoch_size = 100});
-  StreamSampler<WeightedSampler> sampler(stream, Shard{1, 3});
+  const sampling::WeightedSampler stream(std::vector<double>{1, 0, 2, 5}, 8, {.epoch_size = 100});
+  StreamSampler<sampling::WeightedSampler> sampler(stream, sampling::Shard{1, 3});
   const auto batch = *sampler.next(20);
   for (std::uint64_t i = 0; i < 20; ++i) EXPECT_EQ(batch[i], stream[1 + 3 * i]);
 }
 
 TEST(StreamSamplerTest, ConsumeCountsThisWorkersIndices) {
-  StreamSampler<Counting> sampler(Counting{20}, Shard{0, 2});
+  StreamSampler<Counting> sampler(Counting{20}, sampling::Shard{0, 2});
   ASSERT_TRUE(sampler.next(4));
   ASSERT_TRUE(sampler.next(3));
   sampler.consume(4);
@@ -316,9 +325,9 @@ TEST(StreamSamplerTest, ConsumeCountsThisWorkersIndices) {
 }
 
 TEST(StreamSamplerTest, LoadNamesWhatDiffers) {
-  const std::string archive = saved(StreamSampler<ClassSampler>(make_stream()));
-  const auto message = [&](const ClassSampler& stream) {
-    StreamSampler<ClassSampler> sampler(stream);
+  const std::string archive = saved(StreamSampler<sampling::ClassSampler>(make_stream()));
+  const auto message = [&](const sampling::ClassSampler& stream) {
+    StreamSampler<sampling::ClassSampler> sampler(stream);
     return message_of([&] { restore(sampler, archive); });
   };
   EXPECT_EQ(message(make_stream()), "no exception");
@@ -336,11 +345,11 @@ TEST(StreamSamplerTest, LoadRefusesAnotherPlan) {
   plan.counts = {32, 8};
   plan.mix = {1, 1};
   plan.weights = {1, 2};
-  StreamSampler<ClassSampler> first(class_sampler(plan, some_labels(), 7));
+  StreamSampler<sampling::ClassSampler> first(class_sampler(plan, some_labels(), 7));
   ASSERT_TRUE(first.next(5));
   first.consume_batch();
   const auto restored = [](const std::string& text, const Plan& now) {
-    StreamSampler<ClassSampler> sampler(class_sampler(now, some_labels(), 7));
+    StreamSampler<sampling::ClassSampler> sampler(class_sampler(now, some_labels(), 7));
     std::stringstream stream(text);
     torch::serialize::InputArchive archive;
     archive.load_from(stream);
@@ -358,7 +367,7 @@ TEST(StreamSamplerTest, LoadRefusesAnotherPlan) {
             std::pair(std::string("require_same_plan(): weights[1] = 3, expected 2, as saved"),
                       std::uint64_t{0}));
   // Who does not ask for the plan need not have one.
-  StreamSampler<ClassSampler> second(class_sampler(heavier, some_labels(), 7));
+  StreamSampler<sampling::ClassSampler> second(class_sampler(heavier, some_labels(), 7));
   restore(second, stream.str());
   EXPECT_EQ(second.position(), 5u);
   EXPECT_EQ(restored(saved(first), plan).first,
@@ -373,7 +382,7 @@ TEST(StreamSamplerTest, LoadRefusesAnotherPlan) {
 
 TEST(StreamSamplerTest, RefusesWhatItCannotDo) {
   EXPECT_EQ(message_of([] {
-              StreamSampler<Counting>(Counting{}, Shard{2, 2});
+              StreamSampler<Counting>(Counting{}, sampling::Shard{2, 2});
             }),
             "StreamSampler(): shard.rank = 2, expected a rank in [0, 2)");
   StreamSampler<Counting> sampler(Counting{});

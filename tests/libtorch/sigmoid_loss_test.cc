@@ -55,7 +55,7 @@ Tensors to_tensors(const ElementBatch& batch, at::Device device = at::kCPU) {
 }
 
 struct TsallisOnNegatives {
-  Polynomial<Focal> positive() const { return poly1(Focal{1.0}, 0.5); }
+  PolyCrossEntropy<Focal> positive() const { return poly1(Focal{1.0}, 0.5); }
   Tsallis negative() const { return {}; }
 };
 
@@ -64,8 +64,8 @@ void for_all_losses(std::size_t labels, const F& f) {
   f(BinaryCrossEntropy{}, MeanByCount{});
   f(BinaryCrossEntropy{}, MeanPerClass{labels});
   f(SigmoidFocal{2.0}, MeanByPositives{});
-  f(SigmoidFocal{0.5}, Sum{});
-  f(Asymmetric{}, MeanByWeight{});
+  f(SigmoidFocal{0.5}, SumOverRows{});
+  f(AsymmetricFocal{}, MeanByWeight{});
   f(TsallisOnNegatives{}, MeanPerGroup{testing::kElementGroups});
 }
 
@@ -115,8 +115,8 @@ TEST(SigmoidLoss, EqualsLibTorchsMean) {
   expect_parity(MeanByCount{}, at::Reduction::Mean, at::kFloat);
 }
 TEST(SigmoidLoss, EqualsLibTorchsSum) {
-  expect_parity(Sum{}, at::Reduction::Sum, at::kDouble);
-  expect_parity(Sum{}, at::Reduction::Sum, at::kFloat);
+  expect_parity(SumOverRows{}, at::Reduction::Sum, at::kDouble);
+  expect_parity(SumOverRows{}, at::Reduction::Sum, at::kFloat);
 }
 
 // The kernel, tensor operations, and autograd of the operations' value: three ways to one gradient,
@@ -138,7 +138,7 @@ void expect_operations_equal_kernel(at::Device device) {
                     1e-12 * (1 + by_kernel.item<double>()));
         const auto by_operations = detail::sigmoid_by_operations(
             detail::sigmoid_of_tensors("value", loss), tensors, there.logits, there.targets,
-            there.arguments, false, true);
+            there.arguments, {.gradient = true});
         expect_close(by_operations.loss.detach().cpu(), by_kernel.detach(), 1e-13);
         expect_close(denominators(loss, there.targets, there.arguments).cpu(),
                      denominators(loss, on_cpu.targets, on_cpu.arguments), 1e-13);
@@ -200,9 +200,9 @@ TEST(SigmoidLoss, SecondDerivativesOfSaturatedElements) {
         logits, [&](const at::Tensor& z) { return libtorch::value(loss, z, targets); });
   };
   for (const double gamma : {0.0, 0.25, 0.5, 1.0, 1.5, 2.0}) {
-    expect(SigmoidFocal{gamma}, Sum{});
-    expect(Asymmetric{gamma, gamma / 2, 0.05}, MeanByWeight{});
-    expect(Asymmetric{gamma, gamma / 2, 0.0}, MeanByWeight{});
+    expect(SigmoidFocal{gamma}, SumOverRows{});
+    expect(AsymmetricFocal{gamma, gamma / 2, 0.05}, MeanByWeight{});
+    expect(AsymmetricFocal{gamma, gamma / 2, 0.0}, MeanByWeight{});
   }
 }
 
@@ -213,9 +213,9 @@ TEST(SigmoidLoss, MaskedElementsHaveNoSecondDerivatives) {
   LossArguments arguments;
   arguments.mask = at::tensor({1, 0, 1, 1}).view({2, 2});
   arguments.sample_weights = at::tensor({1, 0});
-  const at::Tensor gradient = gradient_of(
-      libtorch::value(SigmoidLoss<SigmoidFocal, Sum>{}, logits, at::zeros({2, 2}), arguments),
-      logits, true);
+  const at::Tensor gradient = gradient_of(libtorch::value(SigmoidLoss<SigmoidFocal, SumOverRows>{},
+                                                          logits, at::zeros({2, 2}), arguments),
+                                          logits, true);
   const at::Tensor second = gradient_of(gradient.pow(2).sum(), logits).view({-1});
   EXPECT_GT(second[0].abs().item<double>(), 0);
   EXPECT_TRUE(at::equal(second.slice(0, 1), at::zeros({3}, at::kDouble)));
@@ -233,7 +233,7 @@ TEST(SigmoidLoss, ReadsTensorsWhoseNegationIsPending) {
     plain.sample_weights = at::rand({4}, at::kDouble);
     LossArguments lazy_weights;
     lazy_weights.sample_weights = negation_pending(plain.sample_weights);
-    const SigmoidLoss<SigmoidFocal, Sum> loss;
+    const SigmoidLoss<SigmoidFocal, SumOverRows> loss;
     const at::Tensor expected = libtorch::value(loss, logits, targets, plain);
     const at::Tensor value = libtorch::value(loss, lazy, negation_pending(targets), lazy_weights);
     EXPECT_TRUE(at::equal(value, expected));
@@ -245,7 +245,7 @@ TEST(SigmoidLoss, BackwardTwiceGivesTheSameGradient) {
   const at::Tensor logits = at::randn({5, 3}).set_requires_grad(true);
   const at::Tensor targets = at::randint(0, 2, {5, 3}, at::kLong);
   const at::Tensor loss =
-      libtorch::value(equipoise::SigmoidLoss<Asymmetric>{}, logits, targets) * 3;
+      libtorch::value(equipoise::SigmoidLoss<AsymmetricFocal>{}, logits, targets) * 3;
   const at::Tensor first = gradient_of(loss, logits);
   EXPECT_TRUE(at::equal(first, gradient_of(loss, logits)));
 }
@@ -309,7 +309,7 @@ TEST(SigmoidLoss, TakesBinaryAndTokenLogits) {
   const at::Tensor elements = libtorch::unreduced(loss, logits, targets, arguments);
   EXPECT_EQ(elements.sizes(), logits.sizes());
 
-  const auto of_labels = make_sigmoid_loss(63, 4, random, Asymmetric{}, MeanByWeight{});
+  const auto of_labels = make_sigmoid_loss(63, 4, random, AsymmetricFocal{}, MeanByWeight{});
   const at::Tensor cube = at::randn({4, 6, 4}, at::kDouble).set_requires_grad(true);
   const at::Tensor cube_targets = at::randint(0, 2, {4, 6, 4}, at::kBool);
   arguments.groups = at::Tensor();
@@ -388,9 +388,8 @@ TEST(SigmoidLoss, SharesAreAnArgument) {
     expected = expected + arguments.shares[g] * (elements * own).sum() / (weights * own).sum();
   }
   expect_close(libtorch::value(loss, data.logits, data.targets, arguments), expected, 1e-13);
-  const auto by_operations =
-      detail::sigmoid_by_operations(detail::sigmoid_of_tensors("value", loss), {}, data.logits,
-                                    data.targets, arguments, false, false);
+  const auto by_operations = detail::sigmoid_by_operations(
+      detail::sigmoid_of_tensors("value", loss), {}, data.logits, data.targets, arguments, {});
   expect_close(by_operations.loss, expected, 1e-13);
 }
 
@@ -403,7 +402,7 @@ TEST(SigmoidLoss, AnEmptyBatchIsZeroOrNaN) {
   loss.empty_batch = EmptyBatch::kNaN;
   EXPECT_TRUE(std::isnan(libtorch::value(loss, logits, targets).item<float>()));
   const auto by_operations = detail::sigmoid_by_operations(
-      detail::sigmoid_of_tensors("value", loss), {}, logits.detach(), targets, {}, false, false);
+      detail::sigmoid_of_tensors("value", loss), {}, logits.detach(), targets, {}, {});
   EXPECT_TRUE(std::isnan(by_operations.loss.item<float>()));
   for (const at::ScalarType type : {at::kFloat, at::kHalf}) {
     for (const std::vector<std::int64_t>& sizes :
@@ -432,7 +431,7 @@ TEST(SigmoidLoss, MaskedElementsHaveNoLossAndNoGradient) {
   EXPECT_EQ(gradient.select(1, 1).abs().sum().item<double>(), 0.0);
   const auto by_operations =
       detail::sigmoid_by_operations(detail::sigmoid_of_tensors("value", equipoise::SigmoidLoss<>{}),
-                                    {}, logits.detach(), targets, arguments, false, true);
+                                    {}, logits.detach(), targets, arguments, {.gradient = true});
   expect_close(by_operations.loss, value.detach(), 1e-15);
   expect_close(by_operations.gradient, gradient, 1e-15);
 }
@@ -440,9 +439,8 @@ TEST(SigmoidLoss, MaskedElementsHaveNoLossAndNoGradient) {
 TEST(SigmoidLoss, ABrokenTargetOnADeviceMakesNaN) {
   const at::Tensor logits = at::randn({2, 3}, at::kDouble);
   const at::Tensor targets = at::tensor({0, 1, 0, 2, 0, 1}, at::kLong).view({2, 3});
-  const auto result =
-      detail::sigmoid_by_operations(detail::sigmoid_of_tensors("value", equipoise::SigmoidLoss<>{}),
-                                    {}, logits, targets, {}, false, false);
+  const auto result = detail::sigmoid_by_operations(
+      detail::sigmoid_of_tensors("value", equipoise::SigmoidLoss<>{}), {}, logits, targets, {}, {});
   EXPECT_TRUE(std::isnan(result.loss.item<double>()));
 }
 
@@ -455,7 +453,7 @@ TEST(SigmoidLoss, AGroupWithoutABucketOnADeviceMakesNaN) {
   const SigmoidLoss<BinaryCrossEntropy, MeanPerGroup> loss{{}, {2}};
   const auto value = [&] {
     return detail::sigmoid_by_operations(detail::sigmoid_of_tensors("value", loss), {}, logits,
-                                         targets, arguments, false, false)
+                                         targets, arguments, {})
         .loss.item<double>();
   };
   EXPECT_TRUE(std::isnan(value()));
@@ -473,17 +471,16 @@ TEST(SigmoidLoss, NeitherReadsTheDeviceNorUploads) {
   arguments.groups = at::empty({6}, meta.dtype(at::kLong));
   arguments.mask = at::empty({6, 4}, meta.dtype(at::kBool));
   const at::Tensor targets = at::empty({6, 4}, meta.dtype(at::kBool));
-  const auto call = [&](auto sides, auto reduction, const SigmoidTensors* tensors) {
+  const auto call = [&](auto sides, auto reduction, const detail::SigmoidTensors* tensors) {
     SigmoidLoss<decltype(sides), decltype(reduction)> loss;
     loss.sides = sides;
     loss.reduction = reduction;
     loss.negative_scale = 2;
     if (tensors == nullptr) loss.class_weights.assign(4, 1.0);
     for (const bool by_element : {false, true}) {
-      at::Tensor value =
-          detail::call_sigmoid(detail::sigmoid_of_tensors("value", loss), tensors, logits, targets,
-                               arguments, {.by_element = by_element})
-              .loss;
+      at::Tensor value = detail::call_sigmoid(detail::sigmoid_of_tensors("value", loss), tensors,
+                                              logits, targets, arguments, {.unreduced = by_element})
+                             .loss;
       if (by_element) value = value.sum();
       EXPECT_TRUE(gradient_of(value, logits).is_meta());
       // LibTorch 1.13 cannot differentiate clamp_min() on meta, which the other sides use.
@@ -492,7 +489,7 @@ TEST(SigmoidLoss, NeitherReadsTheDeviceNorUploads) {
     }
   };
   const testing::RecordedOperations operations;
-  SigmoidTensors tensors;
+  detail::SigmoidTensors tensors;
   tensors.class_weights = tensors.pos_weight = tensors.shift = at::empty({4}, meta);
   tensors.rebalance_counts = at::empty({4}, meta);
   for_all_losses(4, [&](auto sides, auto reduction) { call(sides, reduction, &tensors); });

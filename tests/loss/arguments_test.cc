@@ -127,5 +127,33 @@ TEST(LossOutputs, AreTheLossesThatTheValueIsTheMeanOf) {
             "unreduced(): losses.cols = 3, expected 1 (one loss per row)");
 }
 
+TEST(LossOutputs, OfVerbsThatWriteNeedMemory) {
+  const std::vector<double> numbers(6, 0.5);
+  const MatrixView<const double> z(numbers.data(), 2, 3);
+  const std::vector<int> targets = {0, 1};
+  const MatrixView<double> none;
+  const std::string no_gradient = "gradient.data = nullptr, expected memory for 6 elements";
+  EXPECT_EQ(error_of([&] { value_and_gradient(SoftmaxLoss<>{}, z, targets, {}, none); }),
+            "value_and_gradient(): " + no_gradient);
+  EXPECT_EQ(error_of([&] { value_and_gradient(SigmoidLoss<>{}, z, z, {}, none); }),
+            "value_and_gradient(): " + no_gradient);
+  EXPECT_EQ(error_of([&] { value_and_gradient(OverlapLoss<>{}, z, targets, {}, none); }),
+            "value_and_gradient(): " + no_gradient);
+  const std::vector<OverlapTerms<double>> slopes(3);
+  EXPECT_EQ(error_of([&] {
+              gradient(OverlapLoss<>{}, z, targets, {}, {slopes, none});
+            }),
+            "gradient(): " + no_gradient);
+  EXPECT_EQ(error_of([&] { unreduced(SoftmaxLoss<>{}, z, targets, {}, none); }),
+            "unreduced(): losses.data = nullptr, expected memory for 2 elements");
+  EXPECT_EQ(error_of([&] { unreduced(SigmoidLoss<>{}, z, z, {}, none); }),
+            "unreduced(): losses.data = nullptr, expected memory for 6 elements");
+  // Nothing has to be written of no rows.
+  const MatrixView<const double> no_rows(nullptr, 0, 3);
+  EXPECT_EQ(value_and_gradient(SoftmaxLoss<>{}, no_rows, std::vector<int>{}, {},
+                               MatrixView<double>(nullptr, 0, 3)),
+            0);
+}
+
 }  // namespace
 }  // namespace equipoise

@@ -11,9 +11,9 @@
 namespace equipoise {
 namespace {
 
-using detail::Pack;
+using kernels::Pack;
 
-static_assert(Modulator<CrossEntropy> && Modulator<Focal> && Modulator<Polynomial<Focal>>);
+static_assert(Modulator<CrossEntropy> && Modulator<Focal> && Modulator<PolyCrossEntropy<Focal>>);
 static_assert(ModulatorOn<Focal, Pack<float, 4>> && ModulatorOn<Focal, Pack<double, 8>>);
 static_assert(!math::Field<float>, "1.0 - x would be a double");
 
@@ -70,7 +70,7 @@ TEST(Focal, IsFiniteAtProbabilityOne) {
 }
 
 // By hand: p = .5: ln 2 + 2 * .5; slope in log p: -1 - 2 * .5.
-TEST(Polynomial, OnCrossEntropyEqualsTheHandComputedValue) {
+TEST(PolyCrossEntropy, OnCrossEntropyEqualsTheHandComputedValue) {
   const ValueAndSlope<double> result =
       poly1(2.0)(TargetProbability<double>{std::log(0.5), 0.5, 0.5});
   EXPECT_NEAR(result.value, std::log(2.0) + 1, 4 * std::numeric_limits<double>::epsilon());
@@ -78,7 +78,7 @@ TEST(Polynomial, OnCrossEntropyEqualsTheHandComputedValue) {
 }
 
 // By hand: p = .5, gamma = 2: .25 ln 2 + 3 * .125; slope: the focal loss's, less 3 * 3 * .5 * .25.
-TEST(Polynomial, OnTheFocalLossEqualsTheHandComputedValue) {
+TEST(PolyCrossEntropy, OnTheFocalLossEqualsTheHandComputedValue) {
   const double log_half = std::log(0.5);
   const ValueAndSlope<double> result =
       poly1(Focal{2.0}, 3.0)(TargetProbability<double>{log_half, 0.5, 0.5});
@@ -87,7 +87,7 @@ TEST(Polynomial, OnTheFocalLossEqualsTheHandComputedValue) {
   EXPECT_NEAR(result.slope, 0.25 * (2 * log_half - 1) - 1.125, kBound);
 }
 
-TEST(Polynomial, SlopeIsTheDerivative) {
+TEST(PolyCrossEntropy, SlopeIsTheDerivative) {
   for (const double epsilon : {-0.5, 0.5, 2.0}) {
     expect_slope_of_value(poly1(epsilon));
     expect_slope_of_value(poly1(Focal{1.0}, epsilon));
@@ -95,14 +95,14 @@ TEST(Polynomial, SlopeIsTheDerivative) {
   }
 }
 
-TEST(Polynomial, WithEpsilonZeroIsItsBase) {
+TEST(PolyCrossEntropy, WithEpsilonZeroIsItsBase) {
   for (double log_p = -5; log_p < 0; log_p += 0.1) {
     EXPECT_EQ(poly1(Focal{1.5}, 0.0)(at(log_p)).value, Focal{1.5}(at(log_p)).value);
     EXPECT_EQ(poly1(Focal{1.5}, 0.0)(at(log_p)).slope, Focal{1.5}(at(log_p)).slope);
   }
 }
 
-TEST(Polynomial, IsFiniteAtProbabilityOne) {
+TEST(PolyCrossEntropy, IsFiniteAtProbabilityOne) {
   const ValueAndSlope<double> result = poly1(2.0)(TargetProbability<double>{0.0, 1.0, 0.0});
   EXPECT_EQ(result.value, 0.0);
   EXPECT_EQ(result.slope, -3.0);

@@ -92,7 +92,7 @@ double reference_value(const OverlapLoss<Policy>& loss, const std::vector<Masses
   double intersection = 0;
   double all = 0;
   for (std::size_t c = 0; c < masses.size(); ++c) {
-    if (loss.absent_class == AbsentClass::kSkip && masses[c].target == 0) continue;
+    if (loss.absent_class == AbsentOverlapClass::kSkip && masses[c].target == 0) continue;
     const double weight = loss.class_weights.empty() ? 1 : loss.class_weights[c];
     if (weight == 0) continue;
     total += weight;
@@ -148,9 +148,9 @@ Batch make_batch(std::size_t rows, std::size_t classes, std::mt19937_64& random,
   return batch;
 }
 
-std::vector<double> probabilities(std::span<const double> z, Activation activation) {
+std::vector<double> probabilities(std::span<const double> z, OverlapActivation activation) {
   std::vector<double> p;
-  if (activation == Activation::kSigmoid) {
+  if (activation == OverlapActivation::kSigmoid) {
     for (const double x : z) p.push_back(1 / (1 + std::exp(-x)));
     return p;
   }
@@ -205,7 +205,7 @@ struct Result {
 // Both passes over the parts of a batch between the cuts.
 template <class T, class Policy, class ParallelFor = SerialFor>
 Result<T> run(const OverlapLoss<Policy>& loss, const Batch& batch, Kind kind,
-              const std::vector<std::size_t>& cuts, detail::Cpu cpu = detail::cpu(),
+              const std::vector<std::size_t>& cuts, kernels::Cpu cpu = kernels::cpu(),
               const ParallelFor& parallel_for = {}) {
   const std::vector<T> logits = cast<T>(batch.logits);
   Result<T> result{0, std::vector<T>(logits.size(), T(-7))};
@@ -238,7 +238,7 @@ Result<T> run(const OverlapLoss<Policy>& loss, const Batch& batch, Kind kind,
 
 template <class T, class Policy>
 Result<T> run(const OverlapLoss<Policy>& loss, const Batch& batch, Kind kind,
-              detail::Cpu cpu = detail::cpu()) {
+              kernels::Cpu cpu = kernels::cpu()) {
   return run<T>(loss, batch, kind, {0, batch.rows}, cpu);
 }
 
@@ -246,9 +246,11 @@ Result<T> run(const OverlapLoss<Policy>& loss, const Batch& batch, Kind kind,
 template <class F>
 void for_all_losses(std::size_t classes, std::mt19937_64& random, const F& f) {
   const auto with_policy = [&](const auto& policy) {
-    for (const Activation activation : {Activation::kSoftmax, Activation::kSigmoid}) {
+    for (const OverlapActivation activation :
+         {OverlapActivation::kSoftmax, OverlapActivation::kSigmoid}) {
       for (const Kind kind : {Kind::kIndices, Kind::kMatrix}) {
-        for (const AbsentClass absent : {AbsentClass::kSkip, AbsentClass::kCount}) {
+        for (const AbsentOverlapClass absent :
+             {AbsentOverlapClass::kSkip, AbsentOverlapClass::kCount}) {
           OverlapLoss<std::remove_cvref_t<decltype(policy)>> loss;
           loss.policy = policy;
           loss.activation = activation;
@@ -286,7 +288,7 @@ TEST(OverlapLoss, EqualsItsDefinitionInDouble) {
       const Batch batch = make_batch(1 + random() % 40, classes, random);
       for_all_losses(classes, random, [&](const auto& loss, Kind kind) {
         const double expected = reference_loss(loss, batch, kind, batch.logits);
-        for (const detail::Cpu cpu : cpus()) {
+        for (const kernels::Cpu cpu : cpus()) {
           // Sums of up to 40 terms, and 1 - x cancels in the reference; its power at worst takes
           // the root of the error, where the loss itself is next to zero.
           const double epsilon = 100 * std::numeric_limits<double>::epsilon();
@@ -306,7 +308,7 @@ TEST(OverlapLoss, GradientEqualsFiniteDifferences) {
       const Batch batch = make_batch(5, classes, random, 1.5);
       for_all_losses(classes, random, [&](const auto& loss, Kind kind) {
         const std::vector<double> gradient =
-            run<double>(loss, batch, kind, detail::widest_cpu()).gradient;
+            run<double>(loss, batch, kind, kernels::widest_cpu()).gradient;
         for (std::size_t i = random() % 3; i < batch.logits.size(); i += 3) {
           // Central differences: error h^2 / 6 from the third derivative, epsilon / h from
           // rounding.
@@ -331,7 +333,7 @@ TEST(OverlapLoss, FloatEqualsDoubleOnEveryInstructionSet) {
     const Batch batch = make_batch(1 + random() % 40, classes, random);
     for_all_losses(classes, random, [&](const auto& loss, Kind kind) {
       const Result<double> exact = run<double>(loss, batch, kind);
-      for (const detail::Cpu cpu : cpus()) {
+      for (const kernels::Cpu cpu : cpus()) {
         const Result<float> result = run<float>(loss, batch, kind, cpu);
         // A probability carries the rounding of its logit, of size 10 at most. The root of a loss
         // next to zero (a single class) is less exact.
@@ -400,7 +402,7 @@ TEST(OverlapLoss, DoesNotDependOnThreads) {
     const OverlapLoss<Tversky> loss;
     const Result<float> serial = run<float>(loss, batch, kind);
     const Result<float> parallel =
-        run<float>(loss, batch, kind, {0, batch.rows}, detail::cpu(), threads);
+        run<float>(loss, batch, kind, {0, batch.rows}, kernels::cpu(), threads);
     EXPECT_EQ(parallel.value, serial.value);
     EXPECT_EQ(parallel.gradient, serial.gradient);
   }
@@ -455,7 +457,7 @@ TEST(OverlapLoss, ReadsAndWritesAnyStrides) {
 // targets are class 0. Class 0: TP = 1, FP = 0, FN = 1. Class 1: TP = 0, FP = 1, FN = 0.
 
 template <class Policy>
-double by_hand(const Policy& policy, AbsentClass absent = AbsentClass::kSkip) {
+double by_hand(const Policy& policy, AbsentOverlapClass absent = AbsentOverlapClass::kSkip) {
   OverlapLoss<Policy> loss;
   loss.policy = policy;
   loss.absent_class = absent;
@@ -468,12 +470,12 @@ TEST(OverlapLossByHand, Dice) {
   EXPECT_DOUBLE_EQ(by_hand(Dice{0.0}), 1.0 / 3);        // 1 - 2 / 3
   EXPECT_DOUBLE_EQ(by_hand(Dice{1.0}), 1.0 / 4);        // 1 - 3 / 4
   EXPECT_DOUBLE_EQ(by_hand(Dice{0.0, true}), 1.0 / 5);  // 1 - 2 / (1/2 + 2)
-  EXPECT_DOUBLE_EQ(by_hand(Dice{1.0}, AbsentClass::kCount), (1.0 / 4 + 1.0 / 2) / 2);
+  EXPECT_DOUBLE_EQ(by_hand(Dice{1.0}, AbsentOverlapClass::kCount), (1.0 / 4 + 1.0 / 2) / 2);
 }
 
 TEST(OverlapLossByHand, Tversky) {
   EXPECT_DOUBLE_EQ(by_hand(Tversky{0.25, 0.75, 0.0}), 0.75 / 1.75);
-  EXPECT_DOUBLE_EQ(by_hand(Tversky{0.25, 0.75, 1.0}, AbsentClass::kCount),
+  EXPECT_DOUBLE_EQ(by_hand(Tversky{0.25, 0.75, 1.0}, AbsentOverlapClass::kCount),
                    (0.75 / 2.75 + 0.25 / 1.25) / 2);
   EXPECT_DOUBLE_EQ(by_hand(FocalTversky{0.25, 0.75, 0.5, 0.0}), std::sqrt(0.75 / 1.75));
   EXPECT_DOUBLE_EQ(by_hand(Tversky{0.5, 0.5, 0.5}), by_hand(Dice{1.0}));
@@ -483,9 +485,9 @@ TEST(OverlapLossByHand, Tversky) {
 TEST(OverlapLossByHand, GeneralisedDice) {
   EXPECT_DOUBLE_EQ(by_hand(GeneralisedDice{}), 1.0 / 3);  // one class alone is Dice
   // v = (1/4, 1): 1 - 2/4 / (3/4 + 1).
-  EXPECT_DOUBLE_EQ(by_hand(GeneralisedDice{}, AbsentClass::kCount), 1 - 0.5 / 1.75);
+  EXPECT_DOUBLE_EQ(by_hand(GeneralisedDice{}, AbsentOverlapClass::kCount), 1 - 0.5 / 1.75);
   // Micro-averaged: 1 - 2 / (3 + 1).
-  EXPECT_DOUBLE_EQ(by_hand(GeneralisedDice{0.0}, AbsentClass::kCount), 0.5);
+  EXPECT_DOUBLE_EQ(by_hand(GeneralisedDice{0.0}, AbsentOverlapClass::kCount), 0.5);
 }
 
 TEST(OverlapLossByHand, SelfAdjustingDice) {
@@ -532,7 +534,7 @@ TEST(SelfAdjustingDice, ExamplesMergeLikeOtherRowLosses) {
     if (batch.mask[i] == 0) continue;
     const double p =
         probabilities(std::span(batch.logits).subspan(i * 5, 5),
-                      Activation::kSoftmax)[static_cast<std::size_t>(batch.targets[i])];
+                      OverlapActivation::kSoftmax)[static_cast<std::size_t>(batch.targets[i])];
     const double f = std::sqrt(1 - p) * p;
     expected += batch.weights[i] * (1 - (2 * f + 1) / (f + 2));
     mass += batch.weights[i];
@@ -541,7 +543,7 @@ TEST(SelfAdjustingDice, ExamplesMergeLikeOtherRowLosses) {
 
   const std::vector<double> scales =
       coefficients(loss.reduction, denominators(loss, batch.targets, 5, rows));
-  Partial total;
+  LossPartial total;
   for (std::size_t begin = 0; begin < 40; begin += 8) {
     std::vector<double> part(40);
     total += equipoise::partial(
@@ -574,7 +576,7 @@ TEST(OverlapLossEdge, EmptyAndIgnoredSets) {
   OverlapLoss<> loss;
   EXPECT_EQ(call<double>(loss, {}, {}, 3).value, 0.0);
   EXPECT_EQ(call<float>(loss, {}, {}, 0).value, 0.0);
-  for (const AbsentClass absent : {AbsentClass::kSkip, AbsentClass::kCount}) {
+  for (const AbsentOverlapClass absent : {AbsentOverlapClass::kSkip, AbsentOverlapClass::kCount}) {
     loss.absent_class = absent;
     loss.empty_batch = EmptyBatch::kZero;
     const Result<double> ignored = call<double>(loss, {1, kNan, kInfinity, 2}, {-100, -100}, 2);
@@ -589,7 +591,7 @@ TEST(OverlapLossEdge, EmptyAndIgnoredSets) {
     EXPECT_TRUE(detail::is_nan(nan.value));
     EXPECT_EQ(nan.gradient, (std::vector<double>{0, 0}));
   }
-  loss.absent_class = AbsentClass::kSkip;
+  loss.absent_class = AbsentOverlapClass::kSkip;
   loss.class_weights = {0, 0};
   EXPECT_TRUE(detail::is_nan(call<double>(loss, {1, 2}, {1}, 2).value)) << "no class counts";
 }
@@ -611,10 +613,10 @@ TEST(OverlapLossEdge, AnAbsentClassIsSkippedOrCounts) {
   Result<double> result = call<double>(loss, {0, 0}, {0}, 2);
   EXPECT_DOUBLE_EQ(result.value, 1.0 / 3);
   EXPECT_LT(result.gradient[0], 0) << "the class that is there gains";
-  loss.absent_class = AbsentClass::kCount;
+  loss.absent_class = AbsentOverlapClass::kCount;
   EXPECT_DOUBLE_EQ(call<double>(loss, {0, 0}, {0}, 2).value, 2.0 / 3);
   OverlapLoss<GeneralisedDice> pooled;
-  pooled.absent_class = AbsentClass::kCount;
+  pooled.absent_class = AbsentOverlapClass::kCount;
   EXPECT_DOUBLE_EQ(call<double>(pooled, {0, 0}, {0}, 2).value, 0.5);
 }
 
@@ -623,7 +625,8 @@ void expect_defined_at_huge_logits() {
   const auto expect = [](const auto& policy) {
     OverlapLoss<std::remove_cvref_t<decltype(policy)>> loss;
     loss.policy = policy;
-    for (const Activation activation : {Activation::kSoftmax, Activation::kSigmoid}) {
+    for (const OverlapActivation activation :
+         {OverlapActivation::kSoftmax, OverlapActivation::kSigmoid}) {
       loss.activation = activation;
       for (const T size : {T(1e4), T(-1e4), T(20), T(40)}) {
         for (const int target : {0, 1}) {
@@ -659,7 +662,8 @@ TEST(OverlapLossEdge, SmallComplementsKeepTheirBits) {
   const double q = std::exp(-40.0);
   OverlapLoss<Tversky> loss;
   loss.policy = {1.0, 1.0, 0.0};
-  for (const Activation activation : {Activation::kSoftmax, Activation::kSigmoid}) {
+  for (const OverlapActivation activation :
+       {OverlapActivation::kSoftmax, OverlapActivation::kSigmoid}) {
     loss.activation = activation;
     loss.class_weights = {1, 0};
     const Result<double> result = call<double>(loss, {40, 0}, {0}, 2);
@@ -685,15 +689,16 @@ TEST(OverlapLossEdge, InfiniteAndNaNLogits) {
   EXPECT_DOUBLE_EQ(impossible.value, 1 - 2.0 / 2.5);
   EXPECT_EQ(impossible.gradient[2], 0.0);
   for (const double broken : {kInfinity, kNan}) {
-    for (const AbsentClass absent : {AbsentClass::kSkip, AbsentClass::kCount}) {
+    for (const AbsentOverlapClass absent :
+         {AbsentOverlapClass::kSkip, AbsentOverlapClass::kCount}) {
       loss.absent_class = absent;
       const Result<double> result = call<double>(loss, {broken, 0, 0, 1}, {1, 0}, 2);
       EXPECT_TRUE(detail::is_nan(result.value));
       for (const double x : result.gradient) EXPECT_TRUE(detail::is_nan(x));
     }
   }
-  loss.activation = Activation::kSigmoid;
-  loss.absent_class = AbsentClass::kSkip;
+  loss.activation = OverlapActivation::kSigmoid;
+  loss.absent_class = AbsentOverlapClass::kSkip;
   EXPECT_EQ(call<double>(loss, {kInfinity, -kInfinity}, {0}, 2).value, 0.0);
   EXPECT_TRUE(detail::is_nan(call<double>(loss, {kNan, 0}, {0}, 2).value));
 }

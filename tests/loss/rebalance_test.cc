@@ -13,7 +13,7 @@ namespace equipoise {
 namespace {
 
 // Two labels of 10 and 90 positives in one row with both: r = (1/10) / (1/10 + 1/90) = .9 and .1.
-TEST(Rebalance, ByHand) {
+TEST(LabelRebalance, ByHand) {
   SigmoidLoss<> loss;
   loss.rebalance = {.alpha = 0.25, .beta = 4, .mu = 0.5, .counts = {10, 90}};
   const std::vector<double> logits = {0, 0};
@@ -26,7 +26,7 @@ TEST(Rebalance, ByHand) {
 }
 
 // In a row without positives the ratio is infinite and the weight alpha + 1.
-TEST(Rebalance, OfARowWithoutPositives) {
+TEST(LabelRebalance, OfARowWithoutPositives) {
   SigmoidLoss<> loss;
   loss.rebalance = {.alpha = 0.25, .beta = 4, .mu = 0.5, .counts = {10, 90}};
   const std::vector<double> logits = {0, 0};
@@ -36,9 +36,9 @@ TEST(Rebalance, OfARowWithoutPositives) {
               std::log(2.0) * 1.25, 1e-15);
 }
 
-TEST(Rebalance, ComparesByValue) {
-  EXPECT_EQ(Rebalance(), (Rebalance{0.1, 10.0, 0.9, {}}));
-  EXPECT_NE(Rebalance(), (Rebalance{0.1, 10.0, 0.9, {1}}));
+TEST(LabelRebalance, ComparesByValue) {
+  EXPECT_EQ(LabelRebalance(), (LabelRebalance{0.1, 10.0, 0.9, {}}));
+  EXPECT_NE(LabelRebalance(), (LabelRebalance{0.1, 10.0, 0.9, {1}}));
 }
 
 }  // namespace

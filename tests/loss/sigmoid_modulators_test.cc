@@ -13,7 +13,7 @@ namespace {
 using testing::error_of;
 
 static_assert(SigmoidModulators<BinaryCrossEntropy> && SigmoidModulators<SigmoidFocal> &&
-              SigmoidModulators<Asymmetric> && SigmoidModulators<BothSides<Focal>>);
+              SigmoidModulators<AsymmetricFocal> && SigmoidModulators<BothSides<Focal>>);
 static_assert(!SigmoidModulators<CrossEntropy>);
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
@@ -32,8 +32,8 @@ TEST(BothSides, IsTheSameModulatorTwice) {
 }
 
 // By hand at gamma- = 2, clip = 1/4, p = sigma(z) = 1/2: p_m = 1/4, loss (1/4)^2 (-log 3/4).
-TEST(Asymmetric, CutsEasyNegativesOff) {
-  const Asymmetric sides{.gamma_positive = 1, .gamma_negative = 2, .clip = 0.25};
+TEST(AsymmetricFocal, CutsEasyNegativesOff) {
+  const AsymmetricFocal sides{.gamma_positive = 1, .gamma_negative = 2, .clip = 0.25};
   EXPECT_NEAR(at(sides.positive(), 0.25).value, 0.75 * std::log(4.0), 4 * kEpsilon);
   EXPECT_NEAR(at(sides.negative(), 0.5).value, std::log(4.0 / 3) / 16, 4 * kEpsilon);
   // The probability of a negative is 3/4 or more, that of a positive no more than clip.
@@ -68,9 +68,9 @@ TEST(ProbabilityShift, SlopeEqualsFiniteDifferences) {
 TEST(SigmoidModulatorErrors, NameTheHyperParameter) {
   EXPECT_EQ(error_of([] { SigmoidFocal{-1}.require("f"); }),
             "f(): sides.gamma = -1, expected a finite number >= 0");
-  EXPECT_EQ(error_of([] { Asymmetric{.gamma_negative = -2}.require("f"); }),
+  EXPECT_EQ(error_of([] { AsymmetricFocal{.gamma_negative = -2}.require("f"); }),
             "f(): sides.gamma_negative = -2, expected a finite number >= 0");
-  EXPECT_EQ(error_of([] { Asymmetric{.clip = 1}.require("f"); }),
+  EXPECT_EQ(error_of([] { AsymmetricFocal{.clip = 1}.require("f"); }),
             "f(): sides.clip = 1, expected a number in [0, 1)");
 }
 

@@ -62,7 +62,7 @@ void expect_same(const std::vector<double>& a, const std::vector<double>& b) {
 
 // A user's sides: each another modulator.
 struct PolynomialOnPositives {
-  Polynomial<CrossEntropy> positive() const { return poly1(0.5); }
+  PolyCrossEntropy<CrossEntropy> positive() const { return poly1(0.5); }
   Tsallis negative() const { return {}; }
 };
 
@@ -84,10 +84,10 @@ struct MeanOfHalves {
 template <class F>
 void for_all_losses(std::size_t labels, const F& f) {
   f(BinaryCrossEntropy{}, MeanByCount{});
-  f(BinaryCrossEntropy{}, Sum{});
+  f(BinaryCrossEntropy{}, SumOverRows{});
   f(BinaryCrossEntropy{}, MeanPerClass{labels});
-  f(Asymmetric{}, MeanByWeight{});
-  f(Asymmetric{}, MeanPerGroup{testing::kElementGroups});
+  f(AsymmetricFocal{}, MeanByWeight{});
+  f(AsymmetricFocal{}, MeanPerGroup{testing::kElementGroups});
   const auto with_sides = [&](auto sides) {
     f(sides, MeanByPositives{});
     f(sides, MeanOfHalves{labels});
@@ -115,12 +115,12 @@ struct Result {
 };
 
 template <class T, class S, class R>
-Result<T> run(const SigmoidLoss<S, R>& loss, const ElementBatch& batch, detail::Cpu cpu) {
+Result<T> run(const SigmoidLoss<S, R>& loss, const ElementBatch& batch, kernels::Cpu cpu) {
   const std::vector<T> logits = cast<T>(batch.logits);
   Result<T> result{0, std::vector<T>(logits.size())};
   const std::vector<double> scales =
       coefficients(loss.reduction, denominators(loss, batch.target_view(), batch.attributes()));
-  const Partial partial = equipoise::partial(
+  const LossPartial partial = equipoise::partial(
       loss, MatrixView<const T>(logits.data(), batch.rows, batch.labels), batch.target_view(),
       testing::with_coefficients(batch.attributes(), scales),
       LossOutputs<T>{{result.gradient.data(), batch.rows, batch.labels}, {}}, testing::On{cpu});
@@ -157,7 +157,7 @@ TEST(SigmoidFocalLoss, IsWeightedByAlphaAndDividedByPositives) {
 // By hand, with p = 1/2 and the clip 0.1: the negative's p_m is 0.4. Where p is 0.1 or less there
 // is neither loss nor gradient.
 TEST(AsymmetricLoss, ShiftsTheProbabilityOfNegatives) {
-  SigmoidLoss<Asymmetric, Sum> loss;
+  SigmoidLoss<AsymmetricFocal, SumOverRows> loss;
   loss.sides = {1.0, 2.0, 0.1};
   const std::vector<double> logits = {0, 0, std::log(0.09 / 0.91)};
   const std::vector<std::uint8_t> targets = {1, 0, 0};
@@ -212,8 +212,8 @@ TEST(DistributionBalanced, TakesOtherSidesAndLeavesOutWhatIsOff) {
 
 // Cui et al. 2019 on sigmoids: weights of the effective number for both sides of each label.
 TEST(ClassBalanced, IsTheEffectiveNumberAsClassWeights) {
-  SigmoidLoss<SigmoidFocal, Sum> loss;
-  loss.class_weights = class_weights(ClassCounts{1000, 10}, EffectiveNumber{.beta = 0.99});
+  SigmoidLoss<SigmoidFocal, SumOverRows> loss;
+  loss.class_weights = class_weights(ClassCounts{1000, 10}, EffectiveNumberWeights{.beta = 0.99});
   const std::vector<double> logits = {0, 0};
   const std::vector<std::uint8_t> targets = {0, 1};
   const double each = 0.25 * std::log(2.0);
@@ -235,7 +235,7 @@ TEST(InitialBias, GivesThePriorBack) {
 
 TEST(SigmoidEvaluation, DropsWhatBendsTraining) {
   std::mt19937_64 random(10);
-  const auto loss = make_sigmoid_loss(63, 3, random, SigmoidFocal{}, Sum{});
+  const auto loss = make_sigmoid_loss(63, 3, random, SigmoidFocal{}, SumOverRows{});
   const auto evaluated = evaluation(loss);
   EXPECT_TRUE(evaluated.shift.empty());
   EXPECT_EQ(evaluated.negative_scale, 1.0);
@@ -252,7 +252,7 @@ TEST(SigmoidLoss, EqualsItsDefinitionInDouble) {
       for_all_losses(labels, [&](auto sides, auto reduction) {
         const auto loss = make_sigmoid_loss(variant, labels, random, sides, reduction);
         const double expected = reference_loss(loss, batch, batch.logits);
-        for (const detail::Cpu cpu : cpus()) {
+        for (const kernels::Cpu cpu : cpus()) {
           // Sums of elements, each of a few roundings.
           EXPECT_NEAR(run<double>(loss, batch, cpu).value, expected,
                       200 * kEpsilon * (1 + std::fabs(expected)))
@@ -272,7 +272,7 @@ TEST(SigmoidLoss, GradientEqualsFiniteDifferences) {
       for_all_losses(labels, [&](auto sides, auto reduction) {
         const auto loss = make_sigmoid_loss(variant, labels, random, sides, reduction);
         const std::vector<double> gradient =
-            run<double>(loss, batch, detail::widest_cpu()).gradient;
+            run<double>(loss, batch, kernels::widest_cpu()).gradient;
         for (std::size_t i = random() % 5; i < batch.logits.size(); i += 5) {
           // Central differences: error h^2 / 6 from the third derivative, epsilon / h from
           // rounding, each times a few weights of up to 2.
@@ -299,13 +299,13 @@ TEST(SigmoidLoss, FloatEqualsDoubleOnEveryInstructionSet) {
           make_element_batch(some_rows(labels, random), labels, random, variant % 3 == 0);
       for_all_losses(labels, [&](auto sides, auto reduction) {
         const auto loss = make_sigmoid_loss(variant, labels, random, sides, reduction);
-        const Result<double> exact = run<double>(loss, batch, detail::widest_cpu());
+        const Result<double> exact = run<double>(loss, batch, kernels::widest_cpu());
         // A gradient is at most the product of the largest weights (of row, label and positives) of
         // 2 each, that of rebalancing, 1.1, and the largest coefficient, times a slope of a few.
         const std::vector<double> scales = coefficients(
             loss.reduction, denominators(loss, batch.target_view(), batch.attributes()));
         const double term = 10 * *std::max_element(scales.begin(), scales.end());
-        for (const detail::Cpu cpu : cpus()) {
+        for (const kernels::Cpu cpu : cpus()) {
           const Result<float> result = run<float>(loss, batch, cpu);
           // Logits reach about 20, so a probability carries some 20 epsilon of relative error.
           EXPECT_NEAR(result.value, exact.value,
@@ -328,7 +328,7 @@ double value_of_targets(const std::vector<int>& targets, std::vector<double>& gr
   std::vector<double> logits(targets.size());
   for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = 0.1 * static_cast<double>(i) - 2;
   gradient.resize(targets.size());
-  return value_and_gradient(SigmoidLoss<Asymmetric, MeanByPositives>{},
+  return value_and_gradient(SigmoidLoss<AsymmetricFocal, MeanByPositives>{},
                             MatrixView<const double>(logits.data(), targets.size() / 5, 5),
                             MatrixView<const Y>(values.get(), targets.size() / 5, 5), {},
                             MatrixView<double>(gradient.data(), targets.size() / 5, 5));
@@ -362,7 +362,7 @@ void expect_parts_add_up_to_the_whole(std::uint64_t seed, double bound) {
     for_all_losses(labels, [&](auto sides, auto reduction) {
       const auto loss = make_sigmoid_loss(static_cast<unsigned>(random() % kElementVariants),
                                           labels, random, sides, reduction);
-      const Result<T> whole = run<T>(loss, batch, detail::cpu());
+      const Result<T> whole = run<T>(loss, batch, kernels::cpu());
       // Micro-batches of random sizes: denominators first, merged; then each with the same scales.
       std::vector<std::size_t> cuts = {0, batch.rows};
       for (int k = 0; k < 3; ++k) cuts.push_back(random() % (batch.rows + 1));
@@ -375,14 +375,14 @@ void expect_parts_add_up_to_the_whole(std::uint64_t seed, double bound) {
           LossArguments{all.sample_weights.subspan(begin, count), all.groups.subspan(begin, count),
                         all.mask.middle_rows(begin, count)});
       };
-      Partial masses;
+      LossPartial masses;
       for (std::size_t k = 0; k + 1 < cuts.size(); ++k) {
         part(k, [&](std::size_t, auto targets, const LossArguments& attributes) {
           masses += denominators(loss, targets, attributes);
         });
       }
       const std::vector<double> scales = coefficients(loss.reduction, masses);
-      Partial total;
+      LossPartial total;
       const std::vector<T> logits(batch.logits.begin(), batch.logits.end());
       std::vector<T> gradient(batch.logits.size());
       for (std::size_t k = 0; k + 1 < cuts.size(); ++k) {
@@ -473,7 +473,7 @@ TEST(SigmoidLoss, GradientMayTakeTheLogitsPlace) {
   std::mt19937_64 random(7);
   ElementBatch batch = make_element_batch(300, 7, random, false);
   const SigmoidLoss<SigmoidFocal> loss;
-  const Result<double> expected = run<double>(loss, batch, detail::cpu());
+  const Result<double> expected = run<double>(loss, batch, kernels::cpu());
   const MatrixView<double> both(batch.logits.data(), batch.rows, batch.labels);
   EXPECT_EQ(value_and_gradient(loss, MatrixView<const double>(both), batch.target_view(),
                                batch.attributes(), both),
@@ -491,16 +491,16 @@ TEST(SigmoidLoss, DoesNotDependOnThreads) {
   };
   for_all_losses(7, [&](auto sides, auto reduction) {
     const auto loss = make_sigmoid_loss(63, 7, random, sides, reduction);
-    const Result<double> serial = run<double>(loss, batch, detail::cpu());
-    const Partial masses = denominators(loss, batch.target_view(), batch.attributes(), threads);
-    const Partial alone = denominators(loss, batch.target_view(), batch.attributes());
+    const Result<double> serial = run<double>(loss, batch, kernels::cpu());
+    const LossPartial masses = denominators(loss, batch.target_view(), batch.attributes(), threads);
+    const LossPartial alone = denominators(loss, batch.target_view(), batch.attributes());
     for (std::size_t k = 0; k < masses.buckets.size(); ++k) {
       expect_same(masses.buckets[k].denominator / alone.buckets[k].denominator, 1);
       EXPECT_EQ(masses.buckets[k].valid, alone.buckets[k].valid);
     }
     const std::vector<double> scales = coefficients(loss.reduction, masses);
     std::vector<double> gradient(batch.logits.size());
-    const Partial partial = equipoise::partial(
+    const LossPartial partial = equipoise::partial(
         loss, MatrixView<const double>(batch.logits.data(), batch.rows, batch.labels),
         batch.target_view(), testing::with_coefficients(batch.attributes(), scales),
         LossOutputs<double>{{gradient.data(), batch.rows, batch.labels}, {}}, threads);
@@ -512,11 +512,12 @@ TEST(SigmoidLoss, DoesNotDependOnThreads) {
 template <class T, class Loss>
 double loss_of(const Loss& loss, const std::vector<T>& logits, const std::vector<int>& targets,
                std::vector<T>* gradient = nullptr, const LossArguments& attributes = {}) {
-  if (gradient != nullptr) gradient->assign(logits.size(), T(-7));
-  return value_and_gradient(
-      loss, MatrixView<const T>(logits.data(), logits.size(), 1),
-      MatrixView<const int>(targets.data(), targets.size(), 1), attributes,
-      gradient == nullptr ? MatrixView<T>{} : MatrixView<T>(gradient->data(), gradient->size(), 1));
+  const MatrixView<const T> z(logits.data(), logits.size(), 1);
+  const MatrixView<const int> y(targets.data(), targets.size(), 1);
+  if (gradient == nullptr) return equipoise::value(loss, z, y, attributes);
+  gradient->assign(logits.size(), T(-7));
+  return value_and_gradient(loss, z, y, attributes,
+                            MatrixView<T>(gradient->data(), gradient->size(), 1));
 }
 
 TEST(SigmoidLossEdge, EmptyAndIgnoredBatches) {
@@ -565,7 +566,7 @@ TEST(SigmoidLossEdge, HugeLogits) {
   expect(focal, 1e4, 0, 1e4, 1);
   // p + clip is at least the clip, so the loss of a negative that is held for a positive is
   // bounded.
-  const SigmoidLoss<Asymmetric> asymmetric;
+  const SigmoidLoss<AsymmetricFocal> asymmetric;
   expect(asymmetric, -1e4, 0, 0, 0);
   const double value = loss_of<double>(asymmetric, {1e4}, {0}, &gradient);
   EXPECT_NEAR(value, -std::pow(0.95, 4) * std::log(0.05), 1e-14);
@@ -585,7 +586,8 @@ TEST(SigmoidLossEdge, InfiniteLogits) {
   EXPECT_TRUE(detail::is_nan(loss_of<double>(bce, {0, nan}, {1, 1}, &gradient)));
   EXPECT_TRUE(detail::is_nan(gradient[1]));
   EXPECT_EQ(gradient[0], -0.25);
-  EXPECT_TRUE(detail::is_nan(loss_of<double>(SigmoidLoss<Asymmetric>{}, {nan}, {0}, &gradient)));
+  EXPECT_TRUE(
+      detail::is_nan(loss_of<double>(SigmoidLoss<AsymmetricFocal>{}, {nan}, {0}, &gradient)));
 }
 
 TEST(SigmoidLossEdge, SmallComplementsKeepTheirBits) {
@@ -654,7 +656,7 @@ TEST(SigmoidLossErrors, NameTheHyperParameter) {
             "value_and_gradient(): rebalance.beta = -1, expected a finite number >= 0");
   EXPECT_EQ(with([](auto& l) { l.rebalance.mu = kInfinity; }),
             "value_and_gradient(): rebalance.mu = inf, expected a finite number");
-  SigmoidLoss<Asymmetric> asymmetric;
+  SigmoidLoss<AsymmetricFocal> asymmetric;
   asymmetric.sides.clip = 1;
   EXPECT_EQ(call(asymmetric), "value_and_gradient(): sides.clip = 1, expected a number in [0, 1)");
   asymmetric.sides = {-1, 4, 0};

@@ -52,7 +52,7 @@ void for_all_losses(std::size_t classes, const F& f) {
   const auto with_modulator = [&](auto modulator) {
     f(modulator, MeanByCount{});
     f(modulator, MeanByWeight{});
-    f(modulator, Sum{});
+    f(modulator, SumOverRows{});
     f(modulator, MeanPerClass{classes});
     f(modulator, MeanPerGroup{testing::kGroups});
   };
@@ -77,12 +77,12 @@ struct Result {
 
 template <class T, class M, class R, class Targets>
 Result<T> run_on(const SoftmaxLoss<M, R>& loss, const Batch& batch, const Targets& targets,
-                 detail::Cpu cpu) {
+                 kernels::Cpu cpu) {
   const std::vector<T> logits = cast<T>(batch.logits);
   Result<T> result{0, std::vector<T>(logits.size())};
   const std::vector<double> scales =
       coefficients(loss.reduction, denominators(loss, targets, batch.classes, batch.attributes()));
-  const Partial partial = equipoise::partial(
+  const LossPartial partial = equipoise::partial(
       loss, MatrixView<const T>(logits.data(), batch.rows, batch.classes), targets,
       testing::with_coefficients(batch.attributes(), scales),
       LossOutputs<T>{{result.gradient.data(), batch.rows, batch.classes}, {}}, testing::On{cpu});
@@ -91,7 +91,7 @@ Result<T> run_on(const SoftmaxLoss<M, R>& loss, const Batch& batch, const Target
 }
 
 template <class T, class M, class R>
-Result<T> run(const SoftmaxLoss<M, R>& loss, const Batch& batch, detail::Cpu cpu,
+Result<T> run(const SoftmaxLoss<M, R>& loss, const Batch& batch, kernels::Cpu cpu,
               TargetKind kind = TargetKind::kIndices) {
   if (kind == TargetKind::kIndices) return run_on<T>(loss, batch, batch.targets, cpu);
   const std::vector<T> probabilities = cast<T>(batch.probabilities);
@@ -122,7 +122,7 @@ TEST(SoftmaxLoss, EqualsItsDefinitionInDouble) {
       for_all_losses(classes, [&](auto modulator, auto reduction) {
         const auto loss = make_loss(variant, classes, random, modulator, reduction);
         const double expected = reference_loss(loss, batch, batch.logits, kind);
-        for (const detail::Cpu cpu : cpus()) {
+        for (const kernels::Cpu cpu : cpus()) {
           // Sums of `rows` terms, each of a few roundings.
           EXPECT_NEAR(run<double>(loss, batch, cpu, kind).value, expected,
                       200 * std::numeric_limits<double>::epsilon() * (1 + std::fabs(expected)))
@@ -141,7 +141,7 @@ TEST(SoftmaxLoss, GradientEqualsFiniteDifferences) {
       for_all_losses(classes, [&](auto modulator, auto reduction) {
         const auto loss = make_loss(variant, classes, random, modulator, reduction);
         const std::vector<double> gradient =
-            run<double>(loss, batch, detail::widest_cpu(), kind).gradient;
+            run<double>(loss, batch, kernels::widest_cpu(), kind).gradient;
         const std::vector<double> scales = coefficients(
             loss.reduction,
             kind == TargetKind::kIndices
@@ -182,7 +182,7 @@ TEST(SoftmaxLoss, FloatEqualsDoubleOnEveryInstructionSet) {
       const Batch batch = make_batch(1 + random() % 40, classes, random);
       for_all_losses(classes, [&](auto modulator, auto reduction) {
         const auto loss = make_loss(variant, classes, random, modulator, reduction);
-        const Result<double> exact = run<double>(loss, batch, detail::widest_cpu(), kind);
+        const Result<double> exact = run<double>(loss, batch, kernels::widest_cpu(), kind);
         // The terms of a gradient, which may cancel, are at most the product of the largest weights
         // (of class, group and sample) and scales (of all and of the group), 2 each, and the
         // largest coefficient.
@@ -192,7 +192,7 @@ TEST(SoftmaxLoss, FloatEqualsDoubleOnEveryInstructionSet) {
                 ? denominators(loss, batch.targets, classes, batch.attributes())
                 : denominators(loss, batch.distributions(), classes, batch.attributes()));
         const double term = 32 * *std::max_element(scales.begin(), scales.end());
-        for (const detail::Cpu cpu : cpus()) {
+        for (const kernels::Cpu cpu : cpus()) {
           const Result<float> result = run<float>(loss, batch, cpu, kind);
           // Logits reach about 20, so a probability carries some 20 epsilon of relative error.
           EXPECT_NEAR(result.value, exact.value, 200 * kEpsilon * (1 + std::fabs(exact.value)));
@@ -221,9 +221,9 @@ TEST(SoftmaxLoss, OneHotTargetsEqualIndices) {
       const unsigned consistent = variant & ~(testing::kNeedIndices | 32);
       for_all_losses(classes, [&](auto modulator, auto reduction) {
         const auto loss = make_loss(consistent, classes, random, modulator, reduction);
-        const Result<double> by_index = run<double>(loss, batch, detail::cpu());
+        const Result<double> by_index = run<double>(loss, batch, kernels::cpu());
         const Result<double> by_probability =
-            run<double>(loss, batch, detail::cpu(), TargetKind::kProbabilities);
+            run<double>(loss, batch, kernels::cpu(), TargetKind::kProbabilities);
         constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
         EXPECT_NEAR(by_probability.value, by_index.value,
                     100 * kEpsilon * (1 + std::fabs(by_index.value)));
@@ -256,7 +256,7 @@ TEST(SoftmaxLoss, ConsistentWeightsBelongToTheirRows) {
   const std::vector<double> before = row_losses();
   loss.class_weights[2] = 4;
   const std::vector<double> after = row_losses();
-  loss.semantics = Semantics::kTorch;
+  loss.convention = WeightConvention::kTorch;
   const std::vector<double> as_torch = row_losses();
   std::size_t others_changed = 0;
   for (std::size_t i = 0; i < kRows; ++i) {
@@ -306,7 +306,7 @@ TEST(PairShift, IsTheSoftmaxMargin) {
 
 TEST(Evaluation, DropsWhatBendsTraining) {
   std::mt19937_64 random(10);
-  auto loss = make_loss(2 + 4 + 8 + 64 + 128 + 256 + 512, 3, random, Focal{}, Sum{});
+  auto loss = make_loss(2 + 4 + 8 + 64 + 128 + 256 + 512, 3, random, Focal{}, SumOverRows{});
   const auto evaluated = evaluation(loss);
   EXPECT_EQ(evaluated.logit_terms, loss.logit_terms.evaluation());
   EXPECT_EQ(evaluated.group_logit_terms[2], loss.group_logit_terms[2].evaluation());
@@ -358,7 +358,7 @@ TEST(SoftmaxLoss, DoesNotDependOnThreads) {
   std::mt19937_64 random(7);
   const Batch batch = make_batch(5000, 7, random);
   const SoftmaxLoss<Focal, MeanByWeight> loss;
-  const Result<double> serial = run<double>(loss, batch, detail::cpu());
+  const Result<double> serial = run<double>(loss, batch, kernels::cpu());
   const auto threads = [](std::size_t blocks, const auto& f) {
     std::vector<std::thread> running;
     for (std::size_t block = blocks; block-- > 0;) running.emplace_back([&f, block] { f(block); });
@@ -367,7 +367,7 @@ TEST(SoftmaxLoss, DoesNotDependOnThreads) {
   const std::vector<double> scales = coefficients(
       loss.reduction, denominators(loss, batch.targets, batch.classes, batch.attributes()));
   std::vector<double> gradient(batch.logits.size());
-  const Partial partial = equipoise::partial(
+  const LossPartial partial = equipoise::partial(
       loss, MatrixView<const double>(batch.logits.data(), batch.rows, batch.classes), batch.targets,
       testing::with_coefficients(batch.attributes(), scales),
       LossOutputs<double>{{gradient.data(), batch.rows, batch.classes}, {}}, threads);
@@ -395,11 +395,11 @@ double loss_of(const std::vector<T>& logits, const std::vector<int>& targets,
   SoftmaxLoss<> loss;
   loss.empty_batch = empty;
   const std::size_t classes = targets.empty() ? 2 : logits.size() / targets.size();
-  if (gradient != nullptr) gradient->assign(logits.size(), T(-7));
-  return value_and_gradient(
-      loss, MatrixView<const T>(logits.data(), targets.size(), classes), targets, {},
-      gradient == nullptr ? MatrixView<T>{}
-                          : MatrixView<T>(gradient->data(), targets.size(), classes));
+  const MatrixView<const T> z(logits.data(), targets.size(), classes);
+  if (gradient == nullptr) return equipoise::value(loss, z, targets);
+  gradient->assign(logits.size(), T(-7));
+  return value_and_gradient(loss, z, targets, {},
+                            MatrixView<T>(gradient->data(), targets.size(), classes));
 }
 
 TEST(SoftmaxLossEdge, EmptyAndIgnoredBatches) {
@@ -415,11 +415,10 @@ TEST(SoftmaxLossEdge, EmptyAndIgnoredBatches) {
 TEST(SoftmaxLossEdge, NoColumns) {
   EXPECT_EQ(loss_of<double>({}, {-100, -100}), 0.0);
   EXPECT_TRUE(detail::is_nan(loss_of<double>({}, {-100}, nullptr, EmptyBatch::kNaN)));
-  EXPECT_EQ(
-      error_of([] {
-        loss_of<double>({}, {-100, 0});
-      }),
-      "value_and_gradient(): targets[1] = 0, expected a class in [0, 0) or the ignore index -100");
+  EXPECT_EQ(error_of([] {
+              loss_of<double>({}, {-100, 0});
+            }),
+            "value(): targets[1] = 0, expected a class in [0, 0) or the ignore index -100");
 }
 
 TEST(SoftmaxLossEdge, OtherIgnoreIndices) {
@@ -588,10 +587,11 @@ TEST(SoftmaxLossErrors, NameTheRowWithoutABucket) {
 
 TEST(SoftmaxLossErrors, NameTheTarget) {
   const std::vector<double> logits(6, 0.0);
+  std::vector<double> gradient(6);
   const auto call = [&](const std::vector<int>& targets, const LossArguments& rows) {
     return error_of([&] {
       value_and_gradient(SoftmaxLoss<>{}, MatrixView<const double>(logits.data(), 2, 3), targets,
-                         rows, MatrixView<double>{});
+                         rows, MatrixView<double>(gradient.data(), 2, 3));
     });
   };
   EXPECT_EQ(
@@ -645,8 +645,8 @@ TEST(SoftmaxLossErrors, NameWhatTheTypeOfTheLogitsDoesNotHold) {
     change(loss);
     const LossArguments rows{sample_weights, groups};
     // Double has no trouble with any of them.
-    EXPECT_TRUE(std::isfinite(value_and_gradient(loss, MatrixView<const double>(same.data(), 2, 3),
-                                                 targets, rows, MatrixView<double>{})));
+    EXPECT_TRUE(std::isfinite(
+        equipoise::value(loss, MatrixView<const double>(same.data(), 2, 3), targets, rows)));
     return error_of([&] {
       value_and_gradient(loss, MatrixView<const float>(logits.data(), 2, 3), targets, rows,
                          MatrixView<float>(gradient.data(), 2, 3));
@@ -764,9 +764,9 @@ TEST(SoftmaxLossErrors, NameTheModulatorsNumber) {
     });
   };
   EXPECT_EQ(call(Focal{-1}), "value(): gamma = -1, expected a finite number >= 0");
-  EXPECT_EQ(call(Polynomial<Focal>{{1}, kInfinity, 2}),
+  EXPECT_EQ(call(PolyCrossEntropy<Focal>{{1}, kInfinity, 2}),
             "value(): epsilon = inf, expected a finite number");
-  EXPECT_EQ(call(Polynomial<Focal>{{1}, 1, 0.5}),
+  EXPECT_EQ(call(PolyCrossEntropy<Focal>{{1}, 1, 0.5}),
             "value(): power = 0.5, expected a finite number >= 1");
   EXPECT_EQ(call(poly1(Focal{-2})), "value(): gamma = -2, expected a finite number >= 0");
 }
@@ -776,12 +776,13 @@ TEST(SoftmaxLossErrors, NameTheGroupTheShiftAndTheDistribution) {
   const std::vector<std::int64_t> groups = {0, 2};
   const std::vector<double> bad = {0.5, 0.5, -0.25, 1.25};
   const std::vector<std::uint8_t> mask = {1};
+  std::vector<double> gradient(4);
   SoftmaxLoss<> loss;
   LossArguments rows;
   const auto call = [&](const auto& targets) {
     return error_of([&] {
       value_and_gradient(loss, MatrixView<const double>(logits.data(), 2, 2), targets, rows,
-                         MatrixView<double>{});
+                         MatrixView<double>(gradient.data(), 2, 2));
     });
   };
   const std::vector<int> targets = {0, 1};

@@ -10,7 +10,7 @@
 
 #include "equipoise/metrics/answers.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 // The other side adds up in single precision and rounds to eight digits.
@@ -42,4 +42,4 @@ TEST(AnswersGolden, ScoresEqualThoseOfTorchmetrics) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

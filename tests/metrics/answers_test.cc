@@ -19,7 +19,7 @@
 
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using testing::error_of;
@@ -514,4 +514,4 @@ TEST(ChooseNoAnswerThreshold, RefusesBadInput) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

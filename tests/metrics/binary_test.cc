@@ -8,7 +8,7 @@
 
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 TEST(BinaryCounts, ByHand) {
@@ -86,4 +86,4 @@ TEST(BinaryCounts, FiguresOfNothingFollowTheRule) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

@@ -16,7 +16,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using testing::error_of;
@@ -351,4 +351,4 @@ TEST(BootstrapErrors, NameWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

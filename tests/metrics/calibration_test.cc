@@ -13,7 +13,7 @@
 #include "equipoise/random.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using testing::error_of;
@@ -218,4 +218,4 @@ TEST(Calibration, RefusesBadInputAndStaysAsItWas) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

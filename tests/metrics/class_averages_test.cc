@@ -11,7 +11,7 @@
 #include "equipoise/metrics/multilabel.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using Classes = std::vector<std::size_t>;
@@ -85,7 +85,7 @@ TEST(ClassAverages, OfSeveralLabelsARow) {
 TEST(ClassAverages, OfEntities) {
   EntityScores scores(EntityTags{"O", "B-A", "B-B", "B-C"});
   scores.add(std::vector<int>{1, 2, 0}, std::vector<int>{1, 0, 3}, Classes{0, 3});
-  const EntityFigures figures = scores.strict();
+  const EntityMetrics figures = scores.strict();
   EXPECT_EQ(figures.micro_f1(), 0.5);
   EXPECT_NEAR(figures.without(2).micro_f1(), 2.0 / 3, kEpsilon);
   EXPECT_EQ(figures.without(2).micro_precision(), 1);
@@ -107,4 +107,4 @@ TEST(ClassAverages, RefuseWhatIsNoClass) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

@@ -12,7 +12,7 @@
 
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using testing::error_of;
@@ -368,4 +368,4 @@ TEST(ConfusionMatrix, KappaOfOneClassIsZero) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

@@ -12,7 +12,7 @@
 
 #include "equipoise/metrics/entities.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using Labels = std::vector<std::int64_t>;
@@ -68,7 +68,7 @@ Labels masked(Labels labels, const Labels& targets) {
 
 // seqeval averages over the types that are there or predicted, an undefined figure of which is 0.
 template <class F>
-double mean_over_present(const EntityFigures& figures, const F& figure) {
+double mean_over_present(const EntityMetrics& figures, const F& figure) {
   double sum = 0;
   double present = 0;
   for (std::size_t k = 0; k < figures.types().size(); ++k) {
@@ -79,7 +79,7 @@ double mean_over_present(const EntityFigures& figures, const F& figure) {
   return sum / present;
 }
 
-void expect_figures(const EntityFigures& f, const Json& expected) {
+void expect_figures(const EntityMetrics& f, const Json& expected) {
   if (expected.is_null()) {
     EXPECT_EQ(f.predicted() + f.support(), 0);
     return;
@@ -200,4 +200,4 @@ TEST(EntitiesGolden, ThePublishedExampleWithoutItsLastSequence) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

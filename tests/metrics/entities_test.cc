@@ -19,7 +19,7 @@
 #include "tests/support/entity_rules.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using testing::error_of;
@@ -63,7 +63,7 @@ TEST(EntityScores, ByHand) {
   EXPECT_EQ(scores.correct_tokens(), 6);
   EXPECT_NEAR(scores.token_accuracy(), 6.0 / 9, kEpsilon);
 
-  const EntityFigures all = scores.conlleval();
+  const EntityMetrics all = scores.conlleval();
   EXPECT_EQ(all.support(0), 2);
   EXPECT_EQ(all.predicted(0), 1);
   EXPECT_EQ(all.correct(0), 1);
@@ -79,7 +79,7 @@ TEST(EntityScores, ByHand) {
   EXPECT_NEAR(all.weighted_precision(), (2 * 1.0 + 2 * 1.0 / 3) / 4, kEpsilon);
   EXPECT_EQ(all.weighted_recall(), 0.5);
 
-  const EntityFigures strict = scores.strict();
+  const EntityMetrics strict = scores.strict();
   EXPECT_EQ(strict.predicted(1), 2);
   EXPECT_EQ(strict.correct(1), 0);
   EXPECT_NEAR(strict.micro_f1(), 2.0 / 7, kEpsilon);
@@ -91,7 +91,7 @@ TEST(EntityScores, ByHand) {
 TEST(EntityScores, AveragesFollowTheRuleForAbsentTypes) {
   const Example example;
   const EntityScores scores = example.scores();
-  const EntityFigures f = scores.conlleval();
+  const EntityMetrics f = scores.conlleval();
   const double sum = 2.0 / 3 + 2.0 / 5;
   EXPECT_NEAR(f.macro_f1(), sum / 3, kEpsilon);
   EXPECT_NEAR(f.macro_f1(Absent::kZero), sum / 3, kEpsilon);
@@ -123,7 +123,7 @@ TEST(EntityScores, OfNothingFollowTheRule) {
   outside.add(Labels{0, 0}, Labels{0, 0}, Offsets{0, 2});
   for (const EntityScores& scores : {EntityScores(), empty, outside}) {
     for (const EntityReading reading : kReadings) {
-      const EntityFigures f = scores.figures(reading);
+      const EntityMetrics f = scores.figures(reading);
       for (const double figure :
            {f.micro_precision(), f.micro_recall(), f.micro_f1(), f.macro_precision(),
             f.macro_recall(), f.macro_f1(), f.weighted_precision(), f.weighted_recall(),
@@ -230,7 +230,7 @@ TEST(EntityScores, EqualTheRules) {
               }));
         };
         const auto any = [](const auto&) { return true; };
-        const EntityFigures f = scores.figures(reading);
+        const EntityMetrics f = scores.figures(reading);
         EXPECT_EQ(f.support(k), size(truth, any));
         EXPECT_EQ(f.predicted(k), size(predicted, any));
         EXPECT_EQ(f.correct(k),
@@ -386,4 +386,4 @@ TEST(EntityReport, OfConlleval) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

@@ -16,7 +16,7 @@
 #include "tests/support/entity_rules.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using ::testing::ElementsAre;
@@ -251,4 +251,4 @@ TEST(EntityErrors, NameTheFunctionTheLabelAndItsIndex) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

@@ -16,7 +16,7 @@
 #include "tests/support/entity_rules.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using ::testing::ElementsAre;
@@ -126,4 +126,4 @@ TEST(EntityTags, RefuseWhatIsNoTag) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

@@ -17,7 +17,7 @@
 #include "equipoise/metrics/multilabel.h"
 #include "equipoise/metrics/ranking.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using nlohmann::json;
@@ -147,4 +147,4 @@ TEST(Golden, SeveralLabelsARow) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

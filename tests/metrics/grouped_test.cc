@@ -15,7 +15,7 @@
 #include "equipoise/random.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using testing::error_of;
@@ -41,7 +41,7 @@ TEST(Grouped, ByHand) {
   EXPECT_EQ(grouped.macro(accuracy, Absent::kZero), 1.25 / 3);
   EXPECT_EQ(grouped.macro(accuracy, Absent::kOne), 2.25 / 3);
   EXPECT_TRUE(detail::is_nan(grouped.macro(accuracy, Absent::kNaN)));
-  EXPECT_EQ(grouped.worst(accuracy), (GroupFigure{1, 0.5}));
+  EXPECT_EQ(grouped.worst(accuracy), (GroupMetric{1, 0.5}));
   EXPECT_EQ(grouped.total().accuracy(), 4.0 / 6);
   EXPECT_EQ(grouped.group(1).total(), 2);
 }
@@ -53,7 +53,7 @@ TEST(Grouped, WorstOfEqualsIsTheFirstAndOfNoneNothing) {
   EXPECT_EQ(grouped.macro(accuracy, Absent::kZero), 0);
   grouped.group(0).add(0, 1);
   grouped.group(1).add(1, 0);
-  EXPECT_EQ(grouped.worst(accuracy), (GroupFigure{0, 0}));
+  EXPECT_EQ(grouped.worst(accuracy), (GroupMetric{0, 0}));
   EXPECT_FALSE(grouped.worst([](const ConfusionMatrix&) { return detail::quiet_nan(); }));
 }
 
@@ -64,9 +64,9 @@ TEST(Grouped, WorstOfWhatIsBetterTheLower) {
   grouped.group(1).add(0, 1);
   grouped.group(2).add(1, 0);
   const auto error = [](const ConfusionMatrix& matrix) { return 1 - matrix.accuracy(); };
-  EXPECT_EQ(grouped.worst(error, Better::kLower), (GroupFigure{1, 1}));
-  EXPECT_EQ(grouped.worst(error), (GroupFigure{0, 0}));
-  EXPECT_EQ(grouped.worst(accuracy, Better::kHigher), (GroupFigure{1, 0}));
+  EXPECT_EQ(grouped.worst(error, Better::kLower), (GroupMetric{1, 1}));
+  EXPECT_EQ(grouped.worst(error), (GroupMetric{0, 0}));
+  EXPECT_EQ(grouped.worst(accuracy, Better::kHigher), (GroupMetric{1, 0}));
   EXPECT_EQ(Grouped<ConfusionMatrix>(2, ConfusionMatrix(2)).worst(error, Better::kLower),
             std::nullopt);
 
@@ -142,4 +142,4 @@ TEST(Grouped, RefusesBadRowsAndStaysAsItWas) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 TEST(Interval, IsAValue) {
@@ -13,4 +13,4 @@ TEST(Interval, IsAValue) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

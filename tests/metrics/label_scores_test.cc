@@ -19,7 +19,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/ranked_cases.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using testing::error_of;
@@ -155,4 +155,4 @@ TEST(LabelScores, RefuseARankOutsideTheWorld) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

@@ -14,7 +14,7 @@
 #include "equipoise/random.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using testing::error_of;
@@ -132,4 +132,4 @@ TEST(MultiLabelCalibration, RefusesBadInputAndStaysAsItWas) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

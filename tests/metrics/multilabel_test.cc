@@ -11,7 +11,7 @@
 #include "equipoise/random.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using testing::error_of;
@@ -154,4 +154,4 @@ TEST(MultiLabelCounts, RefuseBadInputAndStayAsTheyWere) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

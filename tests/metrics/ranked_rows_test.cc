@@ -20,7 +20,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/ranked_cases.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using testing::average_precision_by_definition;
@@ -135,4 +135,4 @@ TEST(RankedRows, RefuseBadWeights) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

@@ -18,7 +18,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/ranked_cases.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 namespace {
 
 using testing::average_precision_by_definition;
@@ -218,4 +218,4 @@ TEST(BinaryScores, RefuseWhatIsNoScoreOrTarget) {
 // With so few positives, some resamples have none.
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::metrics

@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "equipoise/metrics/detail/reliability_grid.h"
 #include "tests/support/errors.h"
 
 namespace equipoise::detail {

@@ -37,7 +37,7 @@ Observed observe(const std::vector<int>& labels, const Numbers& mix, const DryRu
   const std::uint64_t draws = options.epochs * labels.size();
   const std::uint64_t batches = draws / options.batch_size;
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
-    const ClassSampler sampler(labels, mix, seed, {.mode = options.mode});
+    const sampling::ClassSampler sampler(labels, mix, seed, {.mode = options.mode});
     std::vector<std::set<std::size_t>> rows(3);
     std::vector<std::set<std::uint64_t>> in_batches(3);
     for (std::uint64_t t = 0; t < draws; ++t) {
@@ -64,7 +64,7 @@ TEST(DryRun, ForecastsWhatSamplersShow) {
   Treatment treatment;
   treatment.counts = ClassCounts{400, 80, 20};
   treatment.mix = {6, 3, 1};
-  for (const SamplingMode mode : {SamplingMode::kIndependent, SamplingMode::kExactQuota}) {
+  for (const sampling::Mode mode : {sampling::Mode::kIndependent, sampling::Mode::kExactQuota}) {
     const DryRunOptions options{.batch_size = 10, .epochs = 2, .mode = mode};
     const DryRun run = dry_run(treatment, options);
     const Observed seen = observe(labels, treatment.mix, options, 200);
@@ -90,7 +90,7 @@ TEST(DryRun, ByHand) {
   EXPECT_NEAR(run.classes[1].missing, 56.0 / 252, 1e-13);
   EXPECT_EQ(run.classes[0].missing, 0);
   const DryRun independent =
-      dry_run(treatment, {.batch_size = 5, .epochs = 3, .mode = SamplingMode::kIndependent});
+      dry_run(treatment, {.batch_size = 5, .epochs = 3, .mode = sampling::Mode::kIndependent});
   EXPECT_DOUBLE_EQ(independent.classes[1].missing, std::pow(0.8, 5));
   EXPECT_NEAR(independent.classes[1].distinct, 2 * (1 - std::pow(0.9, 30)), 1e-13);
 }
@@ -99,7 +99,7 @@ TEST(DryRun, OneRowThatTakesAllDraws) {
   Treatment treatment;
   treatment.counts = ClassCounts{1};
   const DryRun run =
-      dry_run(treatment, {.batch_size = 4, .epoch_size = 8, .mode = SamplingMode::kIndependent});
+      dry_run(treatment, {.batch_size = 4, .epoch_size = 8, .mode = sampling::Mode::kIndependent});
   EXPECT_EQ(run.classes[0].distinct, 1);
   EXPECT_EQ(run.classes[0].missing, 0);
 }
@@ -154,22 +154,22 @@ TEST(DryRun, EffectiveRowsAreNoMoreThanAreShown) {
   treatment.counts = ClassCounts{900, 100};
   const DryRun part = dry_run(treatment, {.batch_size = 64, .epoch_size = 10});
   EXPECT_NEAR(part.effective_sample_size, 10, 1e-12);
-  EXPECT_EQ(part.warnings[0].caution, Caution::kEffectiveRows);
+  EXPECT_EQ(part.warnings[0].kind, PlanWarningKind::kEffectiveRows);
   EXPECT_EQ(part.warnings[0].text, "the data are worth 10 rows of equal weight, of 1000");
   // A batch has no more rows than an epoch.
   EXPECT_NEAR(part.classes[0].per_batch, 9, 1e-12);
   EXPECT_EQ(part.steps, 1u);
   treatment.weights = {1, 3};
-  for (const SamplingMode mode : {SamplingMode::kIndependent, SamplingMode::kExactQuota}) {
+  for (const sampling::Mode mode : {sampling::Mode::kIndependent, sampling::Mode::kExactQuota}) {
     const DryRun run = dry_run(treatment, {.batch_size = 10, .epochs = 100, .mode = mode});
     EXPECT_NEAR(run.effective_sample_size, ledger(treatment).effective_sample_size, 1e-9);
   }
 }
 
-std::vector<Caution> cautions(const Treatment& treatment, const DryRunOptions& options) {
-  std::vector<Caution> result;
-  for (const Warning& warning : dry_run(treatment, options).warnings) {
-    result.push_back(warning.caution);
+std::vector<PlanWarningKind> kinds(const Treatment& treatment, const DryRunOptions& options) {
+  std::vector<PlanWarningKind> result;
+  for (const PlanWarning& warning : dry_run(treatment, options).warnings) {
+    result.push_back(warning.kind);
   }
   return result;
 }
@@ -191,20 +191,21 @@ TEST(DryRun, WarnsOfWhatGoesWrong) {
   const DryRunOptions options{.batch_size = 16};
   Treatment treatment;
   treatment.counts = ClassCounts{900, 100};
-  EXPECT_THAT(cautions(treatment, options), IsEmpty());
+  EXPECT_THAT(kinds(treatment, options), IsEmpty());
   treatment.weights = {1, 200};
-  EXPECT_THAT(cautions(treatment, options), ElementsAre(Caution::kWeightRatio));
+  EXPECT_THAT(kinds(treatment, options), ElementsAre(PlanWarningKind::kWeightRatio));
   treatment.weights = {1, 0};
-  EXPECT_THAT(cautions(treatment, options), ElementsAre(Caution::kNeverSeen));
+  EXPECT_THAT(kinds(treatment, options), ElementsAre(PlanWarningKind::kNeverSeen));
   treatment.weights = {};
   treatment.counts = ClassCounts{9990, 10, 0};
   treatment.mix = {1, 1, 0};
-  EXPECT_THAT(cautions(treatment, options),
-              ElementsAre(Caution::kRepeats, Caution::kNoRows, Caution::kEffectiveRows));
+  EXPECT_THAT(kinds(treatment, options),
+              ElementsAre(PlanWarningKind::kRepeats, PlanWarningKind::kNoRows,
+                          PlanWarningKind::kEffectiveRows));
   treatment.counts = ClassCounts{900, 100};
   treatment.mix = {1, 1};
   treatment.weights = {1, 9};
-  EXPECT_THAT(cautions(treatment, options), ElementsAre(Caution::kCorrectedTwice));
+  EXPECT_THAT(kinds(treatment, options), ElementsAre(PlanWarningKind::kCorrectedTwice));
 }
 
 // A class that is due less than once: how likely it is to be missed, by drawing runs.
@@ -215,16 +216,16 @@ TEST(DryRun, WarnsOfAClassThatARunMayMiss) {
   Treatment treatment;
   treatment.counts = ClassCounts{480, 18, 2};
   treatment.mix = {480, 19.6, 0.4};
-  for (const SamplingMode mode : {SamplingMode::kIndependent, SamplingMode::kExactQuota}) {
+  for (const sampling::Mode mode : {sampling::Mode::kIndependent, sampling::Mode::kExactQuota}) {
     const DryRunOptions options{.batch_size = 500, .mode = mode, .least_effective_share = 0};
     const DryRun run = dry_run(treatment, options);
     ASSERT_EQ(run.warnings.size(), 1u);
-    const Warning& warning = run.warnings[0];
-    EXPECT_EQ(warning.caution, Caution::kNeverSeen);
+    const PlanWarning& warning = run.warnings[0];
+    EXPECT_EQ(warning.kind, PlanWarningKind::kNeverSeen);
     EXPECT_EQ(warning.class_index, 2u);
     EXPECT_DOUBLE_EQ(warning.value, 0.4);
     EXPECT_EQ(warning.bound, 1);
-    const double missed = mode == SamplingMode::kIndependent ? std::pow(1 - 0.0008, 500) : 0.6;
+    const double missed = mode == sampling::Mode::kIndependent ? std::pow(1 - 0.0008, 500) : 0.6;
     char text[120];
     std::snprintf(text, sizeof text,
                   "class 2 has 2 rows, of which 0.40 are drawn on average: with a probability of "
@@ -234,7 +235,7 @@ TEST(DryRun, WarnsOfAClassThatARunMayMiss) {
     // The batch is the run. Four standard deviations of a mean over 1,000.
     EXPECT_NEAR(observe(labels, treatment.mix, options, 1000).missing[2], missed,
                 4 * std::sqrt(missed * (1 - missed) / 1000));
-    EXPECT_THAT(cautions(treatment, {.batch_size = 500, .epochs = 3, .mode = mode}), IsEmpty());
+    EXPECT_THAT(kinds(treatment, {.batch_size = 500, .epochs = 3, .mode = mode}), IsEmpty());
   }
 }
 

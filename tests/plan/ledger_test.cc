@@ -77,7 +77,7 @@ TEST(Ledger, SamplerWeightsAndShiftsMultiply) {
 TEST(Ledger, MeanByWeightWeakensTheWeightsInSmallBatches) {
   Treatment t = treatment(kShares);
   t.weights = inverse(kShares);
-  t.mean = Mean::kByWeight;
+  t.mean = MeanKind::kByWeight;
   t.batch_size = 1;
   expect_near(ledger(t).effective, kShares, 1e-12);
   t.batch_size = 8;
@@ -86,7 +86,7 @@ TEST(Ledger, MeanByWeightWeakensTheWeightsInSmallBatches) {
   expect_near(ledger(t).effective, {0.24, 0.22, 0.21, 0.19, 0.13}, 0.006);
   t.batch_size = 1024;
   expect_near(ledger(t).effective, {0.20, 0.20, 0.20, 0.20, 0.20}, 0.006);
-  t.mean = Mean::kByCount;
+  t.mean = MeanKind::kByCount;
   expect_near(ledger(t).effective, {0.2, 0.2, 0.2, 0.2, 0.2});
 }
 
@@ -94,7 +94,7 @@ TEST(Ledger, MeanByWeightWeakensTheWeightsInSmallBatches) {
 TEST(Ledger, MeanPerClassBalancesInLargeBatches) {
   Treatment t = treatment(kShares);
   t.weights = {1, 2, 3, 4, 5};
-  t.mean = Mean::kPerClass;
+  t.mean = MeanKind::kPerClass;
   EXPECT_EQ(error_of([&] { ledger(t); }), "ledger(): batch_size = 0, expected at least 1");
   t.batch_size = 1;
   expect_near(ledger(t).effective, kShares, 1e-12);
@@ -111,7 +111,7 @@ TEST(Ledger, MeanPerClassBalancesInLargeBatches) {
 TEST(Ledger, MeanPerClassLeavesOutWhatWeighsNothing) {
   Treatment t = treatment({50, 30, 20});
   t.weights = {1, 0, 2};
-  t.mean = Mean::kPerClass;
+  t.mean = MeanKind::kPerClass;
   t.batch_size = 100'000;
   expect_near(ledger(t).effective, {0.5, 0, 0.5}, 1e-12);
 }
@@ -122,7 +122,7 @@ TEST(Ledger, StrengthsAreTheExponentsOfPowerPolicies) {
     for (const double exponent : {0.0, 0.3, 1.0}) {
       Treatment t;
       t.counts = counts;
-      t.weights = class_weights(counts, Power{.exponent = tau});
+      t.weights = class_weights(counts, PowerWeights{.exponent = tau});
       t.mix = mix(counts, TemperatureMix{.exponent = exponent});
       t.logit_terms = logit_terms(counts, LogitAdjustment{.tau = 0.25});
       const Ledger result = ledger(t);
@@ -175,7 +175,7 @@ TEST(Ledger, RefusesOffsetsForMarginsAndUnequalScales) {
   t.logit_terms = logit_terms(t.counts, VectorScaling{});
   EXPECT_THAT(error_of([&] { return ledger(t).offset(); }),
               HasSubstr("fit_bias_corrected_temperature()"));
-  t.logit_terms = logit_terms(t.counts, Scale{30});
+  t.logit_terms = logit_terms(t.counts, LogitScale{30});
   EXPECT_NO_THROW(ledger(t).offset());
 }
 
@@ -261,9 +261,9 @@ TEST(Ledger, RefusesBadInput) {
   t.weights = {1, 2, 3};
   EXPECT_EQ(error_of([&] { ledger(t); }), "ledger(): weights.size() = 3, expected 2 (classes)");
   t.weights = {1, 2};
-  t.mean = Mean::kByWeight;
+  t.mean = MeanKind::kByWeight;
   EXPECT_EQ(error_of([&] { ledger(t); }), "ledger(): batch_size = 0, expected at least 1");
-  t.mean = Mean::kByCount;
+  t.mean = MeanKind::kByCount;
   t.logit_terms.shift = {0, std::nan("")};
   EXPECT_EQ(error_of([&] { ledger(t); }),
             "ledger(): logit_terms.shift[1] = nan, expected a finite number");

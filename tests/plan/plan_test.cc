@@ -29,7 +29,7 @@ using Numbers = std::vector<double>;
 
 TEST(Plan, RefusesNumbersThatNameNoEnumerator) {
   Plan plan = example_plan();
-  plan.mean = static_cast<Mean>(7);
+  plan.mean = static_cast<MeanKind>(7);
   const std::string text = "Plan(): enumerator = 7, expected by_count or by_weight or per_class";
   EXPECT_EQ(error_of([&] { to_text(plan); }), text);
   EXPECT_EQ(error_of([&] { softmax_loss(plan); }), text);
@@ -38,9 +38,9 @@ TEST(Plan, RefusesNumbersThatNameNoEnumerator) {
   unknown.counts = ClassCounts{1};
   unknown.mean = plan.mean;
   EXPECT_EQ(error_of([&] { ledger(unknown); }),
-            "ledger(): mean = 7, expected an enumerator of Mean");
+            "ledger(): mean = 7, expected an enumerator of MeanKind");
   plan = example_plan();
-  plan.sampling = static_cast<SamplingMode>(-1);
+  plan.sampling = static_cast<sampling::Mode>(-1);
   EXPECT_THAT(error_of([&] { treatment(plan); }), HasSubstr("expected independent or exact_quota"));
 }
 
@@ -67,9 +67,9 @@ TEST(Plan, MakesSamplerLossAndLedgerThatAgree) {
   labels.insert(labels.end(), 8, 1);
   labels.insert(labels.end(), 2, 2);
   Plan plan = example_plan();
-  plan.mean = Mean::kByCount;
+  plan.mean = MeanKind::kByCount;
   plan.weights_ramp = {};
-  const ClassSampler sampler = class_sampler(plan, labels, 7);
+  const sampling::ClassSampler sampler = class_sampler(plan, labels, 7);
   Numbers drawn(3, 0.0);
   for (std::uint64_t t = 0; t < 4000; ++t) {
     drawn[static_cast<std::size_t>(labels[sampler[t]])] += 1.0 / 4000;
@@ -169,7 +169,8 @@ TEST(Plan, DryRunFollowsARampOfTheMix) {
   plan.mix = {1, 1, 1};
   plan.batch_size = 64;
   // A ramp that is longer than the run, one that is shorter, and a jump.
-  for (const Ramp& ramp : {Ramp{0, 100}, Ramp{10, 40}, Ramp{30, 30}}) {
+  for (const RampSchedule& ramp :
+       {RampSchedule{0, 100}, RampSchedule{10, 40}, RampSchedule{30, 30}}) {
     plan.mix_ramp = ramp;
     const DryRun run = dry_run(plan, {.epochs = 5});
     const Observed seen = observe(plan, 5, 200);
@@ -194,7 +195,7 @@ TEST(Plan, DryRunFollowsARampOfTheMix) {
 
 // A plan without a batch size takes that of the options, for its mean too.
 TEST(Plan, DryRunTakesABatchSizeThatThePlanDoesNotSay) {
-  for (const Mean mean : {Mean::kByCount, Mean::kByWeight, Mean::kPerClass}) {
+  for (const MeanKind mean : {MeanKind::kByCount, MeanKind::kByWeight, MeanKind::kPerClass}) {
     Plan plan;
     plan.counts = {900, 80, 20};
     plan.weights = {1, 5, 20};
@@ -244,10 +245,10 @@ TEST(Plan, DryRunOfALongRampIsThatOfItsSteps) {
 }
 
 TEST(Plan, DryRunWarnsOfWhatIsNeverSeenInTheWholeRun) {
-  const auto cautions = [](const Plan& plan, std::uint64_t epochs) {
-    std::vector<Caution> result;
-    for (const Warning& warning : dry_run(plan, {.epochs = epochs}).warnings) {
-      result.push_back(warning.caution);
+  const auto kinds = [](const Plan& plan, std::uint64_t epochs) {
+    std::vector<PlanWarningKind> result;
+    for (const PlanWarning& warning : dry_run(plan, {.epochs = epochs}).warnings) {
+      result.push_back(warning.kind);
     }
     return result;
   };
@@ -255,13 +256,13 @@ TEST(Plan, DryRunWarnsOfWhatIsNeverSeenInTheWholeRun) {
   plan.counts = {900, 100};
   plan.mix = {1, 0};
   plan.batch_size = 10;
-  EXPECT_THAT(cautions(plan, 1), ElementsAre(Caution::kNeverSeen));
+  EXPECT_THAT(kinds(plan, 1), ElementsAre(PlanWarningKind::kNeverSeen));
   plan.mix_ramp = {0, 100};  // is seen until the mix has set in
-  EXPECT_THAT(cautions(plan, 1), ElementsAre());
+  EXPECT_THAT(kinds(plan, 1), ElementsAre());
   // A class whose share falls to nothing before it is due once: .01 (1 - s / 10) in step s.
   plan.counts = {9990, 10};
   plan.mix_ramp = {0, 10};
-  EXPECT_THAT(cautions(plan, 1), ElementsAre(Caution::kNeverSeen));
+  EXPECT_THAT(kinds(plan, 1), ElementsAre(PlanWarningKind::kNeverSeen));
   EXPECT_NEAR(dry_run(plan).warnings[0].value, 10 * 0.001 * 5.5, 1e-12);
   EXPECT_THAT(dry_run(plan).warnings[0].text, HasSubstr("with a probability of 0.95 none"));
   plan.counts = {900, 100};
@@ -269,8 +270,8 @@ TEST(Plan, DryRunWarnsOfWhatIsNeverSeenInTheWholeRun) {
   plan.mix_ramp = {};
   plan.weights = {1, 101};
   plan.weights_ramp = {100, 100};
-  EXPECT_THAT(cautions(plan, 1), ElementsAre());  // the run ends before the weights set in
-  EXPECT_THAT(cautions(plan, 2), ElementsAre(Caution::kWeightRatio));
+  EXPECT_THAT(kinds(plan, 1), ElementsAre());  // the run ends before the weights set in
+  EXPECT_THAT(kinds(plan, 2), ElementsAre(PlanWarningKind::kWeightRatio));
 }
 
 // Rows that are ignored are drawn by nobody, and do not lengthen an epoch.
@@ -294,10 +295,10 @@ TEST(Plan, HasTheLossOfItsMean) {
   using ByWeight = SoftmaxLoss<CrossEntropy, MeanByWeight>;
   EXPECT_TRUE(std::holds_alternative<ByWeight>(softmax_loss(plan)));
   EXPECT_EQ(std::visit(weights_of, softmax_loss(plan)), plan.weights);
-  plan.mean = Mean::kByCount;
+  plan.mean = MeanKind::kByCount;
   EXPECT_TRUE(std::holds_alternative<SoftmaxLoss<>>(softmax_loss(plan)));
   EXPECT_EQ(std::visit(weights_of, softmax_loss(plan)), plan.weights);
-  plan.mean = Mean::kPerClass;
+  plan.mean = MeanKind::kPerClass;
   using PerClass = SoftmaxLoss<Focal, MeanPerClass>;
   const PerClass loss = std::get<PerClass>(softmax_loss(plan, Focal{.gamma = 3}));
   EXPECT_EQ(loss.reduction.classes, 3u);

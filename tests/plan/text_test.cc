@@ -48,7 +48,7 @@ TEST(PlanText, ReadsWhatPeopleWrite) {
   Plan expected;
   expected.counts = {90, 1};
   expected.batch_size = 64;
-  expected.sampling = SamplingMode::kIndependent;
+  expected.sampling = sampling::Mode::kIndependent;
   EXPECT_EQ(plan, expected);
 }
 
@@ -93,9 +93,9 @@ const std::vector<std::pair<std::string, void (*)(Plan&)>> kChanges = {
     {"require_same_plan(): label_smoothing[0] = 0.2, expected 0.1, as saved",
      [](Plan& plan) { plan.label_smoothing = 0.2; }},
     {"require_same_plan(): mean[0] = by_count, expected by_weight, as saved",
-     [](Plan& plan) { plan.mean = Mean::kByCount; }},
+     [](Plan& plan) { plan.mean = MeanKind::kByCount; }},
     {"require_same_plan(): sampling[0] = independent, expected exact_quota, as saved",
-     [](Plan& plan) { plan.sampling = SamplingMode::kIndependent; }},
+     [](Plan& plan) { plan.sampling = sampling::Mode::kIndependent; }},
     {"require_same_plan(): batch_size[0] = 64, expected 32, as saved",
      [](Plan& plan) { plan.batch_size = 64; }},
     {"require_same_plan(): mix_ramp[1] = 7, expected 0, as saved",
@@ -132,10 +132,10 @@ TEST(PlanText, BothZerosAreOne) {
 }
 
 TEST(PlanText, NamesMeansAndWaysOfSampling) {
-  EXPECT_THAT(names_of(Mean()), ElementsAre("by_count", "by_weight", "per_class"));
-  EXPECT_EQ(from_name<Mean>("per_class"), Mean::kPerClass);
-  EXPECT_EQ(from_name<SamplingMode>("independent"), SamplingMode::kIndependent);
-  EXPECT_EQ(from_name<SamplingMode>("by_count"), std::nullopt);
+  EXPECT_THAT(names_of(MeanKind()), ElementsAre("by_count", "by_weight", "per_class"));
+  EXPECT_EQ(from_name<MeanKind>("per_class"), MeanKind::kPerClass);
+  EXPECT_EQ(from_name<sampling::Mode>("independent"), sampling::Mode::kIndependent);
+  EXPECT_EQ(from_name<sampling::Mode>("by_count"), std::nullopt);
 }
 
 TEST(PlanText, InvalidTextIsRefused) {

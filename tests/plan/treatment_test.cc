@@ -35,13 +35,14 @@ TEST(Treatment, OfASoftmaxLossIsWhatTheLedgerAsksFor) {
   EXPECT_EQ(result.mix, (Numbers{3, 1}));
   EXPECT_EQ(result.weights, loss.class_weights);
   EXPECT_EQ(result.logit_terms, loss.logit_terms);
-  EXPECT_EQ(result.mean, Mean::kByWeight);
+  EXPECT_EQ(result.mean, MeanKind::kByWeight);
   EXPECT_EQ(result.batch_size, 64);
   EXPECT_EQ(treatment(SoftmaxLoss<>(), ClassCounts{90, 10}).no_offset, "");
-  EXPECT_EQ(treatment(SoftmaxLoss<>(), ClassCounts{1, 1}).mean, Mean::kByCount);
-  EXPECT_EQ(treatment(SoftmaxLoss<CrossEntropy, Sum>(), ClassCounts{1, 1}).mean, Mean::kByCount);
+  EXPECT_EQ(treatment(SoftmaxLoss<>(), ClassCounts{1, 1}).mean, MeanKind::kByCount);
+  EXPECT_EQ(treatment(SoftmaxLoss<CrossEntropy, SumOverRows>(), ClassCounts{1, 1}).mean,
+            MeanKind::kByCount);
   EXPECT_EQ(treatment(SoftmaxLoss<CrossEntropy, MeanPerClass>(), ClassCounts{1, 1}).mean,
-            Mean::kPerClass);
+            MeanKind::kPerClass);
 }
 
 // All fields, not only those that a plan has too.
@@ -55,7 +56,7 @@ TEST(Treatment, ComparesByValue) {
   treated.no_offset = "a reason";
   EXPECT_NE(treated, copy);
   treated = copy;
-  treated.mean = Mean::kPerClass;
+  treated.mean = MeanKind::kPerClass;
   EXPECT_NE(treated, copy);
 }
 
@@ -104,7 +105,7 @@ TEST(Treatment, OfAModulatorIsLeftToPosterior) {
     EXPECT_THAT(error, HasSubstr("posterior() inverts it"));
   };
   expect(refusal(SoftmaxLoss<Focal>()));
-  expect(refusal(SoftmaxLoss<Polynomial<>>()));
+  expect(refusal(SoftmaxLoss<PolyCrossEntropy<>>()));
   expect(refusal(SoftmaxLoss<SelfAdjustingDice>()));
   expect(refusal(SoftmaxLoss<Tsallis>()));
   // The prior is that of the treatment all the same.

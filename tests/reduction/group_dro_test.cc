@@ -21,32 +21,32 @@ constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 // By hand: losses 2 and 0, eta = ln(3) / 2: the first group's share is multiplied by 3.
 TEST(GroupDro, MovesTowardsTheLargestLoss) {
   const GroupDro dro{.groups = 2, .step_size = std::log(3.0) / 2};
-  const GroupDro next = dro.advance(Partial{{{8.0, 4.0, 3.0}, {0.0, 5.0, 5.0}}});
+  const GroupDro next = dro.advance(LossPartial{{{8.0, 4.0, 3.0}, {0.0, 5.0, 5.0}}});
   EXPECT_NEAR(next.shares[0], 0.75, 2 * kEpsilon);
   EXPECT_NEAR(next.shares[1], 0.25, 2 * kEpsilon);
-  const GroupDro again = next.advance(Partial{{{8.0, 4.0, 3.0}, {0.0, 5.0, 5.0}}});
+  const GroupDro again = next.advance(LossPartial{{{8.0, 4.0, 3.0}, {0.0, 5.0, 5.0}}});
   EXPECT_NEAR(again.shares[0], 0.9, 4 * kEpsilon);
 }
 
 TEST(GroupDro, WeighsTheMeansOfGroups) {
   const GroupDro dro{.groups = 2, .shares = {0.75, 0.25}};
-  const Partial partial{{{6.0, 4.0, 3.0}, {1.0, 2.0, 2.0}}};
+  const LossPartial partial{{{6.0, 4.0, 3.0}, {1.0, 2.0, 2.0}}};
   EXPECT_EQ(coefficients(dro, partial), (std::vector<double>{0.75 / 4, 0.25 / 2}));
   EXPECT_EQ(value(partial, coefficients(dro, partial)), 0.75 * 1.5 + 0.25 * 0.5);
 }
 
 TEST(GroupDro, LeavesAbsentGroupsAlone) {
   const GroupDro dro{.groups = 3, .step_size = std::log(3.0), .shares = {0.25, 0.5, 0.25}};
-  const GroupDro next = dro.advance(Partial{{{1.0, 1.0, 1.0}, {}, {0.0, 1.0, 1.0}}});
+  const GroupDro next = dro.advance(LossPartial{{{1.0, 1.0, 1.0}, {}, {0.0, 1.0, 1.0}}});
   EXPECT_EQ(next.shares[1], 0.5);
   EXPECT_NEAR(next.shares[0], 0.375, 2 * kEpsilon);
   EXPECT_NEAR(next.shares[2], 0.125, 2 * kEpsilon);
-  EXPECT_EQ(dro.advance(Partial{{{}, {}, {}}}).shares, dro.shares);
+  EXPECT_EQ(dro.advance(LossPartial{{{}, {}, {}}}).shares, dro.shares);
 }
 
 TEST(GroupDro, AdjustsForSmallGroups) {
   const GroupDro dro{.groups = 2, .step_size = std::log(3.0), .adjustments = {0.0, 1.0}};
-  const GroupDro next = dro.advance(Partial{{{2.0, 1.0, 1.0}, {2.0, 1.0, 1.0}}});
+  const GroupDro next = dro.advance(LossPartial{{{2.0, 1.0, 1.0}, {2.0, 1.0, 1.0}}});
   EXPECT_NEAR(next.shares[1], 0.75, 2 * kEpsilon);
 }
 
@@ -59,14 +59,14 @@ TEST(GroupDro, SharesStayADistribution) {
     GroupDro dro{.groups = groups, .step_size = 0.5};
     GroupDro reversed = dro;
     for (int step = 0; step < 20; ++step) {
-      Partial partial{std::vector<Tally>(groups)};
-      for (Tally& tally : partial.buckets) {
+      LossPartial partial{std::vector<LossTally>(groups)};
+      for (LossTally& tally : partial.buckets) {
         if (random() % 4 == 0) continue;
         tally = {static_cast<double>(random() % 100'000), static_cast<double>(1 + random() % 9), 1};
       }
       dro = dro.advance(partial);
       reversed = reversed.advance(
-          Partial{std::vector<Tally>(partial.buckets.rbegin(), partial.buckets.rend())});
+          LossPartial{std::vector<LossTally>(partial.buckets.rbegin(), partial.buckets.rend())});
       EXPECT_NEAR(std::accumulate(dro.shares.begin(), dro.shares.end(), 0.0), 1.0, 100 * kEpsilon);
       for (std::size_t g = 0; g < groups; ++g) {
         EXPECT_GE(dro.shares[g], 0.0);
@@ -77,7 +77,7 @@ TEST(GroupDro, SharesStayADistribution) {
 }
 
 TEST(GroupDroErrors, NameWhatIsWrong) {
-  const Partial two{{{1, 1, 1}, {1, 1, 1}}};
+  const LossPartial two{{{1, 1, 1}, {1, 1, 1}}};
   EXPECT_EQ(error_of([&] { (GroupDro{.groups = 3}).advance(two); }),
             "GroupDro::advance(): finished.buckets.size() = 2, expected 3 (groups)");
   EXPECT_EQ(error_of([&] { (GroupDro{.groups = 2, .step_size = -1}).advance(two); }),
@@ -95,7 +95,7 @@ TEST(GroupDroErrors, NameWhatIsWrong) {
               (GroupDro{.groups = 2, .adjustments = {0, nan}}).advance(two);
             }),
             "GroupDro::advance(): adjustments[1] = nan, expected a finite number");
-  const Partial infinite{{{1, 1, 1}, {std::numeric_limits<double>::infinity(), 1, 1}}};
+  const LossPartial infinite{{{1, 1, 1}, {std::numeric_limits<double>::infinity(), 1, 1}}};
   EXPECT_EQ(error_of([&] { (GroupDro{.groups = 2}).advance(infinite); }),
             "GroupDro::advance(): loss of group[1] = inf, expected a finite number");
 }

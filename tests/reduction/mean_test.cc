@@ -193,49 +193,49 @@ TEST(MeanPerClassCoefficients, RefuseBadInput) {
             "mean_per_class_coefficients(): batch_size = 0, expected at least 1");
 }
 
-TEST(Mean, IsReadOffTheReduction) {
-  EXPECT_EQ(detail::mean_of<MeanByCount>(), Mean::kByCount);
-  EXPECT_EQ(detail::mean_of<Sum>(), Mean::kByCount);
-  EXPECT_EQ(detail::mean_of<MeanByPositives>(), Mean::kByCount);
-  EXPECT_EQ(detail::mean_of<MeanByWeight>(), Mean::kByWeight);
-  EXPECT_EQ(detail::mean_of<MeanPerClass>(), Mean::kPerClass);
+TEST(MeanKind, IsReadOffTheReduction) {
+  EXPECT_EQ(detail::mean_of<MeanByCount>(), MeanKind::kByCount);
+  EXPECT_EQ(detail::mean_of<SumOverRows>(), MeanKind::kByCount);
+  EXPECT_EQ(detail::mean_of<MeanByPositives>(), MeanKind::kByCount);
+  EXPECT_EQ(detail::mean_of<MeanByWeight>(), MeanKind::kByWeight);
+  EXPECT_EQ(detail::mean_of<MeanPerClass>(), MeanKind::kPerClass);
   EXPECT_EQ(detail::mean_of<MeanPerGroup>(), std::nullopt);
   EXPECT_EQ(detail::mean_of<GroupDro>(), std::nullopt);
 }
 
 // A value and a type that cannot disagree.
 TEST(ReductionOf, IsOfThatMean) {
-  for (const Mean mean : {Mean::kByCount, Mean::kByWeight, Mean::kPerClass}) {
+  for (const MeanKind mean : {MeanKind::kByCount, MeanKind::kByWeight, MeanKind::kPerClass}) {
     const MeanReduction reduction = reduction_of(mean, 3);
     const auto mean_of_it = []<class R>(const R&) { return detail::mean_of<R>(); };
     EXPECT_EQ(std::visit(mean_of_it, reduction), mean);
     EXPECT_EQ(reduction.index(), static_cast<std::size_t>(mean));
   }
-  EXPECT_EQ(std::get<MeanPerClass>(reduction_of(Mean::kPerClass, 3)).classes, 3u);
-  EXPECT_EQ(error_of([] { reduction_of(static_cast<Mean>(7), 3); }),
-            "reduction_of(): mean = 7, expected an enumerator of Mean");
+  EXPECT_EQ(std::get<MeanPerClass>(reduction_of(MeanKind::kPerClass, 3)).classes, 3u);
+  EXPECT_EQ(error_of([] { reduction_of(static_cast<MeanKind>(7), 3); }),
+            "reduction_of(): mean = 7, expected an enumerator of MeanKind");
 }
 
 TEST(ExpectedCoefficients, ByHand) {
   const Numbers q = {0.5, 0.5, 0};
   const Numbers w = {1, 3, 2};
-  const auto coefficients = [&](Mean mean, const Numbers& weights, std::uint64_t batch_size) {
+  const auto coefficients = [&](MeanKind mean, const Numbers& weights, std::uint64_t batch_size) {
     return detail::expected_coefficients("f", mean, q, weights, batch_size);
   };
-  EXPECT_EQ(coefficients(Mean::kByCount, {}, 0), (Numbers{1, 1, 1}));
-  EXPECT_EQ(coefficients(Mean::kByCount, w, 0), w);
-  EXPECT_EQ(coefficients(Mean::kByWeight, {}, 0), (Numbers{1, 1, 1}));
+  EXPECT_EQ(coefficients(MeanKind::kByCount, {}, 0), (Numbers{1, 1, 1}));
+  EXPECT_EQ(coefficients(MeanKind::kByCount, w, 0), w);
+  EXPECT_EQ(coefficients(MeanKind::kByWeight, {}, 0), (Numbers{1, 1, 1}));
   // A batch of three has one class with probability 1/4, else both.
-  const Numbers per_class = coefficients(Mean::kPerClass, w, 3);
+  const Numbers per_class = coefficients(MeanKind::kPerClass, w, 3);
   EXPECT_NEAR(per_class[0], 1, 1e-12);
   EXPECT_NEAR(per_class[1], 1, 1e-12);
   EXPECT_EQ(per_class[2], 0);
-  EXPECT_EQ(error_of([&] { coefficients(Mean::kPerClass, w, 0); }),
+  EXPECT_EQ(error_of([&] { coefficients(MeanKind::kPerClass, w, 0); }),
             "f(): batch_size = 0, expected at least 1");
-  EXPECT_EQ(error_of([&] { coefficients(Mean::kByWeight, w, 0); }),
+  EXPECT_EQ(error_of([&] { coefficients(MeanKind::kByWeight, w, 0); }),
             "f(): batch_size = 0, expected at least 1");
-  EXPECT_EQ(error_of([&] { coefficients(static_cast<Mean>(7), w, 0); }),
-            "f(): mean = 7, expected an enumerator of Mean");
+  EXPECT_EQ(error_of([&] { coefficients(static_cast<MeanKind>(7), w, 0); }),
+            "f(): mean = 7, expected an enumerator of MeanKind");
 }
 
 }  // namespace

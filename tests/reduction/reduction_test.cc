@@ -12,8 +12,9 @@ namespace {
 
 using testing::error_of;
 
-static_assert(Reduction<MeanByCount> && Reduction<MeanByWeight> && Reduction<Sum> &&
-              Reduction<MeanByPositives> && Reduction<MeanPerClass> && Reduction<MeanPerGroup>);
+static_assert(LossReduction<MeanByCount> && LossReduction<MeanByWeight> &&
+              LossReduction<SumOverRows> && LossReduction<MeanByPositives> &&
+              LossReduction<MeanPerClass> && LossReduction<MeanPerGroup>);
 
 // A user's reduction: bucket 0 counts twice as much as bucket 1.
 struct Uneven {
@@ -29,7 +30,7 @@ struct Uneven {
   }
   double share(std::size_t k) const { return k == 0 ? 2.0 / 3 : 1.0 / 3; }
 };
-static_assert(Reduction<Uneven> && Reduction<testing::MeanPerCell>);
+static_assert(LossReduction<Uneven> && LossReduction<testing::MeanPerCell>);
 
 // Looks at the group, and does not say how many there are.
 struct Undeclared {
@@ -43,7 +44,7 @@ struct Undeclared {
     return row.weight;
   }
 };
-static_assert(!Reduction<Undeclared>);
+static_assert(!LossReduction<Undeclared>);
 
 const ReductionRow<> kRow{2, 0.5, 1, 0.25};
 
@@ -58,21 +59,21 @@ TEST(Reductions, SayBucketAndMassOfARow) {
 }
 
 TEST(Coefficients, AreSharesOverDenominators) {
-  const Partial one{{{6.0, 4.0, 3.0}}};
+  const LossPartial one{{{6.0, 4.0, 3.0}}};
   EXPECT_EQ(coefficients(MeanByWeight{}, one), std::vector<double>{0.25});
-  EXPECT_EQ(coefficients(Sum{}, one), std::vector<double>{1.0});
+  EXPECT_EQ(coefficients(SumOverRows{}, one), std::vector<double>{1.0});
   // The empty bucket neither divides nor counts.
-  const Partial three{{{6.0, 4.0, 3.0}, {0.0, 0.0, 0.0}, {1.0, 2.0, 2.0}}};
+  const LossPartial three{{{6.0, 4.0, 3.0}, {0.0, 0.0, 0.0}, {1.0, 2.0, 2.0}}};
   EXPECT_EQ(coefficients(MeanPerClass{3}, three), (std::vector<double>{0.125, 0.0, 0.25}));
   EXPECT_EQ(value(three, coefficients(MeanPerClass{3}, three)), 0.5 * (6.0 / 4) + 0.5 * (1.0 / 2));
-  const Partial two{{{6.0, 4.0, 3.0}, {1.0, 2.0, 2.0}}};
+  const LossPartial two{{{6.0, 4.0, 3.0}, {1.0, 2.0, 2.0}}};
   EXPECT_EQ(coefficients(Uneven{}, two), (std::vector<double>{2.0 / 3 / 4, 1.0 / 3 / 2}));
 }
 
 TEST(Coefficients, RefuseDenominatorsThatAreNone) {
   const auto message = [](double denominator) {
     return error_of([&] {
-      coefficients(MeanPerClass{2}, Partial{{{1, 1, 1}, {1, denominator, 1}}});
+      coefficients(MeanPerClass{2}, LossPartial{{{1, 1, 1}, {1, denominator, 1}}});
     });
   };
   EXPECT_EQ(message(-1),
@@ -84,32 +85,33 @@ TEST(Coefficients, RefuseDenominatorsThatAreNone) {
 }
 
 TEST(Coefficients, OfNothingAreZero) {
-  const Partial none{{{0.0, 0.0, 0.0}}};
+  const LossPartial none{{{0.0, 0.0, 0.0}}};
   EXPECT_EQ(coefficients(MeanByCount{}, none), std::vector<double>{0.0});
   EXPECT_EQ(value(none, std::vector<double>{0.0}), 0.0);
 }
 
-TEST(Partial, Merges) {
-  Partial sum;
-  sum += Partial{{{1, 2, 3}, {4, 5, 6}}};
-  sum += Partial{};
-  sum += Partial{{{10, 20, 30}, {40, 50, 60}}};
-  EXPECT_EQ(sum, (Partial{{{11, 22, 33}, {44, 55, 66}}}));
+TEST(LossPartial, Merges) {
+  LossPartial sum;
+  sum += LossPartial{{{1, 2, 3}, {4, 5, 6}}};
+  sum += LossPartial{};
+  sum += LossPartial{{{10, 20, 30}, {40, 50, 60}}};
+  EXPECT_EQ(sum, (LossPartial{{{11, 22, 33}, {44, 55, 66}}}));
 }
 
-TEST(Partial, LiesAsItIsReduced) {
-  Partial partial{{{1, 2, 3}, {4, 5, 6}}};
+TEST(LossPartial, LiesAsItIsReduced) {
+  LossPartial partial{{{1, 2, 3}, {4, 5, 6}}};
   for (double& x : partial.all_reduce_buffer()) x *= 2;
-  EXPECT_EQ(partial, (Partial{{{2, 4, 6}, {8, 10, 12}}}));
-  EXPECT_TRUE(Partial{}.all_reduce_buffer().empty());
+  EXPECT_EQ(partial, (LossPartial{{{2, 4, 6}, {8, 10, 12}}}));
+  EXPECT_TRUE(LossPartial{}.all_reduce_buffer().empty());
 }
 
 TEST(ReductionErrors, NameTheSizes) {
-  Partial one{{{1, 2, 3}}};
-  EXPECT_EQ(error_of([&] {
-              one += Partial{{{1, 2, 3}, {4, 5, 6}}};
-            }),
-            "Partial::operator+=(): other.buckets.size() = 2, expected 1 (buckets on the left)");
+  LossPartial one{{{1, 2, 3}}};
+  EXPECT_EQ(
+      error_of([&] {
+        one += LossPartial{{{1, 2, 3}, {4, 5, 6}}};
+      }),
+      "LossPartial::operator+=(): other.buckets.size() = 2, expected 1 (buckets on the left)");
   EXPECT_EQ(error_of([&] { coefficients(MeanPerClass{4}, one); }),
             "coefficients(): denominators.buckets.size() = 1, expected 4 (buckets of the "
             "reduction)");

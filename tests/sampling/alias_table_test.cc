@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using ::testing::ElementsAre;
@@ -177,4 +177,4 @@ TEST(AliasTableTest, RefusesWhatIsNoDistribution) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

@@ -13,7 +13,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -134,4 +134,4 @@ TEST(BalancedBatchSamplerErrors, NameTheOption) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

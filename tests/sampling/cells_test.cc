@@ -11,7 +11,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using ::testing::ElementsAre;
@@ -53,7 +53,7 @@ TEST(CellLabels, MakeClassSamplerDrawATable) {
       mix_table(count_grouped(labels, groups, 3, 2), TemperatureMix{.exponent = 0.5}, UniformMix{});
   const std::vector<std::int32_t> cells = cell_labels(labels, groups, 3, 2);
   constexpr std::uint64_t kDraws = 60000;
-  for (const SamplingMode mode : {SamplingMode::kIndependent, SamplingMode::kExactQuota}) {
+  for (const Mode mode : {Mode::kIndependent, Mode::kExactQuota}) {
     const ClassSampler sampler(cells, table, 7, {.mode = mode, .epoch_size = kDraws});
     std::vector<double> seen(6);
     for (std::uint64_t t = 0; t < kDraws; ++t) {
@@ -61,7 +61,7 @@ TEST(CellLabels, MakeClassSamplerDrawATable) {
     }
     std::vector<double> expected;
     for (const double share : table) expected.push_back(share * kDraws);
-    if (mode == SamplingMode::kIndependent) {
+    if (mode == Mode::kIndependent) {
       EXPECT_GT(testing::chi_squared_p_value(seen, expected), testing::kImplausible);
     } else {
       for (std::size_t k = 0; k < 6; ++k) EXPECT_NEAR(seen[k], expected[k], 2);
@@ -70,4 +70,4 @@ TEST(CellLabels, MakeClassSamplerDrawATable) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

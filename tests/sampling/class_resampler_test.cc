@@ -13,7 +13,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -165,4 +165,4 @@ TEST(ClassResamplerErrors, NameWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

@@ -14,7 +14,7 @@
 
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -23,7 +23,7 @@ using testing::kImplausible;
 
 static_assert(IndexStream<ClassSampler>);
 
-constexpr SamplingMode kModes[] = {SamplingMode::kIndependent, SamplingMode::kExactQuota};
+constexpr Mode kModes[] = {Mode::kIndependent, Mode::kExactQuota};
 
 // 80 rows of class 0, 15 of class 1, 5 of class 2, none of class 3, mixed.
 std::vector<std::int64_t> imbalanced_labels() {
@@ -79,7 +79,7 @@ TEST(ClassSamplerTest, IndependentDrawsAreIndependent) {
 TEST(ClassSamplerTest, ClassesOfNoMassAndIgnoredRowsAreNeverDrawn) {
   std::vector<std::int64_t> labels = imbalanced_labels();
   for (std::size_t i = 0; i < labels.size(); i += 10) labels[i] = -100;
-  for (const SamplingMode mode : kModes) {
+  for (const Mode mode : kModes) {
     const ClassSampler sampler(labels, std::vector<double>{0, 1, 1e-3}, 7,
                                {.mode = mode, .ignore_index = -100});
     for (std::uint64_t t = 0; t < 20000; ++t) ASSERT_GE(labels[sampler[t]], 1);
@@ -91,7 +91,7 @@ TEST(ClassSamplerTest, EveryWindowHoldsItsQuota) {
   const std::vector<double> proportions{5, 2, 3};
   for (const std::uint64_t window : {8u, 32u, 100u}) {
     const ClassSampler sampler(labels, proportions, 9,
-                               {.mode = SamplingMode::kExactQuota, .window = window});
+                               {.mode = Mode::kExactQuota, .window = window});
     std::vector<double> before(3);
     std::vector<double> dealt(3);
     for (std::uint64_t t = 0; t < 100 * window; ++t) {
@@ -112,7 +112,7 @@ TEST(ClassSamplerTest, EveryWindowHoldsItsQuota) {
 TEST(ClassSamplerTest, DecksAreDealtOutBeforeAnyRowRepeats) {
   const std::vector<std::int64_t> labels = imbalanced_labels();
   const ClassSampler sampler(labels, std::vector<double>{1, 1, 1}, 10,
-                             {.mode = SamplingMode::kExactQuota, .epoch_size = 37, .window = 1});
+                             {.mode = Mode::kExactQuota, .epoch_size = 37, .window = 1});
   std::map<std::int64_t, std::vector<std::size_t>> dealt;
   for (std::uint64_t t = 0; t < 1000; ++t) dealt[labels[sampler[t]]].push_back(sampler[t]);
   for (const auto& [label, rows] : dealt) {
@@ -132,7 +132,7 @@ TEST(ClassSamplerTest, DecksAreDealtOutBeforeAnyRowRepeats) {
 TEST(ClassSamplerTest, WindowsAreShuffled) {
   const std::vector<std::int64_t> labels{0, 0, 0, 1};
   const ClassSampler sampler(labels, std::vector<double>{3, 1}, 11,
-                             {.mode = SamplingMode::kExactQuota, .window = 4});
+                             {.mode = Mode::kExactQuota, .window = 4});
   std::vector<std::uint64_t> seen(16);
   for (std::uint64_t t = 0; t < 40000; ++t) ++seen[t % 4 * 4 + sampler[t]];
   // Each window is a permutation: 3 * 3 degrees of freedom.
@@ -146,7 +146,7 @@ TEST(ClassSamplerTest, FillEqualsSingleDraws) {
     labels[i] =
         i < 300 ? static_cast<std::int32_t>(i) : static_cast<std::int32_t>(random.below(300, i, 1));
   }
-  for (const SamplingMode mode : kModes) {
+  for (const Mode mode : kModes) {
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
       const ClassSampler sampler(labels, std::vector<double>(300, 1.0), seed,
                                  {.mode = mode, .window = 1 + 97 * seed});
@@ -183,7 +183,7 @@ TEST(ClassSamplerTest, FillEqualsSingleDrawsWherePositionsOverflow) {
 // A stream taken up at a cursor goes on as if it had not been interrupted, whatever was drawn.
 TEST(ClassSamplerTest, ResumeEqualsUninterrupted) {
   const std::vector<std::int64_t> labels = imbalanced_labels();
-  for (const SamplingMode mode : kModes) {
+  for (const Mode mode : kModes) {
     const auto make = [&] {
       return ClassSampler(labels, std::vector<double>{1, 1, 1}, 12,
                           {.mode = mode, .epoch_size = 30});
@@ -233,8 +233,8 @@ TEST(ClassSamplerTest, FingerprintTellsConfigurationsApart) {
       print(labels, even, {}),
       print(reordered, even, {}),
       print(labels, {1, 1, 2}, {}),
-      print(labels, even, {.mode = SamplingMode::kExactQuota}),
-      print(labels, even, {.mode = SamplingMode::kExactQuota, .window = 5}),
+      print(labels, even, {.mode = Mode::kExactQuota}),
+      print(labels, even, {.mode = Mode::kExactQuota, .window = 5}),
       print(labels, even, {.epoch_size = 5})};
   EXPECT_EQ(prints.size(), 6u);
   EXPECT_EQ(print(labels, even, {}), print(labels, {2, 2, 2}, {.epoch_size = 100}));
@@ -247,7 +247,7 @@ TEST(ClassSamplerTest, Golden) {
   std::vector<std::int64_t> batch(16);
   ClassSampler(labels, std::vector<double>{1, 1, 1}, 42).fill(0, batch);
   EXPECT_THAT(batch, ElementsAre(42, 7, 87, 61, 0, 84, 62, 4, 61, 41, 57, 41, 49, 1, 7, 41));
-  ClassSampler(labels, std::vector<double>{1, 1, 1}, 42, {.mode = SamplingMode::kExactQuota})
+  ClassSampler(labels, std::vector<double>{1, 1, 1}, 42, {.mode = Mode::kExactQuota})
       .fill(0, batch);
   EXPECT_THAT(batch, ElementsAre(60, 88, 47, 49, 37, 92, 67, 87, 68, 87, 87, 89, 62, 43, 41, 25));
 }
@@ -264,7 +264,7 @@ std::string message_of(const std::vector<std::int64_t>& labels,
 }
 
 TEST(ClassSamplerTest, RefusesWhatItCannotDraw) {
-  for (const SamplingMode mode : kModes) {
+  for (const Mode mode : kModes) {
     EXPECT_EQ(message_of({0, 2}, {1, 0.5, 1}, {.mode = mode}),
               "ClassSampler(): proportions[1] = 0.5, expected 0, for no row has this class");
     EXPECT_EQ(message_of({0, 1}, {0, 0}, {.mode = mode}),
@@ -281,4 +281,4 @@ TEST(ClassSamplerTest, RefusesWhatItCannotDraw) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

@@ -6,7 +6,7 @@
 
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using testing::error_of;
@@ -35,4 +35,4 @@ TEST(EpochDraws, RefuseBadInput) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

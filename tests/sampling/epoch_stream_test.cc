@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 // Epoch e is e, e + 1, …, e + size - 1. Counts how many lists it has made.
@@ -75,4 +75,4 @@ TEST(EpochStream, IsTheSameForSeveralThreads) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

@@ -12,7 +12,7 @@
 #include "equipoise/equipoise.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using ::testing::DoubleEq;
@@ -81,7 +81,7 @@ TEST(ImportanceWeights, GiveBackTheMeanOfTheData) {
   const V of_even = of_rows(importance_weights(counts.values(), V{1, 1}));
 
   // 24 draws by exact quota deal each deck out to its end: 12 of 6 rows and 12 of 2.
-  const ClassSampler quota(labels, V{1, 1}, 3, {.mode = SamplingMode::kExactQuota, .window = 24});
+  const ClassSampler quota(labels, V{1, 1}, 3, {.mode = Mode::kExactQuota, .window = 24});
   EXPECT_NEAR(weighted_mean(quota, values, of_even, 24), mean, 1e-12 * mean);
   // So do 3 epochs that oversample to 6 and 6.
   const ClassResampler even(labels, std::vector<std::uint64_t>{6, 6}, 3);
@@ -114,4 +114,4 @@ TEST(ImportanceWeights, RejectsBadInput) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

@@ -9,7 +9,7 @@
 #include "equipoise/equipoise.h"
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -48,4 +48,4 @@ TEST(MoreThanAFloatCounts, WeightedSampler) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

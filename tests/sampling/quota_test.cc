@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using ::testing::ElementsAre;
@@ -162,4 +162,4 @@ TEST(QuotaSequenceTest, RefusesWhatIsNoMix) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

@@ -9,7 +9,7 @@
 
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using testing::error_of;
@@ -66,4 +66,4 @@ TEST(RealisedCountsErrors, NameTheRow) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

@@ -13,7 +13,7 @@
 #include "equipoise/sampling/resampling.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using ::testing::DoubleEq;
@@ -163,4 +163,4 @@ TEST(RepeatFactors, RejectsBadInput) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

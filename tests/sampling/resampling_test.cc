@@ -15,7 +15,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -205,4 +205,4 @@ TEST(Resampling, RejectsBadInput) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

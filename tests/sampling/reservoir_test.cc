@@ -14,7 +14,7 @@
 #include "tests/support/statistics.h"
 #include "tests/support/successive_sampling.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -163,4 +163,4 @@ TEST(WeightedReservoir, RejectsBadInputAndStaysAsItWas) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

@@ -10,7 +10,7 @@
 
 #include "equipoise/equipoise.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using Rows = std::vector<std::int64_t>;
@@ -77,7 +77,7 @@ TEST(KillAndResume, ClassSampler) {
 TEST(KillAndResume, ClassSamplerWithExactQuota) {
   kill_and_resume([] {
     return ClassSampler(labels(), std::vector<double>{1, 1, 1}, kSeed,
-                        {.mode = SamplingMode::kExactQuota, .window = 8});
+                        {.mode = Mode::kExactQuota, .window = 8});
   });
 }
 TEST(KillAndResume, ClassResampler) {
@@ -108,4 +108,4 @@ TEST(KillAndResume, ScheduledSampler) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

@@ -16,7 +16,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -231,4 +231,4 @@ TEST(RealisedCounts, RejectsLabelsThatAreNotTheStreams) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

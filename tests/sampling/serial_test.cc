@@ -9,7 +9,7 @@
 #include "equipoise/equipoise.h"
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -74,4 +74,4 @@ TEST(Serial, ScheduledSampler) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

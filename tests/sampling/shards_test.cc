@@ -14,7 +14,7 @@
 #include "equipoise/sampling/class_sampler.h"
 #include "equipoise/sampling/stream.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 constexpr std::uint64_t kWorlds[] = {1,  2,  3,   4,   5,   7,   8,   16,
@@ -92,7 +92,7 @@ TEST(ShardsTest, StepsAreBatchesOfTheStream) {
   }
 }
 
-ClassSampler stream_of_classes(SamplingMode mode) {
+ClassSampler stream_of_classes(Mode mode) {
   std::vector<int> labels;
   for (int i = 0; i < 700; ++i) labels.push_back(i % 10 == 0 ? 1 : i % 70 == 1 ? 2 : 0);
   const std::vector<double> proportions = {1, 1, 1};
@@ -101,7 +101,7 @@ ClassSampler stream_of_classes(SamplingMode mode) {
 
 // Workers draw what one process would, whichever way they draw: alone or in batches.
 TEST(ShardsTest, WorkersDrawWhatOneProcessDraws) {
-  for (const SamplingMode mode : {SamplingMode::kIndependent, SamplingMode::kExactQuota}) {
+  for (const Mode mode : {Mode::kIndependent, Mode::kExactQuota}) {
     const ClassSampler stream = stream_of_classes(mode);
     for (const std::uint64_t world : kWorlds) {
       for (const Tail tail : kTails) {
@@ -126,7 +126,7 @@ TEST(ShardsTest, WorkersDrawWhatOneProcessDraws) {
 // together they draw the stream from its start, nothing twice, nothing left out. A checkpoint is
 // the place that all have reached, after whole steps of all.
 TEST(ShardsTest, AnotherNumberOfWorkersGoesOnWithTheStream) {
-  const ClassSampler stream = stream_of_classes(SamplingMode::kExactQuota);
+  const ClassSampler stream = stream_of_classes(Mode::kExactQuota);
   const CounterRandom random{5};
   constexpr std::uint32_t kPurpose = 0x7e57;
   for (std::uint64_t run = 0; run < 50; ++run) {
@@ -154,4 +154,4 @@ TEST(ShardsTest, AnotherNumberOfWorkersGoesOnWithTheStream) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 struct Identity {
@@ -108,4 +108,4 @@ TEST(FingerprintTest, DependsOnValuesOrderAndLength) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

@@ -7,7 +7,7 @@
 
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using ::testing::ElementsAre;
@@ -132,4 +132,4 @@ TEST(TargetCountsErrors, NameWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

@@ -10,7 +10,7 @@
 
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -126,4 +126,4 @@ TEST(WeightedSamplerTest, RefusesWhatIsNoDistribution) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

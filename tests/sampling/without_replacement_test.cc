@@ -18,7 +18,7 @@
 #include "tests/support/statistics.h"
 #include "tests/support/successive_sampling.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -171,4 +171,4 @@ TEST(WithoutReplacementErrors, NameWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::sampling

@@ -13,7 +13,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -102,8 +102,8 @@ TEST(GroupedSplitTest, NoGroupIsInBothPartsAndClassesAreNear) {
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     const Data data(seed);
     const double fraction = 0.1 + 0.4 * CounterRandom{seed}.uniform(0, 5);
-    const Split split =
-        grouped_split(data.labels, data.row_groups, data.groups, kClasses, fraction, seed);
+    const Split split = grouped_split(data.labels, RowGroups(data.row_groups, data.groups),
+                                      kClasses, fraction, seed);
     EXPECT_EQ(split.train.size() + split.test.size(), data.labels.size());
     const std::vector<std::uint32_t> parts = parts_of(split, data.labels.size());
     EXPECT_EQ(std::count(parts.begin(), parts.end(), 2u), 0);
@@ -124,7 +124,7 @@ TEST(GroupedFoldTest, NoGroupIsInTwoFoldsAndClassesAreNear) {
     const Data data(seed);
     const auto k = static_cast<std::uint32_t>(2 + seed % 6);
     const std::vector<std::uint32_t> folds =
-        grouped_k_fold(data.labels, data.row_groups, data.groups, kClasses, k, seed);
+        grouped_k_fold(data.labels, RowGroups(data.row_groups, data.groups), kClasses, k, seed);
     expect_no_leak(folds, data.row_groups);
     EXPECT_EQ(std::set<std::uint32_t>(folds.begin(), folds.end()).size(), k);
     EXPECT_LT(*std::max_element(folds.begin(), folds.end()), k);
@@ -144,7 +144,8 @@ TEST(GroupedFoldTest, ByHand) {
   const std::vector<int> labels{0, 0, 0, 0, 1, 1, 1, 0, 0, 1};
   const std::vector<int> row_groups{3, 3, 3, 3, 0, 0, 0, 2, 2, 4};
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
-    const std::vector<std::uint32_t> folds = grouped_k_fold(labels, row_groups, 5, 2, 2, seed);
+    const std::vector<std::uint32_t> folds =
+        grouped_k_fold(labels, RowGroups(row_groups, 5), 2, 2, seed);
     const std::uint32_t a = folds[0];
     const std::uint32_t b = 1 - a;
     EXPECT_THAT(folds, ElementsAre(a, a, a, a, b, b, b, b, b, a)) << "seed " << seed;
@@ -157,7 +158,7 @@ TEST(GroupedFoldTest, GroupsOfOneRowAreAsEvenAsRows) {
     std::vector<std::size_t> own(data.labels.size());
     for (std::size_t i = 0; i < own.size(); ++i) own[i] = i;
     const std::vector<std::uint32_t> folds =
-        grouped_k_fold(data.labels, own, own.size(), kClasses, 5, seed);
+        grouped_k_fold(data.labels, RowGroups(own, own.size()), kClasses, 5, seed);
     std::vector<int> counts(kClasses * 5);
     for (std::size_t i = 0; i < own.size(); ++i) {
       ++counts[static_cast<std::size_t>(data.labels[i]) * 5 + folds[i]];
@@ -174,7 +175,7 @@ TEST(GroupedFoldTest, EqualGroupsGoToAnyFold) {
   std::vector<std::uint64_t> seen(8);
   for (std::uint64_t seed = 0; seed < 10000; ++seed) {
     const std::vector<std::uint32_t> folds =
-        grouped_k_fold(std::vector<int>(4), row_groups, 4, 1, 2, seed);
+        grouped_k_fold(std::vector<int>(4), RowGroups(row_groups, 4), 1, 2, seed);
     for (std::size_t g = 0; g < 4; ++g) ++seen[g * 2 + folds[g]];
   }
   // Each group is in one fold, and each fold has two.
@@ -185,17 +186,17 @@ TEST(GroupedSplitTest, NeitherPartIsEmpty) {
   // Due a quarter, the test part would rather have none of two equal groups.
   const std::vector<int> labels{0, 0, 0, 0};
   const std::vector<int> row_groups{0, 0, 2, 2};
-  EXPECT_EQ(grouped_split(labels, row_groups, 3, 1, 0.25, 1).test.size(), 2u);
+  EXPECT_EQ(grouped_split(labels, RowGroups(row_groups, 3), 1, 0.25, 1).test.size(), 2u);
   const std::vector<std::uint32_t> folds =
-      grouped_k_fold(labels, std::vector<int>{0, 0, 0, 1}, 2, 1, 2, 3);
+      grouped_k_fold(labels, RowGroups(std::vector<int>{0, 0, 0, 1}, 2), 1, 2, 3);
   EXPECT_NE(folds[0], folds[3]);
 }
 
 TEST(GroupedSplitTest, TrainingComesFirst) {
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
     const Data data(seed);
-    const Split split = grouped_split(data.labels, data.row_groups, data.groups, kClasses, 0.4,
-                                      seed, {.min_train_rows = 40});
+    const Split split = grouped_split(data.labels, RowGroups(data.row_groups, data.groups),
+                                      kClasses, 0.4, seed, {.min_train_rows = 40});
     std::vector<std::uint64_t> all(kClasses);
     std::vector<std::uint64_t> train(kClasses);
     for (const std::int16_t label : data.labels) ++all[static_cast<std::size_t>(label)];
@@ -215,7 +216,8 @@ TEST(GroupedSplitTest, TestRowsOfARareClass) {
   std::vector<int> groups(40);
   for (int row = 0; row < 40; ++row) groups[static_cast<std::size_t>(row)] = row / 2;
   const auto tested = [&](std::uint64_t seed, std::uint64_t least) {
-    const Split split = grouped_split(labels, groups, 20, 2, 0.1, seed, {.min_test_rows = least});
+    const Split split =
+        grouped_split(labels, RowGroups(groups, 20), 2, 0.1, seed, {.min_test_rows = least});
     return std::count_if(split.test.begin(), split.test.end(), [&](std::int64_t row) {
       return labels[static_cast<std::size_t>(row)] == 1;
     });
@@ -235,9 +237,9 @@ TEST(GroupedSplitTest, TestRowsOfARareClass) {
 TEST(GroupedTest, Golden) {
   const std::vector<std::int64_t> labels{0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 2, 2};
   const std::vector<std::int64_t> row_groups{0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5};
-  EXPECT_THAT(grouped_k_fold(labels, row_groups, 6, 3, 3, 42),
+  EXPECT_THAT(grouped_k_fold(labels, RowGroups(row_groups, 6), 3, 3, 42),
               ElementsAre(2u, 2u, 1u, 1u, 2u, 2u, 0u, 0u, 1u, 1u, 0u, 0u));
-  const Split split = grouped_split(labels, row_groups, 6, 3, 0.3, 42);
+  const Split split = grouped_split(labels, RowGroups(row_groups, 6), 3, 0.3, 42);
   EXPECT_THAT(split.test, ElementsAre(4, 7, 6, 5));
   EXPECT_THAT(split.train, ElementsAre(2, 1, 0, 10, 11, 3, 9, 8));
 }
@@ -246,8 +248,9 @@ TEST(GroupedTest, RefuseWhatCannotBeCut) {
   const std::vector<int> labels{0, 0, 1, 1};
   const std::vector<int> row_groups{0, 0, 1, 2};
   const auto split = [&](const std::vector<int>& of, double fraction, std::uint64_t min_train = 0) {
-    return error_of(
-        [&] { grouped_split(labels, of, 3, 2, fraction, 1, {.min_train_rows = min_train}); });
+    return error_of([&] {
+      grouped_split(labels, RowGroups(of, 3), 2, fraction, 1, {.min_train_rows = min_train});
+    });
   };
   EXPECT_EQ(split(row_groups, 1),
             "grouped_split(): test_fraction = 1, expected a number between 0 and 1");
@@ -262,13 +265,13 @@ TEST(GroupedTest, RefuseWhatCannotBeCut) {
   EXPECT_EQ(split(row_groups, 0.5, 3),
             "grouped_split(): options.min_train_rows = 3, expected a number that leaves a group "
             "for testing");
-  EXPECT_EQ(error_of([&] { grouped_split(labels, row_groups, 3, 1, 0.5, 1); }),
+  EXPECT_EQ(error_of([&] { grouped_split(labels, RowGroups(row_groups, 3), 1, 0.5, 1); }),
             "grouped_split(): labels[2] = 1, expected a class in [0, 1)");
-  EXPECT_EQ(error_of([&] { grouped_k_fold(labels, row_groups, 3, 2, 4, 1); }),
+  EXPECT_EQ(error_of([&] { grouped_k_fold(labels, RowGroups(row_groups, 3), 2, 4, 1); }),
             "grouped_k_fold(): k = 4, expected 2 to 3 (groups with rows)");
-  EXPECT_EQ(error_of([&] { grouped_k_fold(labels, row_groups, 3, 2, 1, 1); }),
+  EXPECT_EQ(error_of([&] { grouped_k_fold(labels, RowGroups(row_groups, 3), 2, 1, 1); }),
             "grouped_k_fold(): k = 1, expected 2 to 3 (groups with rows)");
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::splits

@@ -14,7 +14,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -173,4 +173,4 @@ TEST(HashSplitTest, NoRowsAndWhatIsRefused) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::splits

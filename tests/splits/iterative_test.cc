@@ -12,7 +12,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -350,4 +350,4 @@ TEST(IterativeTest, RefuseWhatCannotBeCut) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::splits

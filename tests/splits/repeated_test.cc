@@ -12,7 +12,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -54,4 +54,4 @@ TEST(RepeatedTest, RefuseNoRepeats) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::splits

@@ -14,7 +14,7 @@
 #include "equipoise/splits/iterative.h"
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 namespace {
 
 using testing::error_of;
@@ -191,4 +191,4 @@ TEST(SecondOrder, RefusesWhatCannotBeCut) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::splits

@@ -9,7 +9,7 @@
 
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 namespace {
 
 using ::testing::ElementsAre;
@@ -50,4 +50,4 @@ TEST(SplitTest, HalvesOfTestRowsAreRoundedUp) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::splits

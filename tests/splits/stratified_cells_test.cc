@@ -11,7 +11,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/statistics.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 namespace {
 
 using testing::chi_squared_p_value;
@@ -59,8 +59,8 @@ TEST(StratifiedCellSplitTest, CellsGroupsAndClassesGiveTheirRoundedShares) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     const Data data(seed);
     const double fraction = 0.1 + 0.8 * CounterRandom{seed}.uniform(0, 3);
-    const Split split =
-        stratified_split(data.labels, data.row_groups, data.groups, data.classes, fraction, seed);
+    const Split split = stratified_split(data.labels, RowGroups(data.row_groups, data.groups),
+                                         data.classes, fraction, seed);
     const Split by_class = stratified_split(data.labels, data.classes, fraction, seed);
     const std::vector<double> test = data.counts(split.test);
     const std::vector<double> train = data.counts(split.train);
@@ -101,7 +101,7 @@ TEST(StratifiedCellSplitTest, CellsOfOneRowAreDividedByTheirMargins) {
     }
   }
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
-    const Split split = stratified_split(labels, row_groups, 10, 2, 0.5, seed);
+    const Split split = stratified_split(labels, RowGroups(row_groups, 10), 2, 0.5, seed);
     std::vector<int> by_group(10);
     std::vector<int> by_class(2);
     for (const std::int64_t row : split.test) {
@@ -119,7 +119,8 @@ TEST(StratifiedCellSplitTest, EveryRowOfAClassIsEquallyLikelyToBeTested) {
   const std::vector<int> row_groups{0, 0, 0, 1, 0, 1, 1, 1};
   std::vector<std::uint64_t> tested(8);
   for (std::uint64_t seed = 0; seed < 20000; ++seed) {
-    for (const std::int64_t row : stratified_split(labels, row_groups, 2, 2, 0.5, seed).test) {
+    for (const std::int64_t row :
+         stratified_split(labels, RowGroups(row_groups, 2), 2, 0.5, seed).test) {
       ++tested[static_cast<std::size_t>(row)];
     }
   }
@@ -132,7 +133,7 @@ TEST(StratifiedCellSplitTest, TrainingComesFirstByClass) {
   const std::vector<int> row_groups{0, 0, 0, 0, 1, 1, 1, 1, 0, 1, 1};
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     const Split split =
-        stratified_split(labels, row_groups, 2, 2, 0.45, seed, {.min_train_rows = 3});
+        stratified_split(labels, RowGroups(row_groups, 2), 2, 0.45, seed, {.min_train_rows = 3});
     ASSERT_EQ(split.test.size(), 5u);
     for (const std::int64_t row : split.test) EXPECT_LT(row, 8);
   }
@@ -142,8 +143,8 @@ TEST(StratifiedCellFoldTest, FoldsAreEvenInCellsGroupsAndClasses) {
   for (std::uint64_t seed = 0; seed < 150; ++seed) {
     const Data data(seed);
     const auto k = static_cast<std::uint32_t>(2 + seed % 9);
-    const std::vector<std::uint32_t> folds =
-        stratified_k_fold(data.labels, data.row_groups, data.groups, data.classes, k, seed);
+    const std::vector<std::uint32_t> folds = stratified_k_fold(
+        data.labels, RowGroups(data.row_groups, data.groups), data.classes, k, seed);
     ASSERT_EQ(folds.size(), data.labels.size());
     std::vector<double> least;
     std::vector<double> most;
@@ -167,7 +168,8 @@ TEST(StratifiedCellFoldTest, EveryFoldIsEquallyLikelyForARow) {
   const std::vector<int> row_groups{0, 0, 0, 1, 1, 2, 2};
   std::vector<std::uint64_t> seen(21);
   for (std::uint64_t seed = 0; seed < 15000; ++seed) {
-    const std::vector<std::uint32_t> folds = stratified_k_fold(labels, row_groups, 3, 2, 3, seed);
+    const std::vector<std::uint32_t> folds =
+        stratified_k_fold(labels, RowGroups(row_groups, 3), 2, 3, seed);
     for (std::size_t row = 0; row < folds.size(); ++row) ++seen[row * 3 + folds[row]];
   }
   EXPECT_GT(chi_squared_p_value(seen, std::vector<double>(21, 5000), 7), kImplausible);
@@ -176,9 +178,10 @@ TEST(StratifiedCellFoldTest, EveryFoldIsEquallyLikelyForARow) {
 TEST(StratifiedCellsTest, Golden) {
   const std::vector<std::uint8_t> labels{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1};
   const std::vector<std::uint8_t> row_groups{0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2};
-  const Split split = stratified_split(labels, row_groups, 3, 2, 0.25, 42, {.shuffle = false});
+  const Split split =
+      stratified_split(labels, RowGroups(row_groups, 3), 2, 0.25, 42, {.shuffle = false});
   EXPECT_THAT(split.test, ElementsAre(4, 6, 11));
-  EXPECT_THAT(stratified_k_fold(labels, row_groups, 3, 2, 3, 42),
+  EXPECT_THAT(stratified_k_fold(labels, RowGroups(row_groups, 3), 2, 3, 42),
               ElementsAre(1u, 1u, 0u, 2u, 0u, 1u, 0u, 2u, 2u, 0u, 2u, 1u));
 }
 
@@ -186,8 +189,9 @@ TEST(StratifiedCellsTest, RefuseWhatCannotBeCut) {
   const std::vector<int> labels{0, 0, 1, 1};
   const std::vector<int> row_groups{0, 1, 0, 1};
   const auto split = [&](const std::vector<int>& of, double fraction, std::uint64_t min_train) {
-    return error_of(
-        [&] { stratified_split(labels, of, 2, 2, fraction, 1, {.min_train_rows = min_train}); });
+    return error_of([&] {
+      stratified_split(labels, RowGroups(of, 2), 2, fraction, 1, {.min_train_rows = min_train});
+    });
   };
   EXPECT_EQ(split(row_groups, 0, 0),
             "stratified_split(): test_fraction = 0, expected a number between 0 and 1");
@@ -201,16 +205,16 @@ TEST(StratifiedCellsTest, RefuseWhatCannotBeCut) {
   EXPECT_EQ(split({0, 1, 2, 0}, 0.5, 0),
             "cell_labels(): row_groups[2] = 2, expected a group in [0, 2)");
   EXPECT_EQ(split({0, 1, 1}, 0.5, 0), "cell_labels(): row_groups.size() = 3, expected 4 (labels)");
-  EXPECT_EQ(error_of([&] { stratified_k_fold(labels, row_groups, 2, 2, 5, 1); }),
+  EXPECT_EQ(error_of([&] { stratified_k_fold(labels, RowGroups(row_groups, 2), 2, 5, 1); }),
             "stratified_k_fold(): k = 5, expected 2 to 4 (rows)");
-  EXPECT_EQ(error_of([&] { stratified_k_fold(labels, row_groups, 2, 1, 2, 1); }),
+  EXPECT_EQ(error_of([&] { stratified_k_fold(labels, RowGroups(row_groups, 2), 1, 2, 1); }),
             "cell_labels(): labels[2] = 1, expected a class in [0, 1)");
   EXPECT_EQ(error_of([] {
               const std::vector<int> none;
-              stratified_k_fold(none, none, 0, 0, 2, 1);
+              stratified_k_fold(none, RowGroups(none, 0), 0, 2, 1);
             }),
             "stratified_k_fold(): k = 2, expected 2 to 0 (rows)");
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::splits

@@ -11,7 +11,7 @@
 
 #include "tests/support/errors.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 namespace {
 
 using ::testing::ElementsAre;
@@ -150,4 +150,4 @@ TEST(TrainFirstTest, RefuseWhereTooFewRowsAreLeft) {
 }
 
 }  // namespace
-}  // namespace equipoise
+}  // namespace equipoise::splits

@@ -92,7 +92,7 @@ class TestSetGenerator {
 
 // Macro-F1 of a and of b on all rows there could be.
 inline double true_macro_f1(const TestSets& sets, bool of_b) {
-  ConfusionMatrix matrix(sets.classes());
+  metrics::ConfusionMatrix matrix(sets.classes());
   for (std::size_t t = 0; t < sets.classes(); ++t) {
     for (std::size_t p = 0; p < sets.classes(); ++p) {
       const double of_a = sets.probability(sets.recalls_a, t, p);
@@ -123,8 +123,8 @@ Coverage coverage_by(const TestSets& sets, std::size_t repeats, const F& interva
   const double one = 1 / static_cast<double>(repeats);
   for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
     const TestSet set = generator.next();
-    const Interval of_one = interval(set, repeat, false);
-    const Interval of_both = interval(set, repeat, true);
+    const metrics::Interval of_one = interval(set, repeat, false);
+    const metrics::Interval of_both = interval(set, repeat, true);
     coverage.one += of_one.lower <= truth && truth <= of_one.upper ? one : 0;
     coverage.difference += of_both.lower <= gain && gain <= of_both.upper ? one : 0;
     coverage.width_of_one += (of_one.upper - of_one.lower) * one;
@@ -134,14 +134,16 @@ Coverage coverage_by(const TestSets& sets, std::size_t repeats, const F& interva
 }
 
 // Of bootstrap() and paired_bootstrap() with options; every repeat has a seed of its own.
-inline Coverage coverage_of(const TestSets& sets, std::size_t repeats, BootstrapOptions options,
-                            Absent absent = Absent::kZero) {
-  const auto macro_f1 = [absent](const ConfusionMatrix& m) { return m.macro_f1(absent); };
+inline Coverage coverage_of(const TestSets& sets, std::size_t repeats,
+                            metrics::BootstrapOptions options,
+                            metrics::Absent absent = metrics::Absent::kZero) {
+  const auto macro_f1 = [absent](const metrics::ConfusionMatrix& m) { return m.macro_f1(absent); };
   return coverage_by(sets, repeats, [&](const TestSet& set, std::size_t repeat, bool is_paired) {
     options.seed = repeat;
     const std::size_t classes = sets.classes();
-    return is_paired ? paired_bootstrap(set.targets, set.a, set.b, classes, macro_f1, options)
-                     : bootstrap(set.targets, set.a, classes, macro_f1, options);
+    return is_paired
+               ? metrics::paired_bootstrap(set.targets, set.a, set.b, classes, macro_f1, options)
+               : metrics::bootstrap(set.targets, set.a, classes, macro_f1, options);
   });
 }
 

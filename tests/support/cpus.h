@@ -9,10 +9,11 @@
 namespace equipoise::testing {
 
 /// Those that this machine can run.
-inline std::vector<detail::Cpu> cpus() {
-  std::vector<detail::Cpu> all;
-  for (const detail::Cpu cpu : {detail::Cpu::kBaseline, detail::Cpu::kAvx2, detail::Cpu::kAvx512}) {
-    if (cpu <= detail::widest_cpu()) all.push_back(cpu);
+inline std::vector<kernels::Cpu> cpus() {
+  std::vector<kernels::Cpu> all;
+  for (const kernels::Cpu cpu :
+       {kernels::Cpu::kBaseline, kernels::Cpu::kAvx2, kernels::Cpu::kAvx512}) {
+    if (cpu <= kernels::widest_cpu()) all.push_back(cpu);
   }
   return all;
 }

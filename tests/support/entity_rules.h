@@ -20,20 +20,22 @@ namespace equipoise::testing {
 using Labels = std::vector<std::int64_t>;
 using Names = std::vector<std::string>;
 
-inline constexpr std::array kSchemes = {TagScheme::kIob1, TagScheme::kIob2, TagScheme::kBioes};
-inline constexpr std::array kReadings = {EntityReading::kConlleval, EntityReading::kStrict};
+inline constexpr std::array kSchemes = {metrics::TagScheme::kIob1, metrics::TagScheme::kIob2,
+                                        metrics::TagScheme::kBioes};
+inline constexpr std::array kReadings = {metrics::EntityReading::kConlleval,
+                                         metrics::EntityReading::kStrict};
 
-inline Names names_of(TagScheme scheme, const Names& types = {"X", "Y"}) {
+inline Names names_of(metrics::TagScheme scheme, const Names& types = {"X", "Y"}) {
   Names names = {"O"};
   for (const std::string& type : types) {
-    for (const char prefix : std::string(scheme == TagScheme::kBioes ? "BIES" : "BI")) {
+    for (const char prefix : std::string(scheme == metrics::TagScheme::kBioes ? "BIES" : "BI")) {
       names.push_back(prefix + ("-" + type));
     }
   }
   return names;
 }
-inline EntityTags tags_of(TagScheme scheme, const Names& types = {"X", "Y"}) {
-  return EntityTags(names_of(scheme, types), scheme);
+inline metrics::EntityTags tags_of(metrics::TagScheme scheme, const Names& types = {"X", "Y"}) {
+  return metrics::EntityTags(names_of(scheme, types), scheme);
 }
 
 // "B-X I-X O" as labels.
@@ -97,7 +99,8 @@ inline std::vector<NaiveEntity> naive_loose(const std::vector<NaiveTag>& tags) {
   return entities;
 }
 
-inline std::vector<NaiveEntity> naive_strict(const std::vector<NaiveTag>& tags, TagScheme scheme) {
+inline std::vector<NaiveEntity> naive_strict(const std::vector<NaiveTag>& tags,
+                                             metrics::TagScheme scheme) {
   const auto at = [&](std::size_t i) { return i < tags.size() ? tags[i] : NaiveTag{'O', ""}; };
   const auto is = [&](std::size_t i, char prefix, const std::string& type) {
     return at(i).prefix == prefix && at(i).type == type;
@@ -109,13 +112,13 @@ inline std::vector<NaiveEntity> naive_strict(const std::vector<NaiveTag>& tags, 
     const std::string last_type = i == 0 ? "" : tags[i - 1].type;
     std::size_t end = i + 1;
     bool found = false;
-    if (scheme == TagScheme::kIob1) {
+    if (scheme == metrics::TagScheme::kIob1) {
       // An I that goes on with an entity is not met here: it was taken together with that.
       found = prefix == 'I' || (prefix == 'B' && last_type == type);
       while (is(end, 'I', type)) ++end;
       const bool is_one_b = prefix == 'B' && end == i + 1;
       if (is_one_b && at(end).prefix == 'B' && at(end).type != type) found = false;
-    } else if (scheme == TagScheme::kIob2) {
+    } else if (scheme == metrics::TagScheme::kIob2) {
       found = prefix == 'B';
       while (is(end, 'I', type)) ++end;
     } else if (prefix == 'S') {
@@ -132,14 +135,14 @@ inline std::vector<NaiveEntity> naive_strict(const std::vector<NaiveTag>& tags, 
   return entities;
 }
 
-inline bool may_follow(const NaiveTag& last, const NaiveTag& tag, TagScheme scheme) {
+inline bool may_follow(const NaiveTag& last, const NaiveTag& tag, metrics::TagScheme scheme) {
   const bool same = last.type == tag.type;
   const std::string_view open = "BI";
   const bool is_open = open.find(last.prefix) != std::string_view::npos;
   switch (scheme) {
-    case TagScheme::kIob1:
+    case metrics::TagScheme::kIob1:
       return tag.prefix != 'B' || (is_open && same);
-    case TagScheme::kIob2:
+    case metrics::TagScheme::kIob2:
       return tag.prefix != 'I' || (is_open && same);
     default:
       return is_open == (tag.prefix == 'I' || tag.prefix == 'E') && (!is_open || same);

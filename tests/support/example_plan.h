@@ -13,7 +13,7 @@ inline Plan example_plan() {
   plan.weights = {0.5, 1, 2};
   plan.logit_terms = {{}, {-0.1, -1, -3}, {}};
   plan.label_smoothing = 0.1;
-  plan.mean = Mean::kByWeight;
+  plan.mean = MeanKind::kByWeight;
   plan.batch_size = 32;
   plan.weights_ramp = {100, 200};
   return plan;

@@ -15,10 +15,10 @@
   EQUIPOISE_SOFTMAX_KERNELS_OF(declaration, testing::Tsallis); \
   EQUIPOISE_SOFTMAX_KERNELS_OF(declaration, SelfAdjustingDice)
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 EQUIPOISE_TESTS_SOFTMAX_KERNELS(extern template);
 
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels
 
 #endif  // EQUIPOISE_TESTS_SUPPORT_LIBTORCH_LOSSES_H_

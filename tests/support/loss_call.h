@@ -13,7 +13,7 @@ namespace equipoise::testing {
 /// How a loss call runs in tests: on one of them, and on the caller's thread or as told.
 template <class ParallelFor = SerialFor>
 struct On {
-  detail::Cpu instructions;
+  kernels::Cpu instructions;
   ParallelFor parallel_for{};
 
   template <class F>
@@ -22,8 +22,8 @@ struct On {
   }
 };
 template <class ParallelFor>
-On(detail::Cpu, ParallelFor) -> On<ParallelFor>;
-On(detail::Cpu)->On<>;
+On(kernels::Cpu, ParallelFor) -> On<ParallelFor>;
+On(kernels::Cpu)->On<>;
 
 /// Arguments with the coefficients of a whole.
 inline LossArguments with_coefficients(LossArguments arguments,

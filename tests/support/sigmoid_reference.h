@@ -115,7 +115,7 @@ double reference_element_loss(const SigmoidLoss<S, R>& loss, const ElementBatch&
 template <class S, class R>
 double reference_loss(const SigmoidLoss<S, R>& loss, const ElementBatch& batch,
                       std::span<const double> logits) {
-  Partial partial{std::vector<Tally>(loss.reduction.buckets())};
+  LossPartial partial{std::vector<LossTally>(loss.reduction.buckets())};
   for (std::size_t i = 0; i < batch.rows; ++i) {
     for (std::size_t l = 0; l < batch.labels; ++l) {
       const std::size_t e = i * batch.labels + l;
@@ -127,7 +127,7 @@ double reference_loss(const SigmoidLoss<S, R>& loss, const ElementBatch& batch,
                                    (t * sides.positive + (1 - t) * sides.negative),
                                batch.groups.empty() ? 0 : static_cast<std::size_t>(batch.groups[i]),
                                t};
-      Tally& tally = partial.buckets[static_cast<std::size_t>(loss.reduction.bucket(row))];
+      LossTally& tally = partial.buckets[static_cast<std::size_t>(loss.reduction.bucket(row))];
       tally.numerator += reference_element_loss(loss, batch, logits, i, l);
       tally.denominator += loss.reduction.mass(row);
     }

@@ -147,8 +147,9 @@ double reference_row_loss(const SoftmaxLoss<M, R>& loss, const Batch& batch,
     result += (1 - smoothing) * own * value_at(c);
   }
   for (std::size_t c = 0; smoothing > 0 && c < classes; ++c) {
-    const double own =
-        loss.semantics == Semantics::kTorch ? element(loss.class_weights, c, 1) * outer : weight;
+    const double own = loss.convention == WeightConvention::kTorch
+                           ? element(loss.class_weights, c, 1) * outer
+                           : weight;
     result += smoothing / static_cast<double>(classes) * own * value_at(c);
   }
   return result;
@@ -166,7 +167,7 @@ ReductionRow<> reference_row(const SoftmaxLoss<M, R>& loss, const Batch& batch, 
   }
   const double* const t = batch.probabilities.data() + i * batch.classes;
   const auto y = static_cast<std::size_t>(std::max_element(t, t + batch.classes) - t);
-  if (loss.semantics == Semantics::kTorch) return {y, outer, group, 1.0};
+  if (loss.convention == WeightConvention::kTorch) return {y, outer, group, 1.0};
   double weight = 0;
   for (std::size_t c = 0; c < batch.classes; ++c)
     weight += element(loss.class_weights, c, 1) * t[c];
@@ -178,11 +179,11 @@ template <class M, class R>
 double reference_loss(const SoftmaxLoss<M, R>& loss, const Batch& batch,
                       std::span<const double> logits, TargetKind kind = TargetKind::kIndices,
                       std::span<const double> fixed = {}) {
-  Partial partial{std::vector<Tally>(loss.reduction.buckets())};
+  LossPartial partial{std::vector<LossTally>(loss.reduction.buckets())};
   for (std::size_t i = 0; i < batch.rows; ++i) {
     if (batch.mask[i] == 0) continue;
     const ReductionRow<> row = reference_row(loss, batch, i, kind);
-    Tally& tally = partial.buckets[static_cast<std::size_t>(loss.reduction.bucket(row))];
+    LossTally& tally = partial.buckets[static_cast<std::size_t>(loss.reduction.bucket(row))];
     tally.numerator += reference_row_loss(loss, batch, logits, i, kind, fixed);
     tally.denominator += loss.reduction.mass(row);
   }
@@ -209,7 +210,7 @@ SoftmaxLoss<M, R> make_loss(unsigned variant, std::size_t classes, std::mt19937_
   if ((variant & 4) != 0) loss.logit_terms.shift = vector();
   if ((variant & 8) != 0) loss.logit_terms.margin = vector();
   if ((variant & 16) != 0) loss.label_smoothing = 0.125;
-  if ((variant & 32) != 0) loss.semantics = Semantics::kTorch;
+  if ((variant & 32) != 0) loss.convention = WeightConvention::kTorch;
   if ((variant & 64) != 0) {
     // Groups differ in which fields they have.
     loss.group_logit_terms = {{vector(), {}, {}}, {{}, vector(), {}}, {vector(), vector(), {}}};

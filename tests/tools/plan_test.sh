@@ -89,7 +89,7 @@ expect 0 out '^  --weights: ' --help
 expect 2 err '^--labels: a file with labels is needed' --batch=4
 expect 2 err '^train\.tsv:1: 2 columns, expected at least 3$' --labels=train.tsv --column=3
 expect 2 err '^--weights=power: expected none, balanced, power:NUMBER' --labels=train.tsv --weights=power
-expect 2 err '^EffectiveNumber\(\): beta = 2, expected a number in \[0, 1\]$' --labels=train.tsv --weights=effective:2
+expect 2 err '^EffectiveNumberWeights\(\): beta = 2, expected a number in \[0, 1\]$' --labels=train.tsv --weights=effective:2
 expect 2 err '^--mean=x: ' --labels=train.tsv --mean=x
 expect 2 err '^missing\.tsv:0: ' --labels=missing.tsv
 for bad in nan -1 inf; do

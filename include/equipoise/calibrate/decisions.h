@@ -20,7 +20,7 @@
 #include "equipoise/metrics/binary.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::calibrate {
 
 /// What decide() says of a row on which it abstains.
 inline constexpr std::int64_t kAbstain = -1;
@@ -43,10 +43,9 @@ inline constexpr std::int64_t kAbstain = -1;
 /// Probabilities must be calibrated; rows need not sum to one. O(N C K).
 /// @throws std::invalid_argument for sizes that differ, no decisions, costs that are not finite, an
 /// abstain cost that is NaN, and probabilities that are negative, not finite or all zero.
-template <class T, class U>
-requires std::floating_point<std::remove_const_t<T>> std::vector<std::int64_t> decide(
-    const MatrixView<T>& probabilities, const MatrixView<U>& cost,
-    std::optional<double> abstain_cost = std::nullopt) {
+template <FloatElement T, class U>
+std::vector<std::int64_t> decide(const MatrixView<T>& probabilities, const MatrixView<U>& cost,
+                                 std::optional<double> abstain_cost = std::nullopt) {
   constexpr std::string_view kWhere = "decide";
   detail::require_probabilities(kWhere, probabilities);
   detail::require_count(kWhere, "cost.rows", cost.rows, probabilities.cols,
@@ -86,7 +85,7 @@ requires std::floating_point<std::remove_const_t<T>> std::vector<std::int64_t> d
 
 /// A metric of one label's decisions, the larger the better.
 template <class F>
-concept BinaryMetric = requires(const F& metric, const BinaryCounts& counts) {
+concept BinaryMetric = requires(const F& metric, const metrics::BinaryCounts& counts) {
   { metric(counts) } -> std::convertible_to<double>;
 };
 
@@ -103,13 +102,13 @@ struct Threshold {
 /// over resamples, before trusting it.
 /// @throws std::invalid_argument for no rows, sizes that differ, scores that are not finite, and a
 /// metric that gives NaN.
-template <class T, class Y, BinaryMetric F>
-requires std::floating_point<T> && std::integral<Y> Threshold
-choose_threshold(std::span<const T> scores, std::span<const Y> positives, const F& metric) {
+template <std::floating_point T, std::integral Y, BinaryMetric F>
+Threshold choose_threshold(std::span<const T> scores, std::span<const Y> positives,
+                           const F& metric) {
   constexpr std::string_view kWhere = "choose_threshold";
   if (scores.empty()) detail::reject(kWhere, "scores.size()", 0, "at least 1");
   detail::require_size(kWhere, "positives", positives.size(), scores.size(), "scores");
-  BinaryCounts counts;
+  metrics::BinaryCounts counts;
   detail::require_all_finite(kWhere, "scores", scores);
   detail::require_binary(kWhere, "positives", positives);
   for (const Y positive : positives) {
@@ -122,7 +121,8 @@ choose_threshold(std::span<const T> scores, std::span<const Y> positives, const 
   Threshold best{detail::infinity(), 0};
   bool first = true;
   const auto consider = [&](double threshold) {
-    const auto score = static_cast<double>(metric(static_cast<const BinaryCounts&>(counts)));
+    const auto score =
+        static_cast<double>(metric(static_cast<const metrics::BinaryCounts&>(counts)));
     if (detail::is_nan(score)) {
       detail::reject(kWhere, "metric at threshold " + detail::to_text(threshold), score,
                      "a number");
@@ -177,15 +177,16 @@ std::vector<Threshold> choose_thresholds(const MatrixView<T>& scores, const Matr
 template <class T, class Y>
 std::vector<Threshold> choose_thresholds(const MatrixView<T>& scores,
                                          const MatrixView<Y>& targets) {
-  return choose_thresholds(scores, targets, [](const BinaryCounts& c) { return c.f_beta(); });
+  return choose_thresholds(scores, targets,
+                           [](const metrics::BinaryCounts& c) { return c.f_beta(); });
 }
 
 /// The labels of rows, N x L numbers 0 or 1, row by row: 1 where score >= the label's threshold.
 /// O(N L).
 /// @throws std::invalid_argument for thresholds that are not one a column or NaN, and a NaN score.
-template <class T>
-requires std::floating_point<std::remove_const_t<T>> std::vector<std::uint8_t> predict_labels(
-    const MatrixView<T>& scores, std::span<const double> thresholds) {
+template <FloatElement T>
+std::vector<std::uint8_t> predict_labels(const MatrixView<T>& scores,
+                                         std::span<const double> thresholds) {
   constexpr std::string_view kWhere = "predict_labels";
   detail::require_size(kWhere, "thresholds", thresholds.size(), scores.cols, "columns of scores");
   for (std::size_t l = 0; l < thresholds.size(); ++l) {
@@ -206,9 +207,9 @@ requires std::floating_point<std::remove_const_t<T>> std::vector<std::uint8_t> p
   return labels;
 }
 /// The same at what choose_thresholds() gives.
-template <class T>
-requires std::floating_point<std::remove_const_t<T>> std::vector<std::uint8_t> predict_labels(
-    const MatrixView<T>& scores, std::span<const Threshold> thresholds) {
+template <FloatElement T>
+std::vector<std::uint8_t> predict_labels(const MatrixView<T>& scores,
+                                         std::span<const Threshold> thresholds) {
   std::vector<double> values;
   for (const Threshold& each : thresholds) values.push_back(each.threshold);
   return predict_labels(scores, std::span<const double>(values));
@@ -218,8 +219,7 @@ requires std::floating_point<std::remove_const_t<T>> std::vector<std::uint8_t> p
 /// arXiv:1910.09217). 0 leaves them, 1 makes all of one length; rows of frequent classes tend to be
 /// long. Choose tau on validation. A row of zeros stays. O(C D).
 /// @throws std::invalid_argument for a tau outside [0, 1] and a weight that is not finite.
-template <class T>
-requires std::floating_point<T>
+template <std::floating_point T>
 void normalize_rows(const MatrixView<T>& weights, double tau) {
   constexpr std::string_view kWhere = "normalize_rows";
   detail::require_between(kWhere, "tau", tau, 0, 1);
@@ -247,6 +247,6 @@ void normalize_rows(const MatrixView<T>& weights, double tau) {
   }
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::calibrate
 
 #endif  // EQUIPOISE_CALIBRATE_DECISIONS_H_

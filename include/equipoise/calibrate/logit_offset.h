@@ -18,7 +18,7 @@
 #include "equipoise/metrics/confusion.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::calibrate {
 
 /// What to add to the logits of a model trained under one prior so that their softmax is the
 /// posterior under another: log(deployment_c / training_c) (Saerens et al. 2002, "Adjusting the
@@ -44,9 +44,9 @@ inline std::vector<double> logit_offset(std::span<const double> training_prior,
 /// zero. Sums are taken in double, for logits of type float too. O(N C).
 /// @throws std::invalid_argument for no classes, an offset of another size or with an element that
 /// is not finite, and for a NaN logit, naming its row and column.
-template <class T>
-requires std::floating_point<std::remove_const_t<T>> std::vector<std::int64_t> predict(
-    const MatrixView<T>& logits, std::span<const double> offset = {}) {
+template <FloatElement T>
+std::vector<std::int64_t> predict(const MatrixView<T>& logits,
+                                  std::span<const double> offset = {}) {
   constexpr std::string_view kWhere = "predict";
   if (logits.cols == 0) detail::reject(kWhere, "logits.cols", 0, "at least 1");
   if (!offset.empty()) {
@@ -78,7 +78,7 @@ struct PosthocTau {
 /// that is not > 0, a NaN logit, a target that is no class, and a score that is NaN.
 template <class T, LabelRange Targets, class F>
 requires std::floating_point<std::remove_const_t<T>> &&
-    std::is_invocable_r_v<double, const F&, const ConfusionMatrix&>
+    std::is_invocable_r_v<double, const F&, const metrics::ConfusionMatrix&>
         PosthocTau choose_tau(const MatrixView<T>& logits, const Targets& targets,
                               std::span<const double> prior, std::span<const double> taus,
                               const F& metric,
@@ -96,9 +96,9 @@ requires std::floating_point<std::remove_const_t<T>> &&
   PosthocTau best;
   for (std::size_t i = 0; i < taus.size(); ++i) {
     detail::argmax_rows(logits, log_prior, -taus[i], predictions);
-    ConfusionMatrix matrix(logits.cols);
+    metrics::ConfusionMatrix matrix(logits.cols);
     matrix.add(targets, predictions, ignore_index);
-    const double score = metric(static_cast<const ConfusionMatrix&>(matrix));
+    const double score = metric(static_cast<const metrics::ConfusionMatrix&>(matrix));
     if (detail::is_nan(score)) {
       detail::reject(kWhere, "score of tau " + detail::to_text(taus[i]), score, "a number");
     }
@@ -125,6 +125,6 @@ inline std::vector<double> posthoc_offset(std::span<const double> prior, double 
   return offset;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::calibrate
 
 #endif  // EQUIPOISE_CALIBRATE_LOGIT_OFFSET_H_

@@ -23,7 +23,7 @@
 #include "equipoise/reduction/mean.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::calibrate {
 
 /// The posteriors p(c | x) of rows under a deployment prior, N x C numbers row by row, from the
 /// logits of a network that was trained with `loss` on classes drawn in proportions `drawn`.
@@ -32,7 +32,7 @@ namespace equipoise {
 /// the gradient vanishes. In this order, exactly: the logit terms of training are applied; v_c / -
 /// slope(v_c), normalised, inverts the modulator (for the focal loss v / ((1 - v)^g - g (1 - v)^(g
 /// - 1) v ln v), Charoenphakdee et al. 2021, arXiv:2011.09172); label smoothing is taken off, in
-/// the sense of loss.semantics, where a mass below its floor becomes 0; what is left carries the
+/// the sense of loss.convention, where a mass below its floor becomes 0; what is left carries the
 /// prior q_c w_c, with w_c the expected coefficient of a row under the loss's mean, as in the
 /// ledger, and deployment_c replaces it. All that holds at the optimum: like every nominal figure,
 /// calibrate it on validation rows before you rely on it. A logit of minus infinity rules its class
@@ -48,10 +48,11 @@ namespace equipoise {
 /// a batch size of 0 under MeanPerClass, and with class weights under MeanByWeight; for sizes that
 /// differ; for priors that are not finite and > 0; and for a logit that is NaN or infinity, or a
 /// row of nothing but minus infinity.
-template <class T, Modulator M, class R>
-requires std::floating_point<std::remove_const_t<T>> std::vector<double> posterior(
-    const SoftmaxLoss<M, R>& loss, const MatrixView<T>& logits, std::span<const double> drawn,
-    std::span<const double> deployment_prior, std::uint64_t batch_size = 0) {
+template <FloatElement T, Modulator M, class R>
+std::vector<double> posterior(const SoftmaxLoss<M, R>& loss, const MatrixView<T>& logits,
+                              std::span<const double> drawn,
+                              std::span<const double> deployment_prior,
+                              std::uint64_t batch_size = 0) {
   constexpr std::string_view kWhere = "posterior";
   const std::size_t classes = logits.cols;
   if (classes == 0) detail::reject(kWhere, "logits.cols", 0, "at least 1");
@@ -93,13 +94,13 @@ requires std::floating_point<std::remove_const_t<T>> std::vector<double> posteri
                (terms.shift.empty() ? 0.0 : terms.shift[c]);
     }
     detail::invert_modulator(loss.modulator, row);
-    detail::invert_smoothing(loss.label_smoothing, loss.semantics, loss.class_weights, row);
+    detail::invert_smoothing(loss.label_smoothing, loss.convention, loss.class_weights, row);
     for (std::size_t c = 0; c < classes; ++c) row[c] *= ratio[c];
     detail::normalize(row);
   }
   return result;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::calibrate
 
 #endif  // EQUIPOISE_CALIBRATE_POSTERIOR_H_

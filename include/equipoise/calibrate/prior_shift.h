@@ -13,18 +13,16 @@
 #include <type_traits>
 #include <vector>
 
+#include "equipoise/calibrate/detail/linear_algebra.h"
 #include "equipoise/calibrate/logit_offset.h"
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
-#include "equipoise/detail/linear_algebra.h"
 #include "equipoise/detail/text.h"
 #include "equipoise/metrics/confusion.h"
 #include "equipoise/mix.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
-
-namespace detail {
+namespace equipoise::detail {
 
 // Rows of probabilities: finite, not negative, not all zero.
 template <class T>
@@ -43,17 +41,19 @@ void require_probabilities(std::string_view where, const MatrixView<T>& probabil
   }
 }
 
-}  // namespace detail
+}  // namespace equipoise::detail
+
+namespace equipoise::calibrate {
 
 /// Posteriors under another prior: p'(c | x) proportional to p(c | x) deployment_c / training_c
 /// (Saerens et al. 2002). The same as adding logit_offset() to the logits. N x C numbers, row by
 /// row; a row that keeps no mass stays zero. O(N C).
 /// @throws std::invalid_argument for sizes that differ, probabilities that are negative, not finite
 /// or all zero, and priors that are not finite and > 0.
-template <class T>
-requires std::floating_point<std::remove_const_t<T>> std::vector<double> shift_prior(
-    const MatrixView<T>& probabilities, std::span<const double> training_prior,
-    std::span<const double> deployment_prior) {
+template <FloatElement T>
+std::vector<double> shift_prior(const MatrixView<T>& probabilities,
+                                std::span<const double> training_prior,
+                                std::span<const double> deployment_prior) {
   constexpr std::string_view kWhere = "shift_prior";
   detail::require_probabilities(kWhere, probabilities);
   detail::require_size(kWhere, "training_prior", training_prior.size(), probabilities.cols,
@@ -113,10 +113,10 @@ struct EstimatePriorOptions {
 /// no biases, carries the ledger's effective prior. O(N C) an iteration.
 /// @throws std::invalid_argument for no rows, sizes that differ, probabilities that are negative,
 /// not finite or all zero, a training prior that is not finite and > 0, and options out of range.
-template <class T>
-requires std::floating_point<std::remove_const_t<T>> EstimatedPrior
-estimate_prior(const MatrixView<T>& probabilities, std::span<const double> training_prior,
-               const EstimatePriorOptions& options = {}) {
+template <FloatElement T>
+EstimatedPrior estimate_prior(const MatrixView<T>& probabilities,
+                              std::span<const double> training_prior,
+                              const EstimatePriorOptions& options = {}) {
   constexpr std::string_view kWhere = "estimate_prior";
   detail::require_probabilities(kWhere, probabilities);
   if (probabilities.rows == 0) detail::reject(kWhere, "probabilities.rows", 0, "at least 1");
@@ -193,7 +193,7 @@ struct BlackBoxShift {
 /// zero, a class without held-out rows, a max_condition that is not finite and > 0, a least_signal
 /// that is negative or not finite, and a matrix whose condition exceeds the one or whose signal is
 /// below the other: the solution would be noise.
-inline BlackBoxShift estimate_black_box_shift(const ConfusionMatrix& held_out,
+inline BlackBoxShift estimate_black_box_shift(const metrics::ConfusionMatrix& held_out,
                                               std::span<const double> predictions,
                                               double max_condition = 1e6, double least_signal = 2) {
   constexpr std::string_view kWhere = "estimate_black_box_shift";
@@ -251,6 +251,6 @@ inline BlackBoxShift estimate_black_box_shift(const ConfusionMatrix& held_out,
   return result;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::calibrate
 
 #endif  // EQUIPOISE_CALIBRATE_PRIOR_SHIFT_H_

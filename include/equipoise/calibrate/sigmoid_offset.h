@@ -16,7 +16,7 @@
 #include "equipoise/plan/treatment.h"
 #include "equipoise/reduction/reduction.h"
 
-namespace equipoise {
+namespace equipoise::calibrate {
 
 /// What to add to the logits of a network with a sigmoid a label, trained with this loss, so that
 /// the sigmoid is the probability of the label under the data's proportions: with the weight pos_l
@@ -26,16 +26,17 @@ namespace equipoise {
 /// in proportions of one's own; a sampler shifts them too, and only validation tells by how much.
 /// @throws std::invalid_argument for a pos_weight or shift that is not one a label, for weights
 /// that are not finite and > 0, and for what has no offset: a negative_scale, a rebalancing, and
-/// reductions other than MeanByCount and Sum, whose denominators depend on labels and groups.
-template <Reduction R>
+/// reductions other than MeanByCount and SumOverRows, whose denominators depend on labels and
+/// groups.
+template <LossReduction R>
 std::vector<double> logit_offset(const SigmoidLoss<BinaryCrossEntropy, R>& loss,
                                  std::size_t labels) {
   constexpr std::string_view kWhere = "logit_offset";
   const auto refuse = [&](std::string_view what) {
     detail::invalid_argument(std::string(kWhere) + "(): " + detail::reason_without_offset(what));
   };
-  if (!std::is_same_v<R, MeanByCount> && !std::is_same_v<R, Sum>) {
-    refuse("a reduction other than MeanByCount and Sum");
+  if (!std::is_same_v<R, MeanByCount> && !std::is_same_v<R, SumOverRows>) {
+    refuse("a reduction other than MeanByCount and SumOverRows");
   }
   if (loss.negative_scale != 1) refuse("a negative_scale other than 1");
   if (!loss.rebalance.counts.empty()) refuse("a rebalancing by counts");
@@ -58,6 +59,6 @@ std::vector<double> logit_offset(const SigmoidLoss<BinaryCrossEntropy, R>& loss,
   return offset;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::calibrate
 
 #endif  // EQUIPOISE_CALIBRATE_SIGMOID_OFFSET_H_

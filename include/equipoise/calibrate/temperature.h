@@ -17,15 +17,15 @@
 #include <vector>
 
 #include "equipoise/calibrate/detail/affine_likelihood.h"
+#include "equipoise/calibrate/detail/linear_algebra.h"
 #include "equipoise/calibrate/detail/logit_rows.h"
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
-#include "equipoise/detail/linear_algebra.h"
 #include "equipoise/detail/text.h"
 #include "equipoise/metrics/interval.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::calibrate {
 
 /// Calibrated logits: a z_c + b_c.
 struct LogitCalibration {
@@ -51,10 +51,10 @@ struct LogitCalibration {
 /// How much of a logit offset makes the posteriors of validation rows right: softmax(z / T + share
 /// offset), with T and share the most likely ones.
 struct FittedOffset {
-  Interval share{};        ///< 1: all that was nominal was realised; with a 95 % interval
-  double temperature = 1;  ///< T > 0
-  double nll_nominal = 0;  ///< mean negative log-likelihood with T = 1, share = 1
-  double nll = 0;          ///< and with the fitted ones
+  metrics::Interval share{};  ///< 1: all that was nominal was realised; with a 95 % interval
+  double temperature = 1;     ///< T > 0
+  double nll_nominal = 0;     ///< mean negative log-likelihood with T = 1, share = 1
+  double nll = 0;             ///< and with the fitted ones
   bool converged = false;
   /// T share offset: what to add to the logits z where their argmax is taken. For probabilities the
   /// sum has to be divided by T, softmax((z + offset) / T); calibration() does both.
@@ -116,10 +116,9 @@ std::vector<double> LogitCalibration::probabilities(const MatrixView<T>& logits)
 /// false then.
 /// @throws std::invalid_argument for fewer than two classes, sizes that differ, a logit that is not
 /// finite, a target that is neither a class nor the ignore index, and rows that are all ignored.
-template <class T, LabelRange Targets>
-requires std::floating_point<std::remove_const_t<T>> LogitCalibration
-fit_temperature(const MatrixView<T>& logits, const Targets& targets,
-                std::optional<std::int64_t> ignore_index = std::nullopt) {
+template <FloatElement T, LabelRange Targets>
+LogitCalibration fit_temperature(const MatrixView<T>& logits, const Targets& targets,
+                                 std::optional<std::int64_t> ignore_index = std::nullopt) {
   detail::AffineFit fit =
       detail::fit_affine("fit_temperature", logits, targets, ignore_index, false);
   return {fit.scale, std::move(fit.bias), fit.nll_before, fit.nll, fit.converged};
@@ -129,10 +128,10 @@ fit_temperature(const MatrixView<T>& logits, const Targets& targets,
 /// which softmax(a z + b) is most likely on validation rows; what estimate_prior() wants before it,
 /// and what calibrates where no logit offset exists. O(N C^2 + C^3) a step.
 /// @throws std::invalid_argument as fit_temperature(), and for a class without rows.
-template <class T, LabelRange Targets>
-requires std::floating_point<std::remove_const_t<T>> LogitCalibration
-fit_bias_corrected_temperature(const MatrixView<T>& logits, const Targets& targets,
-                               std::optional<std::int64_t> ignore_index = std::nullopt) {
+template <FloatElement T, LabelRange Targets>
+LogitCalibration fit_bias_corrected_temperature(
+    const MatrixView<T>& logits, const Targets& targets,
+    std::optional<std::int64_t> ignore_index = std::nullopt) {
   detail::AffineFit fit =
       detail::fit_affine("fit_bias_corrected_temperature", logits, targets, ignore_index, true);
   return {fit.scale, std::move(fit.bias), fit.nll_before, fit.nll, fit.converged};
@@ -149,11 +148,11 @@ fit_bias_corrected_temperature(const MatrixView<T>& logits, const Targets& targe
 /// of a likelihood without a maximum among temperatures > 0. O(N C) a step, about ten.
 /// @throws std::invalid_argument as fit_temperature(), and for an offset of another size, one that
 /// is not finite, or one that is the same for all classes.
-template <class T, LabelRange Targets>
-requires std::floating_point<std::remove_const_t<T>> FittedOffset
-fit_offset(const MatrixView<T>& logits, const Targets& labels, std::span<const double> offset,
-           std::optional<std::int64_t> ignore_index = std::nullopt,
-           std::optional<double> train_accuracy = std::nullopt) {
+template <FloatElement T, LabelRange Targets>
+FittedOffset fit_offset(const MatrixView<T>& logits, const Targets& labels,
+                        std::span<const double> offset,
+                        std::optional<std::int64_t> ignore_index = std::nullopt,
+                        std::optional<double> train_accuracy = std::nullopt) {
   constexpr std::string_view kWhere = "fit_offset";
   const auto targets = as_span(labels);
   detail::require_calibration_rows(kWhere, logits, targets, ignore_index);
@@ -205,6 +204,6 @@ fit_offset(const MatrixView<T>& logits, const Targets& labels, std::span<const d
   return result;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::calibrate
 
 #endif  // EQUIPOISE_CALIBRATE_TEMPERATURE_H_

@@ -14,15 +14,15 @@
 
 namespace equipoise::eigen {
 
-namespace detail {
-
-// Matrices, arrays, maps, references and blocks whose elements lie in memory.
+/// Matrices, arrays, maps, references and blocks whose elements lie in memory.
 template <class D>
 concept DirectlyAccessible = requires(const D& matrix) {
   { matrix.data() } -> std::convertible_to<const typename D::Scalar*>;
   matrix.innerStride();
   matrix.outerStride();
 };
+
+namespace detail {
 
 template <class View, class D>
 View strided_view(D& matrix) {
@@ -37,20 +37,20 @@ View strided_view(D& matrix) {
 }  // namespace detail
 
 /// The elements of a matrix or array, row- or column-major, a map, a reference or a block. No copy.
-template <detail::DirectlyAccessible D>
+template <DirectlyAccessible D>
 MatrixView<const typename D::Scalar> view(const D& matrix) {
   return detail::strided_view<MatrixView<const typename D::Scalar>>(matrix);
 }
 
 /// The same, to be written.
-template <detail::DirectlyAccessible D>
+template <DirectlyAccessible D>
 MatrixView<typename D::Scalar> mutable_view(D& matrix) {
   return detail::strided_view<MatrixView<typename D::Scalar>>(matrix);
 }
 
 /// The elements of a matrix of probabilities as targets of a softmax loss, in the logits' type;
 /// rows whose mask is 0 are ignored. No copy.
-template <detail::DirectlyAccessible D>
+template <DirectlyAccessible D>
 ProbabilityTargets<typename D::Scalar> probability_targets(
     const D& probabilities, std::span<const std::uint8_t> mask = {}) {
   return {view(probabilities), mask};
@@ -67,7 +67,7 @@ struct ValueAndGradient {
 /// The loss of a batch; see equipoise::value(). logits is N x C, row- or column-major, of float or
 /// double; targets has N class indices, or is probability_targets() of a matrix.
 /// @throws std::invalid_argument as equipoise::partial().
-template <Modulator M, Reduction R, detail::DirectlyAccessible D, SoftmaxTargets Targets>
+template <Modulator M, LossReduction R, DirectlyAccessible D, SoftmaxTargets Targets>
 EQUIPOISE_INLINE double value(const SoftmaxLoss<M, R>& loss, const D& logits,
                               const Targets& targets, const LossArguments& arguments = {}) {
   return equipoise::value(loss, view(logits), targets, arguments);
@@ -75,7 +75,7 @@ EQUIPOISE_INLINE double value(const SoftmaxLoss<M, R>& loss, const D& logits,
 
 /// The loss of a batch and its gradient. Allocates the gradient and nothing else of its size.
 /// @throws std::invalid_argument as equipoise::partial().
-template <Modulator M, Reduction R, detail::DirectlyAccessible D, SoftmaxTargets Targets>
+template <Modulator M, LossReduction R, DirectlyAccessible D, SoftmaxTargets Targets>
 EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
     const SoftmaxLoss<M, R>& loss, const D& logits, const Targets& targets,
     const LossArguments& arguments = {}) {
@@ -89,7 +89,7 @@ EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
 /// The losses of rows before the reduction, N x 1 in the logits' own type; see
 /// equipoise::unreduced().
 /// @throws std::invalid_argument as equipoise::partial().
-template <Modulator M, Reduction R, detail::DirectlyAccessible D, SoftmaxTargets Targets>
+template <Modulator M, LossReduction R, DirectlyAccessible D, SoftmaxTargets Targets>
 EQUIPOISE_INLINE Eigen::Matrix<typename D::Scalar, Eigen::Dynamic, 1> unreduced(
     const SoftmaxLoss<M, R>& loss, const D& logits, const Targets& targets,
     const LossArguments& arguments = {}) {
@@ -101,10 +101,10 @@ EQUIPOISE_INLINE Eigen::Matrix<typename D::Scalar, Eigen::Dynamic, 1> unreduced(
 /// The partial of some rows, for losses whose batch comes in parts; see equipoise::partial().
 /// Outputs are views: `{.gradient = mutable_view(gradient)}`.
 /// @throws std::invalid_argument as equipoise::partial().
-template <Modulator M, Reduction R, detail::DirectlyAccessible D, SoftmaxTargets Targets>
-EQUIPOISE_INLINE Partial partial(const SoftmaxLoss<M, R>& loss, const D& logits,
-                                 const Targets& targets, const LossArguments& arguments = {},
-                                 const LossOutputs<typename D::Scalar>& outputs = {}) {
+template <Modulator M, LossReduction R, DirectlyAccessible D, SoftmaxTargets Targets>
+EQUIPOISE_INLINE LossPartial partial(const SoftmaxLoss<M, R>& loss, const D& logits,
+                                     const Targets& targets, const LossArguments& arguments = {},
+                                     const LossOutputs<typename D::Scalar>& outputs = {}) {
   return equipoise::partial(loss, view(logits), targets, arguments, outputs);
 }
 

@@ -14,7 +14,7 @@ namespace equipoise::eigen {
 /// The sums of some rows; see equipoise::partial(). logits is N x C, row- or column-major, of float
 /// or double; targets are N class indices or probability_targets() of a matrix in [0, 1].
 /// @throws std::invalid_argument as equipoise::partial().
-template <OverlapPolicy P, detail::DirectlyAccessible D, SoftmaxTargets Targets>
+template <OverlapPolicy P, DirectlyAccessible D, SoftmaxTargets Targets>
 EQUIPOISE_INLINE OverlapSums partial(const OverlapLoss<P>& loss, const D& logits,
                                      const Targets& targets, const LossArguments& arguments = {}) {
   return equipoise::partial(loss, view(logits), targets, arguments);
@@ -23,7 +23,7 @@ EQUIPOISE_INLINE OverlapSums partial(const OverlapLoss<P>& loss, const D& logits
 /// The gradient of the set's loss with respect to the logits of some of its rows, in the logits'
 /// own type and order, from value_and_slopes() of the merged sums; see equipoise::gradient().
 /// @throws std::invalid_argument as equipoise::gradient().
-template <OverlapPolicy P, detail::DirectlyAccessible D, SoftmaxTargets Targets>
+template <OverlapPolicy P, DirectlyAccessible D, SoftmaxTargets Targets>
 EQUIPOISE_INLINE typename D::PlainObject gradient(const OverlapLoss<P>& loss, const D& logits,
                                                   const Targets& targets,
                                                   const LossArguments& arguments,
@@ -36,7 +36,7 @@ EQUIPOISE_INLINE typename D::PlainObject gradient(const OverlapLoss<P>& loss, co
 
 /// The loss of a set of rows; see equipoise::value().
 /// @throws std::invalid_argument as equipoise::partial().
-template <OverlapPolicy P, detail::DirectlyAccessible D, SoftmaxTargets Targets>
+template <OverlapPolicy P, DirectlyAccessible D, SoftmaxTargets Targets>
 EQUIPOISE_INLINE double value(const OverlapLoss<P>& loss, const D& logits, const Targets& targets,
                               const LossArguments& arguments = {}) {
   return equipoise::value(loss, view(logits), targets, arguments);
@@ -44,7 +44,7 @@ EQUIPOISE_INLINE double value(const OverlapLoss<P>& loss, const D& logits, const
 
 /// The loss of a set of rows and its gradient. Allocates the gradient and nothing else of its size.
 /// @throws std::invalid_argument as equipoise::gradient().
-template <OverlapPolicy P, detail::DirectlyAccessible D, SoftmaxTargets Targets>
+template <OverlapPolicy P, DirectlyAccessible D, SoftmaxTargets Targets>
 EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
     const OverlapLoss<P>& loss, const D& logits, const Targets& targets,
     const LossArguments& arguments = {}) {

@@ -11,8 +11,7 @@ namespace equipoise::eigen {
 /// The loss of a batch; see equipoise::value(). logits is N x L of float or double, targets N x L
 /// of any arithmetic type, each row- or column-major.
 /// @throws std::invalid_argument as equipoise::partial().
-template <SigmoidModulators S, Reduction R, detail::DirectlyAccessible D,
-          detail::DirectlyAccessible Targets>
+template <SigmoidModulators S, LossReduction R, DirectlyAccessible D, DirectlyAccessible Targets>
 EQUIPOISE_INLINE double value(const SigmoidLoss<S, R>& loss, const D& logits,
                               const Targets& targets, const LossArguments& arguments = {}) {
   return equipoise::value(loss, view(logits), view(targets), arguments);
@@ -20,8 +19,7 @@ EQUIPOISE_INLINE double value(const SigmoidLoss<S, R>& loss, const D& logits,
 
 /// The loss of a batch and its gradient. Allocates the gradient and nothing else of its size.
 /// @throws std::invalid_argument as equipoise::partial().
-template <SigmoidModulators S, Reduction R, detail::DirectlyAccessible D,
-          detail::DirectlyAccessible Targets>
+template <SigmoidModulators S, LossReduction R, DirectlyAccessible D, DirectlyAccessible Targets>
 EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
     const SigmoidLoss<S, R>& loss, const D& logits, const Targets& targets,
     const LossArguments& arguments = {}) {
@@ -35,8 +33,7 @@ EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
 /// The losses of elements before the reduction, N x L in the logits' own type and order; see
 /// equipoise::unreduced().
 /// @throws std::invalid_argument as equipoise::partial().
-template <SigmoidModulators S, Reduction R, detail::DirectlyAccessible D,
-          detail::DirectlyAccessible Targets>
+template <SigmoidModulators S, LossReduction R, DirectlyAccessible D, DirectlyAccessible Targets>
 EQUIPOISE_INLINE typename D::PlainObject unreduced(const SigmoidLoss<S, R>& loss, const D& logits,
                                                    const Targets& targets,
                                                    const LossArguments& arguments = {}) {
@@ -49,19 +46,18 @@ EQUIPOISE_INLINE typename D::PlainObject unreduced(const SigmoidLoss<S, R>& loss
 /// The partial of some rows, for losses whose batch comes in parts; see equipoise::partial().
 /// Outputs are views: `{.gradient = mutable_view(gradient)}`.
 /// @throws std::invalid_argument as equipoise::partial().
-template <SigmoidModulators S, Reduction R, detail::DirectlyAccessible D,
-          detail::DirectlyAccessible Targets>
-EQUIPOISE_INLINE Partial partial(const SigmoidLoss<S, R>& loss, const D& logits,
-                                 const Targets& targets, const LossArguments& arguments = {},
-                                 const LossOutputs<typename D::Scalar>& outputs = {}) {
+template <SigmoidModulators S, LossReduction R, DirectlyAccessible D, DirectlyAccessible Targets>
+EQUIPOISE_INLINE LossPartial partial(const SigmoidLoss<S, R>& loss, const D& logits,
+                                     const Targets& targets, const LossArguments& arguments = {},
+                                     const LossOutputs<typename D::Scalar>& outputs = {}) {
   return equipoise::partial(loss, view(logits), view(targets), arguments, outputs);
 }
 
 /// What the reduction divides by, from targets and weights alone; see equipoise::denominators().
 /// @throws std::invalid_argument as equipoise::denominators().
-template <SigmoidModulators S, Reduction R, detail::DirectlyAccessible Targets>
-EQUIPOISE_INLINE Partial denominators(const SigmoidLoss<S, R>& loss, const Targets& targets,
-                                      const LossArguments& arguments = {}) {
+template <SigmoidModulators S, LossReduction R, DirectlyAccessible Targets>
+EQUIPOISE_INLINE LossPartial denominators(const SigmoidLoss<S, R>& loss, const Targets& targets,
+                                          const LossArguments& arguments = {}) {
   return equipoise::denominators(loss, view(targets), arguments);
 }
 

@@ -15,17 +15,18 @@
 #include "equipoise/loss/arguments.h"
 #include "equipoise/reduction/reduction.h"
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 // Refuses coefficients of another number of buckets, and what is no number in T, that of the
 // logits: it would turn every gradient into NaN, or into nothing.
 template <class T>
 void require_coefficients(std::string_view where, std::span<const double> coefficients,
                           std::size_t buckets) {
-  require_size(where, "coefficients", coefficients.size(), buckets, "buckets of the reduction");
+  detail::require_size(where, "coefficients", coefficients.size(), buckets,
+                       "buckets of the reduction");
   for (std::size_t k = 0; k < coefficients.size(); ++k) {
-    if (is_finite(coefficients[k]) && fits<T>(coefficients[k])) continue;
-    reject_element(where, "coefficients", k, coefficients[k], range_of_type<T>());
+    if (detail::is_finite(coefficients[k]) && detail::fits<T>(coefficients[k])) continue;
+    detail::reject_element(where, "coefficients", k, coefficients[k], detail::range_of_type<T>());
   }
 }
 
@@ -34,17 +35,17 @@ enum class RowMass { kUnknown, kOne, kWeight, kPositive };
 
 template <class R>
 constexpr RowMass mass_of() {
-  if (std::same_as<R, MeanByCount> || std::same_as<R, Sum>) return RowMass::kOne;
+  if (std::same_as<R, MeanByCount> || std::same_as<R, SumOverRows>) return RowMass::kOne;
   if (std::same_as<R, MeanByWeight>) return RowMass::kWeight;
   return std::same_as<R, MeanByPositives> ? RowMass::kPositive : RowMass::kUnknown;
 }
 
 // The value of a whole batch, or what stands for it where nothing was averaged.
-inline double value_of_whole(EmptyBatch empty, const Partial& partial,
+inline double value_of_whole(EmptyBatch empty, const LossPartial& partial,
                              std::span<const double> coefficients) {
   const bool nothing = std::all_of(coefficients.begin(), coefficients.end(),
                                    [](double coefficient) { return coefficient == 0; });
-  if (nothing && empty == EmptyBatch::kNaN) return quiet_nan();
+  if (nothing && empty == EmptyBatch::kNaN) return detail::quiet_nan();
   return value(partial, coefficients);
 }
 
@@ -54,13 +55,13 @@ inline namespace EQUIPOISE_ISA_NAMESPACE {
 // It refers to the reduction that it is made of.
 class AnyReduction {
  public:
-  template <Reduction R>
+  template <LossReduction R>
   static AnyReduction of(const R& reduction) {
     AnyReduction result;
     result.self_ = &reduction;
     result.buckets_ = &buckets_of<R>;
     result.groups_ = &groups_of<R>;
-    result.needs_groups_ = kNeedsGroups<R>;
+    result.needs_groups_ = detail::kNeedsGroups<R>;
     result.mass_ = mass_of<R>();
     result.place_ = &place_rows<R>;
     result.coefficients_ = &coefficients_of<R>;
@@ -77,7 +78,7 @@ class AnyReduction {
   void place(std::span<const ReductionRow<>> rows, std::size_t* buckets, double* masses) const {
     place_(self_, rows, buckets, masses);
   }
-  std::vector<double> coefficients(const Partial& denominators) const {
+  std::vector<double> coefficients(const LossPartial& denominators) const {
     return coefficients_(self_, denominators);
   }
 
@@ -88,7 +89,7 @@ class AnyReduction {
   }
   template <class R>
   static std::size_t groups_of(const void* self) {
-    if constexpr (kNeedsGroups<R>) {
+    if constexpr (detail::kNeedsGroups<R>) {
       return static_cast<std::size_t>(static_cast<const R*>(self)->group_count());
     } else {
       return 0;
@@ -100,13 +101,13 @@ class AnyReduction {
     const R& reduction = *static_cast<const R*>(self);
     const std::size_t count = buckets_of<R>(self);
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      const auto row = row_for<R>(rows[i]);
+      const auto row = detail::row_for<R>(rows[i]);
       buckets[i] = static_cast<std::size_t>(reduction.bucket(row));
       masses[i] = buckets[i] < count ? static_cast<double>(reduction.mass(row)) : 0.0;
     }
   }
   template <class R>
-  static std::vector<double> coefficients_of(const void* self, const Partial& denominators) {
+  static std::vector<double> coefficients_of(const void* self, const LossPartial& denominators) {
     return equipoise::coefficients(*static_cast<const R*>(self), denominators);
   }
 
@@ -118,16 +119,16 @@ class AnyReduction {
   bool needs_groups_ = false;
   RowMass mass_ = RowMass::kUnknown;
   void (*place_)(const void*, std::span<const ReductionRow<>>, std::size_t*, double*) = nullptr;
-  std::vector<double> (*coefficients_)(const void*, const Partial&) = nullptr;
+  std::vector<double> (*coefficients_)(const void*, const LossPartial&) = nullptr;
 };
 
 inline std::vector<double> coefficients(const AnyReduction& reduction,
-                                        const Partial& denominators) {
+                                        const LossPartial& denominators) {
   return reduction.coefficients(denominators);
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels
 
 #endif  // EQUIPOISE_KERNELS_ANY_REDUCTION_H_

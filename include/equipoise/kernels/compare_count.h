@@ -12,7 +12,7 @@
 #include "equipoise/kernels/dispatch.h"
 #include "equipoise/kernels/vector.h"
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 inline constexpr std::size_t kCompareCountClasses = 16;   // beyond, scattered increments are faster
 inline constexpr std::size_t kCompareCountLabels = 4096;  // fewer do not fill a block
@@ -105,6 +105,6 @@ EQUIPOISE_INLINE bool compare_count(const L* labels, std::size_t size, std::size
   });
 }
 
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels
 
 #endif  // EQUIPOISE_KERNELS_COMPARE_COUNT_H_

@@ -56,7 +56,7 @@
 #define EQUIPOISE_TARGET_AVX512
 #endif
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 // Instruction sets in rising order of vector width. On other processors than x86-64 there is only
 // the baseline, with vectors of 16 bytes.
@@ -137,6 +137,6 @@ EQUIPOISE_INLINE auto run_kernel(Cpu instructions, const Kernel& kernel) {
   }
 }
 
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels
 
 #endif  // EQUIPOISE_KERNELS_DISPATCH_H_

@@ -20,7 +20,7 @@
 #include "equipoise/config.h"
 #include "equipoise/kernels/compare_count.h"
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 struct HistogramTotals {
   bool valid = true;          // each label is a class or the ignore index
@@ -106,6 +106,6 @@ EQUIPOISE_INLINE HistogramTotals histogram(std::span<const L> labels, std::size_
   return scatter_histogram<8>(labels, classes, ignore, counts);
 }
 
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels
 
 #endif  // EQUIPOISE_KERNELS_HISTOGRAM_H_

@@ -29,7 +29,7 @@
 #include "equipoise/loss/overlap_terms.h"
 #include "equipoise/view.h"
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 template <class P>
 inline constexpr bool kPoolsClasses = requires(const P& policy) {
@@ -51,15 +51,15 @@ struct ShareTargets : DistributionTargets<T> {
   void require(std::string_view where, std::size_t i, std::size_t classes) const {
     const std::size_t c = first_invalid(i, classes);
     if (c == classes) return;
-    reject_element(where, "targets.probabilities[" + to_text(i) + "]", c, this->probabilities(i, c),
-                   "a number in [0, 1]");
+    detail::reject_element(where, "targets.probabilities[" + detail::to_text(i) + "]", c,
+                           this->probabilities(i, c), "a number in [0, 1]");
   }
 
  private:
   std::size_t first_invalid(std::size_t i, std::size_t classes) const {
     for (std::size_t c = 0; c < classes; ++c) {
       const T t = this->probabilities(i, c);
-      if (!is_finite(t) || t < 0 || t > 1) return c;
+      if (!detail::is_finite(t) || t < 0 || t > 1) return c;
     }
     return classes;
   }
@@ -99,30 +99,19 @@ double overlap_share(const void* policy, double target_mass) {
 template <class T>
 struct OverlapKernel {
   const void* elements;
+  // overlap_sums_kernel<E>() and overlap_gradient_kernel<E>() of overlap_kernel.h, E the type of
+  // the policy, or PlainElements.
   void (*sums)(const OverlapRows<T>&, const void* elements, T* space, OverlapArrays<double>&, Cpu);
   void (*gradient)(const OverlapRows<T>&, const void* elements, const OverlapArrays<T>& slopes,
                    T* space, const MatrixView<T>&, Cpu);
   Cpu instructions;
 };
 
-template <class E, class T>
-void run_overlap_sums(const OverlapRows<T>& rows, const void* elements, T* space,
-                      OverlapArrays<double>& sums, Cpu instructions) {
-  add_overlap_kernel(rows, *static_cast<const E*>(elements), space, sums, instructions);
-}
-template <class E, class T>
-void run_overlap_gradient(const OverlapRows<T>& rows, const void* elements,
-                          const OverlapArrays<T>& slopes, T* space, const MatrixView<T>& gradient,
-                          Cpu instructions) {
-  overlap_gradient_kernel(rows, *static_cast<const E*>(elements), slopes, space, gradient,
-                          instructions);
-}
-
 template <class T, class P>
 OverlapKernel<T> overlap_kernel_of(const P& policy, Cpu instructions) {
   const auto& elements = elements_of(policy);
   using E = std::remove_cvref_t<decltype(elements)>;
-  return {&elements, &run_overlap_sums<E, T>, &run_overlap_gradient<E, T>, instructions};
+  return {&elements, &overlap_sums_kernel<E, T>, &overlap_gradient_kernel<E, T>, instructions};
 }
 
 inline void require_overlap_loss(std::string_view where, const OverlapSettings& loss,
@@ -130,17 +119,18 @@ inline void require_overlap_loss(std::string_view where, const OverlapSettings& 
   loss.require_policy(loss.policy, where);
   const std::vector<double>& class_weights = *loss.class_weights;
   if (class_weights.empty()) return;
-  require_size(where, "class_weights", class_weights.size(), classes, "classes");
-  require_masses(where, "class_weights", class_weights);
+  detail::require_size(where, "class_weights", class_weights.size(), classes, "classes");
+  detail::require_masses(where, "class_weights", class_weights);
   double total = 0;
   for (const double weight : class_weights) total += weight;
-  require_finite(where, "sum of class_weights", total);
+  detail::require_finite(where, "sum of class_weights", total);
 }
 
 inline void require_extent(std::string_view where, std::string_view name, std::size_t extent,
                            std::size_t expected, std::string_view of_what) {
   if (extent == expected) return;
-  reject(where, name, extent, to_text(expected) + " (" + std::string(of_what) + ")");
+  detail::reject(where, name, extent,
+                 detail::to_text(expected) + " (" + std::string(of_what) + ")");
 }
 
 template <LabelRange Targets>
@@ -154,8 +144,8 @@ ShareTargets<T> read_overlap_targets(std::string_view where, const OverlapSettin
   require_extent(where, "targets.probabilities.cols", targets.probabilities.cols, classes,
                  "classes");
   if (!targets.mask.empty()) {
-    require_size(where, "targets.mask", targets.mask.size(), targets.probabilities.rows,
-                 "rows of targets.probabilities");
+    detail::require_size(where, "targets.mask", targets.mask.size(), targets.probabilities.rows,
+                         "rows of targets.probabilities");
   }
   return {{targets.probabilities, targets.mask}};
 }
@@ -172,18 +162,18 @@ struct OverlapTargetRows {
 template <class T>
 void require_overlap(std::string_view where, const OverlapTargetRows& in, std::size_t rows) {
   require_overlap_loss(where, in.loss, in.classes);
-  require_size(where, "targets", in.targets.size(), rows, "rows of logits");
+  detail::require_size(where, "targets", in.targets.size(), rows, "rows of logits");
   const auto& [sample_weights, groups, mask, coefficients] = in.arguments;
   const auto refuse = [&](std::string_view name, std::size_t size) {
-    if (size > 0) reject(where, name, size, "0: overlap losses do not take it");
+    if (size > 0) detail::reject(where, name, size, "0: overlap losses do not take it");
   };
   refuse("groups.size()", groups.size());
   refuse("mask.rows", mask.data == nullptr ? 0 : mask.rows);
   refuse("coefficients.size()", coefficients.size());
   if (!sample_weights.empty()) {
-    require_size(where, "sample_weights", sample_weights.size(), rows, "rows of logits");
-    require_masses(where, "sample_weights", sample_weights);
-    require_factors_fit<T>(where, "sample_weights", sample_weights);
+    detail::require_size(where, "sample_weights", sample_weights.size(), rows, "rows of logits");
+    detail::require_masses(where, "sample_weights", sample_weights);
+    detail::require_factors_fit<T>(where, "sample_weights", sample_weights);
   }
   constexpr std::size_t kRows = 128;
   std::int64_t classes[kRows];
@@ -207,9 +197,9 @@ template <class T>
 void require_slopes_fit(std::string_view where, std::span<const OverlapTerms<double>> slopes) {
   for (std::size_t c = 0; c < slopes.size(); ++c) {
     for (const double slope : {slopes[c].tp, slopes[c].fp, slopes[c].fn}) {
-      if (!is_finite(slope) || is_finite(static_cast<T>(slope))) continue;
-      reject_element(where, "slope of class", c, slope,
-                     "a number that is finite in the type of the logits");
+      if (!detail::is_finite(slope) || detail::is_finite(static_cast<T>(slope))) continue;
+      detail::reject_element(where, "slope of class", c, slope,
+                             "a number that is finite in the type of the logits");
     }
   }
 }
@@ -361,7 +351,7 @@ inline OverlapResult mean_overlap(const OverlapSettings& loss, const OverlapSums
 inline OverlapResult finish_overlap(const OverlapSettings& loss, const OverlapSums& sums) {
   std::vector<double> weights = counted_weights(loss, sums);
   if (weights.empty()) {
-    return {loss.empty_batch == EmptyBatch::kNaN ? quiet_nan() : 0,
+    return {loss.empty_batch == EmptyBatch::kNaN ? detail::quiet_nan() : 0,
             std::vector<OverlapTerms<double>>(sums.classes.size())};
   }
   return loss.share != nullptr ? pooled_overlap(loss, sums, std::move(weights))
@@ -390,10 +380,10 @@ double overlap_of_batch(std::string_view where, const OverlapCall<T>& call,
 
 // Declares the kernels of what a policy adds by element, or defines them: `declaration` is `extern
 // template` or `template`.
-#define EQUIPOISE_OVERLAP_KERNELS_OF_TYPE(declaration, T, ...)                              \
-  declaration void run_overlap_sums<__VA_ARGS__, T>(const OverlapRows<T>&, const void*, T*, \
-                                                    OverlapArrays<double>&, Cpu);           \
-  declaration void run_overlap_gradient<__VA_ARGS__, T>(                                    \
+#define EQUIPOISE_OVERLAP_KERNELS_OF_TYPE(declaration, T, ...)                                 \
+  declaration void overlap_sums_kernel<__VA_ARGS__, T>(const OverlapRows<T>&, const void*, T*, \
+                                                       OverlapArrays<double>&, Cpu);           \
+  declaration void overlap_gradient_kernel<__VA_ARGS__, T>(                                    \
       const OverlapRows<T>&, const void*, const OverlapArrays<T>&, T*, const MatrixView<T>&, Cpu)
 #define EQUIPOISE_OVERLAP_KERNELS_OF(declaration, ...)                \
   EQUIPOISE_OVERLAP_KERNELS_OF_TYPE(declaration, float, __VA_ARGS__); \
@@ -423,6 +413,6 @@ double overlap_of_batch(std::string_view where, const OverlapCall<T>& call,
 EQUIPOISE_OVERLAP_KERNELS(extern template);
 #endif
 
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels
 
 #endif  // EQUIPOISE_KERNELS_OVERLAP_DRIVER_H_

@@ -17,14 +17,14 @@
 #include "equipoise/loss/overlap_terms.h"
 #include "equipoise/view.h"
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 template <class P, class T>
 EQUIPOISE_INLINE ElementTerms<T> element_terms(const P& policy, const OverlapElement<T>& element) {
   if constexpr (requires { policy.element(element); }) {
     return policy.element(element);
   } else {
-    return plain_terms(element);
+    return detail::plain_terms(element);
   }
 }
 
@@ -392,51 +392,43 @@ EQUIPOISE_INLINE void write_overlap_gradient(const OverlapRows<T>& in, const Pol
   }
 }
 
-template <std::size_t kBytes, class Policy, class T>
-EQUIPOISE_INLINE void add_overlap_any(const OverlapRows<T>& in, const Policy& policy, T* space,
-                                      OverlapArrays<double>& sums) {
-  using P = Pack<T, kBytes / sizeof(T)>;
+// The first pass of a policy of type E; see add_overlap().
+template <class E, class T>
+void overlap_sums_kernel(const OverlapRows<T>& in, const void* policy_, T* space,
+                         OverlapArrays<double>& sums, Cpu instructions) {
+  const E& policy = *static_cast<const E*>(policy_);
   const bool wide = in.logits.cols > kNarrowClasses;
-  if (in.sigmoid) {
-    if (wide) return add_overlap<P, true, true>(in, policy, space, sums);
-    return add_overlap<P, false, true>(in, policy, space, sums);
-  }
-  if (wide) return add_overlap<P, true, false>(in, policy, space, sums);
-  add_overlap<P, false, false>(in, policy, space, sums);
+  run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
+    using P = Pack<T, width() / sizeof(T)>;
+    if (wide && in.sigmoid) return add_overlap<P, true, true>(in, policy, space, sums);
+    if (wide) return add_overlap<P, true, false>(in, policy, space, sums);
+    if (in.sigmoid) return add_overlap<P, false, true>(in, policy, space, sums);
+    add_overlap<P, false, false>(in, policy, space, sums);
+  });
 }
-template <std::size_t kBytes, class Policy, class T>
-EQUIPOISE_INLINE void overlap_gradient_any(const OverlapRows<T>& in, const Policy& policy,
-                                           const OverlapArrays<T>& slopes, T* space,
-                                           const MatrixView<T>& gradient) {
-  using P = Pack<T, kBytes / sizeof(T)>;
+
+// The second one; see write_overlap_gradient().
+template <class E, class T>
+void overlap_gradient_kernel(const OverlapRows<T>& in, const void* policy_,
+                             const OverlapArrays<T>& slopes, T* space,
+                             const MatrixView<T>& gradient, Cpu instructions) {
+  const E& policy = *static_cast<const E*>(policy_);
   const bool wide = in.logits.cols > kNarrowClasses;
-  if (in.sigmoid) {
-    if (wide) return write_overlap_gradient<P, true, true>(in, policy, slopes, space, gradient);
-    return write_overlap_gradient<P, false, true>(in, policy, slopes, space, gradient);
-  }
-  if (wide) return write_overlap_gradient<P, true, false>(in, policy, slopes, space, gradient);
-  write_overlap_gradient<P, false, false>(in, policy, slopes, space, gradient);
+  run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
+    using P = Pack<T, width() / sizeof(T)>;
+    if (wide && in.sigmoid) {
+      return write_overlap_gradient<P, true, true>(in, policy, slopes, space, gradient);
+    }
+    if (wide) return write_overlap_gradient<P, true, false>(in, policy, slopes, space, gradient);
+    if (in.sigmoid) {
+      return write_overlap_gradient<P, false, true>(in, policy, slopes, space, gradient);
+    }
+    write_overlap_gradient<P, false, false>(in, policy, slopes, space, gradient);
+  });
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 
-template <class Policy, class T>
-EQUIPOISE_INLINE void add_overlap_kernel(const OverlapRows<T>& in, const Policy& policy, T* space,
-                                         OverlapArrays<double>& sums, Cpu instructions) {
-  run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
-    add_overlap_any<width()>(in, policy, space, sums);
-  });
-}
-
-template <class Policy, class T>
-EQUIPOISE_INLINE void overlap_gradient_kernel(const OverlapRows<T>& in, const Policy& policy,
-                                              const OverlapArrays<T>& slopes, T* space,
-                                              const MatrixView<T>& gradient, Cpu instructions) {
-  run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
-    overlap_gradient_any<width()>(in, policy, slopes, space, gradient);
-  });
-}
-
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels
 
 #endif  // EQUIPOISE_KERNELS_OVERLAP_KERNEL_H_

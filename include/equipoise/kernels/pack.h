@@ -11,7 +11,7 @@
 #include "equipoise/kernels/vector.h"
 #include "equipoise/math.h"
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 // kLanes numbers of type T, float or double.
 //
@@ -246,20 +246,20 @@ EQUIPOISE_INLINE Pack<T, kLanes> log(const Pack<T, kLanes>& a) {
   return P(a.v <= typename P::Lanes{} ? P(T(2.0 * Format::kLeastExp)).v : result.v);
 }
 
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels
 
 template <class T, std::size_t kLanes>
-struct equipoise::math::Operations<equipoise::detail::Pack<T, kLanes>> {
-  using P = equipoise::detail::Pack<T, kLanes>;
-  EQUIPOISE_INLINE static P exp(const P& x) { return equipoise::detail::exp(x); }
-  EQUIPOISE_INLINE static P log(const P& x) { return equipoise::detail::log(x); }
+struct equipoise::math::Operations<equipoise::kernels::Pack<T, kLanes>> {
+  using P = equipoise::kernels::Pack<T, kLanes>;
+  EQUIPOISE_INLINE static P exp(const P& x) { return equipoise::kernels::exp(x); }
+  EQUIPOISE_INLINE static P log(const P& x) { return equipoise::kernels::log(x); }
   EQUIPOISE_INLINE static P pow(const P& x, double exponent) {
     const P power = exp(log(x) * exponent);
     const P at_zero(exponent == 0 ? T(1) : T(0));
     return P(x.v > typename P::Lanes{} ? power.v : at_zero.v);
   }
   EQUIPOISE_INLINE static P max(const P& x, double bound) {
-    return equipoise::detail::larger(x, P(T(bound)));
+    return equipoise::kernels::larger(x, P(T(bound)));
   }
   EQUIPOISE_INLINE static P step(const P& x) {
     return P(x.v > typename P::Lanes{} ? P(T(1)).v : typename P::Lanes{});

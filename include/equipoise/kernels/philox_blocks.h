@@ -10,7 +10,7 @@
 #include "equipoise/kernels/dispatch.h"
 #include "equipoise/kernels/vector.h"
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 // The blocks of kBlocks positions, their two halves apart; philox_blocks() in random.h fills it.
 struct PhiloxBlocks {
@@ -89,6 +89,6 @@ EQUIPOISE_INLINE void philox_blocks_of(std::uint64_t seed, std::uint32_t purpose
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels
 
 #endif  // EQUIPOISE_KERNELS_PHILOX_BLOCKS_H_

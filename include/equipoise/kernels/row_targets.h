@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <variant>
 
 #include "equipoise/config.h"
 #include "equipoise/counts.h"
@@ -15,7 +16,7 @@
 #include "equipoise/loss/arguments.h"
 #include "equipoise/view.h"
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 inline double weight_of_class(const double* class_weights, std::size_t c) {
   return class_weights == nullptr ? 1.0 : class_weights[c];
@@ -31,13 +32,16 @@ struct IndexTargets {
 
   std::size_t size() const { return labels.size(); }
   bool is_ignored(std::size_t i) const { return detail::is_ignored(labels[i], ignore_index); }
-  bool is_valid(std::size_t i, std::size_t classes) const { return is_class(labels[i], classes); }
+  bool is_valid(std::size_t i, std::size_t classes) const {
+    return detail::is_class(labels[i], classes);
+  }
   void require(std::string_view where, std::size_t i, std::size_t classes) const {
     if (is_valid(i, classes)) return;
-    reject_element(where, "targets", i, labels[i], class_range(classes, ignore_index));
+    detail::reject_element(where, "targets", i, labels[i],
+                           detail::class_range(classes, ignore_index));
   }
   std::size_t class_of(std::size_t i) const { return static_cast<std::size_t>(labels[i]); }
-  double class_weight(const double* class_weights, Semantics, std::size_t i) const {
+  double class_weight(const double* class_weights, WeightConvention, std::size_t i) const {
     return weight_of_class(class_weights, class_of(i));
   }
 };
@@ -58,8 +62,8 @@ struct DistributionTargets {
   void require(std::string_view where, std::size_t i, std::size_t classes) const {
     const std::size_t c = first_invalid(i, classes);
     if (c == classes) return;
-    reject_element(where, "targets.probabilities[" + to_text(i) + "]", c, probabilities(i, c),
-                   "a finite number >= 0");
+    detail::reject_element(where, "targets.probabilities[" + detail::to_text(i) + "]", c,
+                           probabilities(i, c), "a finite number >= 0");
   }
   // The first of the most probable ones.
   std::size_t class_of(std::size_t i) const {
@@ -69,8 +73,9 @@ struct DistributionTargets {
     }
     return best;
   }
-  double class_weight(const double* class_weights, Semantics semantics, std::size_t i) const {
-    if (semantics == Semantics::kTorch) return 1.0;
+  double class_weight(const double* class_weights, WeightConvention convention,
+                      std::size_t i) const {
+    if (convention == WeightConvention::kTorch) return 1.0;
     double sum = 0;
     for (std::size_t c = 0; c < probabilities.cols; ++c) {
       sum += weight_of_class(class_weights, c) * static_cast<double>(probabilities(i, c));
@@ -82,7 +87,7 @@ struct DistributionTargets {
   std::size_t first_invalid(std::size_t i, std::size_t classes) const {
     for (std::size_t c = 0; c < classes; ++c) {
       const T t = probabilities(i, c);
-      if (!is_finite(t) || t < 0) return c;
+      if (!detail::is_finite(t) || t < 0) return c;
     }
     return classes;
   }
@@ -116,6 +121,12 @@ class AnyTargets {
     return result;
   }
 
+  // Of the targets that a variant holds.
+  template <class... Y>
+  static AnyTargets of_any(const std::variant<Y...>& targets) {
+    return std::visit([](const auto& own) { return of(own); }, targets);
+  }
+
   // These rows alone.
   AnyTargets part(std::size_t begin, std::size_t count) const {
     AnyTargets result = *this;
@@ -138,9 +149,9 @@ class AnyTargets {
     return checked_classes_(self_, first_ + begin, count, classes, wanted, out);
   }
   // Writes what the class weights of `count` rows come to; 0 where ignored.
-  void read_class_weights(const double* weights, Semantics semantics, std::size_t begin,
+  void read_class_weights(const double* weights, WeightConvention convention, std::size_t begin,
                           std::size_t count, double* out) const {
-    class_weights_(self_, weights, semantics, first_ + begin, count, out);
+    class_weights_(self_, weights, convention, first_ + begin, count, out);
   }
   // Throws for an invalid target.
   void require(std::string_view where, std::size_t i, std::size_t classes) const {
@@ -176,12 +187,12 @@ class AnyTargets {
     return first_invalid;
   }
   template <class Y>
-  static void class_weights_of(const void* self, const double* weights, Semantics semantics,
+  static void class_weights_of(const void* self, const double* weights, WeightConvention convention,
                                std::size_t begin, std::size_t count, double* out) {
     const Y targets = *static_cast<const Y*>(self);
     for (std::size_t i = 0; i < count; ++i) {
       const bool ignored = targets.is_ignored(begin + i);
-      out[i] = ignored ? 0.0 : targets.class_weight(weights, semantics, begin + i);
+      out[i] = ignored ? 0.0 : targets.class_weight(weights, convention, begin + i);
     }
   }
   template <class Y>
@@ -203,13 +214,13 @@ class AnyTargets {
                                   std::int64_t*);
   ReadClasses* classes_ = nullptr;
   ReadClasses* checked_classes_ = nullptr;
-  void (*class_weights_)(const void*, const double*, Semantics, std::size_t, std::size_t,
+  void (*class_weights_)(const void*, const double*, WeightConvention, std::size_t, std::size_t,
                          double*) = nullptr;
   void (*require_)(const void*, std::string_view, std::size_t, std::size_t) = nullptr;
 };
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels
 
 #endif  // EQUIPOISE_KERNELS_ROW_TARGETS_H_

@@ -12,7 +12,7 @@
 #include "equipoise/loss/modulator.h"
 #include "equipoise/math.h"
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 // A run of elements. All arrays but logits and gradient have room for kMostLanes elements past the
 // last one; what lies there is finite. The loss of element j with target t is
@@ -67,11 +67,17 @@ EQUIPOISE_INLINE Sigmoids<P> sigmoids(const P& z) {
   return {{log_p, p, q}, {log_q, q, p}};
 }
 
-// The loss of one vector of elements, and what its gradient is before the coefficient.
-template <bool kScaled, class Positive, class Negative, class T, class P>
-EQUIPOISE_INLINE void sigmoid_vector(const SigmoidElements<T>& in, const Positive& positive,
-                                     const Negative& negative, std::size_t j, const P& logit,
-                                     P& loss, P& gradient) {
+// The losses of one vector of elements, and their gradient before the coefficient.
+template <class P>
+struct LossAndSlope {
+  P loss;
+  P slope;
+};
+
+template <class P, bool kScaled, class Positive, class Negative, class T>
+EQUIPOISE_INLINE LossAndSlope<P> sigmoid_vector(const SigmoidElements<T>& in,
+                                                const Positive& positive, const Negative& negative,
+                                                std::size_t j, const P& logit) {
   const P zero{T(0)};
   const P z = in.shift == nullptr ? logit : logit + P::load(in.shift + j);
   const P t = P::load(in.targets + j);
@@ -96,9 +102,9 @@ EQUIPOISE_INLINE void sigmoid_vector(const SigmoidElements<T>& in, const Positiv
   const ValueAndSlope<P> below = negative(of_negative);
   P below_value = below.value;
   if constexpr (kScaled) below_value = below_value * P(T(1) / in.negative_scale);
-  loss = where_equal(a, zero, zero, a * above.value) + where_equal(b, zero, zero, b * below_value);
-  gradient = where_equal(a, zero, zero, a * above.slope * s.positive.q) -
-             where_equal(b, zero, zero, b * below.slope * of_negative.q);
+  return {where_equal(a, zero, zero, a * above.value) + where_equal(b, zero, zero, b * below_value),
+          where_equal(a, zero, zero, a * above.slope * s.positive.q) -
+              where_equal(b, zero, zero, b * below.slope * of_negative.q)};
 }
 
 template <class P, bool kScaled, class Positive, class Negative, class T>
@@ -106,47 +112,43 @@ EQUIPOISE_INLINE void sigmoid_run(const SigmoidElements<T>& in, const Positive& 
                                   const Negative& negative) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t whole = in.count / kLanes * kLanes;
-  P loss;
-  P gradient;
   for (std::size_t j = 0; j < whole; j += kLanes) {
-    sigmoid_vector<kScaled>(in, positive, negative, j, P::load(in.logits + j), loss, gradient);
-    loss.store(in.losses + j);
+    const LossAndSlope<P> own =
+        sigmoid_vector<P, kScaled>(in, positive, negative, j, P::load(in.logits + j));
+    own.loss.store(in.losses + j);
     if (in.gradient == nullptr) continue;
     const P c = in.coefficients == nullptr ? P(in.coefficient) : P::load(in.coefficients + j);
-    (gradient * c).store(in.gradient + j);
+    (own.slope * c).store(in.gradient + j);
   }
   if (whole == in.count) return;
   alignas(64) T rest[kLanes] = {};
   for (std::size_t i = 0; whole + i < in.count; ++i) rest[i] = in.logits[whole + i];
-  sigmoid_vector<kScaled>(in, positive, negative, whole, P::load(rest), loss, gradient);
-  loss.store(in.losses + whole);
+  const LossAndSlope<P> own =
+      sigmoid_vector<P, kScaled>(in, positive, negative, whole, P::load(rest));
+  own.loss.store(in.losses + whole);
   if (in.gradient == nullptr) return;
   const P c = in.coefficients == nullptr ? P(in.coefficient) : P::load(in.coefficients + whole);
-  (gradient * c).store(rest);
+  (own.slope * c).store(rest);
   for (std::size_t i = 0; whole + i < in.count; ++i) in.gradient[whole + i] = rest[i];
 }
 
-template <std::size_t kBytes, class Positive, class Negative, class T>
-EQUIPOISE_INLINE void sigmoid_any(const SigmoidElements<T>& in, const Positive& positive,
-                                  const Negative& negative) {
-  using P = Pack<T, kBytes / sizeof(T)>;
-  if (in.negative_scale == T(1)) {
-    sigmoid_run<P, false>(in, positive, negative);
-  } else {
-    sigmoid_run<P, true>(in, positive, negative);
-  }
+// The kernel of a loss's modulators, whose type is S.
+template <class S, class T>
+void sigmoid_kernel(const SigmoidElements<T>& in, const void* sides, Cpu instructions) {
+  const auto positive = static_cast<const S*>(sides)->positive();
+  const auto negative = static_cast<const S*>(sides)->negative();
+  run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
+    using P = Pack<T, width() / sizeof(T)>;
+    if (in.negative_scale == T(1)) {
+      sigmoid_run<P, false>(in, positive, negative);
+    } else {
+      sigmoid_run<P, true>(in, positive, negative);
+    }
+  });
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 
-template <class Positive, class Negative, class T>
-EQUIPOISE_INLINE void sigmoid_kernel(const SigmoidElements<T>& in, const Positive& positive,
-                                     const Negative& negative, Cpu instructions) {
-  run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
-    sigmoid_any<width()>(in, positive, negative);
-  });
-}
-
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels
 
 #endif  // EQUIPOISE_KERNELS_SIGMOID_KERNEL_H_

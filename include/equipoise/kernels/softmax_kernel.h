@@ -20,15 +20,15 @@
 #include "equipoise/loss/modulator.h"
 #include "equipoise/math.h"
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 // Up to this many classes rows are transposed; above, a row fills at least one vector.
 inline constexpr std::size_t kNarrowClasses = 16;
 
-// A block of rows. hard, soft, coefficient and losses have room for kMostLanes elements past the
-// last row, so that the rows can be taken a vector at a time; what lies there is finite. The loss
-// of row i with target y is
-//   hard[i] m(p_y) + soft[i] sum_c soft_weights[c] m(p_c)
+// A block of rows. row_weight, smoothing, coefficient and losses have room for kMostLanes elements
+// past the last row, so that the rows can be taken a vector at a time; what lies there is finite.
+// The loss of row i with target y is
+//   row_weight[i] m(p_y) + smoothing[i] sum_c smoothing_class_weights[c] m(p_c)
 // with p the softmax of scale_c z_c + shift_c - margin_c [c = y] + pair_shift_yc + seesaw_yc; its
 // gradient with respect to z is multiplied by coefficient[i]. Where there are probabilities t,
 // sum_c class_weights_c t_c m(p_c) stands for m(p_y).
@@ -41,18 +41,18 @@ struct SoftmaxRows {
   bool wants_gradient;
   std::size_t rows;
   std::size_t classes;
-  const std::int64_t* targets;  // the class, or -1 where the row is ignored
-  const T* hard;                // [rows]; 0 where ignored
-  const T* soft;                // [rows]; null: no smoothing
-  const T* soft_weights;        // [classes]
-  T soft_total;                 // sum of soft_weights
-  const T* coefficient;         // [rows]
-  const T* scale;               // [groups, classes] or null
-  const T* shift;               // [groups, classes] or null
-  const T* margin;              // [groups, classes] or null
-  const std::uint32_t* group;   // [rows]: whose terms; null: there is one group
-  const T* pair_shift;          // [classes, classes] by target or null
-  const T* seesaw_log_counts;   // [classes] or null
+  const std::int64_t* targets;       // the class, or -1 where the row is ignored
+  const T* row_weight;               // [rows]; 0 where ignored
+  const T* smoothing;                // [rows]; null: no smoothing
+  const T* smoothing_class_weights;  // [classes]
+  T smoothing_total;                 // sum of smoothing_class_weights
+  const T* coefficient;              // [rows]
+  const T* scale;                    // [groups, classes] or null
+  const T* shift;                    // [groups, classes] or null
+  const T* margin;                   // [groups, classes] or null
+  const std::uint32_t* group;        // [rows]: whose terms; null: there is one group
+  const T* pair_shift;               // [classes, classes] by target or null
+  const T* seesaw_log_counts;        // [classes] or null
   T seesaw_mitigation;
   T seesaw_compensation;
   T seesaw_log_least;      // log of the least probability of a target
@@ -70,13 +70,13 @@ template <class T>
 struct RowState {
   static constexpr std::size_t kRows = 32;
   alignas(64) T maximum[kRows];
-  alignas(64) T sum[kRows];     // of e^(a_c - max)
-  alignas(64) T rest[kRows];    // the same without the target, summed without cancellation
-  alignas(64) T target[kRows];  // a_y - max
-  alignas(64) T exp[kRows];     // e^(a_y - max)
-  alignas(64) T dot[kRows];     // sum of soft_weights_c (a_c - max)
-  alignas(64) T common[kRows];  // what e^(a_c - max) is multiplied by in the gradient
-  alignas(64) T direct[kRows];  // what the gradient at the target gains besides
+  alignas(64) T sum[kRows];            // of e^(a_c - max)
+  alignas(64) T others[kRows];         // the same without the target, summed without cancellation
+  alignas(64) T target_logit[kRows];   // a_y - max
+  alignas(64) T target_exp[kRows];     // e^(a_y - max)
+  alignas(64) T smoothing_sum[kRows];  // sum of smoothing_class_weights_c (a_c - max)
+  alignas(64) T exp_factor[kRows];     // what e^(a_c - max) is multiplied by in the gradient
+  alignas(64) T target_gain[kRows];    // what the gradient at the target gains besides
 };
 
 // a_c = scale_c z_c + shift_c - margin_c [c = y], written to `out`.
@@ -106,10 +106,17 @@ EQUIPOISE_INLINE T row_maximum(const T* a, std::size_t classes) {
   return largest(larger(first, second));
 }
 
-// e_c = exp(a_c - max) for a whole row, at `e`, which may be `a`. Returns sums by reference.
-template <class P, bool kSoft, class T>
-EQUIPOISE_INLINE void exponentiate(const T* a, const T* soft_weights, std::size_t classes,
-                                   T maximum, T* e, T& sum_out, T& dot_out) {
+// The sums of a row of exponentials.
+template <class T>
+struct RowSums {
+  T exp;  // of e_c
+  T dot;  // of smoothing_class_weights_c (a_c - max)
+};
+
+// e_c = exp(a_c - max) for a whole row, at `e`, which may be `a`.
+template <class P, bool kSmooth, class T>
+EQUIPOISE_INLINE RowSums<T> exponentiate(const T* a, const T* smoothing_class_weights,
+                                         std::size_t classes, T maximum, T* e) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t whole = classes / kLanes * kLanes;
   const P top(maximum);
@@ -122,8 +129,9 @@ EQUIPOISE_INLINE void exponentiate(const T* a, const T* soft_weights, std::size_
   for (; c + 2 * kLanes <= whole; c += 2 * kLanes) {
     const P a0 = P::load(a + c) - top;
     const P a1 = P::load(a + c + kLanes) - top;
-    if constexpr (kSoft) {
-      dot += a0 * P::load(soft_weights + c) + a1 * P::load(soft_weights + c + kLanes);
+    if constexpr (kSmooth) {
+      dot += a0 * P::load(smoothing_class_weights + c) +
+             a1 * P::load(smoothing_class_weights + c + kLanes);
     }
     const P e0 = exp_nonpositive(a0);
     const P e1 = exp_nonpositive(a1);
@@ -134,7 +142,7 @@ EQUIPOISE_INLINE void exponentiate(const T* a, const T* soft_weights, std::size_
   }
   if (c < whole) {
     const P a0 = P::load(a + c) - top;
-    if constexpr (kSoft) dot += a0 * P::load(soft_weights + c);
+    if constexpr (kSmooth) dot += a0 * P::load(smoothing_class_weights + c);
     const P e0 = exp_nonpositive(a0);
     e0.store(e + c);
     sum0 += e0;
@@ -144,12 +152,11 @@ EQUIPOISE_INLINE void exponentiate(const T* a, const T* soft_weights, std::size_
     const P e0 = exp_nonpositive(tail);
     e0.store(e + classes - kLanes);
     sum1 += clear_first(e0, overlap);
-    if constexpr (kSoft) {
-      dot += clear_first(tail * P::load(soft_weights + classes - kLanes), overlap);
+    if constexpr (kSmooth) {
+      dot += clear_first(tail * P::load(smoothing_class_weights + classes - kLanes), overlap);
     }
   }
-  sum_out = sum(sum0 + sum1);
-  dot_out = sum(dot);
+  return {sum(sum0 + sum1), sum(dot)};
 }
 
 template <class P, class T>
@@ -199,28 +206,30 @@ EQUIPOISE_INLINE void find_maximum(const SoftmaxRows<T>& in, std::size_t row, st
 }
 
 // Second phase of one row: exponentials at its place in the gradient, sums into the state.
-template <class P, bool kSoft, class M, class T>
+template <class P, bool kSmooth, class M, class T>
 EQUIPOISE_INLINE void sum_exponentials(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
                                        RowState<T>& state) {
   const T* const a = row_logits(in, row);
   T* const e = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
   const std::int64_t y = in.targets[row];
-  state.target[slot] = a[y] - state.maximum[slot];
-  exponentiate<P, kSoft>(a, in.soft_weights, in.classes, state.maximum[slot], e, state.sum[slot],
-                         state.dot[slot]);
-  state.exp[slot] = e[y];
+  state.target_logit[slot] = a[y] - state.maximum[slot];
+  const RowSums<T> sums =
+      exponentiate<P, kSmooth>(a, in.smoothing_class_weights, in.classes, state.maximum[slot], e);
+  state.sum[slot] = sums.exp;
+  state.smoothing_sum[slot] = sums.dot;
+  state.target_exp[slot] = e[y];
   // Subtracting cancels where the target dominates; cross-entropy alone does not mind.
-  state.rest[slot] = state.sum[slot] - e[y];
+  state.others[slot] = state.sum[slot] - e[y];
   if (!std::same_as<M, CrossEntropy> && 2 * e[y] > state.sum[slot]) {
     const T kept = e[y];
     e[y] = 0;
-    state.rest[slot] = row_sum<P>(e, in.classes);
+    state.others[slot] = row_sum<P>(e, in.classes);
     e[y] = kept;
   }
 }
 
 // Third phase, one row a lane: losses, and the two numbers that make the gradient.
-template <class P, bool kSoft, class M, class T>
+template <class P, bool kSmooth, class M, class T>
 EQUIPOISE_INLINE void weigh_rows(const SoftmaxRows<T>& in, const M& modulator, std::size_t begin,
                                  std::size_t count, RowState<T>& state) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
@@ -228,48 +237,48 @@ EQUIPOISE_INLINE void weigh_rows(const SoftmaxRows<T>& in, const M& modulator, s
     const P s = P::load(state.sum + slot);
     const P log_s = log(s);
     const TargetProbability<P> target =
-        target_probability(P::load(state.target + slot), P::load(state.exp + slot),
-                           P::load(state.rest + slot), s, log_s);
+        target_probability(P::load(state.target_logit + slot), P::load(state.target_exp + slot),
+                           P::load(state.others + slot), s, log_s);
     const ValueAndSlope<P> result = modulator(target);
-    const P h = P::load(in.hard + begin + slot);
+    const P h = P::load(in.row_weight + begin + slot);
     const P c = P::load(in.coefficient + begin + slot);
     P loss = h * result.value;
     P common = -(h * result.slope);
     const P direct = h * result.slope * c;
-    if constexpr (kSoft) {
-      const P total(in.soft_total);
-      const P b = P::load(in.soft + begin + slot);
-      loss += b * (total * log_s - P::load(state.dot + slot));
+    if constexpr (kSmooth) {
+      const P total(in.smoothing_total);
+      const P b = P::load(in.smoothing + begin + slot);
+      loss += b * (total * log_s - P::load(state.smoothing_sum + slot));
       common += b * total;
     }
     loss.store(in.losses + begin + slot);
-    (common * c / s).store(state.common + slot);
-    direct.store(state.direct + slot);
+    (common * c / s).store(state.exp_factor + slot);
+    direct.store(state.target_gain + slot);
   }
 }
 
 // Last phase of one row: exponentials become the gradient.
-template <class P, bool kSoft, class T>
+template <class P, bool kSmooth, class T>
 EQUIPOISE_INLINE void finish_row(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
                                  const RowState<T>& state) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t classes = in.classes;
   const std::size_t whole = classes / kLanes * kLanes;
   T* const g = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
-  const P common(state.common[slot]);
+  const P common(state.exp_factor[slot]);
   P b{T(0)};
   P tail = P::load(g + classes - kLanes) * common;
-  if constexpr (kSoft) {
-    b = P(in.soft[row] * in.coefficient[row]);
-    tail = tail - b * P::load(in.soft_weights + classes - kLanes);
+  if constexpr (kSmooth) {
+    b = P(in.smoothing[row] * in.coefficient[row]);
+    tail = tail - b * P::load(in.smoothing_class_weights + classes - kLanes);
   }
   for (std::size_t c = 0; c < whole; c += kLanes) {
     P x = P::load(g + c) * common;
-    if constexpr (kSoft) x = x - b * P::load(in.soft_weights + c);
+    if constexpr (kSmooth) x = x - b * P::load(in.smoothing_class_weights + c);
     x.store(g + c);
   }
   if (whole < classes) tail.store(g + classes - kLanes);
-  g[in.targets[row]] += state.direct[slot];
+  g[in.targets[row]] += state.target_gain[slot];
   if (in.scale != nullptr) {
     for (std::size_t c = 0; c < classes; ++c) g[c] *= in.scale[c];
   }
@@ -282,7 +291,7 @@ EQUIPOISE_INLINE void clear_row(const SoftmaxRows<T>& in, std::size_t row) {
 }
 
 // Rows of more than kNarrowClasses classes.
-template <class P, bool kSoft, class M, class T>
+template <class P, bool kSmooth, class M, class T>
 EQUIPOISE_INLINE void softmax_wide(const SoftmaxRows<T>& in, const M& modulator) {
   // A block's exponentials should still be in the first-level cache when they are read again.
   constexpr std::size_t kCached = 8192 * 4 / sizeof(T);
@@ -291,8 +300,8 @@ EQUIPOISE_INLINE void softmax_wide(const SoftmaxRows<T>& in, const M& modulator)
   // results.
   RowState<T> state;
   for (std::size_t slot = 0; slot < RowState<T>::kRows; ++slot) {
-    state.sum[slot] = state.exp[slot] = 1;
-    state.rest[slot] = state.target[slot] = state.dot[slot] = 0;
+    state.sum[slot] = state.target_exp[slot] = 1;
+    state.others[slot] = state.target_logit[slot] = state.smoothing_sum[slot] = 0;
   }
   for (std::size_t begin = 0; begin < in.rows; begin += block) {
     const std::size_t count = std::min(block, in.rows - begin);
@@ -301,15 +310,15 @@ EQUIPOISE_INLINE void softmax_wide(const SoftmaxRows<T>& in, const M& modulator)
     }
     for (std::size_t slot = 0; slot < count; ++slot) {
       if (in.targets[begin + slot] < 0) continue;
-      sum_exponentials<P, kSoft, M>(in, begin + slot, slot, state);
+      sum_exponentials<P, kSmooth, M>(in, begin + slot, slot, state);
     }
-    weigh_rows<P, kSoft>(in, modulator, begin, count, state);
+    weigh_rows<P, kSmooth>(in, modulator, begin, count, state);
     for (std::size_t slot = 0; slot < count; ++slot) {
       if (in.targets[begin + slot] < 0) {
         in.losses[begin + slot] = 0;
         if (in.wants_gradient) clear_row(in, begin + slot);
       } else if (in.wants_gradient) {
-        finish_row<P, kSoft>(in, begin + slot, slot, state);
+        finish_row<P, kSmooth>(in, begin + slot, slot, state);
       }
     }
   }
@@ -354,19 +363,19 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
       rest += where_equal(y, index, zero, e);
       exp_target += where_equal(y, index, e, zero);
       logit = where_equal(y, index, x, logit);
-      if (in.soft != nullptr) dot += x * P(in.soft_weights[c]);
+      if (in.smoothing != nullptr) dot += x * P(in.smoothing_class_weights[c]);
     }
     const P s = rest + exp_target;
     const P log_s = log(s);
     const ValueAndSlope<P> result =
         modulator(target_probability(logit, exp_target, rest, s, log_s));
-    const P h = P::load(in.hard + begin);
-    const P b = in.soft != nullptr ? P::load(in.soft + begin) : zero;
+    const P h = P::load(in.row_weight + begin);
+    const P b = in.smoothing != nullptr ? P::load(in.smoothing + begin) : zero;
     const P scaled = P::load(in.coefficient + begin);
     P loss = h * result.value;
     P common = -(h * result.slope);
-    if (in.soft != nullptr) {
-      const P total(in.soft_total);
+    if (in.smoothing != nullptr) {
+      const P total(in.smoothing_total);
       loss += b * (total * log_s - dot);
       common += b * total;
     }
@@ -379,7 +388,7 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
     const P direct = h * result.slope * scaled;
     for (std::size_t c = 0; c < classes; ++c) {
       P g = P::load(a[c]) * common + where_equal(y, P(T(c)), direct, zero);
-      if (in.soft != nullptr) g = g - b * scaled * P(in.soft_weights[c]);
+      if (in.smoothing != nullptr) g = g - b * scaled * P(in.smoothing_class_weights[c]);
       if (in.scale != nullptr) g = g * P(in.scale[c]);
       g.store(a[c]);
     }
@@ -396,20 +405,21 @@ template <class T>
 EQUIPOISE_INLINE T target_weight(const SoftmaxRows<T>& in, std::size_t row, std::size_t c) {
   T weight = 0;
   if (in.probabilities != nullptr) {
-    weight =
-        in.hard[row] * in.probabilities[static_cast<std::ptrdiff_t>(row) * in.probability_stride +
-                                        static_cast<std::ptrdiff_t>(c) * in.probability_step];
+    weight = in.row_weight[row] *
+             in.probabilities[static_cast<std::ptrdiff_t>(row) * in.probability_stride +
+                              static_cast<std::ptrdiff_t>(c) * in.probability_step];
     if (in.class_weights != nullptr) weight *= in.class_weights[c];
   } else if (static_cast<std::int64_t>(c) == in.targets[row]) {
-    weight = in.hard[row];
+    weight = in.row_weight[row];
   }
-  return in.soft == nullptr ? weight : weight + in.soft[row] * in.soft_weights[c];
+  return in.smoothing == nullptr ? weight
+                                 : weight + in.smoothing[row] * in.smoothing_class_weights[c];
 }
 
 // Targets t_c = target_weight(), each class through the modulator: loss sum_c t_c m(p_c), gradient
 // t_j m'(p_j) - p_j sum_c t_c m'(p_c) with m' the slope in log p.
 template <class P, class M, class T>
-EQUIPOISE_INLINE void softmax_dense(const SoftmaxRows<T>& in, const M& modulator) {
+EQUIPOISE_INLINE void softmax_distributions(const SoftmaxRows<T>& in, const M& modulator) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t classes = in.classes;
   for (std::size_t row = 0; row < in.rows; ++row) {
@@ -554,27 +564,13 @@ EQUIPOISE_INLINE void scale_gradient_of_rows(const SoftmaxRows<T>& in) {
   }
 }
 
-template <std::size_t kBytes, class M, class T>
-EQUIPOISE_INLINE void softmax_any(const SoftmaxRows<T>& in, const M& modulator) {
-  using P = Pack<T, kBytes / sizeof(T)>;
-  if (in.probabilities != nullptr || (in.soft != nullptr && !std::same_as<M, CrossEntropy>)) {
-    softmax_dense<P>(in, modulator);
-  } else if (in.classes <= kNarrowClasses) {
-    softmax_narrow<P>(in, modulator);
-  } else if (in.soft != nullptr) {
-    softmax_wide<P, true>(in, modulator);
-  } else {
-    softmax_wide<P, false>(in, modulator);
-  }
-}
-
-}  // namespace EQUIPOISE_ISA_NAMESPACE
-
+// The kernel of a modulator of type M.
 template <class M, class T>
-EQUIPOISE_INLINE void softmax_kernel(SoftmaxRows<T> in, const M& modulator, Cpu instructions) {
+void softmax_kernel(const SoftmaxRows<T>& given, const void* modulator_, Cpu instructions) {
+  const M& modulator = *static_cast<const M*>(modulator_);
+  SoftmaxRows<T> in = given;
   const bool by_row =
       in.group != nullptr || in.pair_shift != nullptr || in.seesaw_log_counts != nullptr;
-  const SoftmaxRows<T> given = in;
   if (by_row) {
     run_kernel(instructions,
                [&](auto width) EQUIPOISE_INLINE_LAMBDA { apply_terms_of_rows<width()>(in); });
@@ -582,11 +578,25 @@ EQUIPOISE_INLINE void softmax_kernel(SoftmaxRows<T> in, const M& modulator, Cpu 
     in.logit_stride = in.gradient_stride;
     in.scale = in.shift = in.margin = nullptr;
   }
-  run_kernel(instructions,
-             [&](auto width) EQUIPOISE_INLINE_LAMBDA { softmax_any<width()>(in, modulator); });
+  const bool dense =
+      in.probabilities != nullptr || (in.smoothing != nullptr && !std::same_as<M, CrossEntropy>);
+  run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
+    using P = Pack<T, width() / sizeof(T)>;
+    if (dense) {
+      softmax_distributions<P>(in, modulator);
+    } else if (in.classes <= kNarrowClasses) {
+      softmax_narrow<P>(in, modulator);
+    } else if (in.smoothing != nullptr) {
+      softmax_wide<P, true>(in, modulator);
+    } else {
+      softmax_wide<P, false>(in, modulator);
+    }
+  });
   if (by_row) scale_gradient_of_rows(given);
 }
 
-}  // namespace equipoise::detail
+}  // namespace EQUIPOISE_ISA_NAMESPACE
+
+}  // namespace equipoise::kernels
 
 #endif  // EQUIPOISE_KERNELS_SOFTMAX_KERNEL_H_

@@ -6,7 +6,7 @@
 
 #include "equipoise/config.h"
 
-namespace equipoise::detail {
+namespace equipoise::kernels {
 
 template <class T, std::size_t kBytes>
 struct Vector {
@@ -16,6 +16,6 @@ struct Vector {
   typedef T InMemory __attribute__((vector_size(kBytes), aligned(1), may_alias));  // NOLINT
 };
 
-}  // namespace equipoise::detail
+}  // namespace equipoise::kernels
 
 #endif  // EQUIPOISE_KERNELS_VECTOR_H_

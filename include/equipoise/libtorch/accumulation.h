@@ -36,14 +36,14 @@
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/loss.h"
 #include "equipoise/libtorch/sigmoid_loss.h"
-#include "equipoise/reduction/accumulation.h"
+#include "equipoise/reduction/accumulated_step.h"
 #include "equipoise/reduction/reduction.h"
 
 namespace equipoise::libtorch {
 
-/// What part of a batch contributes, as equipoise::Partial holds it, on the device of its logits:
-/// [K] of double each, one number a bucket of the reduction, without a graph. Partials of parts
-/// merge by += into that of the whole. Nothing but to_partial() synchronises.
+/// What part of a batch contributes, as equipoise::LossPartial holds it, on the device of its
+/// logits: [K] of double each, one number a bucket of the reduction, without a graph. Partials of
+/// parts merge by += into that of the whole. Nothing but to_partial() synchronises.
 struct TensorPartial {
   at::Tensor numerator{};    ///< sum of weight x loss
   at::Tensor denominator{};  ///< sum of mass
@@ -63,7 +63,7 @@ struct TensorPartial {
 
   /// The same as numbers, for GroupDro::advance(), value() and logs. Reads the device once, and so
   /// waits for it.
-  Partial to_partial() const;
+  LossPartial to_partial() const;
 };
 
 /// A loss that takes part in autograd, and what its batch contributes.
@@ -93,11 +93,11 @@ inline TensorPartial TensorPartial::from_packed(const at::Tensor& packed) {
   return {packed.select(0, 0), packed.select(0, 1), packed.select(0, 2)};
 }
 
-inline Partial TensorPartial::to_partial() const {
+inline LossPartial TensorPartial::to_partial() const {
   if (!numerator.defined()) return {};
   const std::vector<double> numbers = detail::to_vector(packed().cpu());
   const std::size_t buckets = numbers.size() / 3;
-  Partial result{std::vector<Tally>(buckets)};
+  LossPartial result{std::vector<LossTally>(buckets)};
   for (std::size_t k = 0; k < buckets; ++k) {
     result.buckets[k] = {numbers[k], numbers[buckets + k], numbers[2 * buckets + k]};
   }
@@ -107,7 +107,7 @@ inline Partial TensorPartial::to_partial() const {
 /// value(), and the partial of its batch from the same pass: the denominators are this
 /// batch's, whatever LossArguments::denominators the loss was divided by. Does not synchronise.
 /// @throws std::invalid_argument as value().
-template <Modulator M, Reduction R>
+template <Modulator M, LossReduction R>
 EQUIPOISE_INLINE LossAndPartial value_and_partial(const SoftmaxLoss<M, R>& loss,
                                                   const at::Tensor& logits,
                                                   const at::Tensor& targets,
@@ -120,7 +120,7 @@ EQUIPOISE_INLINE LossAndPartial value_and_partial(const SoftmaxLoss<M, R>& loss,
 
 /// The partial of a batch alone, without a graph or a gradient. Does not synchronise.
 /// @throws std::invalid_argument as value().
-template <Modulator M, Reduction R>
+template <Modulator M, LossReduction R>
 EQUIPOISE_INLINE TensorPartial partial(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
                                        const at::Tensor& targets,
                                        const LossArguments& arguments = {}) {
@@ -133,7 +133,7 @@ EQUIPOISE_INLINE TensorPartial partial(const SoftmaxLoss<M, R>& loss, const at::
 /// value(), and the partial of its batch from the same pass: the denominators are this
 /// batch's, whatever LossArguments::denominators the loss was divided by. Does not synchronise.
 /// @throws std::invalid_argument as value().
-template <SigmoidModulators S, Reduction R>
+template <SigmoidModulators S, LossReduction R>
 EQUIPOISE_INLINE LossAndPartial value_and_partial(const SigmoidLoss<S, R>& loss,
                                                   const at::Tensor& logits,
                                                   const at::Tensor& targets,
@@ -146,7 +146,7 @@ EQUIPOISE_INLINE LossAndPartial value_and_partial(const SigmoidLoss<S, R>& loss,
 
 /// The partial of a batch alone, without a graph or a gradient. Does not synchronise.
 /// @throws std::invalid_argument as value().
-template <SigmoidModulators S, Reduction R>
+template <SigmoidModulators S, LossReduction R>
 EQUIPOISE_INLINE TensorPartial partial(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
                                        const at::Tensor& targets,
                                        const LossArguments& arguments = {}) {
@@ -174,7 +174,7 @@ at::Tensor sum_over_ranks(const at::Tensor& numbers, const F& all_reduce_sum) {
 /// on the device of the partial; times step.numerator it is the loss of the step. For one bucket
 /// alone: the gradients of several are mixed by then. Does not synchronise.
 /// @throws std::invalid_argument for a reduction of several buckets, and a partial of several.
-template <Reduction R>
+template <LossReduction R>
 at::Tensor deferred_scale(const R& reduction, const TensorPartial& whole) {
   constexpr const char* kWhere = "deferred_scale";
   if (reduction.buckets() != 1) {

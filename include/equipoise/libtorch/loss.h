@@ -44,7 +44,7 @@ namespace equipoise::libtorch {
 /// No gradient flows to targets and sample weights: what requires one is refused while autograd
 /// records.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
-template <Modulator M, Reduction R>
+template <Modulator M, LossReduction R>
 EQUIPOISE_INLINE at::Tensor value(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
                                   const at::Tensor& targets, const LossArguments& arguments = {}) {
   return detail::call_softmax(detail::softmax_of_tensors("value", loss), nullptr, logits, targets,
@@ -54,12 +54,12 @@ EQUIPOISE_INLINE at::Tensor value(const SoftmaxLoss<M, R>& loss, const at::Tenso
 
 /// The same for each row, before the reduction: a tensor in the shape of index targets, 0 where
 /// ignored.
-template <Modulator M, Reduction R>
+template <Modulator M, LossReduction R>
 EQUIPOISE_INLINE at::Tensor unreduced(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
                                       const at::Tensor& targets,
                                       const LossArguments& arguments = {}) {
   return detail::call_softmax(detail::softmax_of_tensors("unreduced", loss), nullptr, logits,
-                              targets, arguments, {.by_row = true})
+                              targets, arguments, {.unreduced = true})
       .loss;
 }
 
@@ -68,7 +68,7 @@ EQUIPOISE_INLINE at::Tensor unreduced(const SoftmaxLoss<M, R>& loss, const at::T
 /// On the CPU values are checked as by the loss. Elsewhere it uploads the weights of the loss and
 /// does not synchronise; what a broken target adds is left open, the loss itself is NaN.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
-template <Modulator M, Reduction R>
+template <Modulator M, LossReduction R>
 EQUIPOISE_INLINE at::Tensor denominators(const SoftmaxLoss<M, R>& loss, const at::Tensor& targets,
                                          std::int64_t classes,
                                          const LossArguments& arguments = {}) {

@@ -24,7 +24,7 @@ namespace equipoise::libtorch {
 /// Options of a SoftmaxLossModule: the loss, and what is about tensors alone.
 ///
 ///     SoftmaxLossOptions<Focal>(loss).class_dim(1).reduce(false)
-template <Modulator M = CrossEntropy, Reduction R = MeanByCount>
+template <Modulator M = CrossEntropy, LossReduction R = MeanByCount>
 struct SoftmaxLossOptions {
   using Loss = SoftmaxLoss<M, R>;
   SoftmaxLossOptions(Loss loss = {})  // NOLINT(google-explicit-constructor)
@@ -45,20 +45,20 @@ struct SoftmaxLossOptions {
 ///
 /// Margins are made for cosine logits, within [-1, 1] before their scale. Where the first batch of
 /// training on the CPU has others, a warning says so, once a module.
-template <Modulator M = CrossEntropy, Reduction R = MeanByCount>
+template <Modulator M = CrossEntropy, LossReduction R = MeanByCount>
 class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
  public:
   /// @throws std::invalid_argument for weights or terms that are negative, not finite, or of
   /// different numbers of classes.
   explicit SoftmaxLossImpl(SoftmaxLossOptions<M, R> options_ = {}) : options(std::move(options_)) {
-    equipoise::detail::require_softmax_loss(
-        "SoftmaxLossModule", equipoise::detail::settings_of(options.loss()), classes());
+    kernels::require_softmax_loss("SoftmaxLossModule",
+                                  equipoise::detail::settings_of(options.loss()), classes());
     reset();
   }
 
   /// Makes the buffers anew from the loss that the module was built with.
   void reset() override {
-    const SoftmaxTensors tensors = detail::make_tensors(
+    const detail::SoftmaxTensors tensors = detail::make_tensors(
         equipoise::detail::settings_of(options.loss()), at::TensorOptions().dtype(at::kDouble),
         static_cast<std::int64_t>(classes()));
     class_weights = this->register_buffer("class_weights", tensors.class_weights);
@@ -78,9 +78,9 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
                      LossArguments arguments = {}) {
     constexpr const char* kForward = "SoftmaxLossModule::forward";
     if (options.class_dim()) arguments.class_dim = options.class_dim();
-    const detail::Wanted wanted{.by_row = !options.reduce()};
-    SoftmaxTensors tensors{class_weights, scale,      shift,        margin,
-                           group_weights, pair_shift, seesaw_counts};
+    const detail::Wanted wanted{.unreduced = !options.reduce()};
+    detail::SoftmaxTensors tensors{class_weights, scale,      shift,        margin,
+                                   group_weights, pair_shift, seesaw_counts};
     if (!this->is_training()) {
       tensors = evaluation_tensors(tensors);
       arguments.seesaw_counts = at::Tensor();
@@ -149,7 +149,7 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
   at::Tensor seesaw_counts;  ///< [C] or undefined; see add_to_seesaw_counts()
 
  private:
-  static std::array<at::Tensor*, 7> fields(SoftmaxTensors& t) {
+  static std::array<at::Tensor*, 7> fields(detail::SoftmaxTensors& t) {
     return {&t.class_weights, &t.scale,      &t.shift,        &t.margin,
             &t.group_weights, &t.pair_shift, &t.seesaw_counts};
   }
@@ -168,8 +168,8 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
   }
 
   // evaluation() on tensors.
-  static SoftmaxTensors evaluation_tensors(const SoftmaxTensors& training) {
-    SoftmaxTensors result;
+  static detail::SoftmaxTensors evaluation_tensors(const detail::SoftmaxTensors& training) {
+    detail::SoftmaxTensors result;
     result.class_weights = training.class_weights;
     result.group_weights = training.group_weights;
     if (training.scale.defined()) {
@@ -186,7 +186,7 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
     loss.reduction = given.reduction;
     loss.label_smoothing = given.label_smoothing;
     loss.ignore_index = given.ignore_index;
-    loss.semantics = given.semantics;
+    loss.convention = given.convention;
     loss.empty_batch = given.empty_batch;
     loss.seesaw = given.seesaw;
     loss.seesaw.counts.clear();
@@ -194,7 +194,7 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
   }
 
   // The terms of one group, or of all rows.
-  static LogitTerms terms_of(const SoftmaxTensors& tensors, std::int64_t group) {
+  static LogitTerms terms_of(const detail::SoftmaxTensors& tensors, std::int64_t group) {
     const auto row = [&](const at::Tensor& terms) {
       return detail::to_vector(terms.defined() && terms.dim() == 2 ? terms.select(0, group)
                                                                    : terms);
@@ -202,7 +202,7 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
     return {row(tensors.scale), row(tensors.shift), row(tensors.margin)};
   }
 
-  SoftmaxLoss<M, R> from_tensors(const SoftmaxTensors& tensors) const {
+  SoftmaxLoss<M, R> from_tensors(const detail::SoftmaxTensors& tensors) const {
     SoftmaxLoss<M, R> loss = without_constants();
     loss.class_weights = detail::to_vector(tensors.class_weights);
     loss.group_weights = detail::to_vector(tensors.group_weights);
@@ -234,7 +234,7 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
 ///     equipoise::libtorch::SoftmaxLossModule<equipoise::Focal> criterion(loss);
 ///     criterion->to(device);
 ///     criterion->forward(logits, targets).backward();
-template <Modulator M = CrossEntropy, Reduction R = MeanByCount>
+template <Modulator M = CrossEntropy, LossReduction R = MeanByCount>
 class SoftmaxLossModule : public torch::nn::ModuleHolder<SoftmaxLossImpl<M, R>> {
  public:
   using torch::nn::ModuleHolder<SoftmaxLossImpl<M, R>>::ModuleHolder;

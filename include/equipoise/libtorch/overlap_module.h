@@ -42,8 +42,8 @@ class OverlapLossImpl : public torch::nn::Cloneable<OverlapLossImpl<P>> {
   /// @throws std::invalid_argument for class weights and hyper-parameters out of range.
   explicit OverlapLossImpl(OverlapLossOptions<P> options_ = {}) : options(std::move(options_)) {
     const OverlapLoss<P>& loss = options.loss();
-    equipoise::detail::require_overlap_loss(
-        "OverlapLossModule", equipoise::detail::settings_of(loss), loss.class_weights.size());
+    kernels::require_overlap_loss("OverlapLossModule", equipoise::detail::settings_of(loss),
+                                  loss.class_weights.size());
     reset();
   }
 
@@ -76,8 +76,9 @@ class OverlapLossImpl : public torch::nn::Cloneable<OverlapLossImpl<P>> {
   void pretty_print(std::ostream& stream) const override {
     const OverlapLoss<P>& loss = options.loss();
     stream << "equipoise::libtorch::OverlapLoss(activation="
-           << (loss.activation == Activation::kSigmoid ? "sigmoid" : "softmax")
-           << ", absent_class=" << (loss.absent_class == AbsentClass::kSkip ? "skip" : "count")
+           << (loss.activation == OverlapActivation::kSigmoid ? "sigmoid" : "softmax")
+           << ", absent_class="
+           << (loss.absent_class == AbsentOverlapClass::kSkip ? "skip" : "count")
            << ", ignore_index=" << loss.ignore_index;
     if (options.class_dim()) stream << ", class_dim=" << *options.class_dim();
     if (class_weights.defined()) stream << ", class_weights=" << class_weights.sizes();

@@ -53,7 +53,7 @@ struct ParameterOf<void (C::*)(A)> {
 ///
 /// Each worker makes a sampler with its own shard of the same stream. Not safe for use by several
 /// threads at once; loaders draw indices in the thread that loops.
-template <IndexStream S>
+template <sampling::IndexStream S>
 class StreamSampler : public torch::data::samplers::Sampler<> {
   using Base = torch::data::samplers::Sampler<>;
   // LibTorch 1.13 has c10::optional here, 2.x std::optional.
@@ -63,7 +63,8 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
  public:
   /// Starts at the first epoch. See shard_positions() for what a shard takes of an epoch.
   /// @throws std::invalid_argument for a rank outside [0, world).
-  explicit StreamSampler(S stream, const Shard& shard = {}, Tail tail = Tail::kExtend)
+  explicit StreamSampler(S stream, const sampling::Shard& shard = {},
+                         sampling::Tail tail = sampling::Tail::kExtend)
       : state_(std::make_shared<State>(std::move(stream), shard, tail)) {
     equipoise::detail::require_shard("StreamSampler", shard);
     set_epoch(0);
@@ -236,8 +237,8 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
   // Positions in the stream, over all workers.
   struct State {
     S stream;
-    Shard shard;
-    Tail tail;
+    sampling::Shard shard;
+    sampling::Tail tail;
     std::uint64_t epoch = 0;
     std::uint64_t begin = 0;                 // of the epoch
     std::uint64_t end = 0;                   // of what the workers together take of it
@@ -246,7 +247,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
     bool is_placed = false;                  // by set_epoch() or load(), and not asked since
     std::deque<std::uint64_t> batch_ends{};  // of the batches between
 
-    State(S stream_, const Shard& shard_, Tail tail_)
+    State(S stream_, const sampling::Shard& shard_, sampling::Tail tail_)
         : stream(std::move(stream_)), shard(shard_), tail(tail_) {}
 
     // Where a worker's next index starts, `n` of its indices further.
@@ -258,7 +259,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
       return equipoise::detail::share_of_shard(end - position, shard);
     }
     std::uint64_t next_epoch() const {
-      return tail == Tail::kExtend ? end : begin + stream.epoch_size();
+      return tail == sampling::Tail::kExtend ? end : begin + stream.epoch_size();
     }
   };
 
@@ -344,7 +345,7 @@ class ConsumedBatches {
 /// loop was left, is behind the batches that were seen.
 /// @throws std::invalid_argument for a loader with several threads that do not keep batches in
 /// order: what was consumed would then be no place in the stream.
-template <class Loader, IndexStream S>
+template <class Loader, sampling::IndexStream S>
 requires requires(Loader& loader) { loader.options(); }
 ConsumedBatches<Loader, StreamSampler<S>> batches(Loader& loader, const StreamSampler<S>& sampler) {
   if (!loader.options().enforce_ordering && loader.options().workers > 1) {
@@ -355,7 +356,7 @@ ConsumedBatches<Loader, StreamSampler<S>> batches(Loader& loader, const StreamSa
 }
 
 /// The same for what torch::data::make_data_loader() returns.
-template <class Loader, IndexStream S>
+template <class Loader, sampling::IndexStream S>
 ConsumedBatches<Loader, StreamSampler<S>> batches(const std::unique_ptr<Loader>& loader,
                                                   const StreamSampler<S>& sampler) {
   return batches(*loader, sampler);

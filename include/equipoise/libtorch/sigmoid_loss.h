@@ -36,7 +36,7 @@ namespace equipoise::libtorch {
 /// No gradient flows to sample weights either: what requires one, while autograd records, is
 /// refused.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
-template <SigmoidModulators S, Reduction R>
+template <SigmoidModulators S, LossReduction R>
 EQUIPOISE_INLINE at::Tensor value(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
                                   const at::Tensor& targets, const LossArguments& arguments = {}) {
   return detail::call_sigmoid(detail::sigmoid_of_tensors("value", loss), nullptr, logits, targets,
@@ -46,12 +46,12 @@ EQUIPOISE_INLINE at::Tensor value(const SigmoidLoss<S, R>& loss, const at::Tenso
 
 /// The same for each element, before the reduction: a tensor in the shape of the logits, 0 where
 /// masked.
-template <SigmoidModulators S, Reduction R>
+template <SigmoidModulators S, LossReduction R>
 EQUIPOISE_INLINE at::Tensor unreduced(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
                                       const at::Tensor& targets,
                                       const LossArguments& arguments = {}) {
   return detail::call_sigmoid(detail::sigmoid_of_tensors("unreduced", loss), nullptr, logits,
-                              targets, arguments, {.by_element = true})
+                              targets, arguments, {.unreduced = true})
       .loss;
 }
 
@@ -61,7 +61,7 @@ EQUIPOISE_INLINE at::Tensor unreduced(const SigmoidLoss<S, R>& loss, const at::T
 /// it uploads the weights of the loss and does not synchronise; what a broken target adds is left
 /// open, the loss itself is NaN.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
-template <SigmoidModulators S, Reduction R>
+template <SigmoidModulators S, LossReduction R>
 EQUIPOISE_INLINE at::Tensor denominators(const SigmoidLoss<S, R>& loss, const at::Tensor& targets,
                                          const LossArguments& arguments = {}) {
   return detail::call_sigmoid_denominators(detail::sigmoid_of_tensors("denominators", loss),

@@ -18,8 +18,8 @@ namespace equipoise::libtorch {
 
 /// Options of a SigmoidLossModule: the loss, and what is about tensors alone.
 ///
-///     SigmoidLossOptions<Asymmetric>(loss).reduce(false)
-template <SigmoidModulators S = BinaryCrossEntropy, Reduction R = MeanByCount>
+///     SigmoidLossOptions<AsymmetricFocal>(loss).reduce(false)
+template <SigmoidModulators S = BinaryCrossEntropy, LossReduction R = MeanByCount>
 struct SigmoidLossOptions {
   using Loss = SigmoidLoss<S, R>;
   SigmoidLossOptions(Loss loss = {})  // NOLINT(google-explicit-constructor)
@@ -34,20 +34,20 @@ struct SigmoidLossOptions {
 /// The module behind SigmoidLossModule. The constants of its loss are buffers of double, undefined
 /// where the loss has none: they follow to(device), are saved and loaded with the module, and no
 /// call uploads them again. In evaluation mode (eval()) the loss is evaluation() of itself.
-template <SigmoidModulators S = BinaryCrossEntropy, Reduction R = MeanByCount>
+template <SigmoidModulators S = BinaryCrossEntropy, LossReduction R = MeanByCount>
 class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
  public:
   /// @throws std::invalid_argument for hyper-parameters out of range or of different numbers of
   /// labels.
   explicit SigmoidLossImpl(SigmoidLossOptions<S, R> options_ = {}) : options(std::move(options_)) {
-    equipoise::detail::require_sigmoid_loss(
-        "SigmoidLossModule", equipoise::detail::settings_of(options.loss()), labels());
+    kernels::require_sigmoid_loss("SigmoidLossModule",
+                                  equipoise::detail::settings_of(options.loss()), labels());
     reset();
   }
 
   /// Makes the buffers anew from the loss that the module was built with.
   void reset() override {
-    const SigmoidTensors tensors = detail::make_tensors(
+    const detail::SigmoidTensors tensors = detail::make_tensors(
         equipoise::detail::settings_of(options.loss()), at::TensorOptions().dtype(at::kDouble));
     class_weights = this->register_buffer("class_weights", tensors.class_weights);
     pos_weight = this->register_buffer("pos_weight", tensors.pos_weight);
@@ -61,9 +61,9 @@ class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
   at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
                      const LossArguments& arguments = {}) {
     constexpr const char* kForward = "SigmoidLossModule::forward";
-    const detail::WantedOfElements wanted{.by_element = !options.reduce()};
+    const detail::Wanted wanted{.unreduced = !options.reduce()};
     SigmoidLoss<S, R> loss = without_constants();
-    SigmoidTensors tensors{class_weights, pos_weight, shift, rebalance_counts};
+    detail::SigmoidTensors tensors{class_weights, pos_weight, shift, rebalance_counts};
     if (!this->is_training()) {
       loss = evaluation(std::move(loss));
       tensors.shift = at::Tensor();
@@ -141,10 +141,10 @@ class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
 
 /// A module that holds a SigmoidLoss:
 ///
-///     equipoise::libtorch::SigmoidLossModule<equipoise::Asymmetric> criterion(loss);
+///     equipoise::libtorch::SigmoidLossModule<equipoise::AsymmetricFocal> criterion(loss);
 ///     criterion->to(device);
 ///     criterion->forward(logits, targets).backward();
-template <SigmoidModulators S = BinaryCrossEntropy, Reduction R = MeanByCount>
+template <SigmoidModulators S = BinaryCrossEntropy, LossReduction R = MeanByCount>
 class SigmoidLossModule : public torch::nn::ModuleHolder<SigmoidLossImpl<S, R>> {
  public:
   using torch::nn::ModuleHolder<SigmoidLossImpl<S, R>>::ModuleHolder;

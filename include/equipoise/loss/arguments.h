@@ -6,14 +6,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "equipoise/config.h"
+#include "equipoise/detail/check.h"
 #include "equipoise/view.h"
 
 namespace equipoise {
 
-/// Conventions on which libraries disagree.
-enum class Semantics {
+/// How class weights act on label smoothing and on distributions as targets: libraries disagree.
+enum class WeightConvention {
   /// Label smoothing is weighted by the weight of the target: w_y [(1 - e) m(p_y) + e/C sum_c
   /// m(p_c)].
   kConsistent,
@@ -73,6 +76,19 @@ struct LossOutputs {
   /// reduction; 0 where ignored.
   MatrixView<T> losses{};
 };
+
+namespace detail {
+
+// Verbs that are there to write refuse a view without data.
+template <class T>
+void require_writable(std::string_view where, std::string_view name, const MatrixView<T>& output,
+                      std::size_t elements) {
+  if (output.data != nullptr || elements == 0) return;
+  reject(where, std::string(name) + ".data", "nullptr",
+         "memory for " + to_text(elements) + " elements");
+}
+
+}  // namespace detail
 
 /// How loss calls spread over threads: parallel_for(blocks, f) calls f(block) once for each block
 /// in [0, blocks), in any order and on any thread. This one stays on the caller's.

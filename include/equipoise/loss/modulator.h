@@ -86,7 +86,7 @@ struct Focal {
 /// gradient of rows that are not yet right, a negative one takes from it; epsilon >= -1 keeps
 /// Poly-1 monotone in p.
 template <Modulator M = CrossEntropy>
-struct Polynomial {
+struct PolyCrossEntropy {
   M base{};
   double epsilon = 1.0;
   double power = 1.0;  ///< >= 1
@@ -109,14 +109,14 @@ struct Polynomial {
       detail::reject(where, "power", power, "a finite number >= 1");
     }
   }
-  friend bool operator==(const Polynomial&, const Polynomial&) = default;
+  friend bool operator==(const PolyCrossEntropy&, const PolyCrossEntropy&) = default;
 };
 
 /// Poly-1 cross-entropy: -log p + epsilon (1 - p).
-constexpr Polynomial<CrossEntropy> poly1(double epsilon = 1.0) { return {{}, epsilon, 1.0}; }
+constexpr PolyCrossEntropy<CrossEntropy> poly1(double epsilon = 1.0) { return {{}, epsilon, 1.0}; }
 
 /// Poly-1 focal loss: -(1 - p)^gamma log p + epsilon (1 - p)^(gamma + 1).
-constexpr Polynomial<Focal> poly1(const Focal& focal, double epsilon = 1.0) {
+constexpr PolyCrossEntropy<Focal> poly1(const Focal& focal, double epsilon = 1.0) {
   return {focal, epsilon, focal.gamma + 1.0};
 }
 

@@ -19,13 +19,13 @@
 namespace equipoise {
 
 /// Which function makes probabilities of logits.
-enum class Activation {
+enum class OverlapActivation {
   kSoftmax,  ///< classes exclude each other
   kSigmoid,  ///< each class is a question of its own (multi-label); one class: binary
 };
 
 /// What becomes of a class without target mass in the set.
-enum class AbsentClass {
+enum class AbsentOverlapClass {
   /// It does not count, as in MeanPerClass: what is predicted as it is a false negative of a class
   /// that is present. Otherwise each set that misses a rare class would hold a loss that no
   /// prediction of the class can lower, only its absence.
@@ -54,8 +54,8 @@ struct OverlapLoss {
   P policy{};
   /// C finite numbers >= 0; empty: all 1. 0 leaves a class out, such as the O of entity tags.
   std::vector<double> class_weights{};
-  Activation activation = Activation::kSoftmax;
-  AbsentClass absent_class = AbsentClass::kSkip;
+  OverlapActivation activation = OverlapActivation::kSoftmax;
+  AbsentOverlapClass absent_class = AbsentOverlapClass::kSkip;
   std::int64_t ignore_index = kIgnoreIndex;
   /// The value where no class counts or nothing was added up.
   EmptyBatch empty_batch = EmptyBatch::kZero;
@@ -66,26 +66,27 @@ namespace detail {
 inline namespace EQUIPOISE_ISA_NAMESPACE {
 
 template <class P>
-OverlapSettings settings_of(const OverlapLoss<P>& loss) {
-  OverlapSettings result{&loss.policy,
-                         &require_overlap_policy<P>,
-                         &overlap_value<P>,
-                         nullptr,
-                         &loss.class_weights,
-                         loss.ignore_index,
-                         loss.empty_batch,
-                         loss.activation == Activation::kSigmoid,
-                         loss.absent_class == AbsentClass::kCount};
-  if constexpr (kPoolsClasses<P>) result.share = &overlap_share<P>;
+kernels::OverlapSettings settings_of(const OverlapLoss<P>& loss) {
+  kernels::OverlapSettings result{&loss.policy,
+                                  &kernels::require_overlap_policy<P>,
+                                  &kernels::overlap_value<P>,
+                                  nullptr,
+                                  &loss.class_weights,
+                                  loss.ignore_index,
+                                  loss.empty_batch,
+                                  loss.activation == OverlapActivation::kSigmoid,
+                                  loss.absent_class == AbsentOverlapClass::kCount};
+  if constexpr (kernels::kPoolsClasses<P>) result.share = &kernels::overlap_share<P>;
   return result;
 }
 
 template <class T, class P, class Targets>
-OverlapCall<T> overlap_call(const OverlapLoss<P>& loss, const OverlapSettings& settings,
-                            const MatrixView<const T>& logits, const Targets& targets,
-                            const LossArguments& arguments, Cpu instructions) {
-  return {{settings, AnyTargets::of(targets), logits.cols, arguments},
-          overlap_kernel_of<T>(loss.policy, instructions),
+kernels::OverlapCall<T> overlap_call(const OverlapLoss<P>& loss,
+                                     const kernels::OverlapSettings& settings,
+                                     const MatrixView<const T>& logits, const Targets& targets,
+                                     const LossArguments& arguments, kernels::Cpu instructions) {
+  return {{settings, kernels::AnyTargets::of(targets), logits.cols, arguments},
+          kernels::overlap_kernel_of<T>(loss.policy, instructions),
           logits};
 }
 
@@ -115,11 +116,11 @@ EQUIPOISE_INLINE OverlapSums partial(const OverlapLoss<P>& loss, MatrixView<cons
                                      const ParallelFor& parallel_for = {}) {
   constexpr std::string_view kWhere = "partial";
   const auto settings = detail::settings_of(loss);
-  const auto read = detail::read_overlap_targets(kWhere, settings, targets, logits.cols);
+  const auto read = kernels::read_overlap_targets(kWhere, settings, targets, logits.cols);
   const auto call = detail::overlap_call<T>(loss, settings, logits, read, arguments,
-                                            detail::cpu_of(parallel_for));
-  detail::require_overlap<T>(kWhere, call.rows, logits.rows);
-  return detail::checked_overlap_sums(call, parallel_for);
+                                            kernels::cpu_of(parallel_for));
+  kernels::require_overlap<T>(kWhere, call.rows, logits.rows);
+  return kernels::checked_overlap_sums(call, parallel_for);
 }
 
 /// The loss of a set from its merged sums, and what gradient() needs. Where no class counts or all
@@ -130,8 +131,8 @@ template <OverlapPolicy P>
 EQUIPOISE_INLINE OverlapResult value_and_slopes(const OverlapLoss<P>& loss,
                                                 const OverlapSums& sums) {
   const auto settings = detail::settings_of(loss);
-  detail::require_overlap_loss("value_and_slopes", settings, sums.classes.size());
-  return detail::finish_overlap(settings, sums);
+  kernels::require_overlap_loss("value_and_slopes", settings, sums.classes.size());
+  return kernels::finish_overlap(settings, sums);
 }
 
 /// What gradient() goes by and writes.
@@ -154,14 +155,15 @@ EQUIPOISE_INLINE void gradient(const OverlapLoss<P>& loss, MatrixView<const T> l
                                const ParallelFor& parallel_for = {}) {
   constexpr std::string_view kWhere = "gradient";
   const auto settings = detail::settings_of(loss);
-  const auto read = detail::read_overlap_targets(kWhere, settings, targets, logits.cols);
+  const auto read = kernels::read_overlap_targets(kWhere, settings, targets, logits.cols);
   const auto call = detail::overlap_call<T>(loss, settings, logits, read, arguments,
-                                            detail::cpu_of(parallel_for));
-  detail::require_overlap<T>(kWhere, call.rows, logits.rows);
+                                            kernels::cpu_of(parallel_for));
+  kernels::require_overlap<T>(kWhere, call.rows, logits.rows);
   detail::require_size(kWhere, "slopes", outputs.slopes.size(), logits.cols, "classes");
-  detail::require_overlap_gradient(kWhere, logits, outputs.gradient);
-  detail::require_slopes_fit<T>(kWhere, outputs.slopes);
-  detail::checked_overlap_gradient(call, outputs.slopes, outputs.gradient, parallel_for);
+  detail::require_writable(kWhere, "gradient", outputs.gradient, logits.rows * logits.cols);
+  kernels::require_overlap_gradient(kWhere, logits, outputs.gradient);
+  kernels::require_slopes_fit<T>(kWhere, outputs.slopes);
+  kernels::checked_overlap_gradient(call, outputs.slopes, outputs.gradient, parallel_for);
 }
 
 /// The loss of a set that lies in one piece.
@@ -171,9 +173,9 @@ EQUIPOISE_INLINE double value(const OverlapLoss<P>& loss, MatrixView<const T> lo
                               const Targets& targets, const LossArguments& arguments = {}) {
   constexpr std::string_view kWhere = "value";
   const auto settings = detail::settings_of(loss);
-  const auto read = detail::read_overlap_targets(kWhere, settings, targets, logits.cols);
-  return detail::overlap_of_batch<T>(
-      kWhere, detail::overlap_call<T>(loss, settings, logits, read, arguments, detail::cpu()), {});
+  const auto read = kernels::read_overlap_targets(kWhere, settings, targets, logits.cols);
+  return kernels::overlap_of_batch<T>(
+      kWhere, detail::overlap_call<T>(loss, settings, logits, read, arguments, kernels::cpu()), {});
 }
 
 /// The same, and writes its gradient, N x C: both passes.
@@ -183,10 +185,11 @@ EQUIPOISE_INLINE double value_and_gradient(const OverlapLoss<P>& loss, MatrixVie
                                            const Targets& targets, const LossArguments& arguments,
                                            MatrixView<T> gradient) {
   constexpr std::string_view kWhere = "value_and_gradient";
+  detail::require_writable(kWhere, "gradient", gradient, logits.rows * logits.cols);
   const auto settings = detail::settings_of(loss);
-  const auto read = detail::read_overlap_targets(kWhere, settings, targets, logits.cols);
-  return detail::overlap_of_batch<T>(
-      kWhere, detail::overlap_call<T>(loss, settings, logits, read, arguments, detail::cpu()),
+  const auto read = kernels::read_overlap_targets(kWhere, settings, targets, logits.cols);
+  return kernels::overlap_of_batch<T>(
+      kWhere, detail::overlap_call<T>(loss, settings, logits, read, arguments, kernels::cpu()),
       gradient);
 }
 

@@ -14,14 +14,14 @@ namespace equipoise {
 ///
 /// where n are the labels' counts. In a row without positives r is infinite and the weight
 /// alpha + 1. Targets between 0 and 1 count as that much of a positive.
-struct Rebalance {
+struct LabelRebalance {
   double alpha = 0.1;  ///< >= 0
   double beta = 10.0;  ///< >= 0
   double mu = 0.9;     ///< finite
   std::vector<double>
       counts{};  ///< positives of each label: L finite numbers > 0; empty: no weight
 
-  friend bool operator==(const Rebalance&, const Rebalance&) = default;
+  friend bool operator==(const LabelRebalance&, const LabelRebalance&) = default;
 };
 
 }  // namespace equipoise

@@ -41,7 +41,7 @@ namespace equipoise {
 /// binary cross-entropy, averaged over all elements. Weights, their products and the other factors
 /// are taken in the type of the logits: what that does not hold, such as 1e39 or 1e-46 with float,
 /// is refused.
-template <SigmoidModulators S = BinaryCrossEntropy, Reduction R = MeanByCount>
+template <SigmoidModulators S = BinaryCrossEntropy, LossReduction R = MeanByCount>
 struct SigmoidLoss {
   S sides{};
   R reduction{};
@@ -51,12 +51,12 @@ struct SigmoidLoss {
   double negative_weight = 1.0;         ///< finite, >= 0: its 1 - alpha
   std::vector<double> shift{};          ///< L finite numbers, of training; empty: all 0
   double negative_scale = 1.0;          ///< lambda: finite, > 0; of training
-  Rebalance rebalance{};
+  LabelRebalance rebalance{};
   EmptyBatch empty_batch = EmptyBatch::kZero;
 };
 
 /// The loss for evaluation: without what bends the logits in training, shift and negative_scale.
-template <SigmoidModulators S, Reduction R>
+template <SigmoidModulators S, LossReduction R>
 SigmoidLoss<S, R> evaluation(SigmoidLoss<S, R> loss) {
   loss.shift.clear();
   loss.negative_scale = 1;
@@ -75,10 +75,10 @@ void require_parts_of_sigmoid(const void* self, std::string_view where) {
 }
 
 template <class S, class R>
-SigmoidSettings settings_of(const SigmoidLoss<S, R>& loss) {
+kernels::SigmoidSettings settings_of(const SigmoidLoss<S, R>& loss) {
   return {&loss,
           &require_parts_of_sigmoid<S, R>,
-          AnyReduction::of(loss.reduction),
+          kernels::AnyReduction::of(loss.reduction),
           loss.class_weights,
           loss.pos_weight,
           loss.positive_weight,
@@ -90,9 +90,10 @@ SigmoidSettings settings_of(const SigmoidLoss<S, R>& loss) {
 }
 
 template <class T, class S, class R>
-SigmoidCall<T> sigmoid_call(const SigmoidLoss<S, R>& loss, const SigmoidInputs& in,
-                            const MatrixView<const T>& logits, Cpu instructions) {
-  return {in, {&loss.sides, &run_sigmoid_kernel<S, T>, instructions}, logits, {}, {}};
+kernels::SigmoidCall<T> sigmoid_call(const SigmoidLoss<S, R>& loss,
+                                     const kernels::SigmoidInputs& in,
+                                     const MatrixView<const T>& logits, kernels::Cpu instructions) {
+  return {in, {&loss.sides, &kernels::sigmoid_kernel<S, T>, instructions}, logits, {}, {}};
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
@@ -106,16 +107,16 @@ SigmoidCall<T> sigmoid_call(const SigmoidLoss<S, R>& loss, const SigmoidInputs& 
 ///
 /// @throws std::invalid_argument for a target that is NaN or outside [0, 1] (0 or 1 for integer
 /// types), for hyper-parameters and sample weights out of range, and for sizes that differ.
-template <SigmoidModulators S, Reduction R, class Y, class ParallelFor = SerialFor>
-EQUIPOISE_INLINE Partial denominators(const SigmoidLoss<S, R>& loss, MatrixView<Y> targets,
-                                      const LossArguments& arguments = {},
-                                      const ParallelFor& parallel_for = {}) {
+template <SigmoidModulators S, LossReduction R, class Y, class ParallelFor = SerialFor>
+EQUIPOISE_INLINE LossPartial denominators(const SigmoidLoss<S, R>& loss, MatrixView<Y> targets,
+                                          const LossArguments& arguments = {},
+                                          const ParallelFor& parallel_for = {}) {
   constexpr std::string_view kWhere = "denominators";
   const auto settings = detail::settings_of(loss);
   const MatrixView<const std::remove_const_t<Y>> read = targets;
   const auto in =
-      detail::checked_inputs(kWhere, settings, detail::AnyElements::of(read), arguments);
-  return detail::checked_masses(kWhere, in, parallel_for);
+      kernels::checked_inputs(kWhere, settings, kernels::AnyElements::of(read), arguments);
+  return kernels::checked_masses(kWhere, in, parallel_for);
 }
 
 /// The partial of some rows: their numerators, with the masses and counts of their elements; writes
@@ -134,47 +135,48 @@ EQUIPOISE_INLINE Partial denominators(const SigmoidLoss<S, R>& loss, MatrixView<
 /// @throws std::invalid_argument as denominators(), for shapes that do not match, for coefficients
 /// that do not fit the reduction, and for weights, terms and coefficients that T does not hold.
 /// Nothing is written then.
-template <SigmoidModulators S, Reduction R, std::floating_point T, class Y,
+template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y,
           class ParallelFor = SerialFor>
-EQUIPOISE_INLINE Partial partial(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
-                                 MatrixView<Y> targets, const LossArguments& arguments = {},
-                                 const LossOutputs<T>& outputs = {},
-                                 const ParallelFor& parallel_for = {}) {
+EQUIPOISE_INLINE LossPartial partial(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
+                                     MatrixView<Y> targets, const LossArguments& arguments = {},
+                                     const LossOutputs<T>& outputs = {},
+                                     const ParallelFor& parallel_for = {}) {
   constexpr std::string_view kWhere = "partial";
   const auto settings = detail::settings_of(loss);
   const MatrixView<const std::remove_const_t<Y>> read = targets;
   const auto in =
-      detail::checked_inputs(kWhere, settings, detail::AnyElements::of(read), arguments);
-  auto call = detail::sigmoid_call<T>(loss, in, logits, detail::cpu_of(parallel_for));
+      kernels::checked_inputs(kWhere, settings, kernels::AnyElements::of(read), arguments);
+  auto call = detail::sigmoid_call<T>(loss, in, logits, kernels::cpu_of(parallel_for));
   call.outputs = outputs;
-  return detail::partial_of_call(kWhere, call, parallel_for);
+  return kernels::partial_of_call(kWhere, call, parallel_for);
 }
 
 /// The loss of a whole from its partial: sum_k coefficient_k numerator_k, or what loss.empty_batch
 /// says where nothing was averaged.
-template <SigmoidModulators S, Reduction R>
-double value(const SigmoidLoss<S, R>& loss, const Partial& partial,
+template <SigmoidModulators S, LossReduction R>
+double value(const SigmoidLoss<S, R>& loss, const LossPartial& partial,
              std::span<const double> coefficients) {
-  return detail::value_of_whole(loss.empty_batch, partial, coefficients);
+  return kernels::value_of_whole(loss.empty_batch, partial, coefficients);
 }
 
 /// The loss of a batch; with coefficients among the arguments, what the batch adds to that of the
 /// whole.
 /// @throws std::invalid_argument as partial().
-template <SigmoidModulators S, Reduction R, std::floating_point T, class Y>
+template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y>
 EQUIPOISE_INLINE double value(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
                               MatrixView<Y> targets, const LossArguments& arguments = {}) {
   constexpr std::string_view kWhere = "value";
   const auto settings = detail::settings_of(loss);
   const MatrixView<const std::remove_const_t<Y>> read = targets;
   const auto in =
-      detail::checked_inputs(kWhere, settings, detail::AnyElements::of(read), arguments);
-  return detail::value_of_call<T>(kWhere, detail::sigmoid_call<T>(loss, in, logits, detail::cpu()));
+      kernels::checked_inputs(kWhere, settings, kernels::AnyElements::of(read), arguments);
+  return kernels::value_of_call<T>(kWhere,
+                                   detail::sigmoid_call<T>(loss, in, logits, kernels::cpu()));
 }
 
 /// The same, and writes its gradient, N x L.
 /// @throws std::invalid_argument as partial().
-template <SigmoidModulators S, Reduction R, std::floating_point T, class Y>
+template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y>
 EQUIPOISE_INLINE double value_and_gradient(const SigmoidLoss<S, R>& loss,
                                            MatrixView<const T> logits, MatrixView<Y> targets,
                                            const LossArguments& arguments, MatrixView<T> gradient) {
@@ -182,15 +184,16 @@ EQUIPOISE_INLINE double value_and_gradient(const SigmoidLoss<S, R>& loss,
   const auto settings = detail::settings_of(loss);
   const MatrixView<const std::remove_const_t<Y>> read = targets;
   const auto in =
-      detail::checked_inputs(kWhere, settings, detail::AnyElements::of(read), arguments);
-  auto call = detail::sigmoid_call<T>(loss, in, logits, detail::cpu());
+      kernels::checked_inputs(kWhere, settings, kernels::AnyElements::of(read), arguments);
+  auto call = detail::sigmoid_call<T>(loss, in, logits, kernels::cpu());
+  detail::require_writable(kWhere, "gradient", gradient, logits.rows * logits.cols);
   call.outputs.gradient = gradient;
-  return detail::value_of_call<T>(kWhere, call);
+  return kernels::value_of_call<T>(kWhere, call);
 }
 
 /// The losses of elements before the reduction, loss_il, 0 where ignored: writes `losses`, N x L.
 /// @throws std::invalid_argument as partial().
-template <SigmoidModulators S, Reduction R, std::floating_point T, class Y>
+template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y>
 EQUIPOISE_INLINE void unreduced(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
                                 MatrixView<Y> targets, const LossArguments& arguments,
                                 MatrixView<T> losses) {
@@ -198,16 +201,17 @@ EQUIPOISE_INLINE void unreduced(const SigmoidLoss<S, R>& loss, MatrixView<const 
   const auto settings = detail::settings_of(loss);
   const MatrixView<const std::remove_const_t<Y>> read = targets;
   const auto in =
-      detail::checked_inputs(kWhere, settings, detail::AnyElements::of(read), arguments);
-  auto call = detail::sigmoid_call<T>(loss, in, logits, detail::cpu());
+      kernels::checked_inputs(kWhere, settings, kernels::AnyElements::of(read), arguments);
+  auto call = detail::sigmoid_call<T>(loss, in, logits, kernels::cpu());
+  detail::require_writable(kWhere, "losses", losses, logits.rows * logits.cols);
   call.outputs.losses = losses;
-  detail::write_losses<T>(kWhere, call);
+  kernels::write_losses<T>(kWhere, call);
 }
 
 /// The focal loss as Lin et al. 2017 (arXiv:1708.02002) use it: weight alpha for positives and
 /// 1 - alpha for negatives, divided by the number of positives or as the reduction says.
 /// @throws std::invalid_argument for an alpha outside [0, 1]; loss calls refuse a gamma below 0.
-template <Reduction R = MeanByPositives>
+template <LossReduction R = MeanByPositives>
 SigmoidLoss<SigmoidFocal, R> sigmoid_focal(double alpha = 0.25, double gamma = 2.0,
                                            R reduction = {}) {
   detail::require_between("sigmoid_focal", "alpha", alpha, 0, 1);
@@ -246,7 +250,7 @@ struct DistributionBalancedOptions {
 };
 
 /// The distribution-balanced loss of Wu et al. 2020 (arXiv:2007.09654), for text in Huang et al.
-/// 2021: re-balanced weights (see Rebalance) with negative-tolerant regularisation, which adds
+/// 2021: re-balanced weights (see LabelRebalance) with negative-tolerant regularisation, which adds
 /// kappa log(pi_l / (1 - pi_l)) to the logits in training, pi_l = n_l / rows, and scales the
 /// negative side, m-(sigma(-lambda z')) / lambda. With SigmoidFocal as its sides it is their
 /// DB-focal; with bias = 0 and negative_scale = 1 the weights alone, R-BCE or R-focal.
@@ -276,7 +280,7 @@ EQUIPOISE_INLINE SigmoidLoss<S> distribution_balanced(
     loss.shift = initial_bias(prior);
     for (double& each : loss.shift) each *= options.bias;
   }
-  detail::require_sigmoid_loss(kWhere, detail::settings_of(loss), positives.size());
+  kernels::require_sigmoid_loss(kWhere, detail::settings_of(loss), positives.size());
   return loss;
 }
 

@@ -88,7 +88,7 @@ struct ProbabilityShift {
 /// so that easy negatives weigh little and very easy ones, p <= clip, nothing: they are most of the
 /// elements, and among them are positives that annotators missed. The gradient is that of the
 /// formula, nothing in it is held constant.
-struct Asymmetric {
+struct AsymmetricFocal {
   double gamma_positive = 1.0;  ///< >= 0
   double gamma_negative = 4.0;  ///< >= 0
   double clip = 0.05;           ///< in [0, 1)
@@ -102,7 +102,7 @@ struct Asymmetric {
     detail::require_not_negative(where, "sides.gamma_negative", gamma_negative);
     detail::require_between(where, "sides.clip", clip, 0, 1, detail::Ends::kLeast);
   }
-  friend bool operator==(const Asymmetric&, const Asymmetric&) = default;
+  friend bool operator==(const AsymmetricFocal&, const AsymmetricFocal&) = default;
 };
 
 }  // namespace equipoise

@@ -39,11 +39,11 @@ namespace equipoise {
 /// w_y m(p_y), w being the class weights. As the reduction and the smoothing see it, the row's
 /// weight is sum_c w_c t_c, so that a distribution with one 1 in it equals that index, and its
 /// class is the most probable one. (LibTorch's conventions for distributions: see
-/// Semantics::kTorch.) The ignore index is one of class indices: distributions have a mask.
+/// WeightConvention::kTorch.) The ignore index is one of class indices: distributions have a mask.
 ///
 /// Weights, their products and logit terms are taken in the type of the logits: what that does not
 /// hold, such as 1e39 or 1e-46 with float, is refused.
-template <Modulator M = CrossEntropy, Reduction R = MeanByCount>
+template <Modulator M = CrossEntropy, LossReduction R = MeanByCount>
 struct SoftmaxLoss {
   M modulator{};
   R reduction{};
@@ -51,7 +51,7 @@ struct SoftmaxLoss {
   LogitTerms logit_terms{};             ///< of training; see evaluation()
   double label_smoothing = 0.0;         ///< in [0, 1]
   std::int64_t ignore_index = kIgnoreIndex;
-  Semantics semantics = Semantics::kConsistent;
+  WeightConvention convention = WeightConvention::kConsistent;
   EmptyBatch empty_batch = EmptyBatch::kZero;
   std::vector<double> group_weights{};          ///< G finite numbers >= 0; empty: all 1
   std::vector<LogitTerms> group_logit_terms{};  ///< of the row's group; G, or empty for none
@@ -61,7 +61,7 @@ struct SoftmaxLoss {
 
 /// The loss for evaluation: without whatever bends the logits in training. See
 /// LogitTerms::evaluation() for what stays.
-template <Modulator M, Reduction R>
+template <Modulator M, LossReduction R>
 SoftmaxLoss<M, R> evaluation(SoftmaxLoss<M, R> loss) {
   loss.logit_terms = loss.logit_terms.evaluation();
   for (LogitTerms& terms : loss.group_logit_terms) terms = terms.evaluation();
@@ -82,15 +82,15 @@ void require_parts(const void* self, std::string_view where) {
 }
 
 template <class M, class R>
-SoftmaxSettings settings_of(const SoftmaxLoss<M, R>& loss) {
+kernels::SoftmaxSettings settings_of(const SoftmaxLoss<M, R>& loss) {
   return {&loss,
           &require_parts<M, R>,
-          AnyReduction::of(loss.reduction),
+          kernels::AnyReduction::of(loss.reduction),
           loss.class_weights,
           loss.logit_terms,
           loss.label_smoothing,
           loss.ignore_index,
-          loss.semantics,
+          loss.convention,
           loss.empty_batch,
           loss.group_weights,
           loss.group_logit_terms,
@@ -99,11 +99,12 @@ SoftmaxSettings settings_of(const SoftmaxLoss<M, R>& loss) {
 }
 
 template <class T, class M, class R, class Targets>
-SoftmaxCall<T> softmax_call(const SoftmaxLoss<M, R>& loss, const SoftmaxSettings& settings,
-                            const MatrixView<const T>& logits, const Targets& targets,
-                            const LossArguments& arguments, Cpu instructions) {
-  return {{settings, AnyTargets::of(targets), logits.cols, arguments},
-          {&loss.modulator, &run_softmax_kernel<M, T>, instructions},
+kernels::SoftmaxCall<T> softmax_call(const SoftmaxLoss<M, R>& loss,
+                                     const kernels::SoftmaxSettings& settings,
+                                     const MatrixView<const T>& logits, const Targets& targets,
+                                     const LossArguments& arguments, kernels::Cpu instructions) {
+  return {{settings, kernels::AnyTargets::of(targets), logits.cols, arguments},
+          {&loss.modulator, &kernels::softmax_kernel<M, T>, instructions},
           logits,
           {}};
 }
@@ -118,14 +119,15 @@ SoftmaxCall<T> softmax_call(const SoftmaxLoss<M, R>& loss, const SoftmaxSettings
 ///
 /// @throws std::invalid_argument for a target that is neither a class nor the ignore index, for
 /// weights that are negative, NaN or infinite, and for sizes that differ.
-template <Modulator M, Reduction R, SoftmaxTargets Targets>
-EQUIPOISE_INLINE Partial denominators(const SoftmaxLoss<M, R>& loss, const Targets& targets,
-                                      std::size_t classes, const LossArguments& arguments = {}) {
+template <Modulator M, LossReduction R, SoftmaxTargets Targets>
+EQUIPOISE_INLINE LossPartial denominators(const SoftmaxLoss<M, R>& loss, const Targets& targets,
+                                          std::size_t classes,
+                                          const LossArguments& arguments = {}) {
   constexpr std::string_view kWhere = "denominators";
   const auto settings = detail::settings_of(loss);
-  const auto read = detail::read_targets(kWhere, settings, targets, classes);
-  return detail::checked_denominators(kWhere,
-                                      {settings, detail::AnyTargets::of(read), classes, arguments});
+  const auto read = kernels::read_targets(kWhere, settings, targets, classes);
+  return kernels::checked_denominators(
+      kWhere, {settings, kernels::AnyTargets::of(read), classes, arguments});
 }
 
 /// The partial of some rows: their numerators, with the masses and counts of these rows; writes the
@@ -142,69 +144,71 @@ EQUIPOISE_INLINE Partial denominators(const SoftmaxLoss<M, R>& loss, const Targe
 /// @throws std::invalid_argument as denominators(), for shapes that do not match, for coefficients
 /// that do not fit the reduction, and for weights, terms and coefficients that T does not hold.
 /// Nothing is written then.
-template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets,
+template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets,
           class ParallelFor = SerialFor>
-EQUIPOISE_INLINE Partial partial(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
-                                 const Targets& targets, const LossArguments& arguments = {},
-                                 const LossOutputs<T>& outputs = {},
-                                 const ParallelFor& parallel_for = {}) {
+EQUIPOISE_INLINE LossPartial partial(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
+                                     const Targets& targets, const LossArguments& arguments = {},
+                                     const LossOutputs<T>& outputs = {},
+                                     const ParallelFor& parallel_for = {}) {
   constexpr std::string_view kWhere = "partial";
   const auto settings = detail::settings_of(loss);
-  const auto read = detail::read_targets(kWhere, settings, targets, logits.cols);
+  const auto read = kernels::read_targets(kWhere, settings, targets, logits.cols);
   auto call = detail::softmax_call<T>(loss, settings, logits, read, arguments,
-                                      detail::cpu_of(parallel_for));
+                                      kernels::cpu_of(parallel_for));
   call.outputs = outputs;
-  return detail::partial_of_call(kWhere, call, parallel_for);
+  return kernels::partial_of_call(kWhere, call, parallel_for);
 }
 
 /// The loss of a whole from its partial: sum_k coefficient_k numerator_k, or what loss.empty_batch
 /// says where nothing was averaged.
-template <Modulator M, Reduction R>
-double value(const SoftmaxLoss<M, R>& loss, const Partial& partial,
+template <Modulator M, LossReduction R>
+double value(const SoftmaxLoss<M, R>& loss, const LossPartial& partial,
              std::span<const double> coefficients) {
-  return detail::value_of_whole(loss.empty_batch, partial, coefficients);
+  return kernels::value_of_whole(loss.empty_batch, partial, coefficients);
 }
 
 /// The loss of a batch; with coefficients among the arguments, what the batch adds to that of the
 /// whole.
 /// @throws std::invalid_argument as partial().
-template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
+template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
 EQUIPOISE_INLINE double value(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
                               const Targets& targets, const LossArguments& arguments = {}) {
   constexpr std::string_view kWhere = "value";
   const auto settings = detail::settings_of(loss);
-  const auto read = detail::read_targets(kWhere, settings, targets, logits.cols);
-  return detail::value_of_call<T>(
-      kWhere, detail::softmax_call<T>(loss, settings, logits, read, arguments, detail::cpu()));
+  const auto read = kernels::read_targets(kWhere, settings, targets, logits.cols);
+  return kernels::value_of_call<T>(
+      kWhere, detail::softmax_call<T>(loss, settings, logits, read, arguments, kernels::cpu()));
 }
 
 /// The same, and writes its gradient, N x C.
 /// @throws std::invalid_argument as partial().
-template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
+template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
 EQUIPOISE_INLINE double value_and_gradient(const SoftmaxLoss<M, R>& loss,
                                            MatrixView<const T> logits, const Targets& targets,
                                            const LossArguments& arguments, MatrixView<T> gradient) {
   constexpr std::string_view kWhere = "value_and_gradient";
   const auto settings = detail::settings_of(loss);
-  const auto read = detail::read_targets(kWhere, settings, targets, logits.cols);
-  auto call = detail::softmax_call<T>(loss, settings, logits, read, arguments, detail::cpu());
+  const auto read = kernels::read_targets(kWhere, settings, targets, logits.cols);
+  auto call = detail::softmax_call<T>(loss, settings, logits, read, arguments, kernels::cpu());
+  detail::require_writable(kWhere, "gradient", gradient, logits.rows * logits.cols);
   call.outputs.gradient = gradient;
-  return detail::value_of_call<T>(kWhere, call);
+  return kernels::value_of_call<T>(kWhere, call);
 }
 
 /// The losses of rows before the reduction, weight_i times loss_i, 0 where ignored: writes
 /// `losses`, N x 1.
 /// @throws std::invalid_argument as partial().
-template <Modulator M, Reduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
+template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
 EQUIPOISE_INLINE void unreduced(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
                                 const Targets& targets, const LossArguments& arguments,
                                 MatrixView<T> losses) {
   constexpr std::string_view kWhere = "unreduced";
   const auto settings = detail::settings_of(loss);
-  const auto read = detail::read_targets(kWhere, settings, targets, logits.cols);
-  auto call = detail::softmax_call<T>(loss, settings, logits, read, arguments, detail::cpu());
+  const auto read = kernels::read_targets(kWhere, settings, targets, logits.cols);
+  auto call = detail::softmax_call<T>(loss, settings, logits, read, arguments, kernels::cpu());
+  detail::require_writable(kWhere, "losses", losses, logits.rows);
   call.outputs.losses = losses;
-  detail::write_losses<T>(kWhere, call);
+  kernels::write_losses<T>(kWhere, call);
 }
 
 }  // namespace equipoise

@@ -2,9 +2,7 @@
 #ifndef EQUIPOISE_METRICS_ABSENT_H_
 #define EQUIPOISE_METRICS_ABSENT_H_
 
-#include "equipoise/metrics/detail/absent_figures.h"  // for whoever reads a rule
-
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// What a class counts as in an average where its figure is 0 / 0: a class that is absent.
 ///
@@ -22,6 +20,6 @@ enum class Absent {
   kNaN,              ///< NaN, which makes the average NaN
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_ABSENT_H_

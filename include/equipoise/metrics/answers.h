@@ -15,9 +15,10 @@
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/metrics/absent.h"
+#include "equipoise/metrics/detail/absent_figures.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// Brings an answer into the form in which answers are compared: they match exactly where their
 /// forms are equal, and F1 compares the tokens of the forms, which white space of ASCII parts.
@@ -30,7 +31,9 @@ concept AnswerNormalizer = requires(const F& normalize, std::string_view answer)
 template <class R>
 concept TextRange = ContiguousRange<R> && std::convertible_to<ElementOf<R>, std::string_view>;
 
-namespace detail {
+}  // namespace equipoise::metrics
+
+namespace equipoise::detail {
 
 // What Python's str.split() parts ASCII text at.
 constexpr bool is_ascii_space(char c) {
@@ -73,7 +76,9 @@ inline std::size_t common_tokens(std::span<const std::string_view> a,
   return common;
 }
 
-}  // namespace detail
+}  // namespace equipoise::detail
+
+namespace equipoise::metrics {
 
 /// The form of answers in English of SQuAD 1.1 (Rajpurkar et al. 2016, arXiv:1606.05250): lower
 /// case; no punctuation; a space for each word "a", "an", "the"; then no space at the ends and
@@ -260,11 +265,10 @@ struct NoAnswerThreshold {
 /// score, which answers all. The order of the questions does not matter. O(N log N).
 /// @throws std::invalid_argument for no questions, sizes that differ, no-answer scores that are not
 /// finite, answer scores outside [0, 1], and an `unanswerable` other than 0 and 1.
-template <ContiguousRange NoAnswerScores, ContiguousRange Scores, LabelRange Labels>
-requires std::floating_point<ElementOf<NoAnswerScores>> && std::floating_point<ElementOf<Scores>>
-    NoAnswerThreshold choose_no_answer_threshold(const NoAnswerScores& no_answer_scores,
-                                                 const Scores& answer_scores,
-                                                 const Labels& unanswerable) {
+template <FloatRange NoAnswerScores, FloatRange Scores, LabelRange Labels>
+NoAnswerThreshold choose_no_answer_threshold(const NoAnswerScores& no_answer_scores,
+                                             const Scores& answer_scores,
+                                             const Labels& unanswerable) {
   constexpr std::string_view kWhere = "choose_no_answer_threshold";
   const auto no_answer = as_span(no_answer_scores);
   const auto scores = as_span(answer_scores);
@@ -307,6 +311,6 @@ requires std::floating_point<ElementOf<NoAnswerScores>> && std::floating_point<E
   return {threshold, best_sum / static_cast<double>(questions.size())};
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_ANSWERS_H_

@@ -8,8 +8,9 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/detail/scale.h"
 #include "equipoise/metrics/absent.h"
+#include "equipoise/metrics/detail/absent_figures.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// Rows by whether a label is there and whether it was predicted. Counts of parts merge by +=.
 /// Every figure is O(1); an undefined one (0 / 0) is 0 unless the caller gives another Absent rule.
@@ -89,6 +90,6 @@ struct BinaryCounts {
   }
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_BINARY_H_

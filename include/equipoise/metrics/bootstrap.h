@@ -15,7 +15,7 @@
 #include "equipoise/metrics/interval.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// Which rows a resample holds.
 enum class Resampling {
@@ -54,18 +54,23 @@ concept ConfusionMetric = requires(const F& f, const ConfusionMatrix& matrix) {
 template <class R>
 concept LabelRuns = ContiguousRange<R> && LabelRange<ElementOf<R>>;
 
-namespace detail {
+}  // namespace equipoise::metrics
 
-inline BootstrapCall bootstrap_call(std::string_view where, const BootstrapOptions& options) {
+namespace equipoise::detail {
+
+inline BootstrapCall bootstrap_call(std::string_view where,
+                                    const metrics::BootstrapOptions& options) {
   return {where,
           options.resamples,
           options.confidence,
           options.seed,
-          options.resampling == Resampling::kWithinClasses,
+          options.resampling == metrics::Resampling::kWithinClasses,
           options.pseudo_rows};
 }
 
-}  // namespace detail
+}  // namespace equipoise::detail
+
+namespace equipoise::metrics {
 
 /// The percentile interval of a statistic of `rows` rows (Efron 1979, "Bootstrap methods: another
 /// look at the jackknife"): each resample draws as many rows with replacement, and the bounds are
@@ -180,6 +185,6 @@ Interval paired_bootstrap(const Targets& targets, const A& predictions_a, const 
   return detail::difference(call, truth, a, b, classes);
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_BOOTSTRAP_H_

@@ -17,17 +17,19 @@
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/metrics/absent.h"
+#include "equipoise/metrics/detail/absent_figures.h"
+#include "equipoise/metrics/detail/reliability_grid.h"
 #include "equipoise/metrics/reliability.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
-
-namespace detail {
+namespace equipoise::detail {
 
 // How far from 1 the probabilities of a row may sum up.
 inline constexpr double kProbabilitySumTolerance = 1e-4;
 
-}  // namespace detail
+}  // namespace equipoise::detail
+
+namespace equipoise::metrics {
 
 /// Calibration of predicted distributions over C classes: sums over rows from which errors,
 /// likelihood and diagrams are read. Sums of parts merge by += into those of the whole.
@@ -55,8 +57,7 @@ class Calibration {
   /// @throws std::invalid_argument for sizes that differ, a target that is neither a class nor the
   /// ignore index, a probability that is negative or not finite, a row whose sum is further than
   /// `sum_tolerance` from 1, and a tolerance that is negative or not finite; nothing is added then.
-  template <class T, LabelRange Targets>
-  requires std::floating_point<std::remove_const_t<T>>
+  template <FloatElement T, LabelRange Targets>
   void add(const MatrixView<T>& probabilities, const Targets& targets,
            std::optional<std::int64_t> ignore_index = std::nullopt,
            double sum_tolerance = detail::kProbabilitySumTolerance) {
@@ -199,6 +200,6 @@ class Calibration {
   std::vector<double> sums_;
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_CALIBRATION_H_

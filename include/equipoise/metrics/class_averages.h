@@ -14,12 +14,13 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/metrics/absent.h"
 #include "equipoise/metrics/binary.h"
+#include "equipoise/metrics/detail/absent_figures.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// Averages over chosen classes, each against all others, as labels= of scikit-learn has them: from
-/// over() and without() of ConfusionMatrix, MultiLabelCounts and EntityFigures. An undefined figure
+/// over() and without() of ConfusionMatrix, MultiLabelCounts and EntityMetrics. An undefined figure
 /// is 0 unless the caller gives another Absent rule. Every figure is O(chosen classes).
 class ClassAverages {
  public:
@@ -79,15 +80,17 @@ class ClassAverages {
   std::vector<BinaryCounts> classes_;
 };
 
-namespace detail {
+}  // namespace equipoise::metrics
+
+namespace equipoise::detail {
 
 // counts_of(c) of the chosen ones of so many classes.
 template <LabelRange R, class F>
-ClassAverages averages_over(std::string_view where, const R& chosen, std::size_t classes,
-                            const F& counts_of) {
+metrics::ClassAverages averages_over(std::string_view where, const R& chosen, std::size_t classes,
+                                     const F& counts_of) {
   const auto labels = as_span(chosen);
   std::vector<bool> is_chosen(classes, false);
-  std::vector<BinaryCounts> counts;
+  std::vector<metrics::BinaryCounts> counts;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const bool is_valid = is_class(labels[i], classes);
     if (!is_valid || is_chosen[static_cast<std::size_t>(labels[i])]) {
@@ -98,23 +101,22 @@ ClassAverages averages_over(std::string_view where, const R& chosen, std::size_t
     is_chosen[static_cast<std::size_t>(labels[i])] = true;
     counts.push_back(counts_of(static_cast<std::size_t>(labels[i])));
   }
-  return ClassAverages(std::move(counts));
+  return metrics::ClassAverages(std::move(counts));
 }
 
 template <class F>
-ClassAverages averages_without(std::string_view where, std::size_t left_out, std::size_t classes,
-                               const F& counts_of) {
+metrics::ClassAverages averages_without(std::string_view where, std::size_t left_out,
+                                        std::size_t classes, const F& counts_of) {
   if (left_out >= classes) {
     reject(where, "left_out", left_out, class_range(classes, std::nullopt));
   }
-  std::vector<BinaryCounts> counts;
+  std::vector<metrics::BinaryCounts> counts;
   for (std::size_t c = 0; c < classes; ++c) {
     if (c != left_out) counts.push_back(counts_of(c));
   }
-  return ClassAverages(std::move(counts));
+  return metrics::ClassAverages(std::move(counts));
 }
 
-}  // namespace detail
-}  // namespace equipoise
+}  // namespace equipoise::detail
 
 #endif  // EQUIPOISE_METRICS_CLASS_AVERAGES_H_

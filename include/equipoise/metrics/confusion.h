@@ -24,11 +24,10 @@
 #include "equipoise/metrics/absent.h"
 #include "equipoise/metrics/binary.h"
 #include "equipoise/metrics/class_averages.h"
+#include "equipoise/metrics/detail/absent_figures.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
-
-namespace detail {
+namespace equipoise::detail {
 inline namespace EQUIPOISE_ISA_NAMESPACE {
 
 // Pairs of labels as one label of 2^(2 shift) classes: target << shift | prediction.
@@ -76,8 +75,8 @@ bool count_pairs(std::span<const T> targets, std::span<const P> predictions, std
   std::uint64_t codes[kPairBlock];
   std::uint64_t outside = 0;
   const auto count = [&](std::size_t size) {
-    scatter_labels<false>(codes, codes + size, bins_used - 1, 0, bins.data(),
-                          std::make_index_sequence<kPairCopies>());
+    kernels::scatter_labels<false>(codes, codes + size, bins_used - 1, 0, bins.data(),
+                                   std::make_index_sequence<kPairCopies>());
   };
   std::size_t i = 0;
   for (; i + kPairBlock <= targets.size(); i += kPairBlock) {
@@ -99,7 +98,9 @@ bool count_pairs(std::span<const T> targets, std::span<const P> predictions, std
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
-}  // namespace detail
+}  // namespace equipoise::detail
+
+namespace equipoise::metrics {
 
 /// How much a disagreement counts in ConfusionMatrix::kappa().
 enum class KappaWeights {
@@ -424,6 +425,6 @@ inline std::string report(const ConfusionMatrix& matrix, std::span<const std::st
   return table.text();
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_CONFUSION_H_

@@ -21,18 +21,19 @@
 #include "equipoise/metrics/absent.h"
 #include "equipoise/metrics/binary.h"
 #include "equipoise/metrics/class_averages.h"
+#include "equipoise/metrics/detail/absent_figures.h"
 #include "equipoise/metrics/entity_sequences.h"
 #include "equipoise/metrics/entity_tags.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// Precision, recall and F1 of entities in one reading, seen in an EntityScores and valid as long
 /// as that is.
 ///
 /// Figures are doubles; an undefined one (0 / 0) is 0 unless the caller gives another Absent rule.
 /// Those of a type are O(1), those of all O(types).
-class EntityFigures {
+class EntityMetrics {
  public:
   std::span<const std::string> types() const { return types_; }
 
@@ -98,17 +99,17 @@ class EntityFigures {
   /// @throws std::invalid_argument for one out of range and for one that is named twice.
   template <LabelRange R>
   ClassAverages over(const R& types) const {
-    return detail::averages_over("EntityFigures::over", types, types_.size(),
+    return detail::averages_over("EntityMetrics::over", types, types_.size(),
                                  [&](std::size_t k) { return counts(k); });
   }
   ClassAverages without(std::size_t left_out) const {
-    return detail::averages_without("EntityFigures::without", left_out, types_.size(),
+    return detail::averages_without("EntityMetrics::without", left_out, types_.size(),
                                     [&](std::size_t k) { return counts(k); });
   }
 
  private:
   friend class EntityScores;
-  EntityFigures(std::span<const std::string> types, std::span<const double> counts)
+  EntityMetrics(std::span<const std::string> types, std::span<const double> counts)
       : types_(types), counts_(counts) {}
 
   BinaryCounts counts(std::size_t k) const {
@@ -201,13 +202,13 @@ class EntityScores {
   std::span<double> all_reduce_buffer() { return buffer_; }
 
   /// The figures of a reading.
-  EntityFigures figures(EntityReading reading) const {
+  EntityMetrics figures(EntityReading reading) const {
     const std::size_t size = part(tags_.types().size());
     const std::size_t begin = kTotals + (reading == EntityReading::kStrict ? size : 0);
     return {tags_.types(), std::span(buffer_).subspan(begin, size)};
   }
-  EntityFigures conlleval() const { return figures(EntityReading::kConlleval); }
-  EntityFigures strict() const { return figures(EntityReading::kStrict); }
+  EntityMetrics conlleval() const { return figures(EntityReading::kConlleval); }
+  EntityMetrics strict() const { return figures(EntityReading::kStrict); }
 
   /// Tokens, without those ignored.
   double tokens() const { return buffer_[0]; }
@@ -294,7 +295,7 @@ class EntityScores {
 /// A table of precision, recall, F1 and support, a line a type, then the averages: the layout of
 /// seqeval's classification_report. Undefined figures are 0, in the averages too.
 /// @throws std::invalid_argument for digits outside [0, 7].
-inline std::string report(const EntityFigures& figures, int digits = 2) {
+inline std::string report(const EntityMetrics& figures, int digits = 2) {
   if (digits < 0 || digits > 7) detail::reject("report", "digits", digits, "a number in [0, 7]");
   constexpr std::string_view kWeighted = "weighted avg";
   detail::Table table(figures.types(), kWeighted.size(), /*column_width=*/9, /*gap=*/" ");
@@ -322,7 +323,7 @@ inline std::string report(const EntityFigures& figures, int digits = 2) {
 /// B-X and I-X and names in ASCII it is equal to the byte. With others it is not: the script takes
 /// E-X B-X and S-X S-X for one phrase each, and prints what has no type twice, without a name.
 inline std::string conlleval_report(const EntityScores& scores) {
-  const EntityFigures figures = scores.conlleval();
+  const EntityMetrics figures = scores.conlleval();
   const auto percent = [](double value) {
     return detail::right_aligned(detail::with_digits(value, 2), 6);
   };
@@ -356,6 +357,6 @@ inline std::string conlleval_report(const EntityScores& scores) {
   return text;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_ENTITIES_H_

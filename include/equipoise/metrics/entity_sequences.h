@@ -17,7 +17,7 @@
 #include "equipoise/metrics/entity_tags.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// The entities of one sequence, in order. Tokens whose label is the ignore index are left out as
 /// if they were not there: inside an entity they lie in its span, around it they do not.
@@ -32,8 +32,9 @@ std::vector<Entity> find_entities(const R& labels, const EntityTags& tags,
   const auto values = as_span(labels);
   detail::require_ignore_index_is_no_class(kWhere, tags.size(), ignore_index);
   std::vector<Entity> entities;
-  detail::for_each_entity(kWhere, values, 0, values.size(), tags, reading, ignore_index,
-                          [&](const Entity& entity) { entities.push_back(entity); });
+  detail::for_each_entity(
+      detail::TagSequence<ElementOf<R>>{kWhere, values, tags, ignore_index, 0, values.size()},
+      reading, [&](const Entity& entity) { entities.push_back(entity); });
   return entities;
 }
 
@@ -52,8 +53,13 @@ ClassCounts count_entities(const R& labels, const O& offsets, const EntityTags& 
   detail::require_ignore_index_is_no_class(kWhere, tags.size(), ignore_index);
   std::vector<double> entities(tags.types().size(), 0.0);
   for (std::size_t s = 1; s < bounds.size(); ++s) {
-    detail::for_each_entity(kWhere, values, static_cast<std::size_t>(bounds[s - 1]),
-                            static_cast<std::size_t>(bounds[s]), tags, reading, ignore_index,
+    const detail::TagSequence<ElementOf<R>> sequence{kWhere,
+                                                     values,
+                                                     tags,
+                                                     ignore_index,
+                                                     static_cast<std::size_t>(bounds[s - 1]),
+                                                     static_cast<std::size_t>(bounds[s])};
+    detail::for_each_entity(sequence, reading,
                             [&](const Entity& entity) { ++entities[entity.type]; });
   }
   return ClassCounts(entities);
@@ -85,7 +91,9 @@ TagBreaks find_tag_breaks(const R& labels, const EntityTags& tags,
     if (reader.breaks_before(tag) && breaks.count++ == 0) breaks.first = i;
     reader.move_to(tag);
   };
-  detail::for_each_tag(kWhere, values, 0, values.size(), tags, ignore_index, take);
+  detail::for_each_tag(
+      detail::TagSequence<ElementOf<R>>{kWhere, values, tags, ignore_index, 0, values.size()},
+      take);
   return breaks;
 }
 
@@ -152,11 +160,12 @@ std::vector<std::int64_t> convert_tags(const R& labels, const O& offsets, const 
       tag = next;
       at = i;
     };
-    detail::for_each_tag(kWhere, values, begin, end, from, ignore_index, take);
+    detail::for_each_tag(
+        detail::TagSequence<ElementOf<R>>{kWhere, values, from, ignore_index, begin, end}, take);
   }
   return result;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_ENTITY_SEQUENCES_H_

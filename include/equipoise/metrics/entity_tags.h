@@ -18,7 +18,7 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// How tags mark where an entity begins and ends; X stands for its type (Tjong Kim Sang & Veenstra
 /// 1999, "Representing text chunks").
@@ -67,14 +67,16 @@ struct Entity {
   friend bool operator==(const Entity&, const Entity&) = default;
 };
 
-namespace detail {
+}  // namespace equipoise::metrics
+
+namespace equipoise::detail {
 
 // A tag as the loops see it: 0 for O, else its type + 1 above two bits for the prefix.
 using TagCode = std::uint32_t;
-inline constexpr auto kBeginsEntity = static_cast<TagCode>(TagPrefix::kBegin);
-inline constexpr auto kEndsEntity = static_cast<TagCode>(TagPrefix::kEnd);
-static_assert(static_cast<TagCode>(TagPrefix::kInside) == 0 &&
-              static_cast<TagCode>(TagPrefix::kSingle) == (kBeginsEntity | kEndsEntity));
+inline constexpr auto kBeginsEntity = static_cast<TagCode>(metrics::TagPrefix::kBegin);
+inline constexpr auto kEndsEntity = static_cast<TagCode>(metrics::TagPrefix::kEnd);
+static_assert(static_cast<TagCode>(metrics::TagPrefix::kInside) == 0 &&
+              static_cast<TagCode>(metrics::TagPrefix::kSingle) == (kBeginsEntity | kEndsEntity));
 
 constexpr bool is_same_type(TagCode a, TagCode b) { return (a ^ b) >> 2 == 0; }
 constexpr std::size_t type_of(TagCode tag) { return (tag >> 2) - 1; }
@@ -84,7 +86,9 @@ constexpr bool is_boundary(TagCode last, TagCode tag) {
   return ((last ^ tag) >> 2 | (last & kEndsEntity) | (tag & kBeginsEntity)) != 0;
 }
 
-}  // namespace detail
+}  // namespace equipoise::detail
+
+namespace equipoise::metrics {
 
 /// The meaning of token labels: label i stands for the i-th of a list of tags such as O, B-PER,
 /// I-PER, in a scheme. A type may hold hyphens: B-LOC-city is of type LOC-city. Tags without a type
@@ -156,7 +160,7 @@ class EntityTags {
   friend bool operator==(const EntityTags&, const EntityTags&) = default;
 
   /// What the functions below read instead of names.
-  std::span<const detail::TagCode> codes() const { return codes_; }
+  std::span<const std::uint32_t> codes() const { return codes_; }
 
  private:
   static constexpr std::size_t kPrefixes = 4;
@@ -203,6 +207,6 @@ class EntityTags {
   std::size_t outside_ = kNone;         // the label of O
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_ENTITY_TAGS_H_

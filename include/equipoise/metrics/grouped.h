@@ -15,9 +15,10 @@
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/metrics/absent.h"
+#include "equipoise/metrics/detail/absent_figures.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// Sums of rows that merge into those of more rows.
 template <class M>
@@ -27,11 +28,11 @@ concept MergeableMetric = std::copyable<M> && std::equality_comparable<M> &&
 };
 
 /// A group and what a figure of it is.
-struct GroupFigure {
+struct GroupMetric {
   std::size_t group = 0;
   double value = 0;
 
-  friend bool operator==(const GroupFigure&, const GroupFigure&) = default;
+  friend bool operator==(const GroupMetric&, const GroupMetric&) = default;
 };
 
 /// Which figures are good ones.
@@ -136,12 +137,12 @@ class Grouped {
   /// The group whose figure is worst: the lowest, or the highest of what is better the lower it is,
   /// as errors are; the first among equals. Nothing if no group has one.
   template <class F>
-  std::optional<GroupFigure> worst(const F& figure, Better better = Better::kHigher) const {
+  std::optional<GroupMetric> worst(const F& figure, Better better = Better::kHigher) const {
     const std::vector<double> values = figures(figure);
     const auto is_worse = [&](double a, double b) {
       return better == Better::kHigher ? a < b : a > b;
     };
-    std::optional<GroupFigure> result;
+    std::optional<GroupMetric> result;
     for (std::size_t g = 0; g < groups(); ++g) {
       if (detail::is_nan(values[g]) || (result && !is_worse(values[g], result->value))) continue;
       result = {g, values[g]};
@@ -154,6 +155,6 @@ class Grouped {
   std::vector<Metric> metrics_;
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_GROUPED_H_

@@ -2,7 +2,7 @@
 #ifndef EQUIPOISE_METRICS_INTERVAL_H_
 #define EQUIPOISE_METRICS_INTERVAL_H_
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// A figure and the bounds of its confidence interval.
 struct Interval {
@@ -13,6 +13,6 @@ struct Interval {
   friend bool operator==(const Interval&, const Interval&) = default;
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_INTERVAL_H_

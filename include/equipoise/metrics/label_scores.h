@@ -13,10 +13,11 @@
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/metrics/absent.h"
+#include "equipoise/metrics/detail/absent_figures.h"
 #include "equipoise/metrics/ranking.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// The scores of rows for each of several labels: one T a row and label. Of classes, each against
 /// all others (one-vs-rest); of labels of which a row has any number, each against its absence.
@@ -175,6 +176,6 @@ class LabelScores {
   std::vector<BinaryScores<T>> labels_;
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_LABEL_SCORES_H_

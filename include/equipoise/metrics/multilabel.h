@@ -18,9 +18,10 @@
 #include "equipoise/metrics/absent.h"
 #include "equipoise/metrics/binary.h"
 #include "equipoise/metrics/class_averages.h"
+#include "equipoise/metrics/detail/absent_figures.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// Decisions on L labels of which a row has any number: BinaryCounts a label, and sums over rows.
 /// Those of parts merge by += into those of the whole. An undefined figure (0 / 0) is 0 unless the
@@ -190,6 +191,6 @@ class MultiLabelCounts {
   std::vector<double> sums_;
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_MULTILABEL_H_

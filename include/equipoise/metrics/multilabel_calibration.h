@@ -18,10 +18,12 @@
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/metrics/absent.h"
+#include "equipoise/metrics/detail/absent_figures.h"
+#include "equipoise/metrics/detail/reliability_grid.h"
 #include "equipoise/metrics/reliability.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// Calibration of the probabilities of L labels of which a row has any number: sums for each label,
 /// those of parts merge by += into those of the whole. Bins as in Calibration. All figures are NaN
@@ -42,8 +44,7 @@ class MultiLabelCalibration {
   /// that label of that row is left out, whatever its probability. O(N L).
   /// @throws std::invalid_argument for shapes that differ, a target that is neither 0, 1 nor the
   /// ignore index, and a probability outside [0, 1]; nothing is added then.
-  template <class T, class Y>
-  requires std::floating_point<std::remove_const_t<T>> && std::integral<Y>
+  template <FloatElement T, std::integral Y>
   void add(const MatrixView<T>& probabilities, const MatrixView<Y>& targets,
            std::optional<std::int64_t> ignore_index = std::nullopt) {
     require(probabilities, targets, ignore_index);
@@ -152,6 +153,6 @@ class MultiLabelCalibration {
   std::vector<double> sums_;
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_MULTILABEL_CALIBRATION_H_

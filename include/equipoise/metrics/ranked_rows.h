@@ -14,11 +14,12 @@
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/metrics/absent.h"
+#include "equipoise/metrics/detail/absent_figures.h"
 #include "equipoise/metrics/detail/rank_sums.h"
 #include "equipoise/metrics/ranking.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// One weight a row: numbers, or how often each row was drawn.
 template <class R>
@@ -37,9 +38,8 @@ class RankedRows {
  public:
   /// O(N log N).
   /// @throws std::invalid_argument as BinaryScores::add().
-  template <ContiguousRange Scores, LabelRange Targets>
-  requires std::floating_point<ElementOf<Scores>> RankedRows(const Scores& scores,
-                                                             const Targets& targets) {
+  template <FloatRange Scores, LabelRange Targets>
+  RankedRows(const Scores& scores, const Targets& targets) {
     constexpr std::string_view kWhere = "RankedRows";
     const auto values = as_span(scores);
     const auto truth = as_span(targets);
@@ -143,6 +143,6 @@ class RankedRows {
   std::vector<std::uint8_t> ends_tie_;
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_RANKED_ROWS_H_

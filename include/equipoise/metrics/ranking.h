@@ -13,13 +13,14 @@
 #include "equipoise/config.h"
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
-#include "equipoise/detail/radix_sort.h"
 #include "equipoise/detail/scale.h"
 #include "equipoise/metrics/absent.h"
+#include "equipoise/metrics/detail/absent_figures.h"
+#include "equipoise/metrics/detail/radix_sort.h"
 #include "equipoise/metrics/detail/rank_sums.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// What "positive where score >= threshold" makes of rows: a point of the ROC curve (true positives
 /// over positives against false positives over negatives) and of the precision-recall curve.
@@ -146,8 +147,7 @@ class BinaryScores {
 
 /// BinaryScores::roc_auc() of scores and 0 / 1 targets. O(N).
 /// @throws std::invalid_argument as BinaryScores::add().
-template <ContiguousRange Scores, LabelRange Targets>
-requires std::floating_point<ElementOf<Scores>>
+template <FloatRange Scores, LabelRange Targets>
 double roc_auc(const Scores& scores, const Targets& targets, Absent absent = Absent::kNaN) {
   BinaryScores<ElementOf<Scores>> sample;
   sample.add(scores, targets);
@@ -156,8 +156,7 @@ double roc_auc(const Scores& scores, const Targets& targets, Absent absent = Abs
 
 /// BinaryScores::average_precision() of scores and 0 / 1 targets. O(N).
 /// @throws std::invalid_argument as BinaryScores::add().
-template <ContiguousRange Scores, LabelRange Targets>
-requires std::floating_point<ElementOf<Scores>>
+template <FloatRange Scores, LabelRange Targets>
 double average_precision(const Scores& scores, const Targets& targets,
                          Absent absent = Absent::kZero) {
   BinaryScores<ElementOf<Scores>> sample;
@@ -165,6 +164,6 @@ double average_precision(const Scores& scores, const Targets& targets,
   return sample.average_precision(absent);
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_RANKING_H_

@@ -2,12 +2,7 @@
 #ifndef EQUIPOISE_METRICS_RELIABILITY_H_
 #define EQUIPOISE_METRICS_RELIABILITY_H_
 
-#include <cstddef>
-#include <span>
-
-#include "equipoise/metrics/detail/reliability_grid.h"
-
-namespace equipoise {
+namespace equipoise::metrics {
 
 /// What fell into one bin of a reliability diagram.
 struct ReliabilityBin {
@@ -16,13 +11,6 @@ struct ReliabilityBin {
   double frequency = 0;   ///< the share of them that came true; 0 without predictions
 };
 
-inline ReliabilityBin detail::ReliabilityGrid::bin(std::span<const double> sums,
-                                                   std::size_t diagram, std::size_t b) const {
-  const double* const bin = &sums[kFigures * (diagram * bins + b)];
-  if (bin[0] == 0) return {};
-  return {bin[0], bin[1] / bin[0], bin[2] / bin[0]};
-}
-
-}  // namespace equipoise
+}  // namespace equipoise::metrics
 
 #endif  // EQUIPOISE_METRICS_RELIABILITY_H_

@@ -32,7 +32,7 @@ struct DryRunOptions {
   /// Draws in an epoch; 0 for as many as there are rows with a class.
   std::uint64_t epoch_size = 0;
   /// How rows are drawn. kExactQuota is also right for a shuffled pass over all rows.
-  SamplingMode mode = SamplingMode::kExactQuota;
+  sampling::Mode mode = sampling::Mode::kExactQuota;
   double most_weight_ratio = 100;      ///< largest over smallest weight of a class that is drawn
   double most_repeats = 20;            ///< of a row, in an epoch
   double least_effective_rows = 30;    ///< effective_sample_size below which metrics are chance
@@ -48,7 +48,7 @@ struct ClassForecast {
   double missing = 0;    ///< the probability that a batch has none; the mean over the run
 };
 
-enum class Caution {
+enum class PlanWarningKind {
   kWeightRatio,    ///< the largest weight is many times the smallest
   kRepeats,        ///< rows of a class are repeated often within an epoch
   kNeverSeen,      ///< a class with rows is not drawn, weighs nothing, or is due less than once
@@ -57,8 +57,8 @@ enum class Caution {
   kCorrectedTwice,
 };
 
-struct Warning {
-  Caution caution;
+struct PlanWarning {
+  PlanWarningKind kind;
   std::size_t class_index;  ///< the class it is about; the number of classes where it is about all
   double value;             ///< what was found
   double bound;             ///< what was set
@@ -67,7 +67,7 @@ struct Warning {
 
 struct DryRun {
   std::vector<ClassForecast> classes;
-  std::vector<Warning> warnings;
+  std::vector<PlanWarning> warnings;
   std::uint64_t steps = 0;  ///< of the whole run
   /// Kish's effective number of rows in this run: as Ledger::effective_sample_size, but the weight
   /// of a class is shared out among the rows that are shown. Never more than their number.
@@ -140,7 +140,7 @@ class RunForecast {
   std::uint64_t draws() const { return static_cast<std::uint64_t>(draws_); }
 
   void add(double draws, const Exposure& stretch) {
-    const bool independent = options_.mode == SamplingMode::kIndependent;
+    const bool independent = options_.mode == sampling::Mode::kIndependent;
     for (std::size_t c = 0; c < sums_.size(); ++c) {
       const double q = stretch.drawn[c];
       Sums& sums = sums_[c];
@@ -201,7 +201,7 @@ class RunForecast {
   };
 
   // Whether rows are dealt out over the whole run before any repeats.
-  bool is_by_deck() const { return options_.mode == SamplingMode::kExactQuota && !anew_; }
+  bool is_by_deck() const { return options_.mode == sampling::Mode::kExactQuota && !anew_; }
 
   // The probability that the run draws no row of a class that it draws less than once on average.
   // Quotas over the run are nearly always floor or ceil of that.
@@ -209,8 +209,8 @@ class RunForecast {
     return is_by_deck() ? 1 - sums.exposures : std::exp(sums.log_missing);
   }
 
-  std::vector<Warning> warnings(const Ledger& last, const DryRun& run) const {
-    std::vector<Warning> warnings;
+  std::vector<PlanWarning> warnings(const Ledger& last, const DryRun& run) const {
+    std::vector<PlanWarning> warnings;
     const std::size_t classes = counts_.size();
     double least = infinity();
     double most = 0;
@@ -220,18 +220,18 @@ class RunForecast {
       const std::string name = "class " + to_text(c);
       rows += counts_[c];
       if (counts_[c] == 0) {
-        warnings.push_back({Caution::kNoRows, c, 0, 1, name + " has no rows"});
+        warnings.push_back({PlanWarningKind::kNoRows, c, 0, 1, name + " has no rows"});
         continue;
       }
       if (sums_[c].mass == 0) {
         warnings.push_back(
-            {Caution::kNeverSeen, c, 0, 0,
+            {PlanWarningKind::kNeverSeen, c, 0, 0,
              name + " has " + to_text(counts_[c]) + " rows and is never learnt from"});
         continue;
       }
       constexpr double kRounding = 1e-9;
       if (sums_[c].exposures < 1 - kRounding) {
-        warnings.push_back({Caution::kNeverSeen, c, sums_[c].exposures, 1,
+        warnings.push_back({PlanWarningKind::kNeverSeen, c, sums_[c].exposures, 1,
                             name + " has " + to_text(counts_[c]) + " rows, of which " +
                                 with_digits(sums_[c].exposures, 2) +
                                 " are drawn on average: with a probability of " +
@@ -245,14 +245,15 @@ class RunForecast {
         }
       }
       if (run.classes[c].repeats > options_.most_repeats) {
-        warnings.push_back({Caution::kRepeats, c, run.classes[c].repeats, options_.most_repeats,
-                            "each row of " + name + " comes " +
-                                with_digits(run.classes[c].repeats, 1) +
-                                " times an epoch: it will be learnt by heart"});
+        warnings.push_back(
+            {PlanWarningKind::kRepeats, c, run.classes[c].repeats, options_.most_repeats,
+             "each row of " + name + " comes " + with_digits(run.classes[c].repeats, 1) +
+                 " times an epoch: it will be learnt by heart"});
       }
     }
     if (most > least * options_.most_weight_ratio) {
-      warnings.push_back({Caution::kWeightRatio, heaviest, most / least, options_.most_weight_ratio,
+      warnings.push_back({PlanWarningKind::kWeightRatio, heaviest, most / least,
+                          options_.most_weight_ratio,
                           "weights differ by a factor of " + with_digits(most / least, 0) +
                               ", the largest that of class " + to_text(heaviest) +
                               ": single rows will jerk the gradient"});
@@ -260,12 +261,13 @@ class RunForecast {
     const double enough =
         std::max(options_.least_effective_rows, options_.least_effective_share * rows);
     if (run.effective_sample_size < enough) {
-      warnings.push_back({Caution::kEffectiveRows, classes, run.effective_sample_size, enough,
+      warnings.push_back({PlanWarningKind::kEffectiveRows, classes, run.effective_sample_size,
+                          enough,
                           "the data are worth " + with_digits(run.effective_sample_size, 0) +
                               " rows of equal weight, of " + with_digits(rows, 0)});
     }
     if (last.corrects_twice()) {
-      warnings.push_back({Caution::kCorrectedTwice, classes, last.strength.total(), 1,
+      warnings.push_back({PlanWarningKind::kCorrectedTwice, classes, last.strength.total(), 1,
                           "the imbalance is corrected twice, to " +
                               with_digits(last.strength.total(), 2) +
                               " of what balances the classes"});
@@ -291,8 +293,8 @@ class RunForecast {
 /// probability (1 - q_c)^B; with kExactQuota its rows are dealt out before any repeats, so it shows
 /// min(n_c, exposures_c), and, slots being shuffled within an epoch, of which it is taken to have
 /// floor or ceil of its share (QuotaSequence may deal up to three more or fewer), the probability
-/// is hypergeometric. O(C), with Mean::kByWeight times some hundred, with Mean::kPerClass times
-/// some thousand.
+/// is hypergeometric. O(C), with MeanKind::kByWeight times some hundred, with MeanKind::kPerClass
+/// times some thousand.
 /// @throws std::invalid_argument as ledger(), for a batch size or a number of epochs of 0, for
 /// counts that sum to less than 1 without an epoch_size (shares, say), for 2^63 draws and more, and
 /// for a bound that is NaN.
@@ -319,7 +321,7 @@ inline std::string report(const DryRun& run, std::span<const std::string> names 
   }
   std::string text = table.text();
   text += "\n" + detail::to_text(run.steps) + " steps\n";
-  for (const Warning& warning : run.warnings) text += "warning: " + warning.text + "\n";
+  for (const PlanWarning& warning : run.warnings) text += "warning: " + warning.text + "\n";
   return text;
 }
 

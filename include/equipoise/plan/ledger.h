@@ -76,7 +76,7 @@ struct Ledger {
   /// differ, and for a prior that is not finite and > 0.
   std::vector<double> offset(std::span<const double> deployment_prior) const {
     if (!no_offset.empty()) detail::invalid_argument("Ledger::offset(): " + no_offset);
-    return logit_offset(effective, deployment_prior);
+    return calibrate::logit_offset(effective, deployment_prior);
   }
   /// The offset back to the proportions of the training data.
   std::vector<double> offset() const { return offset(natural); }
@@ -134,16 +134,16 @@ inline Exposure exposure_of(std::string_view where, const Treatment& treatment) 
 
 /// The ledger of a treatment: e_c proportional to q_c w_c exp(-shift_c), with w_c the expected
 /// coefficient of a row under the mean, and shift_c in units of the scaled logits. O(C), with
-/// Mean::kByWeight times some hundred, with Mean::kPerClass times some thousand.
+/// MeanKind::kByWeight times some hundred, with MeanKind::kPerClass times some thousand.
 ///
-/// Under Mean::kPerClass a class counts the less the more batches lack it, so that e is uniform,
-/// before the shifts, only where all batches hold all classes. The two means that depend on the
-/// batch take its rows for independent draws; see mean_by_weight_coefficients() and
+/// Under MeanKind::kPerClass a class counts the less the more batches lack it, so that e is
+/// uniform, before the shifts, only where all batches hold all classes. The two means that depend
+/// on the batch take its rows for independent draws; see mean_by_weight_coefficients() and
 /// mean_per_class_coefficients().
 /// @throws std::invalid_argument for counts that are empty or all zero, sizes that differ, masses
 /// that are negative, NaN, infinite or all zero, terms that are not finite, a class without rows
 /// that is to be drawn, a label smoothing outside [0, 1], and a batch size of 0 under
-/// Mean::kPerClass, and with weights under Mean::kByWeight.
+/// MeanKind::kPerClass, and with weights under MeanKind::kByWeight.
 inline Ledger ledger(const Treatment& treatment) {
   const std::size_t classes = treatment.counts.classes();
   auto [drawn, weights] = detail::exposure_of("ledger", treatment);
@@ -208,7 +208,7 @@ inline void require_single_correction(const Ledger& ledger, double tolerance = 0
 /// One correction shared out between a sampler and the weights of a loss.
 struct SplitCorrection {
   std::vector<double> mix;      ///< q_c, sum to one
-  std::vector<double> weights;  ///< sum q_c w_c = 1, for Mean::kByCount
+  std::vector<double> weights;  ///< sum q_c w_c = 1, for MeanKind::kByCount
 };
 
 /// A sampler and weights that together make the prior `target` of the data's: q_c proportional to
@@ -244,7 +244,7 @@ inline SplitCorrection split_correction(const ClassCounts& counts, std::span<con
 
 /// The weights that are left to give a loss so that, with this sampler and these shifts, the logits
 /// carry the prior `target`: w_c proportional to target_c exp(shift_c) / q_c, with sum q_c w_c = 1,
-/// for Mean::kByCount. O(C).
+/// for MeanKind::kByCount. O(C).
 /// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
 /// zero, terms that are not finite, a class of the target that is not drawn, and margins and scales
 /// that differ, which no weights complete.

@@ -46,10 +46,10 @@ namespace equipoise {
 /// compares by value, and is read and written as text (plan/text.h).
 struct Plan : ImbalanceCorrection {
   std::vector<double> counts{};  ///< n_c of the training data
-  SamplingMode sampling = SamplingMode::kExactQuota;
-  Ramp mix_ramp{};
-  Ramp weights_ramp{};
-  Ramp logit_terms_ramp{};
+  sampling::Mode sampling = sampling::Mode::kExactQuota;
+  RampSchedule mix_ramp{};
+  RampSchedule weights_ramp{};
+  RampSchedule logit_terms_ramp{};
 
   std::size_t classes() const { return counts.size(); }
   friend bool operator==(const Plan&, const Plan&) = default;
@@ -58,9 +58,9 @@ struct Plan : ImbalanceCorrection {
   /// platform. Where they differ, require_same_plan() names the field. O(C).
   ///
   /// It does not cover what a loss has in addition to its plan (the modulator and its parameters,
-  /// semantics, ignore index, the value of an empty batch), nor the sampler's seed and labels,
-  /// which are covered by the sampler's own fingerprint. A checkpoint that has to identify the loss
-  /// stores its name too.
+  /// weight convention, ignore index, the value of an empty batch), nor the sampler's seed and
+  /// labels, which are covered by the sampler's own fingerprint. A checkpoint that has to identify
+  /// the loss stores its name too.
   std::uint64_t fingerprint() const;
 };
 
@@ -68,11 +68,11 @@ struct Plan : ImbalanceCorrection {
 inline constexpr std::uint64_t kLastStep = std::numeric_limits<std::uint64_t>::max();
 
 /// The names of the means, and of the ways of sampling, in the text of a plan.
-inline std::span<const std::string_view> names_of(Mean) {
+inline std::span<const std::string_view> names_of(MeanKind) {
   static constexpr std::string_view kNames[] = {"by_count", "by_weight", "per_class"};
   return kNames;
 }
-inline std::span<const std::string_view> names_of(SamplingMode) {
+inline std::span<const std::string_view> names_of(sampling::Mode) {
   static constexpr std::string_view kNames[] = {"independent", "exact_quota"};
   return kNames;
 }
@@ -133,7 +133,7 @@ inline void require_plan(std::string_view where, const Plan& plan) {
   plan.logit_terms_ramp.require(where, "plan.logit_terms_ramp.end");
   name_of(plan.mean);  // refuses a number that is not an enumerator
   const std::string_view mode = name_of(plan.sampling);
-  if (plan.mix_ramp.end > 0 && plan.sampling != SamplingMode::kExactQuota) {
+  if (plan.mix_ramp.end > 0 && plan.sampling != sampling::Mode::kExactQuota) {
     reject(where, "plan.sampling", mode, "exact_quota, by which a mix that changes is drawn");
   }
 }
@@ -151,7 +151,7 @@ inline std::uint64_t Plan::fingerprint() const {
       }
     } else if constexpr (std::is_same_v<Field, double>) {
       digest.add(std::bit_cast<std::uint64_t>(detail::with_one_zero(field)));
-    } else if constexpr (std::is_same_v<Field, Ramp>) {
+    } else if constexpr (std::is_same_v<Field, RampSchedule>) {
       digest.add(field.begin).add(field.end);
     } else {
       digest.add(static_cast<std::uint64_t>(field));
@@ -191,24 +191,24 @@ inline Treatment treatment_at(const Plan& plan, const RampShares& shares) {
 template <class F>
 void for_each_stretch(const Plan& plan, std::uint64_t draws, std::uint64_t batch, const F& f) {
   constexpr std::uint64_t kMostPieces = 1024;
-  const Ramp ramps[] = {plan.mix_ramp, plan.weights_ramp, plan.logit_terms_ramp};
+  const RampSchedule ramps[] = {plan.mix_ramp, plan.weights_ramp, plan.logit_terms_ramp};
   const std::uint64_t steps = (draws - 1) / batch + 1;
   std::vector<std::uint64_t> cuts = {0, steps};
-  for (const Ramp& ramp : ramps) {
+  for (const RampSchedule& ramp : ramps) {
     for (const std::uint64_t cut : {ramp.begin, ramp.end}) cuts.push_back(std::min(cut, steps));
   }
   std::sort(cuts.begin(), cuts.end());
   cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
   for (std::size_t i = 1; i < cuts.size(); ++i) {
     const std::uint64_t size = cuts[i] - cuts[i - 1];
-    const bool rises = std::any_of(std::begin(ramps), std::end(ramps), [&](const Ramp& ramp) {
-      return ramp.begin <= cuts[i - 1] && cuts[i] <= ramp.end;
-    });
+    const bool rises = std::any_of(
+        std::begin(ramps), std::end(ramps),
+        [&](const RampSchedule& ramp) { return ramp.begin <= cuts[i - 1] && cuts[i] <= ramp.end; });
     const std::uint64_t pieces = rises ? std::min(size, kMostPieces) : 1;
     std::uint64_t begin = cuts[i - 1];
     for (std::uint64_t piece = 0; piece < pieces; ++piece) {
       const std::uint64_t end = begin + size / pieces + (piece < size % pieces ? 1 : 0);
-      const auto mean = [&](const Ramp& ramp) { return (ramp(begin) + ramp(end - 1)) / 2; };
+      const auto mean = [&](const RampSchedule& ramp) { return (ramp(begin) + ramp(end - 1)) / 2; };
       const std::uint64_t last = end == steps ? draws : end * batch;
       f(static_cast<double>(last - begin * batch),
         RampShares{mean(ramps[0]), mean(ramps[1]), mean(ramps[2])});
@@ -305,18 +305,18 @@ std::uint64_t rows_of_plan(std::string_view where, const Plan& plan, const R& la
 /// the proportions of plan.counts, since they are from other data. Where a plan counts in other
 /// units (tokens, spans), make a ClassSampler of its mix.
 template <LabelRange R>
-ClassSampler class_sampler(const Plan& plan, const R& labels, std::uint64_t seed,
-                           std::optional<std::int64_t> ignore_index = std::nullopt) {
+sampling::ClassSampler class_sampler(const Plan& plan, const R& labels, std::uint64_t seed,
+                                     std::optional<std::int64_t> ignore_index = std::nullopt) {
   constexpr std::string_view kWhere = "class_sampler";
   detail::require_plan(kWhere, plan);
   if (plan.mix_ramp.end > 0) {
     detail::reject(kWhere, "plan.mix_ramp.end", plan.mix_ramp.end, "0; see scheduled_sampler()");
   }
-  ClassSamplerOptions options;
+  sampling::ClassSamplerOptions options;
   options.mode = plan.sampling;
   options.epoch_size = detail::rows_of_plan(kWhere, plan, labels, ignore_index);
   options.ignore_index = ignore_index;
-  return ClassSampler(labels, plan.mix.empty() ? plan.counts : plan.mix, seed, options);
+  return sampling::ClassSampler(labels, plan.mix.empty() ? plan.counts : plan.mix, seed, options);
 }
 
 /// The mix of a plan as a function of the position in a stream, in draws.
@@ -337,7 +337,7 @@ class PlanMix {
  private:
   std::vector<double> natural_;
   std::vector<double> drawn_;
-  Ramp ramp_;
+  RampSchedule ramp_;
   std::uint64_t batch_size_;
 };
 
@@ -346,7 +346,7 @@ class PlanMix {
 /// @throws std::invalid_argument as class_sampler(), for a plan without such a ramp (see there),
 /// and for one without a batch size.
 template <LabelRange R>
-ScheduledSampler<PlanMix> scheduled_sampler(
+sampling::ScheduledSampler<PlanMix> scheduled_sampler(
     const Plan& plan, const R& labels, std::uint64_t seed,
     std::optional<std::int64_t> ignore_index = std::nullopt) {
   constexpr std::string_view kWhere = "scheduled_sampler";
@@ -354,11 +354,11 @@ ScheduledSampler<PlanMix> scheduled_sampler(
   if (plan.mix_ramp.end == 0) {
     detail::reject(kWhere, "plan.mix_ramp.end", 0, "more; see class_sampler()");
   }
-  ScheduledSamplerOptions options;
+  sampling::ScheduledSamplerOptions options;
   options.epoch_size = detail::rows_of_plan(kWhere, plan, labels, ignore_index);
   options.window = plan.batch_size;
   options.ignore_index = ignore_index;
-  return ScheduledSampler<PlanMix>(labels, plan.classes(), std::move(mix), seed, options);
+  return sampling::ScheduledSampler<PlanMix>(labels, plan.classes(), std::move(mix), seed, options);
 }
 
 /// The loss of a plan: the reduction is a type, and the plan's mean selects it.
@@ -367,9 +367,10 @@ using PlanLoss = std::variant<SoftmaxLoss<M, MeanByCount>, SoftmaxLoss<M, MeanBy
                               SoftmaxLoss<M, MeanPerClass>>;
 
 /// The loss of a plan at an optimiser step; by default the one after all ramps. std::visit() calls
-/// a function with the loss itself; where the mean of the plan is known, so is its type:
+/// a function with the loss itself; where the mean of the plan is known, so is its type (here
+/// MeanByCount):
 ///
-///     auto loss = std::get<SoftmaxLoss<Focal>>(softmax_loss(plan, Focal{2}));  // Mean::kByCount
+///     auto loss = std::get<SoftmaxLoss<Focal>>(softmax_loss(plan, Focal{2}));
 ///
 /// O(C).
 /// @throws std::invalid_argument for a plan that is not valid; see parse_plan().

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -22,9 +23,10 @@
 
 namespace equipoise {
 
-/// The Mean or SamplingMode of that name; nothing for another word.
-template <detail::NamedEnumeration E>
-std::optional<E> from_name(std::string_view name) {
+/// The MeanKind or sampling::Mode of that name; nothing for another word.
+template <class E>
+requires(std::same_as<E, MeanKind> ||
+         std::same_as<E, sampling::Mode>) std::optional<E> from_name(std::string_view name) {
   const std::span<const std::string_view> names = names_of(E());
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end()) return std::nullopt;
@@ -42,7 +44,7 @@ inline std::vector<std::string> words_of(const std::vector<double>& values) {
 }
 inline std::vector<std::string> words_of(double value) { return {to_text(with_one_zero(value))}; }
 inline std::vector<std::string> words_of(std::uint64_t value) { return {to_text(value)}; }
-inline std::vector<std::string> words_of(const Ramp& ramp) {
+inline std::vector<std::string> words_of(const RampSchedule& ramp) {
   return {to_text(ramp.begin), to_text(ramp.end)};
 }
 template <NamedEnumeration E>
@@ -62,7 +64,7 @@ class PlanLine {
   }
   void read(double& value) const { single(value); }
   void read(std::uint64_t& value) const { single(value); }
-  void read(Ramp& ramp) const {
+  void read(RampSchedule& ramp) const {
     require_words(2);
     number(0, ramp.begin);
     number(1, ramp.end);

@@ -30,13 +30,13 @@ namespace equipoise {
 /// Treatment share. Vectors have one element per class; an empty one means that nothing is done:
 /// rows are drawn as the data are, all classes weigh the same, the logits stay as they are.
 struct ImbalanceCorrection {
-  std::vector<double> mix{};      ///< mass with which each class is drawn; need not sum to one
-  std::vector<double> weights{};  ///< of the loss
-  LogitTerms logit_terms{};       ///< of the loss
-  double label_smoothing = 0;     ///< of the loss, in [0, 1]
-  Mean mean = Mean::kByCount;     ///< what the loss divides by
+  std::vector<double> mix{};           ///< mass with which each class is drawn; need not sum to one
+  std::vector<double> weights{};       ///< of the loss
+  LogitTerms logit_terms{};            ///< of the loss
+  double label_smoothing = 0;          ///< of the loss, in [0, 1]
+  MeanKind mean = MeanKind::kByCount;  ///< what the loss divides by
   /// Rows per optimiser step, over all workers, which is what one mean is taken over; 0 where it is
-  /// not known. Mean::kPerClass needs it, and Mean::kByWeight with weights.
+  /// not known. MeanKind::kPerClass needs it, and MeanKind::kByWeight with weights.
   std::uint64_t batch_size = 0;
 
   friend bool operator==(const ImbalanceCorrection&, const ImbalanceCorrection&) = default;
@@ -141,7 +141,7 @@ std::string reason_against_modulator() {
 /// group, margins, scales that differ; and label smoothing and modulators other than CrossEntropy,
 /// which leave the ledger's prior as it is, but the logits no logarithms of posteriors: posterior()
 /// inverts both. O(C).
-template <Modulator M, Reduction R>
+template <Modulator M, LossReduction R>
 Treatment treatment(const SoftmaxLoss<M, R>& loss, ClassCounts counts, std::vector<double> mix = {},
                     std::uint64_t batch_size = 0) {
   Treatment result;
@@ -150,7 +150,7 @@ Treatment treatment(const SoftmaxLoss<M, R>& loss, ClassCounts counts, std::vect
   result.weights = loss.class_weights;
   result.logit_terms = loss.logit_terms;
   result.label_smoothing = loss.label_smoothing;
-  result.mean = detail::mean_of<R>().value_or(Mean::kByCount);
+  result.mean = detail::mean_of<R>().value_or(MeanKind::kByCount);
   result.batch_size = batch_size;
   result.no_offset = detail::reason_against_offset(loss);
   if (result.no_offset.empty()) {

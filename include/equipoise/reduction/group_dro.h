@@ -53,7 +53,7 @@ struct GroupDro {
   /// zero. O(G).
   /// @throws std::invalid_argument for sizes that differ, a step size that is negative or not
   /// finite, and losses that are not finite; this reduction stays as it was.
-  GroupDro advance(const Partial& finished) const;
+  GroupDro advance(const LossPartial& finished) const;
 
   friend bool operator==(const GroupDro&, const GroupDro&) = default;
 };
@@ -70,7 +70,7 @@ inline void GroupDro::require(std::string_view where) const {
   detail::require_not_negative(where, "step_size", step_size);
 }
 
-inline GroupDro GroupDro::advance(const Partial& finished) const {
+inline GroupDro GroupDro::advance(const LossPartial& finished) const {
   constexpr const char* kWhere = "GroupDro::advance";
   detail::require_size(kWhere, "finished.buckets", finished.buckets.size(), groups, "groups");
   require(kWhere);
@@ -83,7 +83,7 @@ inline GroupDro GroupDro::advance(const Partial& finished) const {
   double together = 0;
   for (std::size_t g = 0; g < groups; ++g) {
     next.shares[g] = share(g);
-    const Tally& tally = finished.buckets[g];
+    const LossTally& tally = finished.buckets[g];
     if (!(tally.denominator > 0)) continue;
     const double loss = tally.numerator / tally.denominator;
     if (!detail::is_finite(loss)) {

@@ -24,28 +24,28 @@ namespace equipoise {
 
 /// What a loss divides by, as far as ledger and posterior() have to know. The batch of a mean whose
 /// denominators are taken over all micro-batches and ranks is all of them together.
-enum class Mean {
-  kByCount,   ///< MeanByCount, Sum: weights act in full
+enum class MeanKind {
+  kByCount,   ///< MeanByCount, SumOverRows: weights act in full
   kByWeight,  ///< MeanByWeight: the smaller the batch, the less weights act
   kPerClass,  ///< MeanPerClass: the classes of a batch count the same, whatever their weights
 };
 
-/// The reductions that are a Mean, in the order of its enumerators.
+/// The reductions that are a MeanKind, in the order of its enumerators.
 using MeanReduction = std::variant<MeanByCount, MeanByWeight, MeanPerClass>;
 
 /// The reduction of a mean over rows of so many classes: a value selects the type, so that the two
 /// cannot disagree.
-/// @throws std::invalid_argument for a number that is not an enumerator of Mean.
-inline MeanReduction reduction_of(Mean mean, std::size_t classes) {
+/// @throws std::invalid_argument for a number that is not an enumerator of MeanKind.
+inline MeanReduction reduction_of(MeanKind mean, std::size_t classes) {
   switch (mean) {
-    case Mean::kByCount:
+    case MeanKind::kByCount:
       return MeanByCount{};
-    case Mean::kByWeight:
+    case MeanKind::kByWeight:
       return MeanByWeight{};
-    case Mean::kPerClass:
+    case MeanKind::kPerClass:
       return MeanPerClass{classes};
   }
-  detail::reject("reduction_of", "mean", static_cast<int>(mean), "an enumerator of Mean");
+  detail::reject("reduction_of", "mean", static_cast<int>(mean), "an enumerator of MeanKind");
 }
 
 /// The expected coefficient of a row of class c under a mean by weight: B E[w_c / (w_c + S)] with S
@@ -213,39 +213,39 @@ inline std::vector<double> mean_per_class_coefficients(std::span<const double> p
 
 namespace detail {
 
-// The mean of a reduction, where the ledger knows it. Sum differs from MeanByCount by a factor, and
-// so does MeanByPositives in softmax losses, which have one positive per row.
+// The mean of a reduction, where the ledger knows it. SumOverRows differs from MeanByCount by a
+// factor, and so does MeanByPositives in softmax losses, which have one positive per row.
 template <class R>
-constexpr std::optional<Mean> mean_of() {
-  if constexpr (std::is_same_v<R, MeanByCount> || std::is_same_v<R, Sum> ||
+constexpr std::optional<MeanKind> mean_of() {
+  if constexpr (std::is_same_v<R, MeanByCount> || std::is_same_v<R, SumOverRows> ||
                 std::is_same_v<R, MeanByPositives>) {
-    return Mean::kByCount;
+    return MeanKind::kByCount;
   }
-  if constexpr (std::is_same_v<R, MeanByWeight>) return Mean::kByWeight;
-  if constexpr (std::is_same_v<R, MeanPerClass>) return Mean::kPerClass;
+  if constexpr (std::is_same_v<R, MeanByWeight>) return MeanKind::kByWeight;
+  if constexpr (std::is_same_v<R, MeanPerClass>) return MeanKind::kPerClass;
   return std::nullopt;
 }
 
 // The expected coefficient of a row of each class in a step, up to a factor that all steps share.
 // Proportions sum to one; empty weights are ones.
-inline std::vector<double> expected_coefficients(std::string_view where, Mean mean,
+inline std::vector<double> expected_coefficients(std::string_view where, MeanKind mean,
                                                  std::span<const double> proportions,
                                                  std::span<const double> weights,
                                                  std::uint64_t batch_size) {
   std::vector<double> result(weights.begin(), weights.end());
   if (weights.empty()) result.assign(proportions.size(), 1.0);
   switch (mean) {
-    case Mean::kByCount:
+    case MeanKind::kByCount:
       return result;
-    case Mean::kByWeight:
+    case MeanKind::kByWeight:
       if (weights.empty()) return result;
       if (batch_size == 0) reject(where, "batch_size", 0, "at least 1");
       return mean_by_weight_coefficients(proportions, weights, batch_size);
-    case Mean::kPerClass:
+    case MeanKind::kPerClass:
       if (batch_size == 0) reject(where, "batch_size", 0, "at least 1");
       return mean_per_class_coefficients(proportions, result, batch_size);
   }
-  reject(where, "mean", static_cast<int>(mean), "an enumerator of Mean");
+  reject(where, "mean", static_cast<int>(mean), "an enumerator of MeanKind");
 }
 
 }  // namespace detail

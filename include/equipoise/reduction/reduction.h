@@ -40,24 +40,24 @@ struct UngroupedRow {
 };
 
 /// The sums that one bucket of rows contributes.
-struct Tally {
+struct LossTally {
   double numerator = 0;    ///< sum of weight x loss
   double denominator = 0;  ///< sum of mass
   double valid = 0;        ///< number of rows that are not ignored
-  friend bool operator==(const Tally&, const Tally&) = default;
+  friend bool operator==(const LossTally&, const LossTally&) = default;
 };
 
 /// The contribution of a part of a batch: one tally per bucket. Partials of parts merge by += into
 /// that of the whole.
-struct Partial {
-  std::vector<Tally> buckets;
+struct LossPartial {
+  std::vector<LossTally> buckets;
 
   /// Adds another part; an empty partial takes the other's number of buckets.
   /// @throws std::invalid_argument where the numbers of buckets differ.
-  Partial& operator+=(const Partial& other) {
+  LossPartial& operator+=(const LossPartial& other) {
     if (buckets.empty()) return *this = other;
     if (other.buckets.empty()) return *this;
-    detail::require_size("Partial::operator+=", "other.buckets", other.buckets.size(),
+    detail::require_size("LossPartial::operator+=", "other.buckets", other.buckets.size(),
                          buckets.size(), "buckets on the left");
     for (std::size_t k = 0; k < buckets.size(); ++k) {
       buckets[k].numerator += other.buckets[k].numerator;
@@ -66,12 +66,12 @@ struct Partial {
     }
     return *this;
   }
-  friend Partial operator+(Partial a, const Partial& b) { return a += b; }
-  friend bool operator==(const Partial&, const Partial&) = default;
+  friend LossPartial operator+(LossPartial a, const LossPartial& b) { return a += b; }
+  friend bool operator==(const LossPartial&, const LossPartial&) = default;
 
   /// Everything that merges, as 3K numbers to be summed over ranks in place.
   std::span<double> all_reduce_buffer() {
-    static_assert(sizeof(Tally) == 3 * sizeof(double) && std::is_standard_layout_v<Tally>);
+    static_assert(sizeof(LossTally) == 3 * sizeof(double) && std::is_standard_layout_v<LossTally>);
     return {buckets.empty() ? nullptr : &buckets[0].numerator, 3 * buckets.size()};
   }
 };
@@ -109,7 +109,8 @@ EQUIPOISE_INLINE RowFor<R, Real, Index> row_for(const ReductionRow<Real, Index>&
 /// Without it rows are UngroupedRows, and one that looks at the group does not compile. Where a
 /// reduction has `require(where)`, that is called first, so that it can refuse what it was given.
 template <class R>
-concept Reduction = std::copyable<R> && requires(const R& reduction, const detail::RowFor<R>& row) {
+concept LossReduction = std::copyable<R> &&
+    requires(const R& reduction, const detail::RowFor<R>& row) {
   { reduction.buckets() } -> std::convertible_to<std::size_t>;
   { reduction.bucket(row) } -> std::convertible_to<std::size_t>;
   { reduction.mass(row) } -> std::convertible_to<double>;
@@ -165,7 +166,7 @@ struct MeanByPositives {
 };
 
 /// Sum of weight x loss.
-struct Sum {
+struct SumOverRows {
   std::size_t buckets() const { return 1; }
   template <class Row>
   std::size_t bucket(const Row&) const {
@@ -177,7 +178,7 @@ struct Sum {
   }
   /// The denominator divides out: sum = denominator x mean.
   static constexpr bool kIsSum = true;
-  friend bool operator==(const Sum&, const Sum&) = default;
+  friend bool operator==(const SumOverRows&, const SumOverRows&) = default;
 };
 
 /// The mean over classes of each class's weighted mean; classes without rows do not count.
@@ -225,9 +226,9 @@ inline constexpr bool kIsSum = requires {
 /// everything that one optimiser step sees: all micro-batches, all ranks. O(K).
 /// @throws std::invalid_argument for another number of buckets than the reduction has, and for a
 /// denominator that is negative or not finite.
-template <Reduction R>
-std::vector<double> coefficients(const R& reduction, const Partial& denominators) {
-  const std::vector<Tally>& buckets = denominators.buckets;
+template <LossReduction R>
+std::vector<double> coefficients(const R& reduction, const LossPartial& denominators) {
+  const std::vector<LossTally>& buckets = denominators.buckets;
   if constexpr (requires { reduction.require("coefficients"); }) reduction.require("coefficients");
   detail::require_size("coefficients", "denominators.buckets", buckets.size(), reduction.buckets(),
                        "buckets of the reduction");
@@ -238,7 +239,7 @@ std::vector<double> coefficients(const R& reduction, const Partial& denominators
                    denominator, "a finite number >= 0");
   }
   double occupied = 0;
-  for (const Tally& tally : buckets) occupied += tally.denominator > 0 ? 1 : 0;
+  for (const LossTally& tally : buckets) occupied += tally.denominator > 0 ? 1 : 0;
   std::vector<double> result(buckets.size(), 0.0);
   for (std::size_t k = 0; k < buckets.size(); ++k) {
     if constexpr (detail::kIsSum<R>) {
@@ -254,7 +255,7 @@ std::vector<double> coefficients(const R& reduction, const Partial& denominators
 
 /// sum_k coefficients[k] x numerator_k: the value of the loss, or of a part of it. O(K).
 /// @throws std::invalid_argument where the numbers of buckets differ.
-inline double value(const Partial& partial, std::span<const double> coefficients) {
+inline double value(const LossPartial& partial, std::span<const double> coefficients) {
   detail::require_size("value", "coefficients", coefficients.size(), partial.buckets.size(),
                        "buckets of the partial");
   double sum = 0;

@@ -19,7 +19,7 @@
 #include "equipoise/sampling/detail/integer_masses.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// Walker's alias table (Walker 1977, Vose 1991): index i with probability w_i / sum(w).
 ///
@@ -35,8 +35,7 @@ class AliasTable {
  public:
   /// @throws std::invalid_argument for a weight that is negative, NaN or infinite, for weights that
   /// are empty or all zero, and for 2^32 weights or more.
-  template <ContiguousRange W>
-  requires std::floating_point<ElementOf<W>>
+  template <FloatRange W>
   explicit AliasTable(const W& weights) : AliasTable("AliasTable", "weights", as_span(weights)) {}
 
   /// The number of indices, n.
@@ -149,6 +148,6 @@ class AliasTable {
   std::uint64_t alias_mask_;  // 2^ceil(log2 n) - 1
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_ALIAS_TABLE_H_

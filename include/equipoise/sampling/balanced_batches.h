@@ -19,7 +19,7 @@
 #include "equipoise/sampling/stream.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 struct BalancedBatchOptions {
   std::uint64_t classes_per_batch = 0;  ///< P >= 1, at most the number of classes with rows
@@ -107,17 +107,17 @@ class BalancedBatchSampler {
     }
 
    private:
-    const Permutation& order_of(std::uint64_t round) {
+    const RandomPermutation& order_of(std::uint64_t round) {
       if (!round_ || round_->first != round) {
-        round_.emplace(round, Permutation(sampler_.present_.size(), sampler_.random_, round,
-                                          detail::Purpose::kBatchClasses));
+        round_.emplace(round, RandomPermutation(sampler_.present_.size(), sampler_.random_, round,
+                                                detail::Purpose::kBatchClasses));
       }
       return round_->second;
     }
 
     const BalancedBatchSampler& sampler_;
     detail::ShuffledWindows batches_;
-    std::optional<std::pair<std::uint64_t, Permutation>> round_;
+    std::optional<std::pair<std::uint64_t, RandomPermutation>> round_;
     detail::Decks<kDecks> decks_;
   };
 
@@ -155,6 +155,6 @@ class BalancedBatchSampler {
   std::uint64_t batches_per_round_ = 1;
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_BALANCED_BATCHES_H_

@@ -14,7 +14,7 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// The ignore index of cell_labels().
 inline constexpr std::int32_t kIgnoredCell = -1;
@@ -56,6 +56,6 @@ std::vector<std::int32_t> cell_labels(const R& labels, const G& row_groups, std:
   return cells;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_CELLS_H_

@@ -19,14 +19,16 @@
 #include "equipoise/sampling/stream.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 struct ClassResamplerOptions {
   /// Rows with this label are never drawn; without it every label must be a class.
   std::optional<std::int64_t> ignore_index = std::nullopt;
 };
 
-namespace detail {
+}  // namespace equipoise::sampling
+
+namespace equipoise::detail {
 
 // Checks targets against the rows that there are, and adds them up.
 inline std::vector<std::uint64_t> target_starts(std::string_view where,
@@ -47,7 +49,9 @@ inline std::vector<std::uint64_t> target_starts(std::string_view where,
   return class_starts(targets);
 }
 
-}  // namespace detail
+}  // namespace equipoise::detail
+
+namespace equipoise::sampling {
 
 /// An IndexStream whose every epoch holds exactly targets[c] rows of class c, in random order; see
 /// oversampling_targets() and undersampling_targets() for targets. Each class's rows are a deck of
@@ -168,7 +172,7 @@ EQUIPOISE_INLINE std::vector<std::int64_t> resample(const R& labels,
       const auto* const own = rows.data() + table.starts()[c];
       const std::uint64_t decks = targets[c] / size;
       for (std::uint64_t deck = 0; deck < decks; ++deck) out = std::copy_n(own, size, out);
-      const Permutation order = detail::deck_order(random, c, decks, size);
+      const RandomPermutation order = detail::deck_order(random, c, decks, size);
       for (std::uint64_t i = 0; i < targets[c] % size; ++i) {
         *out++ = static_cast<std::int64_t>(own[order(i)]);
       }
@@ -177,6 +181,6 @@ EQUIPOISE_INLINE std::vector<std::int64_t> resample(const R& labels,
   return result;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_CLASS_RESAMPLER_H_

@@ -23,10 +23,10 @@
 #include "equipoise/sampling/stream.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// How a ClassSampler chooses classes and rows.
-enum class SamplingMode {
+enum class Mode {
   /// Every draw is independent of all others, with replacement: a class by its proportion, then one
   /// of its rows, each equally likely.
   kIndependent,
@@ -36,7 +36,7 @@ enum class SamplingMode {
 };
 
 struct ClassSamplerOptions {
-  SamplingMode mode = SamplingMode::kIndependent;
+  Mode mode = Mode::kIndependent;
   /// Draws in an epoch; 0 for as many as there are labels.
   std::uint64_t epoch_size = 0;
   /// With kExactQuota, the number of consecutive slots that are shuffled among themselves; 0 for an
@@ -90,17 +90,17 @@ class ClassSampler {
 
   /// The row drawn at position t.
   std::size_t operator[](std::uint64_t t) const {
-    return rows_[options_.mode == SamplingMode::kIndependent ? IndependentDraw(*this)(t)
-                                                             : QuotaDraw<1>(*this)(t)];
+    return rows_[options_.mode == Mode::kIndependent ? IndependentDraw(*this)(t)
+                                                     : QuotaDraw<1>(*this)(t)];
   }
 
   /// out[i] = (*this)[t + i * stride] for all i: a batch, at several times the speed of single
   /// draws.
   EQUIPOISE_INLINE void fill(std::uint64_t t, std::span<std::int64_t> out,
                              std::uint64_t stride = 1) const {
-    if (options_.mode == SamplingMode::kExactQuota) return fill_by_quota(t, out, stride);
+    if (options_.mode == Mode::kExactQuota) return fill_by_quota(t, out, stride);
     const IndependentDraw draw(*this);
-    detail::PhiloxBlocks blocks;
+    kernels::PhiloxBlocks blocks;
     for (std::size_t begin = 0; begin < out.size(); begin += kBlock, t += kBlock * stride) {
       detail::philox_blocks(random_, detail::Purpose::kClassDraw, t, stride, blocks);
       rows_.take<kBlock>(
@@ -127,7 +127,7 @@ class ClassSampler {
 
  private:
   static constexpr std::string_view kWhere = "ClassSampler";
-  static constexpr std::size_t kBlock = detail::PhiloxBlocks::kBlocks;
+  static constexpr std::size_t kBlock = kernels::PhiloxBlocks::kBlocks;
 
   // Where in rows_ the draw at a position points, from its Philox block: half for the class, half
   // for the row. What is rejected tries the block of the next attempt.
@@ -196,8 +196,7 @@ class ClassSampler {
   ClassSampler(std::span<const L> labels, std::span<const double> proportions, std::uint64_t seed,
                const ClassSamplerOptions& options, const std::vector<std::uint64_t>& counts)
       : random_{seed}, options_(options), rows_(labels, counts) {
-    const std::vector<std::uint64_t> masses =
-        detail::integer_masses(kWhere, "proportions", proportions, std::uint64_t{1} << 62);
+    const std::vector<std::uint64_t> masses = QuotaSequence::masses_of(kWhere, proportions);
     for (std::size_t c = 0; c < counts.size(); ++c) {
       if (counts[c] == 0 && masses[c] != 0) {
         detail::reject_element(kWhere, "proportions", c, proportions[c],
@@ -207,10 +206,10 @@ class ClassSampler {
     proportions_digest_ = detail::Fingerprint().add_all(masses).value();
     if (options_.epoch_size == 0) options_.epoch_size = labels.size();
     if (options_.window == 0) options_.window = options_.epoch_size;
-    if (options_.mode == SamplingMode::kIndependent) {
+    if (options_.mode == Mode::kIndependent) {
       table_ = AliasTable(kWhere, "proportions", proportions);
     } else {
-      quota_ = QuotaSequence(kWhere, "proportions", proportions, random_);
+      quota_ = QuotaSequence(masses, random_);
     }
   }
 
@@ -230,6 +229,6 @@ class ClassSampler {
   std::optional<QuotaSequence> quota_;  // kExactQuota
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_CLASS_SAMPLER_H_

@@ -14,7 +14,7 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/mix.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// When an epoch over classes (or data sets) that are drawn without repeating a row too early is
 /// over. The first two are first_exhausted and all_exhausted of Hugging Face's interleave_datasets.
@@ -63,6 +63,6 @@ inline std::uint64_t epoch_draws(std::span<const double> counts,
   return static_cast<std::uint64_t>(draws);
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_EPOCH_LENGTH_H_

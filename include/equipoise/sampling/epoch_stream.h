@@ -14,7 +14,7 @@
 #include "equipoise/config.h"
 #include "equipoise/sampling/stream.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// A rule for an epoch: `rule(e)` is the list of the rows of epoch e, epoch_size() of them, a pure
 /// function of the rule and e.
@@ -85,6 +85,6 @@ class EpochStream {
   std::shared_ptr<Cache> cache_;
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_EPOCH_STREAM_H_

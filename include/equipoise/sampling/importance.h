@@ -10,7 +10,7 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/mix.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// w_k = pi_k / q_k with pi_k = natural_k / sum(natural) and q_k = drawn_k / sum(drawn): the
 /// weights with which the mean over draws estimates the mean over the data without bias (Horvitz &
@@ -45,6 +45,6 @@ inline std::vector<double> importance_weights(std::span<const double> natural,
   return pi;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_IMPORTANCE_H_

@@ -17,7 +17,7 @@
 #include "equipoise/sampling/alias_table.h"
 #include "equipoise/sampling/detail/integer_masses.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// An infinite sequence of classes in which every stretch of slots, and so every prefix and every
 /// window, holds each class c within 3.36 of its expectation, length * q_c / sum(q). Independent
@@ -51,7 +51,7 @@ class QuotaSequence {
   /// @throws std::invalid_argument for a proportion that is negative, NaN or infinite, and for
   /// proportions that are empty or all zero.
   QuotaSequence(std::span<const double> proportions, const CounterRandom& random)
-      : QuotaSequence("QuotaSequence", "proportions", proportions, random) {}
+      : QuotaSequence(masses_of("QuotaSequence", proportions), random) {}
 
   /// Slot t of the sequence. As many steps as the class's Huffman code has digits: about
   /// log2(1 / share).
@@ -86,10 +86,12 @@ class QuotaSequence {
     }
   };
 
-  QuotaSequence(std::string_view where, std::string_view argument,
-                std::span<const double> proportions, const CounterRandom& random) {
-    const std::vector<std::uint64_t> masses =
-        detail::integer_masses(where, argument, proportions, std::uint64_t{1} << 62);
+  static std::vector<std::uint64_t> masses_of(std::string_view where,
+                                              std::span<const double> proportions) {
+    return detail::integer_masses(where, "proportions", proportions, std::uint64_t{1} << 62);
+  }
+
+  QuotaSequence(const std::vector<std::uint64_t>& masses, const CounterRandom& random) {
     // Equal masses are ordered by their place, so that the tree is the same everywhere.
     using Item = std::pair<std::uint64_t, std::int64_t>;
     std::priority_queue<Item, std::vector<Item>, std::greater<>> lightest;
@@ -118,6 +120,6 @@ class QuotaSequence {
   std::int64_t root_ = 0;
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_QUOTA_H_

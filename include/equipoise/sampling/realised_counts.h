@@ -16,7 +16,7 @@
 #include "equipoise/sampling/stream.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// How often rows of each class come at the positions [begin, begin + size) of a stream, exactly:
 /// `labels` are the labels of its rows. Divided by its total it is the realised proportions; an
@@ -60,6 +60,6 @@ EQUIPOISE_INLINE ClassCounts realised_counts(const S& stream, const R& labels, s
   return ClassCounts(counts);
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_REALISED_COUNTS_H_

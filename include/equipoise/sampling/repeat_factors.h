@@ -18,7 +18,7 @@
 #include "equipoise/detail/offsets.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// What a repeat policy sees of a class in a sequence.
 struct ClassInSequence {
@@ -167,6 +167,6 @@ std::vector<double> repeat_factors(const R& labels, const O& offsets, std::size_
   return result;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_REPEAT_FACTORS_H_

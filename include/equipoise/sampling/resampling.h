@@ -15,7 +15,7 @@
 #include "equipoise/sampling/weighted_sampler.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// Systematic resampling (Carpenter, Clifford & Fearnhead 1999, "Improved particle filter for
 /// nonlinear problems"): of k draws row i gets floor or ceil of its due, k w_i / sum(w), and that
@@ -35,9 +35,8 @@ class SystematicResampling {
   /// k = 0 stands for sum(w), rounded to an integer.
   /// @throws std::invalid_argument for a weight that is negative, NaN or infinite, for weights that
   /// are empty or all zero, and for a k, given or not, outside [1, 2^62].
-  template <ContiguousRange W>
-  requires std::floating_point<ElementOf<W>> SystematicResampling(const W& weights, std::uint64_t k,
-                                                                  std::uint64_t seed)
+  template <FloatRange W>
+  SystematicResampling(const W& weights, std::uint64_t k, std::uint64_t seed)
       : random_{seed}, dues_("SystematicResampling", as_span(weights), k) {}
 
   /// The rows of an epoch.
@@ -78,9 +77,8 @@ class ResidualResampling {
  public:
   /// k = 0 stands for sum(w), rounded to an integer.
   /// @throws std::invalid_argument as SystematicResampling, and for 2^32 weights or more.
-  template <ContiguousRange W>
-  requires std::floating_point<ElementOf<W>> ResidualResampling(const W& weights, std::uint64_t k,
-                                                                std::uint64_t seed)
+  template <FloatRange W>
+  ResidualResampling(const W& weights, std::uint64_t k, std::uint64_t seed)
       : random_{seed}, dues_("ResidualResampling", as_span(weights), k) {
     std::uint64_t left = epoch_size();
     std::vector<double> residuals(dues_.size());
@@ -118,6 +116,6 @@ class ResidualResampling {
   std::optional<WeightedSampler> rest_{};  // of what is due beyond the integers
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_RESAMPLING_H_

@@ -13,7 +13,7 @@
 #include "equipoise/random.h"
 #include "equipoise/sampling/without_replacement.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// A sample of k rows, drawn as WithoutReplacement draws, from rows that pass by once: the
 /// exponential jumps (A-ExpJ) of Efraimidis & Spirakis 2006, "Weighted random sampling with a
@@ -126,6 +126,6 @@ class WeightedReservoir {
   std::vector<Arrival> arrivals_{};  // a heap, the last arrival first
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_RESERVOIR_H_

@@ -23,7 +23,7 @@
 #include "equipoise/schedule.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// A schedule of mixes: `schedule(t)` is the masses of the classes for a window of draws that
 /// begins at position t of the stream, a pure function, defined for every t.
@@ -194,6 +194,6 @@ class ScheduledSampler {
   detail::ClassRows rows_;
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_SCHEDULED_SAMPLER_H_

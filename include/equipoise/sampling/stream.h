@@ -13,7 +13,7 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/random.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// An infinite sequence of row indices, cut into epochs: index i of epoch e stands at position
 /// t = e * epoch_size() + i. `stream[t]` is a pure function of the stream and t, so seeking is free
@@ -58,27 +58,31 @@ struct Positions {
   friend constexpr bool operator==(const Positions&, const Positions&) = default;
 };
 
-namespace detail {
+}  // namespace equipoise::sampling
 
-inline void require_shard(std::string_view where, const Shard& shard) {
+namespace equipoise::detail {
+
+inline void require_shard(std::string_view where, const sampling::Shard& shard) {
   if (shard.world == 0) reject(where, "shard.world", shard.world, "at least 1");
   require_rank(where, "shard.rank", shard.rank, shard.world);
 }
 
 // How many of `length` positions all workers together take.
-constexpr std::uint64_t span_of_shards(std::uint64_t length, std::uint64_t world, Tail tail) {
+constexpr std::uint64_t span_of_shards(std::uint64_t length, std::uint64_t world,
+                                       sampling::Tail tail) {
   const std::uint64_t rest = length % world;
-  if (tail == Tail::kUneven || rest == 0) return length;
-  return tail == Tail::kDrop ? length - rest : length + (world - rest);
+  if (tail == sampling::Tail::kUneven || rest == 0) return length;
+  return tail == sampling::Tail::kDrop ? length - rest : length + (world - rest);
 }
 
 // How far apart the starts of consecutive epochs lie: a lengthened epoch moves its successors.
-constexpr std::uint64_t epoch_stride(std::uint64_t epoch_size, std::uint64_t world, Tail tail) {
-  return tail == Tail::kExtend ? span_of_shards(epoch_size, world, tail) : epoch_size;
+constexpr std::uint64_t epoch_stride(std::uint64_t epoch_size, std::uint64_t world,
+                                     sampling::Tail tail) {
+  return tail == sampling::Tail::kExtend ? span_of_shards(epoch_size, world, tail) : epoch_size;
 }
 
 // How many positions of a range of `span` fall to a shard.
-constexpr std::uint64_t share_of_shard(std::uint64_t span, const Shard& shard) {
+constexpr std::uint64_t share_of_shard(std::uint64_t span, const sampling::Shard& shard) {
   return span <= shard.rank ? 0 : (span - shard.rank - 1) / shard.world + 1;
 }
 
@@ -101,7 +105,9 @@ class Fingerprint {
   std::uint64_t state_ = 0x4571;
 };
 
-}  // namespace detail
+}  // namespace equipoise::detail
+
+namespace equipoise::sampling {
 
 /// The positions of one epoch that a shard takes. With Tail::kExtend an epoch is as many positions
 /// longer as make it a multiple of the number of workers, and the next epoch starts behind them.
@@ -148,6 +154,6 @@ std::uint64_t resume(const S& stream, const Cursor& cursor) {
   return cursor.position;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_STREAM_H_

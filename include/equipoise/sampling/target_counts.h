@@ -13,7 +13,7 @@
 #include "equipoise/detail/near_whole.h"
 #include "equipoise/sampling/detail/row_counts.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 /// Which classes are brought up to the size of the largest: imbalanced-learn's strategies for
 /// oversampling by their names. Classes without rows stay without.
@@ -126,6 +126,6 @@ inline std::vector<std::uint64_t> undersampling_targets(const ClassCounts& count
   return own.rows;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_TARGET_COUNTS_H_

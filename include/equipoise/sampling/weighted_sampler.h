@@ -17,7 +17,7 @@
 #include "equipoise/sampling/stream.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::sampling {
 
 struct WeightedSamplerOptions {
   /// Draws in an epoch; 0 for as many as there are weights.
@@ -34,9 +34,8 @@ class WeightedSampler {
  public:
   /// @throws std::invalid_argument for a weight that is negative, NaN or infinite, for weights that
   /// are empty or all zero, and for 2^32 weights or more.
-  template <ContiguousRange W>
-  requires std::floating_point<ElementOf<W>> WeightedSampler(
-      const W& weights, std::uint64_t seed, const WeightedSamplerOptions& options = {})
+  template <FloatRange W>
+  WeightedSampler(const W& weights, std::uint64_t seed, const WeightedSamplerOptions& options = {})
       : random_{seed},
         table_("WeightedSampler", "weights", as_span(weights)),
         epoch_size_(options.epoch_size != 0 ? options.epoch_size : table_.size()) {}
@@ -52,8 +51,8 @@ class WeightedSampler {
   /// draws.
   EQUIPOISE_INLINE void fill(std::uint64_t t, std::span<std::int64_t> out,
                              std::uint64_t stride = 1) const {
-    constexpr std::size_t kBlock = detail::PhiloxBlocks::kBlocks;
-    detail::PhiloxBlocks blocks;
+    constexpr std::size_t kBlock = kernels::PhiloxBlocks::kBlocks;
+    kernels::PhiloxBlocks blocks;
     for (std::size_t begin = 0; begin < out.size(); begin += kBlock, t += kBlock * stride) {
       detail::philox_blocks(random_, detail::Purpose::kWeightedDraw, t, stride, blocks);
       fill_block(blocks, t, stride, out.subspan(begin, std::min(kBlock, out.size() - begin)));
@@ -91,9 +90,9 @@ class WeightedSampler {
   }
 
   // Buckets are fetched a block at a time: meanwhile the memory of all of them is on its way.
-  void fill_block(const detail::PhiloxBlocks& blocks, std::uint64_t t, std::uint64_t stride,
+  void fill_block(const kernels::PhiloxBlocks& blocks, std::uint64_t t, std::uint64_t stride,
                   std::span<std::int64_t> out) const {
-    std::array<Draw, detail::PhiloxBlocks::kBlocks> draws;
+    std::array<Draw, kernels::PhiloxBlocks::kBlocks> draws;
     for (std::size_t i = 0; i < out.size(); ++i) {
       draws[i] = draw_at(t + i * stride, blocks.first[i], blocks.second[i]);
       table_.prefetch(draws[i].bucket);
@@ -108,6 +107,6 @@ class WeightedSampler {
   std::uint64_t epoch_size_;
 };
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_WEIGHTED_SAMPLER_H_

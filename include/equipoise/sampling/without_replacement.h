@@ -22,9 +22,7 @@
 #include "equipoise/sampling/stream.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
-
-namespace detail {
+namespace equipoise::detail {
 
 // Rows with masses, of which one is found by a quantum of mass: a table of where the masses end,
 // and a guide to where in it a search has to begin (Chen & Asau 1974).
@@ -86,7 +84,9 @@ class Urn {
   int shift_ = 0;
 };
 
-}  // namespace detail
+}  // namespace equipoise::detail
+
+namespace equipoise::sampling {
 
 /// Rows drawn without replacement.
 struct WeightedSample {
@@ -115,9 +115,8 @@ class WithoutReplacement {
  public:
   /// @throws std::invalid_argument for a weight that is negative, NaN or infinite, for weights that
   /// are empty or all zero, and for k = 0 or more than there are positive weights.
-  template <ContiguousRange W>
-  requires std::floating_point<ElementOf<W>> WithoutReplacement(const W& weights, std::uint64_t k,
-                                                                std::uint64_t seed)
+  template <FloatRange W>
+  WithoutReplacement(const W& weights, std::uint64_t k, std::uint64_t seed)
       : WithoutReplacement(detail::fixed_point_sums(kWhere, "weights", as_span(weights)), k, seed) {
   }
 
@@ -153,7 +152,7 @@ class WithoutReplacement {
  private:
   static constexpr std::string_view kWhere = "WithoutReplacement";
 
-  static constexpr std::size_t kBatch = detail::PhiloxBlocks::kBlocks;
+  static constexpr std::size_t kBatch = kernels::PhiloxBlocks::kBlocks;
 
   WithoutReplacement(detail::FixedPointSums sums, std::uint64_t k, std::uint64_t seed)
       : random_{seed},
@@ -207,7 +206,7 @@ class WithoutReplacement {
                                                                         std::uint64_t attempt) {
     std::array<std::uint64_t, kBatch> places;
     std::array<std::size_t, kBatch> slots;
-    detail::PhiloxBlocks blocks;
+    kernels::PhiloxBlocks blocks;
     detail::philox_blocks(random, detail::Purpose::kSuccessiveDraw, attempt, 1, blocks);
     for (std::size_t i = 0; i < kBatch; ++i) {
       const detail::Scaled place = detail::scale(blocks.first[i], urn.total());
@@ -239,6 +238,6 @@ inline double inclusion_probability(const WeightedSample& sample, double weight)
   return detail::is_finite(sample.threshold) ? -std::expm1(-weight * sample.threshold) : 1;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::sampling
 
 #endif  // EQUIPOISE_SAMPLING_WITHOUT_REPLACEMENT_H_

@@ -17,7 +17,7 @@
 #include "equipoise/splits/split.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 
 /// A test part of about N * test_fraction rows in which no group is that is also in the training
 /// part, with class proportions as near to those of the whole as a greedy search finds.
@@ -37,16 +37,15 @@ namespace equipoise {
 /// @throws std::invalid_argument for sizes that differ, a label outside [0, classes), a group
 /// outside [0, groups), a fraction outside (0, 1), fewer than two groups with rows, and where the
 /// fraction, rounded to rows, or options.min_train_rows leave a part empty.
-template <LabelRange R, LabelRange G>
-EQUIPOISE_INLINE Split grouped_split(const R& labels, const G& row_groups, std::size_t groups,
+template <LabelRange R, class G>
+EQUIPOISE_INLINE Split grouped_split(const R& labels, const RowGroups<G>& row_groups,
                                      std::size_t classes, double test_fraction, std::uint64_t seed,
                                      const SplitOptions& options = {}) {
   constexpr std::string_view kWhere = "grouped_split";
   using detail::GroupDealer;
   const auto values = as_span(labels);
-  const auto group_of = as_span(row_groups);
   detail::require_test_fraction(kWhere, test_fraction);
-  const detail::GroupedRows rows(kWhere, values, group_of, groups, classes);
+  const detail::GroupedRows rows(kWhere, values, row_groups.ids, row_groups.count, classes);
   const std::size_t test_rows = detail::test_rows_of(kWhere, values.size(), test_fraction);
   if (rows.present() < 2) {
     detail::reject(kWhere, "groups with rows", rows.present(), "at least 2, one for each part");
@@ -58,7 +57,7 @@ EQUIPOISE_INLINE Split grouped_split(const R& labels, const G& row_groups, std::
       GroupDealer(rows.table, {GroupDealer::kOne - due, due}, options, seed)
           .deal(rows.largest_first(seed));
   const std::vector<std::uint32_t> parts =
-      detail::parts_of_rows(group_of, std::span<const std::uint32_t>(part_of_group));
+      detail::parts_of_rows(row_groups.ids, std::span<const std::uint32_t>(part_of_group));
   if (std::count(parts.begin(), parts.end(), detail::kTestPart) == 0) {
     detail::reject(kWhere, "options.min_train_rows", options.min_train_rows,
                    "a number that leaves a group for testing");
@@ -71,21 +70,21 @@ EQUIPOISE_INLINE Split grouped_split(const R& labels, const G& row_groups, std::
 ///
 /// In integers alone, and the same on every platform. O(N k + G log G + C k).
 /// @throws std::invalid_argument as grouped_split(), and for k outside [2, groups with rows].
-template <LabelRange R, LabelRange G>
-EQUIPOISE_INLINE std::vector<std::uint32_t> grouped_k_fold(const R& labels, const G& row_groups,
-                                                           std::size_t groups, std::size_t classes,
-                                                           std::uint32_t k, std::uint64_t seed) {
+template <LabelRange R, class G>
+EQUIPOISE_INLINE std::vector<std::uint32_t> grouped_k_fold(const R& labels,
+                                                           const RowGroups<G>& row_groups,
+                                                           std::size_t classes, std::uint32_t k,
+                                                           std::uint64_t seed) {
   constexpr std::string_view kWhere = "grouped_k_fold";
   const auto values = as_span(labels);
-  const auto group_of = as_span(row_groups);
-  const detail::GroupedRows rows(kWhere, values, group_of, groups, classes);
+  const detail::GroupedRows rows(kWhere, values, row_groups.ids, row_groups.count, classes);
   detail::require_folds(kWhere, k, rows.present(), "groups with rows");
   const std::vector<std::uint32_t> fold_of_group =
       detail::GroupDealer(rows.table, std::vector<std::uint64_t>(k, 1), {}, seed)
           .deal(rows.largest_first(seed));
-  return detail::parts_of_rows(group_of, std::span<const std::uint32_t>(fold_of_group));
+  return detail::parts_of_rows(row_groups.ids, std::span<const std::uint32_t>(fold_of_group));
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::splits
 
 #endif  // EQUIPOISE_SPLITS_GROUPED_H_

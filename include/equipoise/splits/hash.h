@@ -14,7 +14,7 @@
 #include "equipoise/splits/split.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 
 /// What identifies a row: an integer of any type, or text.
 template <class K>
@@ -84,6 +84,6 @@ std::vector<std::uint32_t> hash_k_fold(const R& keys, std::uint32_t k, std::uint
   return folds;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::splits
 
 #endif  // EQUIPOISE_SPLITS_HASH_H_

@@ -13,7 +13,7 @@
 #include "equipoise/splits/split.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 
 /// A test part of round(N * test_fraction) rows (halves away from zero) in which each of several
 /// labels a row is as frequent as in the whole, by iterative stratification (Sechidis, Tsoumakas &
@@ -61,6 +61,6 @@ EQUIPOISE_INLINE std::vector<std::uint32_t> iterative_k_fold(const R& labels, co
   return detail::folds_iteratively(kWhere, rows, k, seed);
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::splits
 
 #endif  // EQUIPOISE_SPLITS_ITERATIVE_H_

@@ -10,7 +10,7 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/random.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 
 /// The seed of one of several repeats: a pure function of both arguments, so that any repeat can be
 /// made without the others. The seeds of a run look like independent random numbers. O(1).
@@ -38,6 +38,6 @@ std::vector<std::invoke_result_t<const F&, std::uint64_t>> repeated(std::size_t 
   return results;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::splits
 
 #endif  // EQUIPOISE_SPLITS_REPEATED_H_

@@ -14,7 +14,7 @@
 #include "equipoise/splits/split.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 
 /// As iterative_split(), but each pair of labels that some row has is as frequent in the parts as
 /// in the whole, too: second-order iterative stratification (Szymański & Kajdanowicz 2017, "A
@@ -57,6 +57,6 @@ EQUIPOISE_INLINE std::vector<std::uint32_t> second_order_k_fold(const R& labels,
   return detail::folds_iteratively(kWhere, rows, k, seed);
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::splits
 
 #endif  // EQUIPOISE_SPLITS_SECOND_ORDER_H_

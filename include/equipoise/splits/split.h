@@ -10,8 +10,9 @@
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/splits/detail/parts.h"
+#include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 
 /// Two disjoint lists of rows.
 struct Split {
@@ -35,6 +36,18 @@ struct SplitOptions {
   std::uint64_t min_test_rows = 0;
 };
 
+/// The group of each row, in [0, count). It refers to the ids.
+template <class L>
+struct RowGroups {
+  std::span<const L> ids;
+  std::size_t count;
+
+  template <LabelRange G>
+  RowGroups(const G& row_groups, std::size_t groups) : ids(as_span(row_groups)), count(groups) {}
+};
+template <LabelRange G>
+RowGroups(const G&, std::size_t) -> RowGroups<ElementOf<G>>;
+
 /// The rows of fold f for testing, those of all other folds for training, both ascending. O(N).
 /// @throws std::invalid_argument where no row is in fold f.
 inline Split fold(std::span<const std::uint32_t> folds, std::uint32_t f) {
@@ -46,20 +59,22 @@ inline Split fold(std::span<const std::uint32_t> folds, std::uint32_t f) {
   return split;
 }
 
-namespace detail {
+}  // namespace equipoise::splits
+
+namespace equipoise::detail {
 
 // Those of part kTestPart are for testing.
-EQUIPOISE_INLINE Split split_of_parts(std::span<const std::uint32_t> parts, std::uint64_t seed,
-                                      const SplitOptions& options) {
-  if (!options.shuffle) return fold(parts, kTestPart);
-  Split split;
+EQUIPOISE_INLINE splits::Split split_of_parts(std::span<const std::uint32_t> parts,
+                                              std::uint64_t seed,
+                                              const splits::SplitOptions& options) {
+  if (!options.shuffle) return splits::fold(parts, kTestPart);
+  splits::Split split;
   for_each_shuffled(parts.size(), seed, [&](std::size_t row) {
     (parts[row] == kTestPart ? split.test : split.train).push_back(static_cast<std::int64_t>(row));
   });
   return split;
 }
 
-}  // namespace detail
-}  // namespace equipoise
+}  // namespace equipoise::detail
 
 #endif  // EQUIPOISE_SPLITS_SPLIT_H_

@@ -14,7 +14,7 @@
 #include "equipoise/splits/split.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 
 /// A random test part of round(N * test_fraction) rows (halves away from zero) with the class
 /// proportions of the whole; the other rows are for training.
@@ -60,6 +60,6 @@ EQUIPOISE_INLINE std::vector<std::uint32_t> stratified_k_fold(const R& labels, s
   return detail::deal_folds(values, counts, k, seed);
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::splits
 
 #endif  // EQUIPOISE_SPLITS_STRATIFIED_H_

@@ -17,7 +17,7 @@
 #include "equipoise/splits/stratified.h"
 #include "equipoise/view.h"
 
-namespace equipoise {
+namespace equipoise::splits {
 
 /// As stratified_split() by class, and within each class by group as well: each cell (group, class)
 /// and each group gives floor or ceil of its share, however small the cells are. So does every
@@ -30,13 +30,13 @@ namespace equipoise {
 /// The same on every platform. O(N + G C min(G, C) + C log C); memory is 4 bytes a row more than
 /// without groups, and O(G C).
 /// @throws std::invalid_argument as stratified_split(), and as cell_labels().
-template <LabelRange R, LabelRange G>
-EQUIPOISE_INLINE Split stratified_split(const R& labels, const G& row_groups, std::size_t groups,
+template <LabelRange R, class G>
+EQUIPOISE_INLINE Split stratified_split(const R& labels, const RowGroups<G>& row_groups,
                                         std::size_t classes, double test_fraction,
                                         std::uint64_t seed, const SplitOptions& options = {}) {
   constexpr std::string_view kWhere = "stratified_split";
   detail::require_test_fraction(kWhere, test_fraction);
-  const detail::Cells cells(kWhere, labels, row_groups, groups, classes);
+  const detail::Cells cells(kWhere, labels, row_groups.ids, row_groups.count, classes);
   const std::size_t test_rows = detail::test_rows_of(kWhere, cells.labels.size(), test_fraction);
   const std::vector<std::uint64_t> class_counts = detail::column_sums(cells.counts, classes);
   detail::require_testable(kWhere, class_counts, test_rows, options);
@@ -52,15 +52,16 @@ EQUIPOISE_INLINE Split stratified_split(const R& labels, const G& row_groups, st
 ///
 /// Random, and the same on every platform. O(N + k G C min(G, C)), memory O(N + k G C).
 /// @throws std::invalid_argument as cell_labels(), and for k outside [2, N].
-template <LabelRange R, LabelRange G>
-EQUIPOISE_INLINE std::vector<std::uint32_t> stratified_k_fold(const R& labels, const G& row_groups,
-                                                              std::size_t groups,
+template <LabelRange R, class G>
+EQUIPOISE_INLINE std::vector<std::uint32_t> stratified_k_fold(const R& labels,
+                                                              const RowGroups<G>& row_groups,
                                                               std::size_t classes, std::uint32_t k,
                                                               std::uint64_t seed) {
   constexpr std::string_view kWhere = "stratified_k_fold";
-  const detail::Cells cells(kWhere, labels, row_groups, groups, classes);
+  const detail::Cells cells(kWhere, labels, row_groups.ids, row_groups.count, classes);
   detail::require_folds(kWhere, k, cells.labels.size(), "rows");
-  std::vector<std::uint64_t> left = detail::cell_fold_sizes(cells.counts, groups, classes, k, seed);
+  std::vector<std::uint64_t> left =
+      detail::cell_fold_sizes(cells.counts, row_groups.count, classes, k, seed);
   std::vector<std::uint32_t> next(cells.counts.size());  // the fold to which each cell now gives
   std::vector<std::uint32_t> folds(cells.labels.size());
   detail::for_each_shuffled(folds.size(), seed, [&](std::size_t row) {
@@ -72,6 +73,6 @@ EQUIPOISE_INLINE std::vector<std::uint32_t> stratified_k_fold(const R& labels, c
   return folds;
 }
 
-}  // namespace equipoise
+}  // namespace equipoise::splits
 
 #endif  // EQUIPOISE_SPLITS_STRATIFIED_CELLS_H_

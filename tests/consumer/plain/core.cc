@@ -11,7 +11,7 @@ int main() {
   const equipoise::ClassCounts counts = equipoise::count_labels(labels, 2);
 
   equipoise::SoftmaxLoss<> loss;
-  loss.class_weights = equipoise::class_weights(counts, equipoise::Balanced{});
+  loss.class_weights = equipoise::class_weights(counts, equipoise::BalancedWeights{});
 
   const std::vector<double> logits(labels.size() * 2, 0.0);
   std::vector<double> gradient(logits.size());

@@ -8,7 +8,7 @@ int main() {
   const std::vector<int> labels = {0, 1, 1, 1};
   equipoise::SoftmaxLoss<> loss;
   loss.class_weights =
-      equipoise::class_weights(equipoise::count_labels(labels, 2), equipoise::Balanced{});
+      equipoise::class_weights(equipoise::count_labels(labels, 2), equipoise::BalancedWeights{});
 
   const Eigen::MatrixXd logits = Eigen::MatrixXd::Zero(4, 2);
   const auto result = equipoise::eigen::value_and_gradient(loss, logits, labels);

@@ -9,7 +9,7 @@ int main() {
   const std::vector<int> labels = {0, 1, 1, 1};
   equipoise::SoftmaxLoss<> loss;
   loss.class_weights =
-      equipoise::class_weights(equipoise::count_labels(labels, 2), equipoise::Balanced{});
+      equipoise::class_weights(equipoise::count_labels(labels, 2), equipoise::BalancedWeights{});
 
   const at::Tensor logits = at::zeros({4, 2}, at::kDouble).set_requires_grad(true);
   const at::Tensor targets = at::tensor(labels, at::kLong);

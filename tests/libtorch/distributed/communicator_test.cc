@@ -65,7 +65,7 @@ TEST(CommunicatorTest, SumsNumbersOfAllWorkers) {
       workers(std::span<double>());
       workers.barrier();
 
-      const Shard own = shard(workers);
+      const sampling::Shard own = shard(workers);
       EXPECT_EQ(own.rank, static_cast<std::uint64_t>(workers.rank()));
       EXPECT_EQ(own.world, static_cast<std::uint64_t>(world));
     });
@@ -106,13 +106,14 @@ TEST(CommunicatorTest, MergesCountsAndMetrics) {
     labels[i] = static_cast<std::int64_t>(random.below(kClasses, 2 * i, kPurpose));
     predictions[i] = static_cast<std::int64_t>(random.below(kClasses, 2 * i + 1, kPurpose));
   }
-  ConfusionMatrix whole(kClasses);
+  metrics::ConfusionMatrix whole(kClasses);
   whole.add(labels, predictions);
   for (const int world : kWorlds) {
     run_workers(world, [&](const Communicator& workers) {
       std::vector<std::int64_t> own_labels;
       std::vector<std::int64_t> own_predictions;
-      const Positions own = shard_positions(kRows, 0, shard(workers), Tail::kUneven);
+      const sampling::Positions own =
+          sampling::shard_positions(kRows, 0, shard(workers), sampling::Tail::kUneven);
       for (std::uint64_t i = 0; i < own.size; ++i) {
         own_labels.push_back(labels[own[i]]);
         own_predictions.push_back(predictions[own[i]]);
@@ -121,16 +122,16 @@ TEST(CommunicatorTest, MergesCountsAndMetrics) {
       workers.all_reduce(counts);
       EXPECT_EQ(counts, count_labels(labels, kClasses));
 
-      ConfusionMatrix matrix(kClasses);
+      metrics::ConfusionMatrix matrix(kClasses);
       matrix.add(own_labels, own_predictions);
       workers.all_reduce(matrix);
       EXPECT_EQ(matrix, whole);
       EXPECT_EQ(matrix.macro_f1(), whole.macro_f1());
 
-      Partial partial{{{1.0 * workers.rank(), 2, 3}, {0, 1, 1}}};
+      LossPartial partial{{{1.0 * workers.rank(), 2, 3}, {0, 1, 1}}};
       workers.all_reduce(partial);
-      EXPECT_EQ(partial, (Partial{{{world * (world - 1) / 2.0, 2.0 * world, 3.0 * world},
-                                   {0, 1.0 * world, 1.0 * world}}}));
+      EXPECT_EQ(partial, (LossPartial{{{world * (world - 1) / 2.0, 2.0 * world, 3.0 * world},
+                                       {0, 1.0 * world, 1.0 * world}}}));
     });
   }
 }
@@ -138,9 +139,9 @@ TEST(CommunicatorTest, MergesCountsAndMetrics) {
 TEST(CommunicatorTest, GathersScoresAndSumsMetricsByGroup) {
   for (const int world : kWorlds) {
     run_workers(world, [world](const Communicator& workers) {
-      LabelScores<float> scores(2);
-      LabelScores<float> all(2);
-      Grouped<ConfusionMatrix> grouped(2, ConfusionMatrix(2));
+      metrics::LabelScores<float> scores(2);
+      metrics::LabelScores<float> all(2);
+      metrics::Grouped<metrics::ConfusionMatrix> grouped(2, metrics::ConfusionMatrix(2));
       for (int rank = 0; rank < world; ++rank) {
         for (int row = 0; row < rank + 2; ++row) {
           const std::array<float, 2> values = {static_cast<float>(row % 3),

@@ -13,7 +13,7 @@
 #include "equipoise/libtorch/accumulation.h"
 #include "equipoise/libtorch/loss.h"
 #include "equipoise/random.h"
-#include "equipoise/reduction/accumulation.h"
+#include "equipoise/reduction/accumulated_step.h"
 #include "equipoise/reduction/reduction.h"
 #include "equipoise/sampling/stream.h"
 #include "tests/support/libtorch_losses.h"
@@ -78,22 +78,23 @@ struct Trained {
   std::vector<at::Tensor> parameters;
 };
 
-template <Reduction R>
+template <LossReduction R>
 Trained train(const Data& data, const R& reduction, const Communicator* workers) {
   constexpr std::uint64_t kBatch = 13;
   constexpr std::uint64_t kSteps = 6;
-  const Shard own = workers == nullptr ? Shard{} : shard(*workers);
+  const sampling::Shard own = workers == nullptr ? sampling::Shard{} : shard(*workers);
   SoftmaxLoss<Focal, R> loss;
   loss.reduction = reduction;
   loss.class_weights = {0.5, 1, 2, 3};
   Net net(workers == nullptr ? 1 : static_cast<std::uint64_t>(1 + workers->rank()));
   if (workers != nullptr) workers->broadcast(net.parameters);
-  const Permutation order(Data::kRows, CounterRandom{3});
+  const RandomPermutation order(Data::kRows, CounterRandom{3});
   const at::Tensor labels = at::tensor(data.labels, at::kLong);
 
   Trained result;
   for (std::uint64_t step = 0; step < kSteps; ++step) {
-    const Positions positions = shard_positions(kBatch, step, own, Tail::kUneven);
+    const sampling::Positions positions =
+        sampling::shard_positions(kBatch, step, own, sampling::Tail::kUneven);
     std::vector<std::int64_t> which;
     for (std::uint64_t i = 0; i < positions.size; ++i) {
       which.push_back(static_cast<std::int64_t>(order(positions[i] % Data::kRows)));
@@ -122,7 +123,7 @@ Trained train(const Data& data, const R& reduction, const Communicator* workers)
   return result;
 }
 
-template <Reduction R>
+template <LossReduction R>
 void expect_same_training(const R& reduction) {
   const Data data;
   const Trained alone = train(data, reduction, nullptr);
@@ -156,11 +157,11 @@ TEST(TrainingTest, IsThatOfOneProcess) {
 TEST(TrainingTest, AccumulatesOverWorkers) {
   for (const int world : kWorlds) {
     run_workers(world, [&](const Communicator& workers) {
-      Accumulation step(MeanByWeight{});
+      AccumulatedStep step(MeanByWeight{});
       const double own = workers.rank() + 1;
-      step.expect(Partial{{{0, own, 1}}});
+      step.expect(LossPartial{{{0, own, 1}}});
       step.reduce_expected(workers);
-      step.add(Partial{{{3 * own, own, 1}}});
+      step.add(LossPartial{{{3 * own, own, 1}}});
       step.reduce_added(workers);
       EXPECT_DOUBLE_EQ(step.value(), 3.0);
     });

@@ -46,16 +46,17 @@ TEST(Accumulators, ReadTensorsWhoseNegationIsPending) {
     return std::pair{plain.value(), pending.value()};
   };
   const auto by_logits = [](auto& a, const at::Tensor& z, const at::Tensor& y) { a.add(y, z); };
-  const auto [confusion, confusion_pending] = expect(Accumulator<ConfusionMatrix>(2), by_logits);
+  const auto [confusion, confusion_pending] =
+      expect(Accumulator<metrics::ConfusionMatrix>(2), by_logits);
   EXPECT_EQ(confusion, confusion_pending);
   const auto [scores, scores_pending] =
-      expect(Accumulator<LabelScores<float>>(1),
+      expect(Accumulator<metrics::LabelScores<float>>(1),
              [](auto& a, const at::Tensor& z, const at::Tensor& y) { a.add(z.select(1, 1), y); });
   EXPECT_EQ(scores.roc_auc(0), scores_pending.roc_auc(0));
   EXPECT_EQ(roc_auc(negation_pending(logits.select(1, 1)), pending_targets).item<double>(),
             scores.roc_auc(0));
-  const auto [calibration, calibration_pending] =
-      expect(Accumulator<Calibration>(2), [](auto& a, const at::Tensor& z, const at::Tensor& y) {
+  const auto [calibration, calibration_pending] = expect(
+      Accumulator<metrics::Calibration>(2), [](auto& a, const at::Tensor& z, const at::Tensor& y) {
         a.add(z.is_neg() ? negation_pending(z.softmax(1)) : z.softmax(1), y);
       });
   EXPECT_EQ(calibration.nll(), calibration_pending.nll());
@@ -63,40 +64,40 @@ TEST(Accumulators, ReadTensorsWhoseNegationIsPending) {
 
 TEST(Accumulators, TakeEmptyBatches) {
   const auto none = [](at::IntArrayRef sizes) { return at::zeros(sizes, at::kLong); };
-  Accumulator<ConfusionMatrix> confusion(3);
+  Accumulator<metrics::ConfusionMatrix> confusion(3);
   confusion.add(none({0}), none({0}));
   confusion.add(none({2, 0}), at::zeros({2, 0, 3}));
   confusion.add(none({0, 4}), at::zeros({0, 4, 3}));
-  EXPECT_EQ(confusion.value(), ConfusionMatrix(3));
-  Accumulator<Grouped<ConfusionMatrix>> grouped(2, 3);
+  EXPECT_EQ(confusion.value(), metrics::ConfusionMatrix(3));
+  Accumulator<metrics::Grouped<metrics::ConfusionMatrix>> grouped(2, 3);
   grouped.add(none({2, 0}), none({2, 0}), at::zeros({2, 0, 3}));
-  EXPECT_EQ(grouped.value().group(0), ConfusionMatrix(3));
-  Accumulator<Calibration> calibration(3);
+  EXPECT_EQ(grouped.value().group(0), metrics::ConfusionMatrix(3));
+  Accumulator<metrics::Calibration> calibration(3);
   calibration.add(at::zeros({2, 0, 3}), none({2, 0}));
-  Accumulator<MultiLabelCounts> labels(4);
+  Accumulator<metrics::MultiLabelCounts> labels(4);
   labels.add(none({0, 4}), none({0, 4}));
   labels.add(none({2, 0, 4}), none({2, 0, 4}));
-  Accumulator<MultiLabelCalibration> label_calibration(4);
+  Accumulator<metrics::MultiLabelCalibration> label_calibration(4);
   label_calibration.add(at::zeros({2, 0, 4}), none({2, 0, 4}));
-  Accumulator<LabelScores<float>> scores(3);
+  Accumulator<metrics::LabelScores<float>> scores(3);
   scores.add(at::zeros({0, 3}), none({0}));
   scores.add(at::zeros({2, 0, 3}), none({2, 0}));
   EXPECT_TRUE(std::isnan(scores.value().roc_auc(1)));
   EXPECT_TRUE(std::isnan(roc_auc(at::zeros({0}), none({0})).item<double>()));
-  Accumulator<EntityScores> entities(EntityTags{"O", "B-PER", "I-PER"});
+  Accumulator<metrics::EntityScores> entities(metrics::EntityTags{"O", "B-PER", "I-PER"});
   entities.add(none({2, 0}), none({2, 0}));
   entities.add(none({0, 3}), at::zeros({0, 3, 3}));
   EXPECT_EQ(entities.value().strict().micro_f1(), 0);
 }
 
 TEST(Accumulators, ForgetAllRowsWhenReset) {
-  Accumulator<ConfusionMatrix> confusion(3);
+  Accumulator<metrics::ConfusionMatrix> confusion(3);
   const at::Tensor targets = at::tensor({0, 1, 2}, at::kLong);
   confusion.add(targets, targets);
   EXPECT_EQ(confusion.value().total(), 3);
   confusion.reset();
-  EXPECT_EQ(confusion.value(), ConfusionMatrix(3));
-  Accumulator<Grouped<ConfusionMatrix>> grouped(2, 3);
+  EXPECT_EQ(confusion.value(), metrics::ConfusionMatrix(3));
+  Accumulator<metrics::Grouped<metrics::ConfusionMatrix>> grouped(2, 3);
   grouped.add(at::tensor({0, 1, 1}, at::kLong), targets, targets);
   grouped.reset();
   EXPECT_EQ(grouped.value().total().total(), 0);
@@ -111,13 +112,14 @@ TEST(Accumulators, NeitherReadTheDeviceNorUpload) {
   const at::Tensor bits = at::empty({6, 4}, meta.dtype(at::kLong));
   {
     const testing::RecordedOperations operations;
-    Accumulator<ConfusionMatrix> confusion(4);
-    Accumulator<Grouped<ConfusionMatrix>> grouped(3, 4);
-    Accumulator<Calibration> calibration(4);
-    Accumulator<MultiLabelCounts> counts(4);
-    Accumulator<MultiLabelCalibration> label_calibration(4);
-    Accumulator<LabelScores<float>> scores(4);
-    Accumulator<EntityScores> entities(EntityTags{"O", "B-PER", "B-LOC", "B-ORG"});
+    Accumulator<metrics::ConfusionMatrix> confusion(4);
+    Accumulator<metrics::Grouped<metrics::ConfusionMatrix>> grouped(3, 4);
+    Accumulator<metrics::Calibration> calibration(4);
+    Accumulator<metrics::MultiLabelCounts> counts(4);
+    Accumulator<metrics::MultiLabelCalibration> label_calibration(4);
+    Accumulator<metrics::LabelScores<float>> scores(4);
+    Accumulator<metrics::EntityScores> entities(
+        metrics::EntityTags{"O", "B-PER", "B-LOC", "B-ORG"});
     for (int batch = 0; batch < 2; ++batch) {
       confusion.add(labels, logits, -100);
       confusion.add(labels, labels);
@@ -163,7 +165,7 @@ TEST(Accumulators, CountWrongRowsOnTheDevice) {
   const auto wrong = [](const at::Tensor& sums) { return sums[-1].item<double>(); };
   const at::Tensor targets = at::tensor({0, 1, 2, -100}, at::kLong);
   const at::Tensor predictions = at::tensor({0, 7, 0, 9}, at::kLong);
-  EXPECT_EQ(wrong(detail::confusion_sums(targets, predictions, {}, {}, 1, 2, -100)), 2);
+  EXPECT_EQ(wrong(detail::confusion_sums({targets, predictions, {}, {}}, 1, 2, -100)), 2);
   at::Tensor p = at::full({4, 2}, 0.5, at::kDouble);
   EXPECT_EQ(wrong(detail::calibration_sums(p, targets, 15, -100, 1e-4)), 1);
   p[0][1] = std::nan("");
@@ -183,7 +185,7 @@ TEST(Accumulators, CountWrongRowsOnTheDevice) {
 }
 
 TEST(Accumulators, RefuseWhatDoesNotFit) {
-  Accumulator<ConfusionMatrix> confusion(3);
+  Accumulator<metrics::ConfusionMatrix> confusion(3);
   const at::Tensor targets = at::tensor({0, 1, 2}, at::kLong);
   const auto add = [&](const at::Tensor& t, const at::Tensor& p) {
     return error_of([&] { confusion.add(t, p); });
@@ -197,7 +199,7 @@ TEST(Accumulators, RefuseWhatDoesNotFit) {
   EXPECT_THAT(add(targets, at::full({3, 3}, std::nan(""))), HasSubstr("logits(0, 0) = nan"));
   EXPECT_EQ(confusion.value().total(), 0);
 
-  Accumulator<Calibration> calibration(3);
+  Accumulator<metrics::Calibration> calibration(3);
   EXPECT_THAT(error_of([&] {
                 calibration.add(at::zeros({3, 2}), targets);
               }),
@@ -206,20 +208,20 @@ TEST(Accumulators, RefuseWhatDoesNotFit) {
                 calibration.add(at::zeros({2, 3}), targets);
               }),
               HasSubstr("targets.numel() = 3, expected 2 (rows of probabilities)"));
-  Accumulator<MultiLabelCounts> counts(3);
+  Accumulator<metrics::MultiLabelCounts> counts(3);
   EXPECT_THAT(error_of([&] {
                 counts.add(at::zeros({2, 3}, at::kLong), targets);
               }),
               HasSubstr("predictions.dim() = 1, expected at least 2"));
-  Accumulator<MultiLabelCalibration> label_calibration(3);
+  Accumulator<metrics::MultiLabelCalibration> label_calibration(3);
   EXPECT_THAT(error_of([&] {
                 label_calibration.add(at::full({1, 3}, 2.0), at::zeros({1, 3}, at::kLong));
               }),
               HasSubstr("probabilities(0, 0) = 2"));
-  Accumulator<Grouped<ConfusionMatrix>> grouped(2, 3);
+  Accumulator<metrics::Grouped<metrics::ConfusionMatrix>> grouped(2, 3);
   EXPECT_THAT(error_of([&] { grouped.add(targets, targets, targets); }),
               HasSubstr("row_groups[2] = 2, expected a group in [0, 2)"));
-  Accumulator<LabelScores<float>> scores(2);
+  Accumulator<metrics::LabelScores<float>> scores(2);
   EXPECT_THAT(error_of([&] {
                 scores.add(at::zeros({3, 3}), targets);
               }),
@@ -236,8 +238,8 @@ TEST(Accumulators, RefuseWhatDoesNotFit) {
                 scores.add(at::zeros({2, 3, 2}), targets);
               }),
               HasSubstr("targets.sizes() = [3], expected [2, 3]"));
-  EXPECT_EQ(scores.value(), LabelScores<float>(2));
-  Accumulator<EntityScores> entities(EntityTags{"O", "B-PER"});
+  EXPECT_EQ(scores.value(), metrics::LabelScores<float>(2));
+  Accumulator<metrics::EntityScores> entities(metrics::EntityTags{"O", "B-PER"});
   EXPECT_THAT(error_of([&] { entities.add(targets, targets); }), HasSubstr("targets[2] = 2"));
   EXPECT_THAT(error_of([&] {
                 entities.add(targets, at::zeros({3, 4}));
@@ -257,27 +259,29 @@ TEST(Accumulators, OnCuda) {
   const Tokens data(3);
   const Bits bits(3);
   const auto gpu = [](const at::Tensor& tensor) { return tensor.to(at::kCUDA); };
-  Accumulator<ConfusionMatrix> here(kClasses);
-  Accumulator<ConfusionMatrix> there(kClasses);
+  Accumulator<metrics::ConfusionMatrix> here(kClasses);
+  Accumulator<metrics::ConfusionMatrix> there(kClasses);
   here.add(data.targets, data.logits, -100);
   there.add(gpu(data.targets), gpu(data.logits), -100);
   EXPECT_EQ(there.value(), here.value());
-  Accumulator<Calibration> calibration(kClasses);
+  Accumulator<metrics::Calibration> calibration(kClasses);
   calibration.add(data.probabilities, data.targets, -100);
-  Accumulator<Calibration> calibration_there(kClasses);
+  Accumulator<metrics::Calibration> calibration_there(kClasses);
   calibration_there.add(gpu(data.probabilities), gpu(data.targets), -100);
   EXPECT_NEAR(calibration_there.value().ece(), calibration.value().ece(), 1e-12);
-  Accumulator<MultiLabelCounts> counts(4);
+  Accumulator<metrics::MultiLabelCounts> counts(4);
   counts.add(gpu(bits.targets), gpu(bits.predictions), -1);
-  Accumulator<MultiLabelCounts> counts_here(4);
+  Accumulator<metrics::MultiLabelCounts> counts_here(4);
   counts_here.add(bits.targets, bits.predictions, -1);
   EXPECT_EQ(counts.value().pooled(), counts_here.value().pooled());
-  Accumulator<LabelScores<float>> areas(kClasses);
+  Accumulator<metrics::LabelScores<float>> areas(kClasses);
   areas.add(data.logits, data.targets, -100);
-  Accumulator<LabelScores<float>> areas_there(kClasses);
-  Accumulator<EntityScores> entities(EntityTags{"O", "B-PER", "I-PER", "B-LOC", "I-LOC"});
+  Accumulator<metrics::LabelScores<float>> areas_there(kClasses);
+  Accumulator<metrics::EntityScores> entities(
+      metrics::EntityTags{"O", "B-PER", "I-PER", "B-LOC", "I-LOC"});
   entities.add(data.targets, data.logits, -100);
-  Accumulator<EntityScores> entities_there(EntityTags{"O", "B-PER", "I-PER", "B-LOC", "I-LOC"});
+  Accumulator<metrics::EntityScores> entities_there(
+      metrics::EntityTags{"O", "B-PER", "I-PER", "B-LOC", "I-LOC"});
   for (const std::int64_t half : {0, 3}) {
     const at::Tensor targets = gpu(data.targets.narrow(0, half, 3));
     areas_there.add(gpu(data.logits.narrow(0, half, 3)), targets, -100);

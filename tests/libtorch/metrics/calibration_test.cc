@@ -28,9 +28,9 @@ TEST(CalibrationAccumulator, EqualsTheCoreOnTheCpuAndByOperations) {
   for (std::int64_t seed = 0; seed < 20; ++seed) {
     const Tokens data(seed);
     const at::Tensor p = data.probabilities.flatten(0, 1).contiguous();
-    Calibration expected(kClasses, 7);
+    metrics::Calibration expected(kClasses, 7);
     expected.add(view_of<double>(p), data.labels(), -100);
-    Accumulator<Calibration> accumulator(kClasses, 7);
+    Accumulator<metrics::Calibration> accumulator(kClasses, 7);
     accumulator.add(data.probabilities, data.targets, -100);
     EXPECT_EQ(accumulator.value(), expected);
     expect_sums(detail::calibration_sums(p, data.targets.flatten(), 7, -100, 1e-4), expected,
@@ -44,13 +44,13 @@ TEST(CalibrationAccumulator, TakesHalfTypesAsTheyAreRounded) {
   at::manual_seed(1);
   const at::Tensor exact = at::softmax(at::randn({1000, 28}), -1);
   const at::Tensor targets = at::randint(0, 28, {1000}, at::kLong);
-  Accumulator<Calibration> in_float(28);
+  Accumulator<metrics::Calibration> in_float(28);
   in_float.add(exact, targets);
   for (const auto& [type, tolerance] :
        {std::pair{at::kHalf, 1e-4 + 0x1p-11}, std::pair{at::kBFloat16, 1e-4 + 0x1p-8}}) {
     const at::Tensor p = exact.to(type);
     EXPECT_GT(p.to(at::kDouble).sum(-1).sub(1).abs().max().item<double>(), 1e-4);
-    Accumulator<Calibration> accumulator(28);
+    Accumulator<metrics::Calibration> accumulator(28);
     accumulator.add(p, targets);
     EXPECT_EQ(detail::sum_tolerance(p), tolerance);
     EXPECT_EQ(accumulator.value().total(), 1000);
@@ -65,9 +65,9 @@ TEST(MultiLabelCalibrationAccumulator, EqualsTheCoreOnTheCpuAndByOperations) {
   for (std::int64_t seed = 0; seed < 20; ++seed) {
     Bits data(seed);
     data.probabilities = data.probabilities.clamp(0.01, 0.99);
-    MultiLabelCalibration expected(4);
+    metrics::MultiLabelCalibration expected(4);
     expected.add(view_of<double>(data.probabilities), view_of<std::int64_t>(data.targets), -1);
-    Accumulator<MultiLabelCalibration> accumulator(4);
+    Accumulator<metrics::MultiLabelCalibration> accumulator(4);
     accumulator.add(data.probabilities, data.targets, -1);
     EXPECT_EQ(accumulator.value(), expected);
     expect_sums(detail::multilabel_calibration_sums(data.probabilities, data.targets, 15, -1),
@@ -76,7 +76,7 @@ TEST(MultiLabelCalibrationAccumulator, EqualsTheCoreOnTheCpuAndByOperations) {
   // What is certain and right costs nothing, on either path.
   const at::Tensor p = at::tensor({0.0, 1.0}, at::kDouble).unsqueeze(0);
   const at::Tensor targets = at::tensor({0, 1}, at::kLong).unsqueeze(0);
-  MultiLabelCalibration expected(2);
+  metrics::MultiLabelCalibration expected(2);
   expected.add(view_of<double>(p), view_of<std::int64_t>(targets));
   expect_sums(detail::multilabel_calibration_sums(p, targets, 15, {}), expected, 0);
 }
@@ -91,7 +91,7 @@ TEST(MultiLabelCalibrationAccumulator, EqualsTheCoreAtEdges) {
                              .unsqueeze(1)
                              .contiguous();
     const at::Tensor targets = at::zeros(p.sizes(), at::kLong);
-    MultiLabelCalibration expected(1, static_cast<std::size_t>(bins));
+    metrics::MultiLabelCalibration expected(1, static_cast<std::size_t>(bins));
     expected.add(view_of<double>(p.masked_fill(p.eq(1), 0.999)), view_of<std::int64_t>(targets));
     expect_sums(
         detail::multilabel_calibration_sums(p.masked_fill(p.eq(1), 0.999), targets, bins, {}),

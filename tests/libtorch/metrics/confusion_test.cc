@@ -24,10 +24,10 @@ TEST(ConfusionAccumulator, EqualsTheCoreOnTheCpuAndByOperations) {
   for (std::int64_t seed = 0; seed < 20; ++seed) {
     const Tokens data(seed);
     const at::Tensor predictions = data.logits.argmax(-1);
-    ConfusionMatrix expected(kClasses);
+    metrics::ConfusionMatrix expected(kClasses);
     expected.add(data.labels(), Tokens::vector_of(predictions), -100);
-    Accumulator<ConfusionMatrix> by_logits(kClasses);
-    Accumulator<ConfusionMatrix> by_class(kClasses);
+    Accumulator<metrics::ConfusionMatrix> by_logits(kClasses);
+    Accumulator<metrics::ConfusionMatrix> by_class(kClasses);
     for (const std::int64_t half : {0, 3}) {
       const auto part = [&](const at::Tensor& tensor) { return tensor.narrow(0, half, 3); };
       by_logits.add(part(data.targets), part(data.logits).to(at::kHalf), -100);
@@ -35,8 +35,9 @@ TEST(ConfusionAccumulator, EqualsTheCoreOnTheCpuAndByOperations) {
     }
     EXPECT_EQ(by_logits.value(), expected);
     EXPECT_EQ(by_class.value(), expected);
-    expect_sums(detail::confusion_sums(data.targets.flatten(), predictions.flatten(), {},
-                                       data.logits.flatten(0, 1), 1, kClasses, -100),
+    expect_sums(detail::confusion_sums(
+                    {data.targets.flatten(), predictions.flatten(), {}, data.logits.flatten(0, 1)},
+                    1, kClasses, -100),
                 expected, 0);
   }
 }
@@ -44,17 +45,18 @@ TEST(ConfusionAccumulator, EqualsTheCoreOnTheCpuAndByOperations) {
 TEST(GroupedConfusionAccumulator, EqualsTheCoreOnTheCpuAndByOperations) {
   const Tokens data(1);
   const at::Tensor predictions = data.logits.argmax(-1);
-  Accumulator<Grouped<ConfusionMatrix>> accumulator(3, kClasses);
+  Accumulator<metrics::Grouped<metrics::ConfusionMatrix>> accumulator(3, kClasses);
   accumulator.add(data.groups, data.targets, data.logits, -100);
-  const Grouped<ConfusionMatrix> grouped = accumulator.value();
-  Accumulator<Grouped<ConfusionMatrix>> by_class(3, kClasses);
+  const metrics::Grouped<metrics::ConfusionMatrix> grouped = accumulator.value();
+  Accumulator<metrics::Grouped<metrics::ConfusionMatrix>> by_class(3, kClasses);
   by_class.add(data.groups, data.targets, predictions, -100);
   EXPECT_EQ(by_class.value(), grouped);
-  const at::Tensor sums = detail::confusion_sums(data.targets.flatten(), predictions.flatten(),
-                                                 data.groups.flatten(), {}, 3, kClasses, -100);
+  const at::Tensor sums = detail::confusion_sums(
+      {data.targets.flatten(), predictions.flatten(), data.groups.flatten(), {}}, 3, kClasses,
+      -100);
   for (std::int64_t g = 0; g < 3; ++g) {
     const at::Tensor own = data.targets.masked_fill(data.groups.ne(g), -100);
-    ConfusionMatrix expected(kClasses);
+    metrics::ConfusionMatrix expected(kClasses);
     expected.add(Tokens::vector_of(own), Tokens::vector_of(predictions), -100);
     EXPECT_EQ(grouped.group(static_cast<std::size_t>(g)), expected);
     const std::int64_t cells = kClasses * kClasses;
@@ -66,9 +68,9 @@ TEST(GroupedConfusionAccumulator, EqualsTheCoreOnTheCpuAndByOperations) {
 TEST(MultiLabelAccumulator, EqualsTheCoreOnTheCpuAndByOperations) {
   for (std::int64_t seed = 0; seed < 20; ++seed) {
     const Bits data(seed);
-    MultiLabelCounts expected(4);
+    metrics::MultiLabelCounts expected(4);
     expected.add(view_of<std::int64_t>(data.targets), view_of<std::int64_t>(data.predictions), -1);
-    Accumulator<MultiLabelCounts> accumulator(4);
+    Accumulator<metrics::MultiLabelCounts> accumulator(4);
     accumulator.add(data.targets, data.predictions.to(at::kBool), -1);
     EXPECT_EQ(accumulator.value(), expected);
     expect_sums(detail::multilabel_sums(data.targets, data.predictions, -1), expected, 1e-12);

@@ -26,7 +26,7 @@ TEST(Areas, EqualTheCoreOnTheCpuAndByOperations) {
     const Tokens data(seed);
     const at::Tensor scores = data.logits.flatten(0, 1).contiguous();
     const at::Tensor targets = data.targets.flatten();
-    LabelScores<float> expected(kClasses);
+    metrics::LabelScores<float> expected(kClasses);
     expected.add(view_of<float>(scores), data.labels(), -100);
     const at::Tensor auc = roc_auc(scores, targets, -100);
     const at::Tensor ap = average_precision(scores, targets, -100);
@@ -34,7 +34,8 @@ TEST(Areas, EqualTheCoreOnTheCpuAndByOperations) {
     for (std::int64_t c = 0; c < kClasses; ++c) {
       const auto label = static_cast<std::size_t>(c);
       const at::Tensor numbers = at::tensor(
-          {expected.roc_auc(label), expected.average_precision(label, Absent::kNaN)}, at::kDouble);
+          {expected.roc_auc(label), expected.average_precision(label, metrics::Absent::kNaN)},
+          at::kDouble);
       expect_close(at::stack({auc[c], ap[c]}), numbers, 1e-15);
       expect_close(both.select(1, c), numbers, 1e-14);
     }
@@ -54,11 +55,11 @@ TEST(Areas, EqualTheCoreOnTheCpuAndByOperations) {
 TEST(LabelScoresAccumulator, EqualsTheCoreInBatchesOfAnyShape) {
   for (std::int64_t seed = 0; seed < 10; ++seed) {
     const Tokens data(seed);
-    LabelScores<float> expected(kClasses);
+    metrics::LabelScores<float> expected(kClasses);
     const at::Tensor flat = data.logits.flatten(0, 1).contiguous();
     expected.add(view_of<float>(flat), data.labels(), -100);
-    Accumulator<LabelScores<float>> by_class(kClasses);
-    Accumulator<LabelScores<float>> by_label(kClasses);
+    Accumulator<metrics::LabelScores<float>> by_class(kClasses);
+    Accumulator<metrics::LabelScores<float>> by_label(kClasses);
     const at::Tensor one_hot = at::arange(kClasses).eq(data.targets.unsqueeze(-1)).to(at::kInt);
     const at::Tensor bits = one_hot.masked_fill(data.targets.eq(-100).unsqueeze(-1), -100);
     for (const std::int64_t half : {0, 3}) {
@@ -72,13 +73,13 @@ TEST(LabelScoresAccumulator, EqualsTheCoreInBatchesOfAnyShape) {
       EXPECT_EQ(by_label.value().label(c).operating_points(), points);
     }
     by_class.reset();
-    EXPECT_EQ(by_class.value(), LabelScores<float>(kClasses));
+    EXPECT_EQ(by_class.value(), metrics::LabelScores<float>(kClasses));
   }
   // Scores of one label, and what a device would keep.
   const Bits bits(1);
   const at::Tensor scores = bits.probabilities.select(1, 0);
   const at::Tensor targets = bits.targets.select(1, 0);
-  Accumulator<LabelScores<double>> one;
+  Accumulator<metrics::LabelScores<double>> one;
   one.add(scores, targets, -1);
   EXPECT_EQ(one.value().roc_auc(0), roc_auc(scores, targets, -1).item<double>());
   detail::DeviceRows kept_scores;
@@ -89,9 +90,9 @@ TEST(LabelScoresAccumulator, EqualsTheCoreInBatchesOfAnyShape) {
     kept_scores.add("f", rows.scores);
     kept_targets.add("f", rows.targets);
   }
-  LabelScores<double> read(4);
+  metrics::LabelScores<double> read(4);
   detail::add_ranked("f", {kept_scores.read(), kept_targets.read()}, read);
-  Accumulator<LabelScores<double>> whole(4);
+  Accumulator<metrics::LabelScores<double>> whole(4);
   whole.add(bits.probabilities, bits.targets, -1);
   EXPECT_EQ(read, whole.value());
 }

@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
+#include "equipoise/calibrate/detail/linear_algebra.h"
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
-#include "equipoise/detail/linear_algebra.h"
 #include "equipoise/view.h"
 
 namespace equipoise::detail {

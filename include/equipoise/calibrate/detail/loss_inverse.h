@@ -76,10 +76,10 @@ void invert_modulator(const M& modulator, std::span<double> row) {
 }
 
 // From smoothed targets to those before, times the class weights of the loss, in place.
-inline void invert_smoothing(double smoothing, Semantics semantics, std::span<const double> weights,
-                             std::span<double> row) {
+inline void invert_smoothing(double smoothing, WeightConvention convention,
+                             std::span<const double> weights, std::span<double> row) {
   if (smoothing == 0) return;
-  const bool by_class = semantics == Semantics::kTorch && !weights.empty();
+  const bool by_class = convention == WeightConvention::kTorch && !weights.empty();
   const auto weight = [&](std::size_t c) { return by_class ? weights[c] : 1.0; };
   double total = 0;
   for (std::size_t c = 0; c < row.size(); ++c) total += row[c] /= weight(c);

@@ -63,7 +63,7 @@ void set_sums(std::span<const double> sums, Metric& metric) {
   std::copy(sums.begin(), sums.end(), metric.all_reduce_buffer().begin());
 }
 template <class Metric>
-void set_sums(std::span<const double> sums, Grouped<Metric>& grouped) {
+void set_sums(std::span<const double> sums, metrics::Grouped<Metric>& grouped) {
   const std::size_t size = sums.size() / grouped.groups();
   for (std::size_t g = 0; g < grouped.groups(); ++g) {
     set_sums(sums.subspan(g * size, size), grouped.group(g));

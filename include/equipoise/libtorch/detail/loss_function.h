@@ -9,6 +9,13 @@
 
 namespace equipoise::libtorch::detail {
 
+// What a call is to compute besides its value.
+struct Wanted {
+  bool unreduced = false;  // in place of the value
+  bool gradient = false;
+  bool sums = false;
+};
+
 // What a loss call computes.
 struct LossAndGradient {
   at::Tensor loss;      // [], or one number a row or element
@@ -22,33 +29,29 @@ struct LossAndSums {
   at::Tensor sums;
 };
 
-// A problem is a loss with everything that it needs besides logits and targets:
+// A node is a loss with everything that it needs besides logits and targets:
 //   LossAndGradient evaluate(logits, targets, wants_gradient) const     however is fastest
 //   at::Tensor gradient_by_operations(logits, targets) const            the same, differentiable
 //   at::Tensor factor(upstream, logits) const     the upstream gradient in a shape to multiply with
 //
 // The gradient is computed with the value and handed out by the first backward pass; a second one,
 // and one that builds a graph, compute it anew.
-template <class Problem>
-struct LossFunction : torch::autograd::Function<LossFunction<Problem>> {
+//
+// apply(logits, targets, state) calls forward(), which leaves the sums in the state.
+template <class Node>
+struct LossFunction : torch::autograd::Function<LossFunction<Node>> {
   // What backward() needs and IValue has no type for.
   struct State : torch::CustomClassHolder {
-    explicit State(Problem problem_) : problem(std::move(problem_)) {}
-    Problem problem;
+    explicit State(Node node_) : node(std::move(node_)) {}
+    Node node;
     at::Tensor gradient;
     at::Tensor sums;
   };
 
-  static LossAndSums call(Problem problem, const at::Tensor& logits, const at::Tensor& targets) {
-    const auto state = c10::make_intrusive<State>(std::move(problem));
-    const at::Tensor loss = LossFunction::apply(logits, targets, state);
-    return {loss, std::exchange(state->sums, at::Tensor())};
-  }
-
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
                             const at::Tensor& targets, c10::intrusive_ptr<State> state) {
     const bool wants_gradient = logits.requires_grad();
-    LossAndGradient result = state->problem.evaluate(logits.detach(), targets, wants_gradient);
+    LossAndGradient result = state->node.evaluate(logits.detach(), targets, wants_gradient);
     state->gradient = std::move(result.gradient);
     state->sums = std::move(result.sums);
     context->save_for_backward({logits, targets});
@@ -61,15 +64,14 @@ struct LossFunction : torch::autograd::Function<LossFunction<Problem>> {
     const auto saved = context->get_saved_variables();
     const auto capsule = context->saved_data["state"].toCapsule();
     auto& state = static_cast<State&>(*capsule);
-    const at::Tensor outer = state.problem.factor(upstream[0], saved[0]);
+    const at::Tensor outer = state.node.factor(upstream[0], saved[0]);
     if (at::GradMode::is_enabled()) {
-      return {state.problem.gradient_by_operations(saved[0], saved[1]) * outer, at::Tensor(),
+      return {state.node.gradient_by_operations(saved[0], saved[1]) * outer, at::Tensor(),
               at::Tensor()};
     }
     at::Tensor gradient = std::exchange(state.gradient, at::Tensor());
     if (!gradient.defined()) {
-      gradient =
-          state.problem.evaluate(saved[0].detach(), saved[1], /*wants_gradient=*/true).gradient;
+      gradient = state.node.evaluate(saved[0].detach(), saved[1], /*wants_gradient=*/true).gradient;
     }
     if (!is_one_on_cpu(outer)) gradient.mul_(outer);
     return {gradient, at::Tensor(), at::Tensor()};

@@ -36,8 +36,8 @@ inline at::Tensor numbers_of(const char* where, const char* name, const at::Tens
 }
 
 inline void require_same_device(const char* where, const char* name, const at::Tensor& tensor,
-                                const at::Tensor& leader, const char* leader_name) {
-  require_companion(where, name, tensor, {leader, leader_name}, -1, "");
+                                const at::Tensor& reference, const char* leader_name) {
+  require_matches(where, name, tensor, {reference, leader_name}, -1, "");
 }
 
 // Calls f with a view of [N, C] numbers on the CPU.

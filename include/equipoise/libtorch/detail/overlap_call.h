@@ -20,6 +20,7 @@
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "equipoise/config.h"
@@ -27,6 +28,7 @@
 #include "equipoise/kernels/dispatch.h"
 #include "equipoise/kernels/overlap_driver.h"
 #include "equipoise/kernels/row_targets.h"
+#include "equipoise/libtorch/detail/host_rows.h"
 #include "equipoise/libtorch/detail/loss_function.h"
 #include "equipoise/libtorch/detail/parallel_for.h"
 #include "equipoise/libtorch/detail/tensors.h"
@@ -44,15 +46,15 @@ inline namespace EQUIPOISE_ISA_NAMESPACE {
 struct OverlapOfTensors {
   const char* where;                 // the function that errors name
   std::shared_ptr<const void> loss;  // the OverlapLoss, to which the others refer
-  equipoise::detail::OverlapSettings settings;
-  equipoise::detail::OverlapKernel<float> in_float;
-  equipoise::detail::OverlapKernel<double> in_double;
+  kernels::OverlapSettings settings;
+  kernels::OverlapKernel<float> in_float;
+  kernels::OverlapKernel<double> in_double;
   ElementTerms<at::Tensor> (*element)(const void* policy, const OverlapElement<at::Tensor>&);
   OverlapValue<at::Tensor> (*value)(const void* policy, const OverlapTerms<at::Tensor>& sums);
   at::Tensor (*share)(const void* policy, const at::Tensor& target_mass);  // or nullptr
 
   template <class T>
-  const equipoise::detail::OverlapKernel<T>& kernel() const {
+  const kernels::OverlapKernel<T>& kernel() const {
     if constexpr (std::is_same_v<T, float>) {
       return in_float;
     } else {
@@ -64,7 +66,7 @@ struct OverlapOfTensors {
 template <class P>
 ElementTerms<at::Tensor> element_of_tensors(const void* policy,
                                             const OverlapElement<at::Tensor>& element) {
-  return equipoise::detail::element_terms(*static_cast<const P*>(policy), element);
+  return kernels::element_terms(*static_cast<const P*>(policy), element);
 }
 template <class P>
 OverlapValue<at::Tensor> value_of_tensors(const void* policy,
@@ -79,22 +81,21 @@ at::Tensor share_of_tensors(const void* policy, const at::Tensor& target_mass) {
 template <class P>
 OverlapOfTensors overlap_of_tensors(const char* where, const OverlapLoss<P>& given) {
   const auto loss = std::make_shared<const OverlapLoss<P>>(given);
-  const equipoise::detail::Cpu cpu = equipoise::detail::cpu();
+  const kernels::Cpu cpu = kernels::cpu();
   OverlapOfTensors result{where,
                           loss,
                           equipoise::detail::settings_of(*loss),
-                          equipoise::detail::overlap_kernel_of<float>(loss->policy, cpu),
-                          equipoise::detail::overlap_kernel_of<double>(loss->policy, cpu),
+                          kernels::overlap_kernel_of<float>(loss->policy, cpu),
+                          kernels::overlap_kernel_of<double>(loss->policy, cpu),
                           &element_of_tensors<P>,
                           &value_of_tensors<P>,
                           nullptr};
-  if constexpr (equipoise::detail::kPoolsClasses<P>) result.share = &share_of_tensors<P>;
+  if constexpr (kernels::kPoolsClasses<P>) result.share = &share_of_tensors<P>;
   return result;
 }
 
 // Shapes, types and devices: what is known without reading the device.
-inline void require_overlap_tensors(const char* where,
-                                    const equipoise::detail::OverlapSettings& loss,
+inline void require_overlap_tensors(const char* where, const kernels::OverlapSettings& loss,
                                     const at::Tensor& logits, const at::Tensor& targets,
                                     const LossArguments& arguments) {
   require_undefined(where, "groups", arguments.groups);
@@ -103,10 +104,10 @@ inline void require_overlap_tensors(const char* where,
   require_undefined(where, "seesaw_counts", arguments.seesaw_counts);
   require_classification(where, logits, targets, arguments);
   const std::int64_t classes = logits.size(class_dim_of(arguments));
-  const Leader leader{logits, "logits"};
-  require_companion(where, "class_weights", arguments.class_weights, leader, classes, "classes");
-  require_companion(where, "sums", arguments.sums, leader, 3 * classes, "3 x classes");
-  equipoise::detail::require_overlap_loss(where, loss, static_cast<std::size_t>(classes));
+  const NamedTensor reference{logits, "logits"};
+  require_matches(where, "class_weights", arguments.class_weights, reference, classes, "classes");
+  require_matches(where, "sums", arguments.sums, reference, 3 * classes, "3 x classes");
+  kernels::require_overlap_loss(where, loss, static_cast<std::size_t>(classes));
 }
 
 // Logits [N, C], targets [N] or [N, C], arguments [N].
@@ -150,88 +151,79 @@ inline at::Tensor to_tensor(const OverlapSums& sums) {
   return result;
 }
 
-// The class weights of a call on the CPU: those of the arguments, where these have any.
-struct HostClassWeights {
-  std::vector<double> values;
-
-  explicit HostClassWeights(const LossArguments& arguments) {
-    if (arguments.class_weights.defined()) values = to_vector(arguments.class_weights);
+// The rows of a call on the CPU as the core reads them, checked, and the memory that they lie in; T
+// is the type of the logits, and that for probabilities. Class weights of the arguments stand for
+// those of the loss.
+template <class T>
+class OverlapHostRows {
+ public:
+  OverlapHostRows(const char* where, const kernels::OverlapSettings& loss, const OverlapInputs& in)
+      : class_weights_(to_vector(in.arguments.class_weights)),
+        loss_(with_class_weights(loss)),
+        host_(in),
+        targets_(host_.read([&](const auto& targets) -> Targets {
+          return kernels::read_overlap_targets(where, loss_, targets, classes_of(in));
+        })),
+        rows_{loss_, kernels::AnyTargets::of_any(targets_), classes_of(in), host_.arguments()} {
+    kernels::require_overlap<T>(where, rows_, static_cast<std::size_t>(in.logits.size(0)));
   }
-  // The settings with these weights, to which they refer.
-  equipoise::detail::OverlapSettings in(equipoise::detail::OverlapSettings loss) const {
-    if (!values.empty()) loss.class_weights = &values;
+  OverlapHostRows(const OverlapHostRows&) = delete;
+  OverlapHostRows& operator=(const OverlapHostRows&) = delete;
+
+  const kernels::OverlapTargetRows& rows() const { return rows_; }
+
+ private:
+  using Targets = std::variant<kernels::IndexTargets<std::int64_t>, kernels::ShareTargets<T>>;
+
+  kernels::OverlapSettings with_class_weights(kernels::OverlapSettings loss) const {
+    if (!class_weights_.empty()) loss.class_weights = &class_weights_;
     return loss;
   }
-};
-
-// Calls f(rows) with targets and weights on the CPU as the core reads them, checked; T is the type
-// of the logits, and that for probabilities.
-template <class T, class F>
-void with_checked_rows(const char* where, const equipoise::detail::OverlapSettings& given,
-                       const OverlapInputs& in, const F& f) {
-  using equipoise::detail::AnyTargets;
-  const HostClassWeights class_weights(in.arguments);
-  const auto loss = class_weights.in(given);
-  const at::Tensor weights = flat(in.arguments.sample_weights, at::kDouble);
-  const auto rows = static_cast<std::size_t>(in.logits.size(0));
-  const auto classes = static_cast<std::size_t>(in.logits.size(1));
-  const auto checked = [&](const auto& targets) {
-    const auto read = equipoise::detail::read_overlap_targets(where, loss, targets, classes);
-    const equipoise::detail::OverlapTargetRows result{
-        loss, AnyTargets::of(read), classes, {span_of<double>(weights), {}, {}, {}}};
-    equipoise::detail::require_overlap<T>(where, result, rows);
-    f(result);
-  };
-  if (in.targets.dim() == 1) {
-    const at::Tensor labels = flat(in.targets, at::kLong);
-    return checked(span_of<std::int64_t>(labels));
+  static std::size_t classes_of(const OverlapInputs& in) {
+    return static_cast<std::size_t>(in.logits.size(1));
   }
-  const at::Tensor t = in.targets.to(c10::CppTypeToScalarType<T>::value);
-  const at::Tensor mask =
-      in.arguments.mask.defined() ? flat(in.arguments.mask.ne(0), at::kByte) : at::Tensor();
-  checked(ProbabilityTargets<T>{matrix_view<const T>(t), span_of<std::uint8_t>(mask)});
-}
+
+  std::vector<double> class_weights_;
+  kernels::OverlapSettings loss_;
+  HostRows<T> host_;
+  Targets targets_;
+  kernels::OverlapTargetRows rows_;
+};
 
 // Checks the values of a call on the CPU that tensor operations take, for the type of its logits.
 inline void require_values_on_cpu(const char* where, const OverlapOfTensors& loss,
                                   const OverlapInputs& in) {
-  if (!in.logits.device().is_cpu()) return;
-  with_checked_rows<float>(where, loss.settings, in, [](const auto&) {});
+  if (in.logits.device().is_cpu()) OverlapHostRows<float>(where, loss.settings, in);
 }
 
 // The core's two passes; T is float or double and that of the logits.
 template <class T>
 OverlapSums sums_by_kernel(const char* where, const OverlapOfTensors& loss,
                            const OverlapInputs& in) {
-  OverlapSums result;
-  with_checked_rows<T>(where, loss.settings, in, [&](const auto& rows) {
-    result = equipoise::detail::checked_overlap_sums<T>(
-        {rows, loss.kernel<T>(), matrix_view<const T>(in.logits)}, AtParallelFor{});
-  });
-  return result;
+  const OverlapHostRows<T> host(where, loss.settings, in);
+  return kernels::checked_overlap_sums<T>(
+      {host.rows(), loss.kernel<T>(), matrix_view<const T>(in.logits)}, AtParallelFor{});
 }
 
 // With merged sums the first pass is left out.
 template <class T>
 LossAndGradient overlap_by_kernel(const char* where, const OverlapOfTensors& loss,
                                   const OverlapInputs& in, bool wants_gradient) {
+  const OverlapHostRows<T> host(where, loss.settings, in);
+  const kernels::OverlapCall<T> call{host.rows(), loss.kernel<T>(),
+                                     matrix_view<const T>(in.logits)};
+  const OverlapResult whole = kernels::finish_overlap(
+      host.rows().loss, in.arguments.sums.defined()
+                            ? to_overlap_sums(in.arguments.sums)
+                            : kernels::checked_overlap_sums(call, AtParallelFor{}));
   LossAndGradient outcome;
-  with_checked_rows<T>(where, loss.settings, in, [&](const auto& rows) {
-    const equipoise::detail::OverlapCall<T> call{rows, loss.kernel<T>(),
-                                                 matrix_view<const T>(in.logits)};
-    const OverlapResult whole = equipoise::detail::finish_overlap(
-        rows.loss, in.arguments.sums.defined()
-                       ? to_overlap_sums(in.arguments.sums)
-                       : equipoise::detail::checked_overlap_sums(call, AtParallelFor{}));
-    outcome.loss = at::empty({}, in.logits.options());
-    *outcome.loss.template data_ptr<T>() = static_cast<T>(whole.value);
-    if (!wants_gradient) return;
-    equipoise::detail::require_slopes_fit<T>(where, whole.slopes);
-    outcome.gradient = at::empty_like(in.logits);
-    equipoise::detail::checked_overlap_gradient(call,
-                                                std::span<const OverlapTerms<double>>(whole.slopes),
-                                                matrix_view<T>(outcome.gradient), AtParallelFor{});
-  });
+  outcome.loss = at::empty({}, in.logits.options());
+  *outcome.loss.template data_ptr<T>() = static_cast<T>(whole.value);
+  if (!wants_gradient) return outcome;
+  kernels::require_slopes_fit<T>(where, whole.slopes);
+  outcome.gradient = at::empty_like(in.logits);
+  kernels::checked_overlap_gradient(call, std::span<const OverlapTerms<double>>(whole.slopes),
+                                    matrix_view<T>(outcome.gradient), AtParallelFor{});
   return outcome;
 }
 
@@ -387,7 +379,7 @@ inline at::Tensor class_weight_tensor(const OverlapOfTensors& loss, const Overla
 }
 
 // An overlap loss for LossFunction, with inputs as make_overlap_inputs() makes them.
-struct OverlapProblem {
+struct OverlapNode {
   OverlapOfTensors loss;
   at::Tensor class_weights;  // defined where tensor operations need it
   LossArguments arguments;
@@ -419,13 +411,15 @@ inline at::Tensor call_overlap(OverlapOfTensors loss, const at::Tensor& logits,
   const char* const where = loss.where;
   require_overlap_tensors(where, loss.settings, logits, targets, arguments);
   OverlapInputs in = make_overlap_inputs(logits, targets, arguments);
-  OverlapProblem problem{std::move(loss), {}, {}};
+  OverlapNode node{std::move(loss), {}, {}};
   if (!fits_kernel(logits)) {
-    require_values_on_cpu(where, problem.loss, in);
-    problem.class_weights = class_weight_tensor(problem.loss, in);
+    require_values_on_cpu(where, node.loss, in);
+    node.class_weights = class_weight_tensor(node.loss, in);
   }
-  problem.arguments = std::move(in.arguments);
-  return LossFunction<OverlapProblem>::call(std::move(problem), in.logits, in.targets).loss;
+  node.arguments = std::move(in.arguments);
+  using Function = LossFunction<OverlapNode>;
+  return Function::apply(in.logits, in.targets,
+                         c10::make_intrusive<Function::State>(std::move(node)));
 }
 
 inline at::Tensor call_overlap_sums(const OverlapOfTensors& loss, const at::Tensor& logits,

@@ -29,20 +29,18 @@
 #include "equipoise/libtorch/tensor_math.h"
 #include "equipoise/loss/sigmoid.h"
 
-namespace equipoise::libtorch {
+namespace equipoise::libtorch::detail {
 
-/// The constants of a sigmoid loss as tensors on the device of the logits, so that a call uploads
-/// nothing. An undefined tensor stands for none.
+// The constants of a sigmoid loss as tensors on the device of the logits, so that a call uploads
+// nothing. An undefined tensor stands for none.
 struct SigmoidTensors {
-  at::Tensor class_weights;     ///< [L]
-  at::Tensor pos_weight;        ///< [L]
-  at::Tensor shift;             ///< [L]
-  at::Tensor rebalance_counts;  ///< [L]
+  at::Tensor class_weights;     // [L]
+  at::Tensor pos_weight;        // [L]
+  at::Tensor shift;             // [L]
+  at::Tensor rebalance_counts;  // [L]
 };
 
-namespace detail {
-
-using equipoise::detail::SigmoidSettings;
+using equipoise::kernels::SigmoidSettings;
 
 // Types and functions that lead to the kernels are those of the instruction set they are compiled
 // for, like the kernels.
@@ -56,8 +54,8 @@ struct SigmoidOfTensors {
   const char* where;                 // the function that errors name
   std::shared_ptr<const void> loss;  // the SigmoidLoss, to which the others refer
   SigmoidSettings settings;
-  equipoise::detail::SigmoidKernel<float> in_float;
-  equipoise::detail::SigmoidKernel<double> in_double;
+  kernels::SigmoidKernel<float> in_float;
+  kernels::SigmoidKernel<double> in_double;
   TensorReduction reduction;
   Side positive_;
   Side negative_;
@@ -69,7 +67,7 @@ struct SigmoidOfTensors {
     return negative_(in_float.sides, target);
   }
   template <class T>
-  const equipoise::detail::SigmoidKernel<T>& kernel() const {
+  const kernels::SigmoidKernel<T>& kernel() const {
     if constexpr (std::is_same_v<T, float>) {
       return in_float;
     } else {
@@ -92,12 +90,12 @@ ValueAndSlope<at::Tensor> negative_side(const void* sides,
 template <class S, class R>
 SigmoidOfTensors sigmoid_of_tensors(const char* where, const SigmoidLoss<S, R>& given) {
   const auto loss = std::make_shared<const SigmoidLoss<S, R>>(given);
-  const equipoise::detail::Cpu cpu = equipoise::detail::cpu();
+  const kernels::Cpu cpu = kernels::cpu();
   return {where,
           loss,
           equipoise::detail::settings_of(*loss),
-          {&loss->sides, &equipoise::detail::run_sigmoid_kernel<S, float>, cpu},
-          {&loss->sides, &equipoise::detail::run_sigmoid_kernel<S, double>, cpu},
+          {&loss->sides, &kernels::sigmoid_kernel<S, float>, cpu},
+          {&loss->sides, &kernels::sigmoid_kernel<S, double>, cpu},
           TensorReduction::of(loss->reduction),
           &positive_side<S>,
           &negative_side<S>};
@@ -105,11 +103,12 @@ SigmoidOfTensors sigmoid_of_tensors(const char* where, const SigmoidLoss<S, R>& 
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 
-// Targets and what goes with them; the leader has the shape of the elements: it is the logits, or
-// the targets themselves.
-inline void require_elements(const char* where, const SigmoidSettings& loss, const Leader& leader,
-                             const at::Tensor& targets, const LossArguments& arguments) {
-  const at::Tensor& all = leader.tensor;
+// Targets and what goes with them; the reference has the shape of the elements: it is the logits,
+// or the targets themselves.
+inline void require_elements(const char* where, const SigmoidSettings& loss,
+                             const NamedTensor& reference, const at::Tensor& targets,
+                             const LossArguments& arguments) {
+  const at::Tensor& all = reference.tensor;
   require_undefined(where, "seesaw_counts", arguments.seesaw_counts);
   require_undefined(where, "class_weights", arguments.class_weights);
   require_undefined(where, "sums", arguments.sums);
@@ -117,7 +116,7 @@ inline void require_elements(const char* where, const SigmoidSettings& loss, con
     reject(where, "class_dim", *arguments.class_dim, "none: the labels are the last dimension");
   }
   if (all.dim() < 1) {
-    reject(where, std::string(leader.name) + ".dim()", all.dim(), "at least 1 (N)");
+    reject(where, std::string(reference.name) + ".dim()", all.dim(), "at least 1 (N)");
   }
   if (!targets.is_floating_point() &&
       !c10::isIntegralType(targets.scalar_type(), /*includeBool=*/true)) {
@@ -125,16 +124,16 @@ inline void require_elements(const char* where, const SigmoidSettings& loss, con
            "bool, an integer or a floating-point type");
   }
   const auto require_shape = [&](const char* name, const at::Tensor& tensor) {
-    require_companion(where, name, tensor, leader, -1, "");
+    require_matches(where, name, tensor, reference, -1, "");
     if (!tensor.defined()) return;
     if (tensor.dim() != all.dim()) {
       reject(where, std::string(name) + ".dim()", tensor.dim(),
-             std::to_string(all.dim()) + ", that of the " + leader.name);
+             std::to_string(all.dim()) + ", that of the " + reference.name);
     }
     for (std::int64_t d = 0; d < all.dim(); ++d) {
       if (tensor.size(d) == all.size(d)) continue;
       reject(where, std::string(name) + ".size(" + std::to_string(d) + ")", tensor.size(d),
-             std::to_string(all.size(d)) + ", that of the " + leader.name);
+             std::to_string(all.size(d)) + ", that of the " + reference.name);
     }
   };
   require_shape("targets", targets);
@@ -142,14 +141,14 @@ inline void require_elements(const char* where, const SigmoidSettings& loss, con
   require_shape("mask", arguments.mask);
   const std::vector<std::int64_t> rows =
       all.dim() == 1 ? all.sizes().vec() : row_sizes(all, /*class_dim=*/-1);
-  require_per_row(where, "sample_weights", arguments.sample_weights, leader, rows);
+  require_per_row(where, "sample_weights", arguments.sample_weights, reference, rows);
   require_constant(where, "sample_weights", arguments.sample_weights);
-  require_per_row(where, "groups", arguments.groups, leader, rows);
+  require_per_row(where, "groups", arguments.groups, reference, rows);
   require_integral(where, "groups", arguments.groups);
   if (loss.reduction.needs_groups()) require_groups(where, arguments.groups);
-  equipoise::detail::require_sigmoid_loss(
-      where, loss, all.dim() == 1 ? 1 : static_cast<std::size_t>(all.size(-1)));
-  require_buckets(where, loss.reduction.buckets(), leader, arguments);
+  kernels::require_sigmoid_loss(where, loss,
+                                all.dim() == 1 ? 1 : static_cast<std::size_t>(all.size(-1)));
+  require_buckets(where, loss.reduction.buckets(), reference, arguments);
 }
 
 // [N] as [N, 1], and [..., L] as [N, L], in_memory().
@@ -207,10 +206,10 @@ inline ElementTensors make_elements(const SigmoidSettings& loss, const SigmoidTe
     multiply(arguments.sample_weights.to(type).unsqueeze(1));
   }
   if (tensors.rebalance_counts.defined()) {
-    const Rebalance& rebalance = loss.rebalance;
+    const LabelRebalance& rebalance = loss.rebalance;
     const at::Tensor inverse = tensors.rebalance_counts.reciprocal();
     const at::Tensor sum = (result.target * inverse).sum(1, /*keepdim=*/true);
-    const at::Tensor ratio = inverse / sum.clamp_min(1 / equipoise::detail::kHugeRatio);
+    const at::Tensor ratio = inverse / sum.clamp_min(1 / kernels::kHugeRatio);
     multiply((ratio - rebalance.mu).mul(rebalance.beta).sigmoid().add(rebalance.alpha));
   }
   if (result.valid.defined()) multiply(result.valid.to(type));
@@ -254,8 +253,7 @@ inline at::Tensor log_of_sigmoid(const at::Tensor& z) {
 inline LossAndGradient sigmoid_by_operations(const SigmoidOfTensors& loss,
                                              const SigmoidTensors& tensors,
                                              const at::Tensor& logits, const at::Tensor& targets,
-                                             const LossArguments& arguments, bool by_element,
-                                             bool wants_gradient, bool wants_sums = false) {
+                                             const LossArguments& arguments, const Wanted& wanted) {
   const at::ScalarType type = compute_type(logits);
   const ElementTensors elements = make_elements(loss.settings, tensors, targets, arguments, type);
   // A side of weight zero adds nothing, whatever its (perhaps infinite) value.
@@ -289,16 +287,16 @@ inline LossAndGradient sigmoid_by_operations(const SigmoidOfTensors& loss,
     return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets());
   };
   at::Tensor denominators = arguments.denominators;
-  if (wants_sums || (!by_element && !denominators.defined())) {
+  if (wanted.sums || (!wanted.unreduced && !denominators.defined())) {
     const at::Tensor own = sum(loss.reduction.mass_of_rows(reduced.row, reduced.valid));
     if (!denominators.defined()) denominators = own;
-    if (wants_sums) {
+    if (wanted.sums) {
       result.sums =
           at::stack({sum(losses.detach().reshape(reduced.valid.sizes())), own, sum(reduced.valid)});
     }
   }
   at::Tensor coefficient;
-  if (!by_element) {
+  if (!wanted.unreduced) {
     coefficient = loss.reduction.coefficient_tensor(denominators, arguments.shares);
     if (buckets.index.defined()) {
       coefficient = coefficient.gather(0, buckets.index).view(losses.sizes());
@@ -309,29 +307,22 @@ inline LossAndGradient sigmoid_by_operations(const SigmoidOfTensors& loss,
           result.loss.masked_fill(denominators.sum().le(0), equipoise::detail::quiet_nan());
     }
   }
-  if (!wants_gradient) return result;
+  if (!wanted.gradient) return result;
   at::Tensor gradient =
       (elements.positive * above.slope * q).masked_fill(no_positive, 0.0) -
       (elements.negative * below.slope * p_negative).masked_fill(no_negative, 0.0);
-  if (!by_element) gradient = gradient * coefficient.to(type);
+  if (!wanted.unreduced) gradient = gradient * coefficient.to(type);
   result.gradient = gradient.to(logits.scalar_type());
   return result;
 }
-
-// What a call is to compute besides its value.
-struct WantedOfElements {
-  bool by_element = false;  // in place of the value
-  bool gradient = false;
-  bool sums = false;
-};
 
 // Ordinary functions, whose code is that of the instruction set they are compiled for, like the
 // kernels'.
 inline namespace EQUIPOISE_ISA_NAMESPACE {
 
 // Targets as the core reads them, of a type that readable() gives.
-inline equipoise::detail::AnyElements elements_of(const at::Tensor& targets) {
-  using equipoise::detail::AnyElements;
+inline kernels::AnyElements elements_of(const at::Tensor& targets) {
+  using kernels::AnyElements;
   switch (targets.scalar_type()) {
     case at::kByte:
       return AnyElements::of(matrix_view<const std::uint8_t>(targets));
@@ -359,74 +350,97 @@ inline at::Tensor readable(const at::Tensor& targets) {
   }
 }
 
-// Calls f(in, masses) with targets and arguments on the CPU, [N, L], as the core reads them,
-// checked.
-template <class F>
-void with_kernel_inputs(const char* where, const SigmoidSettings& loss, const at::Tensor& targets,
-                        const LossArguments& arguments, const F& f) {
-  const at::Tensor weights = flat(arguments.sample_weights, at::kDouble);
-  const at::Tensor groups = flat(arguments.groups, at::kLong);
-  equipoise::LossArguments read_arguments{
-      span_of<double>(weights), span_of<std::int64_t>(groups), {}, {}};
-  at::Tensor mask = arguments.mask;
-  if (mask.defined()) {
-    if (mask.scalar_type() != at::kBool && mask.scalar_type() != at::kByte) mask = mask.ne(0);
-    read_arguments.mask = matrix_view<const std::uint8_t>(mask.view(at::kByte));
+// Targets and arguments on the CPU, [N, L], as the core reads them, checked, and the memory that
+// they lie in.
+class SigmoidHostElements {
+ public:
+  SigmoidHostElements(const char* where, const SigmoidSettings& loss, const at::Tensor& targets,
+                      const LossArguments& arguments)
+      : weights_(flat(arguments.sample_weights, at::kDouble)),
+        groups_(flat(arguments.groups, at::kLong)),
+        mask_(bytes_of(arguments.mask)),
+        targets_(readable(targets)),
+        in_(kernels::checked_inputs(where, loss, elements_of(targets_), read())),
+        masses_(kernels::checked_masses(where, in_, AtParallelFor{})) {}
+  SigmoidHostElements(const SigmoidHostElements&) = delete;
+  SigmoidHostElements& operator=(const SigmoidHostElements&) = delete;
+
+  const kernels::SigmoidInputs& in() const { return in_; }
+  const LossPartial& masses() const { return masses_; }
+
+ private:
+  static at::Tensor bytes_of(const at::Tensor& mask) {
+    if (!mask.defined()) return mask;
+    const bool is_read = mask.scalar_type() == at::kBool || mask.scalar_type() == at::kByte;
+    return (is_read ? mask : mask.ne(0)).view(at::kByte);
   }
-  const at::Tensor read = readable(targets);
-  const auto in = equipoise::detail::checked_inputs(where, loss, elements_of(read), read_arguments);
-  f(in, equipoise::detail::checked_masses(where, in, AtParallelFor{}));
+  equipoise::LossArguments read() const {
+    equipoise::LossArguments result{
+        span_of<double>(weights_), span_of<std::int64_t>(groups_), {}, {}};
+    if (mask_.defined()) result.mask = matrix_view<const std::uint8_t>(mask_);
+    return result;
+  }
+
+  at::Tensor weights_;
+  at::Tensor groups_;
+  at::Tensor mask_;
+  at::Tensor targets_;
+  kernels::SigmoidInputs in_;
+  LossPartial masses_;
+};
+
+// What each bucket's loss is multiplied by in the kernel.
+inline std::vector<double> sigmoid_scales(const SigmoidOfTensors& loss, const LossPartial& masses,
+                                          const LossArguments& arguments, bool unreduced) {
+  const auto& reduction = loss.settings.reduction;
+  return unreduced ? std::vector<double>(reduction.buckets(), 1.0)
+                   : kernel_coefficients(loss.where, reduction, masses, arguments);
 }
 
 // The loss through the fused kernel; T is that of the logits, [N, L].
 template <class T>
 LossAndGradient sigmoid_by_kernel(const SigmoidOfTensors& loss, const at::Tensor& logits,
                                   const at::Tensor& targets, const LossArguments& arguments,
-                                  const WantedOfElements& wanted) {
-  const auto& reduction = loss.settings.reduction;
+                                  const Wanted& wanted) {
+  const SigmoidHostElements host(loss.where, loss.settings, targets, arguments);
+  const std::vector<double> scales =
+      sigmoid_scales(loss, host.masses(), arguments, wanted.unreduced);
+  kernels::require_fit<T>(loss.where, host.in(), scales);
+  kernels::SigmoidCall<T> call{
+      host.in(), loss.kernel<T>(), matrix_view<const T>(logits), scales, {}};
   LossAndGradient result;
-  const auto evaluate = [&](const equipoise::detail::SigmoidInputs& in, const Partial& own) {
-    const std::vector<double> scales =
-        wanted.by_element ? std::vector<double>(reduction.buckets(), 1.0)
-                          : kernel_coefficients(loss.where, reduction, own, arguments);
-    equipoise::detail::require_fit<T>(loss.where, in, scales);
-    equipoise::detail::SigmoidCall<T> call{
-        in, loss.kernel<T>(), matrix_view<const T>(logits), scales, {}};
-    if (wanted.gradient) {
-      result.gradient = at::empty_like(logits);
-      call.outputs.gradient = matrix_view<T>(result.gradient);
-    }
-    if (wanted.by_element) {
-      result.loss = at::empty_like(logits);
-      call.outputs.losses = matrix_view<T>(result.loss);
-    }
-    const Partial partial = equipoise::detail::evaluate_checked(call, own, AtParallelFor{});
-    if (!wanted.by_element) {
-      result.loss = at::empty({}, logits.options());
-      *result.loss.template data_ptr<T>() = static_cast<T>(
-          equipoise::detail::value_of_whole(loss.settings.empty_batch, partial, scales));
-    }
-    if (wanted.sums) result.sums = to_sums(partial);
-  };
-  with_kernel_inputs(loss.where, loss.settings, targets, arguments, evaluate);
+  if (wanted.gradient) {
+    result.gradient = at::empty_like(logits);
+    call.outputs.gradient = matrix_view<T>(result.gradient);
+  }
+  if (wanted.unreduced) {
+    result.loss = at::empty_like(logits);
+    call.outputs.losses = matrix_view<T>(result.loss);
+  }
+  const LossPartial partial = kernels::evaluate_checked(call, host.masses(), AtParallelFor{});
+  if (!wanted.unreduced) {
+    result.loss = at::empty({}, logits.options());
+    *result.loss.template data_ptr<T>() =
+        static_cast<T>(kernels::value_of_whole(loss.settings.empty_batch, partial, scales));
+  }
+  if (wanted.sums) result.sums = to_sums(partial);
   return result;
 }
 
 // A sigmoid loss for LossFunction. Logits are [N, L].
-struct SigmoidProblem {
+struct SigmoidNode {
   SigmoidOfTensors loss;
   SigmoidTensors tensors;  // defined where tensor operations need them
   LossArguments arguments;
-  bool by_element = false;
+  bool unreduced = false;
   bool wants_sums = false;
 
   LossAndGradient evaluate(const at::Tensor& logits, const at::Tensor& targets,
                            bool wants_gradient) const {
+    const Wanted wanted{unreduced, wants_gradient, wants_sums};
     if (!fits_kernel(logits)) {
-      return sigmoid_by_operations(loss, tensors, logits, targets, arguments, by_element,
-                                   wants_gradient, wants_sums);
+      return sigmoid_by_operations(loss, tensors, logits, targets, arguments, wanted);
     }
-    const WantedOfElements wanted{by_element, wants_gradient, wants_sums};
     return logits.scalar_type() == at::kFloat
                ? sigmoid_by_kernel<float>(loss, logits, targets, arguments, wanted)
                : sigmoid_by_kernel<double>(loss, logits, targets, arguments, wanted);
@@ -435,8 +449,8 @@ struct SigmoidProblem {
   at::Tensor gradient_by_operations(const at::Tensor& logits, const at::Tensor& targets) const {
     const SigmoidTensors constants =
         fits_kernel(logits) ? make_tensors(loss.settings, logits.options()) : tensors;
-    return sigmoid_by_operations(loss, constants, logits, targets, arguments, by_element,
-                                 /*wants_gradient=*/true)
+    return sigmoid_by_operations(loss, constants, logits, targets, arguments,
+                                 {.unreduced = unreduced, .gradient = true})
         .gradient;
   }
 
@@ -444,40 +458,35 @@ struct SigmoidProblem {
 
   // What the kernel's entry checks otherwise, of half types on the CPU.
   void require_values(const at::Tensor& targets) const {
-    const auto& reduction = loss.settings.reduction;
-    with_kernel_inputs(loss.where, loss.settings, targets, arguments,
-                       [&](const equipoise::detail::SigmoidInputs& in, const Partial& own) {
-                         const std::vector<double> scales =
-                             by_element
-                                 ? std::vector<double>(reduction.buckets(), 1.0)
-                                 : kernel_coefficients(loss.where, reduction, own, arguments);
-                         equipoise::detail::require_fit<float>(loss.where, in, scales);
-                       });
+    const SigmoidHostElements host(loss.where, loss.settings, targets, arguments);
+    kernels::require_fit<float>(loss.where, host.in(),
+                                sigmoid_scales(loss, host.masses(), arguments, unreduced));
   }
 };
 
 // A loss call. The tensors, where a module holds them, stand for the constants of the loss.
 inline LossAndSums call_sigmoid(SigmoidOfTensors loss, const SigmoidTensors* tensors,
                                 const at::Tensor& logits, const at::Tensor& targets,
-                                const LossArguments& arguments, const WantedOfElements& wanted) {
+                                const LossArguments& arguments, const Wanted& wanted) {
   require_floating_point(loss.where, "logits", logits);
   require_elements(loss.where, loss.settings, {logits, "logits"}, targets, arguments);
   const at::Tensor z = as_elements(logits);
   const at::Tensor t = as_elements(targets);
-  SigmoidProblem problem{
-      std::move(loss), {}, as_elements(arguments), wanted.by_element, wanted.sums};
+  SigmoidNode node{std::move(loss), {}, as_elements(arguments), wanted.unreduced, wanted.sums};
   if (tensors != nullptr) {
-    problem.tensors = *tensors;
+    node.tensors = *tensors;
   } else if (!fits_kernel(logits)) {
     if (compute_type(logits) == at::kFloat) {
-      equipoise::detail::require_constants_fit<float>(problem.loss.where, problem.loss.settings);
+      kernels::require_constants_fit<float>(node.loss.where, node.loss.settings);
     }
-    problem.tensors =
-        make_tensors(problem.loss.settings, logits.options().dtype(compute_type(logits)));
+    node.tensors = make_tensors(node.loss.settings, logits.options().dtype(compute_type(logits)));
   }
-  if (!fits_kernel(logits) && logits.device().is_cpu()) problem.require_values(t);
-  LossAndSums result = LossFunction<SigmoidProblem>::call(std::move(problem), z, t);
-  if (wanted.by_element && logits.dim() != 2) result.loss = result.loss.view(logits.sizes());
+  if (!fits_kernel(logits) && logits.device().is_cpu()) node.require_values(t);
+  using Function = LossFunction<SigmoidNode>;
+  const auto state = c10::make_intrusive<Function::State>(std::move(node));
+  LossAndSums result{Function::apply(z, t, state), {}};
+  result.sums = std::exchange(state->sums, at::Tensor());
+  if (wanted.unreduced && logits.dim() != 2) result.loss = result.loss.view(logits.sizes());
   return result;
 }
 
@@ -485,10 +494,8 @@ inline LossAndSums call_sigmoid(SigmoidOfTensors loss, const SigmoidTensors* ten
 inline at::Tensor sigmoid_denominators_of(const SigmoidOfTensors& loss, const at::Tensor& targets,
                                           const LossArguments& arguments) {
   if (targets.device().is_cpu()) {
-    Partial own;
-    with_kernel_inputs(loss.where, loss.settings, targets, arguments,
-                       [&](const auto&, const Partial& masses) { own = masses; });
-    return to_sums(own).select(0, 1);
+    const SigmoidHostElements host(loss.where, loss.settings, targets, arguments);
+    return to_sums(host.masses()).select(0, 1);
   }
   const auto tensors = make_tensors(loss.settings, targets.options().dtype(at::kDouble));
   const ReducedElements reduced = reduce_elements(
@@ -507,8 +514,6 @@ inline at::Tensor call_sigmoid_denominators(const SigmoidOfTensors& loss, const 
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 
-}  // namespace detail
-
-}  // namespace equipoise::libtorch
+}  // namespace equipoise::libtorch::detail
 
 #endif  // EQUIPOISE_LIBTORCH_DETAIL_SIGMOID_CALL_H_

@@ -11,10 +11,13 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/kernels/row_targets.h"
+#include "equipoise/libtorch/detail/host_rows.h"
 #include "equipoise/libtorch/detail/loss_function.h"
 #include "equipoise/libtorch/detail/softmax_operations.h"
 #include "equipoise/libtorch/detail/tensors.h"
@@ -33,8 +36,7 @@ struct SoftmaxInputs {
 
 // Whether something in the loss goes by group. The tensors, where a module holds them, stand for
 // the constants of the loss.
-inline bool needs_groups(const equipoise::detail::SoftmaxSettings& loss,
-                         const SoftmaxTensors* tensors) {
+inline bool needs_groups(const kernels::SoftmaxSettings& loss, const SoftmaxTensors* tensors) {
   return loss.needs_groups() || (tensors != nullptr && groups_of(*tensors) > 0);
 }
 
@@ -52,9 +54,9 @@ inline void require_softmax_tensors(const SoftmaxOfTensors& given, const Softmax
   require_softmax_arguments(where, arguments);
   require_classification(where, logits, targets, arguments);
   const std::int64_t classes = logits.size(class_dim_of(arguments));
-  require_companion(where, "seesaw_counts", arguments.seesaw_counts, {logits, "logits"}, classes,
-                    "classes");
-  equipoise::detail::require_softmax_loss(where, loss, static_cast<std::size_t>(classes));
+  require_matches(where, "seesaw_counts", arguments.seesaw_counts, {logits, "logits"}, classes,
+                  "classes");
+  kernels::require_softmax_loss(where, loss, static_cast<std::size_t>(classes));
   if (needs_groups(loss, tensors)) require_groups(where, arguments.groups);
   require_buckets(where, loss.reduction.buckets(), {logits, "logits"}, arguments);
 }
@@ -88,90 +90,76 @@ inline SoftmaxInputs make_inputs(const at::Tensor& logits, const at::Tensor& tar
   return result;
 }
 
-// The rows of a loss call on the CPU, as the core wants them, and the memory in which they lie.
-struct KernelRows {
-  at::Tensor weights;
-  at::Tensor groups;
-  equipoise::LossArguments arguments;
-
-  explicit KernelRows(const LossArguments& given)
-      : weights(flat(given.sample_weights, at::kDouble)),
-        groups(flat(given.groups, at::kLong)),
-        arguments{span_of<double>(weights), span_of<std::int64_t>(groups), {}, {}} {}
-};
-
 // Ordinary functions, whose code is that of the instruction set they are compiled for, like the
 // kernels'.
 inline namespace EQUIPOISE_ISA_NAMESPACE {
 
-// Calls f(rows) with the rows of a call on the CPU as the core reads them. Targets are [N] or
-// [..., C]; T is the type for probabilities.
-template <class T, class F>
-void with_kernel_rows(const char* where, const equipoise::detail::SoftmaxSettings& loss,
-                      const SoftmaxInputs& in, std::int64_t classes, const F& f) {
-  using equipoise::detail::AnyTargets;
-  const auto count = static_cast<std::size_t>(classes);
-  const KernelRows rows(in.arguments);
-  if (in.targets.dim() == 1) {
-    const at::Tensor labels = flat(in.targets, at::kLong);
-    const auto read =
-        equipoise::detail::read_targets(where, loss, span_of<std::int64_t>(labels), count);
-    return f({loss, AnyTargets::of(read), count, rows.arguments});
-  }
-  const at::Tensor t = in.targets.to(c10::CppTypeToScalarType<T>::value).flatten(0, -2);
-  const at::Tensor mask =
-      in.arguments.mask.defined() ? flat(in.arguments.mask.ne(0), at::kByte) : at::Tensor();
-  const ProbabilityTargets<T> probabilities{matrix_view<const T>(t), span_of<std::uint8_t>(mask)};
-  const auto read = equipoise::detail::read_targets(where, loss, probabilities, count);
-  f({loss, AnyTargets::of(read), count, rows.arguments});
-}
+// The rows of a loss call on the CPU as the core reads them, and the memory that they lie in.
+// Targets are [N] or [..., C]; T is the type for probabilities.
+template <class T>
+class SoftmaxHostRows {
+ public:
+  SoftmaxHostRows(const char* where, const kernels::SoftmaxSettings& loss, const SoftmaxInputs& in,
+                  std::int64_t classes)
+      : host_(in),
+        targets_(host_.read([&](const auto& targets) -> Targets {
+          return kernels::read_targets(where, loss, targets, static_cast<std::size_t>(classes));
+        })),
+        rows_{loss, kernels::AnyTargets::of_any(targets_), static_cast<std::size_t>(classes),
+              host_.arguments()} {}
+  SoftmaxHostRows(const SoftmaxHostRows&) = delete;
+  SoftmaxHostRows& operator=(const SoftmaxHostRows&) = delete;
+
+  const kernels::SoftmaxTargetRows& rows() const { return rows_; }
+
+ private:
+  using Targets =
+      std::variant<kernels::IndexTargets<std::int64_t>, kernels::DistributionTargets<T>>;
+
+  HostRows<T> host_;
+  Targets targets_;
+  kernels::SoftmaxTargetRows rows_;
+};
 
 // Checks everything on the CPU but the logits, which are computed with in type T, and adds up the
-// masses.
-template <class T>
-Partial denominators_on_cpu(const char* where, const equipoise::detail::SoftmaxSettings& loss,
-                            const SoftmaxInputs& in, std::int64_t classes) {
-  Partial result;
-  const auto add_up = [&](const equipoise::detail::SoftmaxTargetRows& rows) {
-    result = equipoise::detail::checked_denominators(where, rows);
-    equipoise::detail::require_weights_fit<T>(where, rows);
-  };
-  if (in.targets.scalar_type() == at::kDouble) {
-    with_kernel_rows<double>(where, loss, in, classes, add_up);
-  } else {
-    with_kernel_rows<float>(where, loss, in, classes, add_up);
-  }
+// masses. P is the type for probabilities.
+template <class T, class P>
+LossPartial denominators_on_cpu(const char* where, const kernels::SoftmaxSettings& loss,
+                                const SoftmaxInputs& in, std::int64_t classes) {
+  const SoftmaxHostRows<P> host(where, loss, in, classes);
+  LossPartial result = kernels::checked_denominators(where, host.rows());
+  kernels::require_weights_fit<T>(where, host.rows());
   return result;
 }
-
-// What a call is to compute besides its value.
-struct Wanted {
-  bool by_row = false;  // in place of the value
-  bool gradient = false;
-  bool sums = false;
-};
+template <class T>
+LossPartial denominators_on_cpu(const char* where, const kernels::SoftmaxSettings& loss,
+                                const SoftmaxInputs& in, std::int64_t classes) {
+  return in.targets.scalar_type() == at::kDouble
+             ? denominators_on_cpu<T, double>(where, loss, in, classes)
+             : denominators_on_cpu<T, float>(where, loss, in, classes);
+}
 
 // The partial of logits that are [B, T, C] and no matrix.
 template <class T>
-Partial evaluate_batches(const equipoise::detail::SoftmaxCall<T>& call, const at::Tensor& logits,
-                         const at::Tensor& gradient) {
+LossPartial evaluate_batches(const kernels::SoftmaxCall<T>& call, const at::Tensor& logits,
+                             const at::Tensor& gradient) {
   const auto size = static_cast<std::size_t>(logits.size(1));
-  std::vector<Partial> partials(static_cast<std::size_t>(logits.size(0)));
+  std::vector<LossPartial> partials(static_cast<std::size_t>(logits.size(0)));
   AtParallelFor{}(partials.size(), [&](std::size_t b) EQUIPOISE_INLINE_LAMBDA {
     const auto index = static_cast<std::int64_t>(b);
-    equipoise::detail::SoftmaxCall<T> part{call.rows.part(b * size, size),
-                                           call.kernel,
-                                           matrix_view<const T>(logits.select(0, index)),
-                                           {}};
+    kernels::SoftmaxCall<T> part{call.rows.part(b * size, size),
+                                 call.kernel,
+                                 matrix_view<const T>(logits.select(0, index)),
+                                 {}};
     if (gradient.defined()) part.outputs.gradient = matrix_view<T>(gradient.select(0, index));
     if (call.outputs.losses.data != nullptr) {
       part.outputs.losses = call.outputs.losses.middle_rows(b * size, size);
     }
-    partials[b] = equipoise::detail::evaluate_checked(
-        part, Partial{std::vector<Tally>(call.coefficients().size())}, SerialFor{});
+    partials[b] = kernels::evaluate_checked(
+        part, LossPartial{std::vector<LossTally>(call.coefficients().size())}, SerialFor{});
   });
-  Partial total;
-  for (const Partial& each : partials) total += each;
+  LossPartial total;
+  for (const LossPartial& each : partials) total += each;
   return total;
 }
 
@@ -181,76 +169,75 @@ template <class T>
 LossAndGradient softmax_by_kernel(const SoftmaxOfTensors& given, const SoftmaxInputs& in,
                                   const Wanted& wanted) {
   Seesaw seesaw = *given.settings.seesaw;
-  equipoise::detail::SoftmaxSettings loss = given.settings;
+  kernels::SoftmaxSettings loss = given.settings;
   if (in.arguments.seesaw_counts.defined()) {
     seesaw.counts = to_vector(in.arguments.seesaw_counts);
     loss.seesaw = &seesaw;
   }
   const at::Tensor& logits = in.logits;
+  const SoftmaxHostRows<T> host(given.where, loss, in, logits.size(-1));
+  LossPartial partial = kernels::checked_denominators(given.where, host.rows());
+  const std::vector<double> scales =
+      wanted.unreduced ? std::vector<double>(loss.reduction.buckets(), 1.0)
+                       : kernel_coefficients(given.where, loss.reduction, partial, in.arguments);
+  kernels::require_fit<T>(given.where, host.rows(), scales);
+  kernels::SoftmaxCall<T> call{host.rows(), given.kernel<T>(), {}, {}};
+  call.rows.arguments.coefficients = scales;
   LossAndGradient result;
-  const auto evaluate = [&](const equipoise::detail::SoftmaxTargetRows& rows) {
-    Partial partial = equipoise::detail::checked_denominators(given.where, rows);
-    const std::vector<double> scales =
-        wanted.by_row ? std::vector<double>(loss.reduction.buckets(), 1.0)
-                      : kernel_coefficients(given.where, loss.reduction, partial, in.arguments);
-    equipoise::detail::require_fit<T>(given.where, rows, scales);
-    equipoise::detail::SoftmaxCall<T> call{rows, given.kernel<T>(), {}, {}};
-    call.rows.arguments.coefficients = scales;
-    // In the order of the logits, where that saves strides; empty_like() costs more than empty().
-    if (wanted.gradient) {
-      result.gradient =
-          logits.dim() == 2 ? at::empty(logits.sizes(), logits.options()) : at::empty_like(logits);
-    }
-    if (wanted.by_row) {
-      result.loss = at::empty({static_cast<std::int64_t>(rows.size())}, logits.options());
-      call.outputs.losses = {result.loss.data_ptr<T>(), rows.size(), 1};
-    }
-    if (logits.dim() == 2) {
-      call.logits = matrix_view<const T>(logits);
-      if (wanted.gradient) call.outputs.gradient = matrix_view<T>(result.gradient);
-      partial = equipoise::detail::evaluate_checked(call, std::move(partial), AtParallelFor{});
-    } else {
-      partial += evaluate_batches(call, logits, result.gradient);
-    }
-    if (!wanted.by_row) {
-      result.loss = at::empty({}, logits.options());
-      *result.loss.data_ptr<T>() =
-          static_cast<T>(equipoise::detail::value_of_whole(loss.empty_batch, partial, scales));
-    }
-    if (wanted.sums) result.sums = to_sums(partial);
-  };
-  with_kernel_rows<T>(given.where, loss, in, logits.size(-1), evaluate);
+  // In the order of the logits, where that saves strides; empty_like() costs more than empty().
+  if (wanted.gradient) {
+    result.gradient =
+        logits.dim() == 2 ? at::empty(logits.sizes(), logits.options()) : at::empty_like(logits);
+  }
+  if (wanted.unreduced) {
+    const std::size_t rows = call.rows.size();
+    result.loss = at::empty({static_cast<std::int64_t>(rows)}, logits.options());
+    call.outputs.losses = {result.loss.data_ptr<T>(), rows, 1};
+  }
+  if (logits.dim() == 2) {
+    call.logits = matrix_view<const T>(logits);
+    if (wanted.gradient) call.outputs.gradient = matrix_view<T>(result.gradient);
+    partial = kernels::evaluate_checked(call, std::move(partial), AtParallelFor{});
+  } else {
+    partial += evaluate_batches(call, logits, result.gradient);
+  }
+  if (!wanted.unreduced) {
+    result.loss = at::empty({}, logits.options());
+    *result.loss.data_ptr<T>() =
+        static_cast<T>(kernels::value_of_whole(loss.empty_batch, partial, scales));
+  }
+  if (wanted.sums) result.sums = to_sums(partial);
   return result;
 }
 
 // A softmax loss for LossFunction. Logits are [N, C] or [B, T, C], as make_inputs() makes them.
-struct SoftmaxProblem {
+struct SoftmaxNode {
   SoftmaxOfTensors loss;
   SoftmaxTensors tensors;  // defined where tensor operations need them
   LossArguments arguments;
-  bool by_row = false;
+  bool unreduced = false;
   bool wants_sums = false;
 
   LossAndGradient evaluate(const at::Tensor& logits, const at::Tensor& targets,
                            bool wants_gradient) const {
+    const Wanted wanted{unreduced, wants_gradient, wants_sums};
     if (!fits_kernel(logits)) {
-      return softmax_by_operations(loss, tensors, logits, targets, arguments, by_row,
-                                   wants_gradient, wants_sums);
+      return softmax_by_operations(loss, tensors, logits, targets, arguments, wanted);
     }
     const SoftmaxInputs in{logits, targets, arguments};
-    const Wanted wanted{by_row, wants_gradient, wants_sums};
     return logits.scalar_type() == at::kFloat ? softmax_by_kernel<float>(loss, in, wanted)
                                               : softmax_by_kernel<double>(loss, in, wanted);
   }
 
   at::Tensor gradient_by_operations(const at::Tensor& logits, const at::Tensor& targets) const {
     return softmax_by_operations(loss, fits_kernel(logits) ? constants_for(logits) : tensors,
-                                 logits, targets, arguments, by_row, /*wants_gradient=*/true)
+                                 logits, targets, arguments,
+                                 {.unreduced = unreduced, .gradient = true})
         .gradient;
   }
 
   at::Tensor factor(const at::Tensor& upstream, const at::Tensor& logits) const {
-    return by_row ? per_row(upstream, logits) : upstream;
+    return unreduced ? per_row(upstream, logits) : upstream;
   }
 
   // [N] as a factor of [..., C].
@@ -279,13 +266,13 @@ struct SoftmaxProblem {
              "an integer type: margins, pair shifts and Seesaw need index targets");
     }
     if (!in.targets.device().is_cpu()) return;
-    const Partial own = denominators_on_cpu<float>(loss.where, loss.settings,
-                                                   {{}, in.targets, arguments}, in.logits.size(-1));
-    if (by_row) return;
+    const LossPartial own = denominators_on_cpu<float>(
+        loss.where, loss.settings, {{}, in.targets, arguments}, in.logits.size(-1));
+    if (unreduced) return;
     const auto& reduction = loss.settings.reduction;
-    equipoise::detail::require_coefficients<float>(
-        loss.where, kernel_coefficients(loss.where, reduction, own, arguments),
-        reduction.buckets());
+    kernels::require_coefficients<float>(loss.where,
+                                         kernel_coefficients(loss.where, reduction, own, arguments),
+                                         reduction.buckets());
   }
 };
 
@@ -302,22 +289,24 @@ inline LossAndSums call_softmax(SoftmaxOfTensors loss, const SoftmaxTensors* ten
                                 const LossArguments& arguments, const Wanted& wanted) {
   require_softmax_tensors(loss, tensors, logits, targets, arguments);
   SoftmaxInputs in = make_inputs(logits, targets, arguments);
-  SoftmaxProblem problem{std::move(loss), {}, std::move(in.arguments), wanted.by_row, wanted.sums};
+  SoftmaxNode node{std::move(loss), {}, std::move(in.arguments), wanted.unreduced, wanted.sums};
   if (tensors != nullptr) {
-    problem.tensors = *tensors;
+    node.tensors = *tensors;
     if (arguments.seesaw_counts.defined()) {
-      problem.tensors.seesaw_counts = arguments.seesaw_counts.to(compute_type(logits));
+      node.tensors.seesaw_counts = arguments.seesaw_counts.to(compute_type(logits));
     }
   } else if (!fits_kernel(logits)) {
     if (compute_type(logits) == at::kFloat) {
-      equipoise::detail::require_constants_fit<float>(problem.loss.where, problem.loss.settings);
+      kernels::require_constants_fit<float>(node.loss.where, node.loss.settings);
     }
-    problem.tensors = problem.constants_for(in.logits);
+    node.tensors = node.constants_for(in.logits);
   }
-  if (!fits_kernel(logits)) problem.require_targets(in);
-  LossAndSums result =
-      LossFunction<SoftmaxProblem>::call(std::move(problem), in.logits, in.targets);
-  if (wanted.by_row) {
+  if (!fits_kernel(logits)) node.require_targets(in);
+  using Function = LossFunction<SoftmaxNode>;
+  const auto state = c10::make_intrusive<Function::State>(std::move(node));
+  LossAndSums result{Function::apply(in.logits, in.targets, state), {}};
+  result.sums = std::exchange(state->sums, at::Tensor());
+  if (wanted.unreduced) {
     result.loss = in_shape_of_rows(result.loss, logits, class_dim_of(arguments));
   }
   return result;
@@ -344,7 +333,7 @@ inline at::Tensor call_softmax_denominators(const SoftmaxOfTensors& loss, const 
   const char* const where = loss.where;
   require_softmax_arguments(where, arguments);
   require_classification(where, targets, classes, arguments);
-  equipoise::detail::require_softmax_loss(where, loss.settings, static_cast<std::size_t>(classes));
+  kernels::require_softmax_loss(where, loss.settings, static_cast<std::size_t>(classes));
   if (needs_groups(loss.settings, nullptr)) require_groups(where, arguments.groups);
   require_buckets(where, loss.reduction.buckets(), {targets, "targets"}, arguments);
   const at::NoGradGuard no_graph;

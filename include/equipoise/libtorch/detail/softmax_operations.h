@@ -26,21 +26,19 @@
 #include "equipoise/libtorch/tensor_math.h"
 #include "equipoise/loss/softmax.h"
 
-namespace equipoise::libtorch {
+namespace equipoise::libtorch::detail {
 
-/// The constants of a loss as tensors on the device of the logits, so that a call uploads nothing.
-/// An undefined tensor stands for none.
+// The constants of a loss as tensors on the device of the logits, so that a call uploads nothing.
+// An undefined tensor stands for none.
 struct SoftmaxTensors {
-  at::Tensor class_weights;  ///< [C]
-  at::Tensor scale;          ///< [C], or [G, C] for terms by group
-  at::Tensor shift;          ///< [C] or [G, C]
-  at::Tensor margin;         ///< [C] or [G, C]
-  at::Tensor group_weights;  ///< [G]
-  at::Tensor pair_shift;     ///< [C, C]
-  at::Tensor seesaw_counts;  ///< [C]
+  at::Tensor class_weights;  // [C]
+  at::Tensor scale;          // [C], or [G, C] for terms by group
+  at::Tensor shift;          // [C] or [G, C]
+  at::Tensor margin;         // [C] or [G, C]
+  at::Tensor group_weights;  // [G]
+  at::Tensor pair_shift;     // [C, C]
+  at::Tensor seesaw_counts;  // [C]
 };
-
-namespace detail {
 
 // Types and functions that lead to the kernels are those of the instruction set they are compiled
 // for, like the kernels.
@@ -50,9 +48,9 @@ inline namespace EQUIPOISE_ISA_NAMESPACE {
 struct SoftmaxOfTensors {
   const char* where;                 // the function that errors name
   std::shared_ptr<const void> loss;  // the SoftmaxLoss, to which the others refer
-  equipoise::detail::SoftmaxSettings settings;
-  equipoise::detail::SoftmaxKernel<float> in_float;
-  equipoise::detail::SoftmaxKernel<double> in_double;
+  kernels::SoftmaxSettings settings;
+  kernels::SoftmaxKernel<float> in_float;
+  kernels::SoftmaxKernel<double> in_double;
   TensorReduction reduction;
   ValueAndSlope<at::Tensor> (*modulate)(const void* modulator,
                                         const TargetProbability<at::Tensor>& target);
@@ -61,7 +59,7 @@ struct SoftmaxOfTensors {
     return modulate(in_float.modulator, target);
   }
   template <class T>
-  const equipoise::detail::SoftmaxKernel<T>& kernel() const {
+  const kernels::SoftmaxKernel<T>& kernel() const {
     if constexpr (std::is_same_v<T, float>) {
       return in_float;
     } else {
@@ -79,26 +77,25 @@ ValueAndSlope<at::Tensor> modulate_tensors(const void* modulator,
 template <class M, class R>
 SoftmaxOfTensors softmax_of_tensors(const char* where, const SoftmaxLoss<M, R>& given) {
   const auto loss = std::make_shared<const SoftmaxLoss<M, R>>(given);
-  const equipoise::detail::Cpu cpu = equipoise::detail::cpu();
+  const kernels::Cpu cpu = kernels::cpu();
   return {where,
           loss,
           equipoise::detail::settings_of(*loss),
-          {&loss->modulator, &equipoise::detail::run_softmax_kernel<M, float>, cpu},
-          {&loss->modulator, &equipoise::detail::run_softmax_kernel<M, double>, cpu},
+          {&loss->modulator, &kernels::softmax_kernel<M, float>, cpu},
+          {&loss->modulator, &kernels::softmax_kernel<M, double>, cpu},
           TensorReduction::of(loss->reduction),
           &modulate_tensors<M>};
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 
-inline SoftmaxTensors make_tensors(const equipoise::detail::SoftmaxSettings& loss,
+inline SoftmaxTensors make_tensors(const kernels::SoftmaxSettings& loss,
                                    const at::TensorOptions& options, std::int64_t classes) {
-  const std::vector<LogitTerms> terms = equipoise::detail::composed_terms(loss);
+  const std::vector<LogitTerms> terms = kernels::composed_terms(loss);
   const auto term_tensor = [&](double identity, const auto& field) {
-    const at::Tensor tensor =
-        constant_tensor(equipoise::detail::terms_of_groups<double>(
-                            terms, static_cast<std::size_t>(classes), identity, field),
-                        options);
+    const at::Tensor tensor = constant_tensor(
+        kernels::terms_of_groups<double>(terms, static_cast<std::size_t>(classes), identity, field),
+        options);
     const bool grouped = tensor.defined() && !loss.group_logit_terms.empty();
     return grouped ? tensor.view({-1, classes}) : tensor;
   };
@@ -138,7 +135,7 @@ inline std::int64_t groups_of(const SoftmaxTensors& tensors) {
   return 0;
 }
 
-inline TargetTensors make_targets(const equipoise::detail::SoftmaxSettings& loss,
+inline TargetTensors make_targets(const kernels::SoftmaxSettings& loss,
                                   const SoftmaxTensors& tensors, const at::Tensor& targets,
                                   const LossArguments& arguments, std::int64_t classes,
                                   at::ScalarType type) {
@@ -177,7 +174,7 @@ inline TargetTensors make_targets(const equipoise::detail::SoftmaxSettings& loss
   result.weight = result.outer;
   if (by_index && tensors.class_weights.defined()) {
     result.weight = result.weight * tensors.class_weights.gather(0, result.index);
-  } else if (!by_index && loss.semantics == Semantics::kConsistent) {
+  } else if (!by_index && loss.convention == WeightConvention::kConsistent) {
     result.weight = result.weight * result.by_class.sum(1);
   }
   return result;
@@ -268,7 +265,7 @@ inline RowsAndSlopes rows_of_distributions(const SoftmaxOfTensors& loss,
           ? target.by_class * (target.outer * hard).unsqueeze(1)
           : at::zeros_like(log_p).scatter_add(1, column, (target.weight * hard).unsqueeze(1));
   if (smoothing > 0) {
-    const bool as_torch = loss.settings.semantics == Semantics::kTorch;
+    const bool as_torch = loss.settings.convention == WeightConvention::kTorch;
     at::Tensor soft = (as_torch ? target.outer : target.weight)
                           .mul(smoothing / static_cast<double>(log_p.size(1)))
                           .unsqueeze(1);
@@ -285,10 +282,9 @@ inline RowsAndSlopes rows_of_distributions(const SoftmaxOfTensors& loss,
 }
 
 // The rows that add nothing whatever their logits are: those ignored, and those of weight zero.
-inline at::Tensor idle_rows(const equipoise::detail::SoftmaxSettings& loss,
-                            const TargetTensors& target) {
+inline at::Tensor idle_rows(const kernels::SoftmaxSettings& loss, const TargetTensors& target) {
   const bool by_outer = target.by_class.defined() ||
-                        (loss.label_smoothing > 0 && loss.semantics == Semantics::kTorch);
+                        (loss.label_smoothing > 0 && loss.convention == WeightConvention::kTorch);
   return (by_outer ? target.outer : target.weight).eq(0).bitwise_or(target.ignored);
 }
 
@@ -298,8 +294,7 @@ inline at::Tensor idle_rows(const equipoise::detail::SoftmaxSettings& loss,
 inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
                                              const SoftmaxTensors& tensors,
                                              const at::Tensor& logits, const at::Tensor& targets,
-                                             const LossArguments& arguments, bool by_row,
-                                             bool wants_gradient, bool wants_sums = false) {
+                                             const LossArguments& arguments, const Wanted& wanted) {
   const std::int64_t classes = logits.size(-1);
   const at::ScalarType type = compute_type(logits);
   at::Tensor z = logits.to(type).flatten(0, -2);
@@ -326,8 +321,8 @@ inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
   const bool single = !target.by_class.defined() && loss.settings.label_smoothing == 0;
   const RowsAndSlopes rows =
       classes == 0 ? RowsAndSlopes{z.sum(1), z}
-      : single     ? rows_of_indices(loss, target, log_p, wants_gradient)
-                   : rows_of_distributions(loss, tensors, target, log_p, wants_gradient);
+      : single     ? rows_of_indices(loss, target, log_p, wanted.gradient)
+                   : rows_of_distributions(loss, tensors, target, log_p, wanted.gradient);
   const at::Tensor row_losses =
       rows.losses.masked_fill(idle, 0.0).masked_fill(broken, equipoise::detail::quiet_nan());
 
@@ -336,13 +331,13 @@ inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
     return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets());
   };
   at::Tensor denominators = arguments.denominators;
-  if (wants_sums || (!by_row && !denominators.defined())) {
+  if (wanted.sums || (!wanted.unreduced && !denominators.defined())) {
     const at::Tensor own = sum(loss.reduction.mass_of_rows(reduced, target.valid));
     if (!denominators.defined()) denominators = own;
-    if (wants_sums) result.sums = at::stack({sum(row_losses.detach()), own, sum(target.valid)});
+    if (wanted.sums) result.sums = at::stack({sum(row_losses.detach()), own, sum(target.valid)});
   }
   at::Tensor row_coefficients;
-  if (!by_row) {
+  if (!wanted.unreduced) {
     const at::Tensor scales = loss.reduction.coefficient_tensor(denominators, arguments.shares);
     row_coefficients = loss.reduction.buckets() == 0 ? at::zeros_like(row_losses, at::kDouble)
                        : buckets.index.defined()     ? scales.gather(0, buckets.index)
@@ -353,17 +348,15 @@ inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
           result.loss.masked_fill(denominators.sum().le(0), equipoise::detail::quiet_nan());
     }
   }
-  if (!wants_gradient) return result;
+  if (!wanted.gradient) return result;
   at::Tensor gradient = rows.slopes - log_p.exp() * rows.slopes.sum(1, /*keepdim=*/true);
-  if (!by_row) gradient = gradient * row_coefficients.to(type).unsqueeze(1);
+  if (!wanted.unreduced) gradient = gradient * row_coefficients.to(type).unsqueeze(1);
   if (tensors.scale.defined()) gradient = gradient * rows_of_terms(tensors.scale, target.group);
   gradient = gradient.masked_fill(idle.unsqueeze(1), 0.0);
   result.gradient = gradient.to(logits.scalar_type()).view(logits.sizes());
   return result;
 }
 
-}  // namespace detail
-
-}  // namespace equipoise::libtorch
+}  // namespace equipoise::libtorch::detail
 
 #endif  // EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_OPERATIONS_H_

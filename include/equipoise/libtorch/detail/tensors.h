@@ -114,18 +114,18 @@ inline at::ScalarType compute_type(const at::Tensor& logits) {
 
 // The tensor of a call that the others have to go with, and what it is called: the logits, or the
 // targets where there are no logits yet.
-struct Leader {
+struct NamedTensor {
   const at::Tensor& tensor;
   const char* name;
 };
 
 // Refuses a tensor on another device, or of another number of elements than `size` if that is >= 0.
-inline void require_companion(const char* where, const char* name, const at::Tensor& tensor,
-                              const Leader& leader, std::int64_t size, const char* of_what) {
+inline void require_matches(const char* where, const char* name, const at::Tensor& tensor,
+                            const NamedTensor& reference, std::int64_t size, const char* of_what) {
   if (!tensor.defined()) return;
-  if (tensor.device() != leader.tensor.device()) {
+  if (tensor.device() != reference.tensor.device()) {
     reject(where, std::string(name) + ".device()", tensor.device().str(),
-           leader.tensor.device().str() + ", the device of the " + leader.name);
+           reference.tensor.device().str() + ", the device of the " + reference.name);
   }
   if (size >= 0 && tensor.numel() != size) {
     reject(where, std::string(name) + ".numel()", tensor.numel(),
@@ -141,12 +141,12 @@ inline void require_sizes(const char* where, const char* name, const at::Tensor&
 
 // One number a row, in the shape of the rows or in one vector.
 inline void require_per_row(const char* where, const char* name, const at::Tensor& tensor,
-                            const Leader& leader, at::IntArrayRef rows) {
+                            const NamedTensor& reference, at::IntArrayRef rows) {
   if (!tensor.defined()) return;
-  require_companion(where, name, tensor, leader, -1, "");
+  require_matches(where, name, tensor, reference, -1, "");
   if (const std::int64_t size = c10::multiply_integers(rows); tensor.numel() != size) {
     reject(where, std::string(name) + ".numel()", tensor.numel(),
-           std::to_string(size) + " (rows of " + leader.name + ")");
+           std::to_string(size) + " (rows of " + reference.name + ")");
   }
   if (tensor.dim() != 1) require_sizes(where, name, tensor, rows);
 }
@@ -178,16 +178,16 @@ inline std::int64_t class_dim_of(const LossArguments& arguments) {
 // Of more than two dimensions the classes may be the last one or, as LibTorch's losses have it, the
 // second, and where both have one size the wrong one would go unnoticed: so it has to be said.
 inline void require_class_dim(const char* where, std::optional<std::int64_t> class_dim,
-                              const Leader& leader) {
-  const std::int64_t dims = leader.tensor.dim();
+                              const NamedTensor& reference) {
+  const std::int64_t dims = reference.tensor.dim();
   if (!class_dim.has_value()) {
     if (dims <= 2) return;
     reject(where, "class_dim", "(not set)",
            "1 for N x C x ... as LibTorch has it, or -1 for N x ... x C: the " +
-               std::string(leader.name) + " have " + std::to_string(dims) + " dimensions");
+               std::string(reference.name) + " have " + std::to_string(dims) + " dimensions");
   }
   if (*class_dim >= -dims && *class_dim < dims) return;
-  reject(where, "class_dim", *class_dim, std::string("a dimension of the ") + leader.name);
+  reject(where, "class_dim", *class_dim, std::string("a dimension of the ") + reference.name);
 }
 
 // The sizes without that of the classes: those of the rows.
@@ -198,13 +198,14 @@ inline std::vector<std::int64_t> row_sizes(const at::Tensor& by_class, std::int6
 }
 
 // What rows have besides logits and targets; the latter are class indices or probabilities.
-inline void require_rows_of_classes(const char* where, const Leader& leader, at::IntArrayRef rows,
-                                    bool by_index, const LossArguments& arguments) {
-  require_per_row(where, "sample_weights", arguments.sample_weights, leader, rows);
+inline void require_rows_of_classes(const char* where, const NamedTensor& reference,
+                                    at::IntArrayRef rows, bool by_index,
+                                    const LossArguments& arguments) {
+  require_per_row(where, "sample_weights", arguments.sample_weights, reference, rows);
   require_constant(where, "sample_weights", arguments.sample_weights);
-  require_per_row(where, "groups", arguments.groups, leader, rows);
+  require_per_row(where, "groups", arguments.groups, reference, rows);
   require_integral(where, "groups", arguments.groups);
-  require_per_row(where, "mask", arguments.mask, leader, rows);
+  require_per_row(where, "mask", arguments.mask, reference, rows);
   if (arguments.mask.defined() && by_index) {
     reject(where, "mask.numel()", arguments.mask.numel(),
            "no mask: index targets say with the ignore index which rows do not count");
@@ -217,8 +218,8 @@ inline void require_classification(const char* where, const at::Tensor& logits,
                                    const at::Tensor& targets, const LossArguments& arguments) {
   if (logits.dim() < 2) reject(where, "logits.dim()", logits.dim(), "at least 2 (N x C)");
   require_floating_point(where, "logits", logits);
-  const Leader leader{logits, "logits"};
-  require_class_dim(where, arguments.class_dim, leader);
+  const NamedTensor reference{logits, "logits"};
+  require_class_dim(where, arguments.class_dim, reference);
   const std::int64_t dims = logits.dim();
   const bool by_index = !targets.is_floating_point();
   if (by_index) require_integral(where, "targets", targets);
@@ -228,30 +229,30 @@ inline void require_classification(const char* where, const at::Tensor& logits,
                     : std::to_string(dims) + " (probabilities, in the shape of the logits)");
   }
   const std::vector<std::int64_t> rows = row_sizes(logits, class_dim_of(arguments));
-  require_companion(where, "targets", targets, leader,
-                    by_index ? c10::multiply_integers(rows) : logits.numel(),
-                    by_index ? "rows of logits" : "elements of logits");
+  require_matches(where, "targets", targets, reference,
+                  by_index ? c10::multiply_integers(rows) : logits.numel(),
+                  by_index ? "rows of logits" : "elements of logits");
   require_sizes(where, "targets", targets, by_index ? at::IntArrayRef(rows) : logits.sizes());
   require_constant(where, "targets", targets);
-  require_rows_of_classes(where, leader, rows, by_index, arguments);
+  require_rows_of_classes(where, reference, rows, by_index, arguments);
 }
 
 // The same where there are no logits.
 inline void require_classification(const char* where, const at::Tensor& targets,
                                    std::int64_t classes, const LossArguments& arguments) {
-  const Leader leader{targets, "targets"};
+  const NamedTensor reference{targets, "targets"};
   if (classes < 0) reject(where, "classes", classes, "a number >= 0");
   require_constant(where, "targets", targets);
   if (!targets.is_floating_point()) {
     require_integral(where, "targets", targets);
-    return require_rows_of_classes(where, leader, targets.sizes(), /*by_index=*/true, arguments);
+    return require_rows_of_classes(where, reference, targets.sizes(), /*by_index=*/true, arguments);
   }
   if (targets.dim() < 2) reject(where, "targets.dim()", targets.dim(), "at least 2 (N x C)");
-  require_class_dim(where, arguments.class_dim, leader);
+  require_class_dim(where, arguments.class_dim, reference);
   if (const std::int64_t size = targets.size(class_dim_of(arguments)); size != classes) {
     reject(where, "targets.size(class_dim)", size, std::to_string(classes) + " (classes)");
   }
-  require_rows_of_classes(where, leader, row_sizes(targets, class_dim_of(arguments)),
+  require_rows_of_classes(where, reference, row_sizes(targets, class_dim_of(arguments)),
                           /*by_index=*/false, arguments);
 }
 
@@ -268,14 +269,14 @@ inline void require_groups(const char* where, const at::Tensor& groups) {
 
 // Refuses denominators and shares that are on another device, or of another number of buckets than
 // the reduction has, and rows without a bucket.
-inline void require_buckets(const char* where, std::size_t count, const Leader& leader,
+inline void require_buckets(const char* where, std::size_t count, const NamedTensor& reference,
                             const LossArguments& arguments) {
   const auto buckets = static_cast<std::int64_t>(count);
-  if (buckets == 0 && leader.tensor.numel() > 0) {
+  if (buckets == 0 && reference.tensor.numel() > 0) {
     reject(where, "reduction.buckets()", buckets, "at least 1");
   }
   const auto require = [&](const char* name, const at::Tensor& tensor) {
-    require_companion(where, name, tensor, leader, buckets, "buckets of the reduction");
+    require_matches(where, name, tensor, reference, buckets, "buckets of the reduction");
   };
   require("denominators", arguments.denominators);
   require("shares", arguments.shares);
@@ -339,7 +340,7 @@ at::Tensor mass_of_rows(const R& reduction, const ReductionRow<at::Tensor, at::T
 }
 
 // A partial as a tensor [3, K] of double on the CPU: numerators, denominators, rows.
-inline at::Tensor to_sums(const Partial& partial) {
+inline at::Tensor to_sums(const LossPartial& partial) {
   const std::size_t buckets = partial.buckets.size();
   at::Tensor result = at::empty({3, static_cast<std::int64_t>(buckets)}, at::kDouble);
   double* const data = result.data_ptr<double>();
@@ -416,7 +417,7 @@ struct TensorReduction {
 // coefficients() for the kernels, with the denominators and shares that the arguments of a call may
 // have in place of the batch's and the reduction's own.
 template <class R>
-std::vector<double> kernel_coefficients(const char* where, const R& reduction, Partial whole,
+std::vector<double> kernel_coefficients(const char* where, const R& reduction, LossPartial whole,
                                         const LossArguments& arguments) {
   if (arguments.denominators.defined()) {
     const std::vector<double> denominators = to_vector(arguments.denominators);

@@ -18,7 +18,7 @@
 #include "equipoise/libtorch/distributed/detail/collectives.h"
 #include "equipoise/libtorch/distributed/detail/errors.h"
 #include "equipoise/libtorch/distributed/detail/gradients.h"
-#include "equipoise/reduction/accumulation.h"
+#include "equipoise/reduction/accumulated_step.h"
 #include "equipoise/sampling/stream.h"
 
 namespace equipoise::libtorch {
@@ -72,7 +72,7 @@ class Communicator {
   std::chrono::milliseconds timeout() const { return collectives_.timeout(); }
 
   /// Sums each of the numbers over all workers, in place. This makes a communicator an
-  /// equipoise::AllReduceSum, for Accumulation and sum_over_ranks().
+  /// equipoise::AllReduceSum, for AccumulatedStep and sum_over_ranks().
   void operator()(std::span<double> numbers) const {
     const at::Tensor host =
         at::from_blob(numbers.data(), {static_cast<std::int64_t>(numbers.size())}, at::kDouble);
@@ -87,8 +87,8 @@ class Communicator {
     collectives_.sum("all_reduce", {tensor});
   }
 
-  /// Sums ClassCounts, Partial, ConfusionMatrix and whatever else merges so over all workers, in
-  /// place: it is that of all the data then.
+  /// Sums ClassCounts, LossPartial, ConfusionMatrix and whatever else merges so over all workers,
+  /// in place: it is that of all the data then.
   template <class Mergeable>
   requires requires(Mergeable& x) {
     { x.all_reduce_buffer() } -> std::convertible_to<std::span<double>>;
@@ -158,7 +158,7 @@ class Communicator {
 static_assert(AllReduceSum<Communicator>);
 
 /// The part of a stream that this worker takes: StreamSampler(stream, shard(workers)).
-inline Shard shard(const Communicator& workers) {
+inline sampling::Shard shard(const Communicator& workers) {
   return {static_cast<std::uint64_t>(workers.rank()), static_cast<std::uint64_t>(workers.size())};
 }
 

@@ -108,11 +108,11 @@ inline at::Tensor multilabel_calibration_sums(const at::Tensor& probabilities,
 }  // namespace detail
 
 template <>
-class Accumulator<Calibration> : public detail::SummedMetric<Calibration> {
+class Accumulator<metrics::Calibration> : public detail::SummedMetric<metrics::Calibration> {
  public:
   /// @throws std::invalid_argument as Calibration.
   explicit Accumulator(std::size_t classes, std::size_t bins = 15)
-      : SummedMetric("Accumulator<Calibration>::value", Calibration(classes, bins)) {}
+      : SummedMetric("Accumulator<Calibration>::value", metrics::Calibration(classes, bins)) {}
 
   /// Adds rows: probabilities [..., C] and targets [...]. The sum of a row may be 1e-4 from 1, of
   /// half 1e-4 + 2^-11, of bfloat16 1e-4 + 2^-8.
@@ -126,8 +126,8 @@ class Accumulator<Calibration> : public detail::SummedMetric<Calibration> {
     equipoise::detail::require_count(kWhere, "probabilities.size(-1)",
                                      static_cast<std::size_t>(p.size(1)), empty_.classes(),
                                      "classes");
-    detail::require_companion(kWhere, "targets", truth, {p, "probabilities"}, p.size(0),
-                              "rows of probabilities");
+    detail::require_matches(kWhere, "targets", truth, {p, "probabilities"}, p.size(0),
+                            "rows of probabilities");
     const double tolerance = detail::sum_tolerance(probabilities);
     equipoise::detail::require_ignore_index_is_no_class(kWhere, empty_.classes(), ignore_index);
     if (!targets.is_cpu()) {
@@ -145,12 +145,13 @@ class Accumulator<Calibration> : public detail::SummedMetric<Calibration> {
 };
 
 template <>
-class Accumulator<MultiLabelCalibration> : public detail::SummedMetric<MultiLabelCalibration> {
+class Accumulator<metrics::MultiLabelCalibration>
+    : public detail::SummedMetric<metrics::MultiLabelCalibration> {
  public:
   /// @throws std::invalid_argument as MultiLabelCalibration.
   explicit Accumulator(std::size_t labels, std::size_t bins = 15)
       : SummedMetric("Accumulator<MultiLabelCalibration>::value",
-                     MultiLabelCalibration(labels, bins)) {}
+                     metrics::MultiLabelCalibration(labels, bins)) {}
 
   /// Adds rows: probabilities and targets [..., L].
   /// @throws std::invalid_argument for shapes, types and devices that do not fit; on the CPU also

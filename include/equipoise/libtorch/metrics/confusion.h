@@ -28,15 +28,22 @@ namespace equipoise::libtorch {
 
 namespace detail {
 
+// What a confusion matrix reads of a batch, [N] each.
+struct ConfusionRows {
+  at::Tensor targets;
+  at::Tensor predictions;
+  at::Tensor groups;  // undefined where there are none
+  at::Tensor logits;  // [N, C], to find those that are NaN; undefined for labels
+};
+
 // The sums of a batch, as DeviceSums takes them.
-inline at::Tensor confusion_sums(const at::Tensor& targets, const at::Tensor& predictions,
-                                 const at::Tensor& groups, const at::Tensor& numbers,
-                                 std::int64_t group_count, std::int64_t classes,
-                                 IgnoreIndex ignore_index) {
+inline at::Tensor confusion_sums(const ConfusionRows& rows, std::int64_t group_count,
+                                 std::int64_t classes, IgnoreIndex ignore_index) {
+  const auto& [targets, predictions, groups, logits] = rows;
   const at::Tensor counted = is_counted(targets, ignore_index);
   at::Tensor valid = is_label(targets, classes).bitwise_and(is_label(predictions, classes));
   if (groups.defined()) valid = valid.bitwise_and(is_label(groups, group_count));
-  if (numbers.defined()) valid = valid.bitwise_and(numbers.ne(numbers).any(-1).bitwise_not());
+  if (logits.defined()) valid = valid.bitwise_and(logits.ne(logits).any(-1).bitwise_not());
   const std::int64_t cells = classes * classes;
   at::Tensor code = targets * classes + predictions;
   if (groups.defined()) code = code + groups * cells;
@@ -76,10 +83,11 @@ inline at::Tensor multilabel_sums(const at::Tensor& targets, const at::Tensor& p
 }  // namespace detail
 
 template <>
-class Accumulator<ConfusionMatrix> : public detail::SummedMetric<ConfusionMatrix> {
+class Accumulator<metrics::ConfusionMatrix>
+    : public detail::SummedMetric<metrics::ConfusionMatrix> {
  public:
   explicit Accumulator(std::size_t classes)
-      : SummedMetric("Accumulator<ConfusionMatrix>::value", ConfusionMatrix(classes)) {}
+      : SummedMetric("Accumulator<ConfusionMatrix>::value", metrics::ConfusionMatrix(classes)) {}
 
   /// Adds rows: targets [...], and class indices of the same shape or logits [..., C], of which the
   /// largest is the prediction.
@@ -94,7 +102,7 @@ class Accumulator<ConfusionMatrix> : public detail::SummedMetric<ConfusionMatrix
         detail::read_predictions(kWhere, predictions, targets, classes);
     equipoise::detail::require_ignore_index_is_no_class(kWhere, empty_.classes(), ignore_index);
     if (!targets.is_cpu()) {
-      sums_.add(kWhere, detail::confusion_sums(truth, read.labels, {}, read.logits, 1, classes,
+      sums_.add(kWhere, detail::confusion_sums({truth, read.labels, {}, read.logits}, 1, classes,
                                                ignore_index));
       return;
     }
@@ -103,8 +111,9 @@ class Accumulator<ConfusionMatrix> : public detail::SummedMetric<ConfusionMatrix
       metric_.add(labels, detail::span_of<std::int64_t>(read.labels), ignore_index);
       return;
     }
-    detail::with_view(read.logits,
-                      [&](const auto& view) { metric_.add(labels, predict(view), ignore_index); });
+    detail::with_view(read.logits, [&](const auto& view) {
+      metric_.add(labels, calibrate::predict(view), ignore_index);
+    });
   }
 
  private:
@@ -112,12 +121,13 @@ class Accumulator<ConfusionMatrix> : public detail::SummedMetric<ConfusionMatrix
 };
 
 template <>
-class Accumulator<Grouped<ConfusionMatrix>>
-    : public detail::SummedMetric<Grouped<ConfusionMatrix>> {
+class Accumulator<metrics::Grouped<metrics::ConfusionMatrix>>
+    : public detail::SummedMetric<metrics::Grouped<metrics::ConfusionMatrix>> {
  public:
   Accumulator(std::size_t groups, std::size_t classes)
-      : SummedMetric("Accumulator<Grouped<ConfusionMatrix>>::value",
-                     Grouped<ConfusionMatrix>(groups, ConfusionMatrix(classes))),
+      : SummedMetric(
+            "Accumulator<Grouped<ConfusionMatrix>>::value",
+            metrics::Grouped<metrics::ConfusionMatrix>(groups, metrics::ConfusionMatrix(classes))),
         classes_(classes) {}
 
   /// Adds rows: as for the confusion matrix, and the group of each row.
@@ -128,26 +138,26 @@ class Accumulator<Grouped<ConfusionMatrix>>
     const at::Tensor truth = detail::labels_of(kWhere, "targets", targets);
     const at::Tensor group_of = detail::labels_of(kWhere, "groups", groups);
     const auto classes = static_cast<std::int64_t>(classes_);
-    detail::require_companion(kWhere, "groups", groups, {targets, "targets"}, targets.numel(),
-                              "rows of targets");
+    detail::require_matches(kWhere, "groups", groups, {targets, "targets"}, targets.numel(),
+                            "rows of targets");
     const detail::Predictions read =
         detail::read_predictions(kWhere, predictions, targets, classes);
     equipoise::detail::require_ignore_index_is_no_class(kWhere, classes_, ignore_index);
     if (!targets.is_cpu()) {
-      sums_.add(kWhere, detail::confusion_sums(truth, read.labels, group_of, read.logits,
+      sums_.add(kWhere, detail::confusion_sums({truth, read.labels, group_of, read.logits},
                                                static_cast<std::int64_t>(metric_.groups()), classes,
                                                ignore_index));
       return;
     }
     std::vector<std::int64_t> largest;
     if (read.logits.defined()) {
-      detail::with_view(read.logits, [&](const auto& view) { largest = predict(view); });
+      detail::with_view(read.logits, [&](const auto& view) { largest = calibrate::predict(view); });
     }
     const auto labels = detail::span_of<std::int64_t>(truth);
     const auto predicted = read.logits.defined() ? std::span<const std::int64_t>(largest)
                                                  : detail::span_of<std::int64_t>(read.labels);
     metric_.add_rows(detail::span_of<std::int64_t>(group_of),
-                     [&](ConfusionMatrix& matrix, std::size_t r) {
+                     [&](metrics::ConfusionMatrix& matrix, std::size_t r) {
                        if (equipoise::detail::is_ignored(labels[r], ignore_index)) return;
                        matrix.add(labels[r], predicted[r]);
                      });
@@ -159,10 +169,11 @@ class Accumulator<Grouped<ConfusionMatrix>>
 };
 
 template <>
-class Accumulator<MultiLabelCounts> : public detail::SummedMetric<MultiLabelCounts> {
+class Accumulator<metrics::MultiLabelCounts>
+    : public detail::SummedMetric<metrics::MultiLabelCounts> {
  public:
   explicit Accumulator(std::size_t labels)
-      : SummedMetric("Accumulator<MultiLabelCounts>::value", MultiLabelCounts(labels)) {}
+      : SummedMetric("Accumulator<MultiLabelCounts>::value", metrics::MultiLabelCounts(labels)) {}
 
   /// Adds rows: targets and predictions [..., L] of 0 and 1, integers or bool.
   /// @throws std::invalid_argument for shapes, types and devices that do not fit; on the CPU also

@@ -24,9 +24,9 @@
 namespace equipoise::libtorch {
 
 template <>
-class Accumulator<EntityScores> {
+class Accumulator<metrics::EntityScores> {
  public:
-  explicit Accumulator(const EntityTags& tags) : metric_(tags) {}
+  explicit Accumulator(const metrics::EntityTags& tags) : metric_(tags) {}
 
   /// Adds sequences: tags [T] of one, or [..., T] of a padded batch, whose padding is the ignore
   /// index, and predictions of the same shape or logits [..., T, C], of which the largest is the
@@ -59,15 +59,15 @@ class Accumulator<EntityScores> {
       return;
     }
     detail::with_view(read.logits, [&](const auto& view) {
-      const std::vector<std::int64_t> largest = predict(view);
+      const std::vector<std::int64_t> largest = calibrate::predict(view);
       add_to(metric_, batch, all, largest);
     });
   }
 
   /// The scores of all sequences that were added. Waits for the device.
   /// @throws std::invalid_argument if labels or logits on the device were wrong.
-  EntityScores value() const {
-    EntityScores result = metric_;
+  metrics::EntityScores value() const {
+    metrics::EntityScores result = metric_;
     const at::Tensor rows = rows_.read();
     if (!rows.defined()) return result;
     std::span<const std::int64_t> truth = detail::span_of<std::int64_t>(rows[0]);
@@ -92,14 +92,14 @@ class Accumulator<EntityScores> {
     std::optional<std::int64_t> ignore_index;
   };
 
-  static void add_to(EntityScores& scores, const Batch& batch, std::span<const std::int64_t> truth,
-                     std::span<const std::int64_t> labels) {
+  static void add_to(metrics::EntityScores& scores, const Batch& batch,
+                     std::span<const std::int64_t> truth, std::span<const std::int64_t> labels) {
     std::vector<std::size_t> offsets = {0};
     while (offsets.back() < batch.tokens) offsets.push_back(offsets.back() + batch.length);
     scores.add(truth, labels, offsets, batch.ignore_index);
   }
 
-  EntityScores metric_;
+  metrics::EntityScores metric_;
   detail::DeviceRows rows_;
   std::vector<Batch> batches_;
 };

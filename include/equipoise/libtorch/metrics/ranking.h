@@ -96,7 +96,7 @@ inline at::Tensor areas(const RankedLabels& labels) {
 
 // Adds scores of type T and targets, both on the CPU, to the core's.
 template <class T>
-void add_ranked(const char* where, const RankedLabels& labels, LabelScores<T>& sample) {
+void add_ranked(const char* where, const RankedLabels& labels, metrics::LabelScores<T>& sample) {
   if (const auto wrong = labels.is_wrong().sum().item<std::int64_t>(); wrong > 0) {
     reject(where, "labels with a NaN score or a target out of range", wrong, "0");
   }
@@ -110,7 +110,7 @@ at::Tensor areas_by_core(const RankedLabels& labels, const char* where, const F&
   std::vector<double> result;
   const at::Tensor scores = labels.scores.to(compute_type(labels.scores));
   with_view(scores, [&](const auto& view) {
-    LabelScores<std::remove_cvref_t<decltype(view(0, 0))>> sample(view.rows);
+    metrics::LabelScores<std::remove_cvref_t<decltype(view(0, 0))>> sample(view.rows);
     add_ranked(where, {scores, labels.targets}, sample);
     for (std::size_t l = 0; l < view.rows; ++l) result.push_back(area(sample.label(l)));
   });
@@ -139,18 +139,19 @@ at::Tensor area_of(const char* where, const at::Tensor& scores, const at::Tensor
 inline at::Tensor roc_auc(const at::Tensor& scores, const at::Tensor& targets,
                           std::optional<std::int64_t> ignore_index = std::nullopt) {
   return detail::area_of("roc_auc", scores, targets, ignore_index, 0,
-                         [](const auto& label) { return label.roc_auc(Absent::kNaN); });
+                         [](const auto& label) { return label.roc_auc(metrics::Absent::kNaN); });
 }
 
 /// Average precision; see BinaryScores::average_precision(). Shapes, cost and errors as roc_auc().
 inline at::Tensor average_precision(const at::Tensor& scores, const at::Tensor& targets,
                                     std::optional<std::int64_t> ignore_index = std::nullopt) {
-  return detail::area_of("average_precision", scores, targets, ignore_index, 1,
-                         [](const auto& label) { return label.average_precision(Absent::kNaN); });
+  return detail::area_of(
+      "average_precision", scores, targets, ignore_index, 1,
+      [](const auto& label) { return label.average_precision(metrics::Absent::kNaN); });
 }
 
 template <std::floating_point T>
-class Accumulator<LabelScores<T>> {
+class Accumulator<metrics::LabelScores<T>> {
  public:
   explicit Accumulator(std::size_t labels = 1) : metric_(labels), labels_(labels) {}
 
@@ -182,8 +183,8 @@ class Accumulator<LabelScores<T>> {
 
   /// The scores of all rows that were added. Waits for the device.
   /// @throws std::invalid_argument if rows on the device were wrong.
-  LabelScores<T> value() const {
-    LabelScores<T> result = metric_;
+  metrics::LabelScores<T> value() const {
+    metrics::LabelScores<T> result = metric_;
     if (const at::Tensor scores = scores_.read(); scores.defined()) {
       detail::add_ranked("Accumulator<LabelScores>::value", {scores, targets_.read()}, result);
     }
@@ -210,7 +211,7 @@ class Accumulator<LabelScores<T>> {
                                ignore_index);
   }
 
-  LabelScores<T> metric_;
+  metrics::LabelScores<T> metric_;
   std::size_t labels_;
   detail::DeviceRows scores_;
   detail::DeviceRows targets_;

@@ -5,43 +5,39 @@
 #include <cstddef>
 
 #include "equipoise/detail/check.h"
+#include "equipoise/metrics/absent.h"
 
 namespace equipoise::detail {
 
-// Rule is Absent throughout, whose header includes this one.
-
 // What an undefined figure of one class is; NaN also where averages would skip it.
-template <class Rule>
-double undefined_figure(Rule absent) {
-  if (absent == Rule::kOne) return 1;
-  if (absent == Rule::kZero || absent == Rule::kSkipUnsupported) return 0;
+inline double undefined_figure(metrics::Absent absent) {
+  if (absent == metrics::Absent::kOne) return 1;
+  if (absent == metrics::Absent::kZero || absent == metrics::Absent::kSkipUnsupported) return 0;
   return quiet_nan();
 }
 
-template <class Rule>
-double ratio(double part, double whole, Rule absent) {
+inline double ratio(double part, double whole, metrics::Absent absent) {
   return whole > 0 ? part / whole : undefined_figure(absent);
 }
 
 // What an average is that takes in no class.
-template <class Rule>
-double undefined_average(Rule absent) {
-  return absent == Rule::kSkipUnsupported ? quiet_nan() : undefined_figure(absent);
+inline double undefined_average(metrics::Absent absent) {
+  return absent == metrics::Absent::kSkipUnsupported ? quiet_nan() : undefined_figure(absent);
 }
 
 // The mean of figure(c), NaN where it is undefined, over the classes that the rule takes in.
 // is_supported(c): whether the class has samples.
-template <class Rule, class Figure, class Supported>
-double mean_figure(std::size_t classes, Rule absent, const Figure& figure,
+template <class Figure, class Supported>
+double mean_figure(std::size_t classes, metrics::Absent absent, const Figure& figure,
                    const Supported& is_supported) {
   double sum = 0;
   double taken = 0;
   for (std::size_t c = 0; c < classes; ++c) {
-    if (absent == Rule::kSkipUnsupported && !is_supported(c)) continue;
+    if (absent == metrics::Absent::kSkipUnsupported && !is_supported(c)) continue;
     const double value = figure(c);
     const bool defined = !is_nan(value);
-    if (!defined && absent == Rule::kSkip) continue;
-    if (!defined && absent == Rule::kNaN) return value;
+    if (!defined && absent == metrics::Absent::kSkip) continue;
+    if (!defined && absent == metrics::Absent::kNaN) return value;
     sum += defined ? value : undefined_figure(absent);
     taken += 1;
   }

@@ -54,7 +54,8 @@ inline double require_resampled(std::string_view where, std::size_t b, double va
 }
 
 // The quantiles of values, which it sorts.
-inline Interval percentiles(double estimate, std::vector<double>& values, double confidence) {
+inline metrics::Interval percentiles(double estimate, std::vector<double>& values,
+                                     double confidence) {
   std::sort(values.begin(), values.end());
   const double tail = (1 - confidence) / 2 * static_cast<double>(values.size() - 1);
   return {estimate, order_statistic(values, tail, false), order_statistic(values, tail, true)};
@@ -62,7 +63,7 @@ inline Interval percentiles(double estimate, std::vector<double>& values, double
 
 // The interval of a statistic of how often each row is taken.
 template <class F>
-Interval bootstrap(const BootstrapCall& call, const RowDraws& rows, const F& statistic) {
+metrics::Interval bootstrap(const BootstrapCall& call, const RowDraws& rows, const F& statistic) {
   std::vector<std::uint32_t> multiplicity(rows.rows(), 1);
   const auto value = [&] { return static_cast<double>(statistic(std::span(multiplicity))); };
   const double estimate = require_estimate(call.where, value());
@@ -194,7 +195,7 @@ class ResampledRuns {
         }
         counts[target * matrix_.classes() + prediction] += 1;
       }
-      sum += static_cast<double>(metric_(static_cast<const ConfusionMatrix&>(matrix_)));
+      sum += static_cast<double>(metric_(static_cast<const metrics::ConfusionMatrix&>(matrix_)));
     }
     return sum / static_cast<double>(runs_.size());
   }
@@ -203,7 +204,7 @@ class ResampledRuns {
   std::string_view where_;
   const F& metric_;
   std::vector<std::vector<std::size_t>> runs_;  // predictions
-  ConfusionMatrix matrix_;                      // of one run and resample
+  metrics::ConfusionMatrix matrix_;             // of one run and resample
 };
 
 // For each class the other one that is predicted most often, the first of equals.
@@ -236,7 +237,7 @@ class WrongClasses {
 // percentile intervals without and with pseudo-rows. Each resample takes the coins both ways, so
 // that swapping two systems negates the difference exactly.
 template <class F>
-Interval class_bootstrap(const BootstrapCall& call, ClassDraws& rows, const F& value) {
+metrics::Interval class_bootstrap(const BootstrapCall& call, ClassDraws& rows, const F& value) {
   const double estimate = require_estimate(call.where, value(std::nullopt, std::nullopt));
   const bool smooths = call.pseudo_rows > 0;
   std::vector<double> values;
@@ -250,9 +251,9 @@ Interval class_bootstrap(const BootstrapCall& call, ClassDraws& rows, const F& v
     smoothed.push_back(require_resampled(call.where, b, value(Coin::kFirst, Coin::kSecond)));
     smoothed.push_back(require_resampled(call.where, b, value(Coin::kSecond, Coin::kFirst)));
   }
-  Interval interval = percentiles(estimate, values, call.confidence);
+  metrics::Interval interval = percentiles(estimate, values, call.confidence);
   if (smooths) {
-    const Interval wide = percentiles(estimate, smoothed, call.confidence);
+    const metrics::Interval wide = percentiles(estimate, smoothed, call.confidence);
     interval.lower = std::min(interval.lower, wide.lower);
     interval.upper = std::max(interval.upper, wide.upper);
   }
@@ -260,8 +261,8 @@ Interval class_bootstrap(const BootstrapCall& call, ClassDraws& rows, const F& v
 }
 
 template <class L, class F>
-Interval of_one(const BootstrapCall& call, std::span<const L> targets, ResampledRuns<F>& system,
-                std::size_t classes) {
+metrics::Interval of_one(const BootstrapCall& call, std::span<const L> targets,
+                         ResampledRuns<F>& system, std::size_t classes) {
   ClassDraws rows(call, targets, classes);
   WrongClasses wrong(classes);
   wrong.count(system.runs());
@@ -272,8 +273,8 @@ Interval of_one(const BootstrapCall& call, std::span<const L> targets, Resampled
 }
 
 template <class L, class F>
-Interval difference(const BootstrapCall& call, std::span<const L> targets, ResampledRuns<F>& a,
-                    ResampledRuns<F>& b, std::size_t classes) {
+metrics::Interval difference(const BootstrapCall& call, std::span<const L> targets,
+                             ResampledRuns<F>& a, ResampledRuns<F>& b, std::size_t classes) {
   ClassDraws rows(call, targets, classes);
   WrongClasses wrong(classes);
   wrong.count(a.runs());

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "equipoise/detail/check.h"
-#include "equipoise/detail/radix_sort.h"
+#include "equipoise/metrics/detail/radix_sort.h"
 
 namespace equipoise::detail {
 

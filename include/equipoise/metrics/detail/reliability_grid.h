@@ -10,10 +10,7 @@
 #include <string_view>
 
 #include "equipoise/detail/check.h"
-
-namespace equipoise {
-struct ReliabilityBin;
-}
+#include "equipoise/metrics/reliability.h"
 
 namespace equipoise::detail {
 
@@ -50,8 +47,12 @@ struct ReliabilityGrid {
     bin[1] += p;
     bin[2] += is_true ? 1 : 0;
   }
-  // Defined beside its result.
-  ReliabilityBin bin(std::span<const double> sums, std::size_t diagram, std::size_t b) const;
+  metrics::ReliabilityBin bin(std::span<const double> sums, std::size_t diagram,
+                              std::size_t b) const {
+    const double* const bin = &sums[kFigures * (diagram * bins + b)];
+    if (bin[0] == 0) return {};
+    return {bin[0], bin[1] / bin[0], bin[2] / bin[0]};
+  }
   // Predictions that came true.
   double came_true(std::span<const double> sums, std::size_t diagram) const {
     double sum = 0;

@@ -19,7 +19,7 @@ namespace equipoise::detail {
 // Reads a sequence token by token, in both readings. After the last token comes O.
 class TagReader {
  public:
-  explicit TagReader(TagScheme scheme) : scheme_(scheme) {}
+  explicit TagReader(metrics::TagScheme scheme) : scheme_(scheme) {}
 
   TagCode last() const { return last_; }
   // Where the entity that the last token is in begins.
@@ -61,16 +61,16 @@ class TagReader {
   bool may_begin(TagCode tag) const {
     if (tag == 0) return true;
     const bool is_marked = (tag & kBeginsEntity) != 0;
-    if (scheme_ == TagScheme::kIob1) return !is_marked || is_same_type(last_, tag);
+    if (scheme_ == metrics::TagScheme::kIob1) return !is_marked || is_same_type(last_, tag);
     return is_marked;
   }
   bool may_end(TagCode tag) const {
-    if (scheme_ == TagScheme::kBioes) return (last_ & kEndsEntity) != 0;
-    return scheme_ == TagScheme::kIob2 || (last_ & tag & kBeginsEntity) == 0 ||
+    if (scheme_ == metrics::TagScheme::kBioes) return (last_ & kEndsEntity) != 0;
+    return scheme_ == metrics::TagScheme::kIob2 || (last_ & tag & kBeginsEntity) == 0 ||
            is_same_type(last_, tag);
   }
 
-  TagScheme scheme_;
+  metrics::TagScheme scheme_;
   TagCode last_ = 0;
   std::size_t begin_ = 0;
   std::size_t strict_begin_ = kNowhere;
@@ -86,32 +86,40 @@ std::size_t tag_index(std::string_view where, std::string_view argument, std::sp
   return static_cast<std::size_t>(labels[i]);
 }
 
-// f(code, i) for tokens [begin, end) that are not ignored, then f(0, end).
+// The tokens [begin, end) of `labels`: a sequence, or all of them. Errors name `where`.
+template <class L>
+struct TagSequence {
+  std::string_view where;
+  std::span<const L> labels;
+  const metrics::EntityTags& tags;
+  std::optional<std::int64_t> ignore_index;
+  std::size_t begin;
+  std::size_t end;
+};
+
+// f(code, i) for the tokens that are not ignored, then f(0, end).
 template <class L, class F>
-void for_each_tag(std::string_view where, std::span<const L> labels, std::size_t begin,
-                  std::size_t end, const EntityTags& tags, std::optional<std::int64_t> ignore_index,
-                  const F& f) {
-  for (std::size_t i = begin; i < end; ++i) {
-    if (is_ignored(labels[i], ignore_index)) continue;
-    f(tags.codes()[tag_index(where, "labels", labels, i, tags.size(), ignore_index)], i);
+void for_each_tag(const TagSequence<L>& in, const F& f) {
+  for (std::size_t i = in.begin; i < in.end; ++i) {
+    if (is_ignored(in.labels[i], in.ignore_index)) continue;
+    f(in.tags.codes()[tag_index(in.where, "labels", in.labels, i, in.tags.size(), in.ignore_index)],
+      i);
   }
-  f(TagCode{0}, end);
+  f(TagCode{0}, in.end);
 }
 
-// f(entity) for the entities of the sequence that is labels[begin, end), in order.
+// f(entity) for the entities of the sequence, in order.
 template <class L, class F>
-void for_each_entity(std::string_view where, std::span<const L> labels, std::size_t begin,
-                     std::size_t end, const EntityTags& tags, EntityReading reading,
-                     std::optional<std::int64_t> ignore_index, const F& f) {
-  TagReader reader(tags.scheme());
-  std::size_t after_last = begin;
-  for_each_tag(where, labels, begin, end, tags, ignore_index, [&](TagCode tag, std::size_t i) {
+void for_each_entity(const TagSequence<L>& in, metrics::EntityReading reading, const F& f) {
+  TagReader reader(in.tags.scheme());
+  std::size_t after_last = in.begin;
+  for_each_tag(in, [&](TagCode tag, std::size_t i) {
     if (reader.ends_before(tag)) {
       const std::size_t type = type_of(reader.last());
-      if (reading == EntityReading::kConlleval) {
-        f(Entity{type, reader.begin(), after_last});
+      if (reading == metrics::EntityReading::kConlleval) {
+        f(metrics::Entity{type, reader.begin(), after_last});
       } else if (reader.is_strict_before(tag)) {
-        f(Entity{type, reader.strict_begin(), after_last});
+        f(metrics::Entity{type, reader.strict_begin(), after_last});
       }
     }
     reader.take(tag, i);
@@ -121,14 +129,15 @@ void for_each_entity(std::string_view where, std::span<const L> labels, std::siz
 
 // The prefix of a token that is or is not the first and the last of its entity; `touches`, whether
 // the token before is of an entity of the same type.
-constexpr TagPrefix prefix_of(TagScheme scheme, bool is_first, bool is_last, bool touches) {
-  if (scheme == TagScheme::kIob1) {
-    return is_first && touches ? TagPrefix::kBegin : TagPrefix::kInside;
+constexpr metrics::TagPrefix prefix_of(metrics::TagScheme scheme, bool is_first, bool is_last,
+                                       bool touches) {
+  if (scheme == metrics::TagScheme::kIob1) {
+    return is_first && touches ? metrics::TagPrefix::kBegin : metrics::TagPrefix::kInside;
   }
-  if (scheme == TagScheme::kIob2 || !is_last) {
-    return is_first ? TagPrefix::kBegin : TagPrefix::kInside;
+  if (scheme == metrics::TagScheme::kIob2 || !is_last) {
+    return is_first ? metrics::TagPrefix::kBegin : metrics::TagPrefix::kInside;
   }
-  return is_first ? TagPrefix::kSingle : TagPrefix::kEnd;
+  return is_first ? metrics::TagPrefix::kSingle : metrics::TagPrefix::kEnd;
 }
 
 }  // namespace equipoise::detail

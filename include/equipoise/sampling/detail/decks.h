@@ -13,10 +13,10 @@
 namespace equipoise::detail {
 
 // The permutation of a class's deck number `number`, of `size` cards.
-inline Permutation deck_order(const CounterRandom& random, std::size_t c, std::uint64_t number,
-                              std::uint64_t size) {
-  return Permutation(size, CounterRandom{random.bits(c, Purpose::kDeckSeed)}, number,
-                     Purpose::kDeck);
+inline RandomPermutation deck_order(const CounterRandom& random, std::size_t c,
+                                    std::uint64_t number, std::uint64_t size) {
+  return RandomPermutation(size, CounterRandom{random.bits(c, Purpose::kDeckSeed)}, number,
+                           Purpose::kDeck);
 }
 
 // Deals the rows of each class like a deck of cards, which is dealt out before it is shuffled anew.
@@ -35,10 +35,10 @@ class Decks {
   struct Deck {
     std::size_t class_index;
     std::uint64_t number;
-    Permutation order;
+    RandomPermutation order;
   };
 
-  const Permutation& deck(std::size_t c, std::uint64_t number, std::uint64_t size) {
+  const RandomPermutation& deck(std::size_t c, std::uint64_t number, std::uint64_t size) {
     std::optional<Deck>& deck = decks_[(c * 7 + number) % kPlaces];
     if (!deck || deck->class_index != c || deck->number != number) {
       deck.emplace(Deck{c, number, deck_order(random_, c, number, size)});
@@ -60,7 +60,7 @@ class ShuffledWindows {
   std::uint64_t place(std::uint64_t t) {
     const std::uint64_t number = t / size_;
     if (!window_ || window_->first != number) {
-      window_.emplace(number, Permutation(size_, random_, number, purpose_));
+      window_.emplace(number, RandomPermutation(size_, random_, number, purpose_));
     }
     return window_->second(t % size_);
   }
@@ -69,7 +69,7 @@ class ShuffledWindows {
   CounterRandom random_;
   std::uint64_t size_;
   std::uint32_t purpose_;
-  std::optional<std::pair<std::uint64_t, Permutation>> window_;
+  std::optional<std::pair<std::uint64_t, RandomPermutation>> window_;
 };
 
 }  // namespace equipoise::detail

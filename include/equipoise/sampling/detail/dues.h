@@ -87,7 +87,7 @@ class ShuffledRows {
   std::vector<std::int64_t> take() && { return std::move(rows_); }
 
  private:
-  Permutation order_;
+  RandomPermutation order_;
   std::vector<std::int64_t> rows_;
   std::uint64_t next_ = 0;
 };

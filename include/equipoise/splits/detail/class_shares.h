@@ -21,7 +21,7 @@
 namespace equipoise::detail {
 
 inline void require_testable(std::string_view where, std::span<const std::uint64_t> counts,
-                             std::uint64_t test_rows, const SplitOptions& options) {
+                             std::uint64_t test_rows, const splits::SplitOptions& options) {
   std::uint64_t testable = 0;
   std::uint64_t tested = 0;
   for (const std::uint64_t count : counts) {
@@ -52,7 +52,7 @@ struct SharingClasses {
 // which more is off in all are settled first, and the shares taken anew (the flexible lengths of
 // CSS are resolved so). A test part of `total` rows can be made: require_testable().
 inline SharingClasses settle_bounds(std::span<const std::uint64_t> counts, std::uint64_t total,
-                                    const SplitOptions& options,
+                                    const splits::SplitOptions& options,
                                     std::vector<std::uint64_t>& quotas) {
   SharingClasses left;
   left.total = total;
@@ -97,7 +97,7 @@ inline SharingClasses settle_bounds(std::span<const std::uint64_t> counts, std::
 // last to give it away; ties are broken by the seed. All in integers.
 inline std::vector<std::uint64_t> test_quotas(std::span<const std::uint64_t> counts,
                                               std::uint64_t total, std::uint64_t seed,
-                                              const SplitOptions& options = {}) {
+                                              const splits::SplitOptions& options = {}) {
   std::vector<std::uint64_t> quotas(counts.size());
   const SharingClasses sharing = settle_bounds(counts, total, options, quotas);
   const std::vector<std::size_t> place =
@@ -118,10 +118,11 @@ inline std::vector<std::uint64_t> test_quotas(std::span<const std::uint64_t> cou
 
 // The first quotas[c] rows of class c in a random order are for testing.
 template <class L>
-EQUIPOISE_INLINE Split split_by_quota(std::span<const L> labels, std::vector<std::uint64_t> quotas,
-                                      std::size_t test_rows, std::uint64_t seed,
-                                      const SplitOptions& options) {
-  Split split;
+EQUIPOISE_INLINE splits::Split split_by_quota(std::span<const L> labels,
+                                              std::vector<std::uint64_t> quotas,
+                                              std::size_t test_rows, std::uint64_t seed,
+                                              const splits::SplitOptions& options) {
+  splits::Split split;
   split.test.resize(test_rows);
   split.train.resize(labels.size() - test_rows);
   std::int64_t* test = split.test.data();

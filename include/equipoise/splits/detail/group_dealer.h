@@ -83,8 +83,8 @@ class GroupDealer {
   // One due a part, each in [1, 2^32]. As long as part 0 has fewer rows of one of its classes than
   // the options want for training, a group goes there; it goes to part 1 if that would else have
   // too few for testing.
-  GroupDealer(const GroupTable& table, std::vector<std::uint64_t> dues, const SplitOptions& options,
-              std::uint64_t seed)
+  GroupDealer(const GroupTable& table, std::vector<std::uint64_t> dues,
+              const splits::SplitOptions& options, std::uint64_t seed)
       : table_(table),
         dues_(std::move(dues)),
         options_(options),
@@ -177,7 +177,7 @@ class GroupDealer {
 
   const GroupTable& table_;
   std::vector<std::uint64_t> dues_;
-  SplitOptions options_;
+  splits::SplitOptions options_;
   CounterRandom random_;
   std::size_t empty_parts_;
   std::vector<std::vector<std::uint64_t>> fractions_;  // of each class, by part

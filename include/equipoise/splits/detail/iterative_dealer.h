@@ -150,8 +150,8 @@ class IterativeDealer {
   // for training, to part 1 as long as that has fewer than they want for testing; if both, to that
   // for which the label has no others left, else to part 0. This holds for labels below
   // `bound_labels`.
-  IterativeDealer(const LabelledRows<L, O>& rows, PartDues dues, const SplitOptions& options,
-                  std::size_t bound_labels, std::uint64_t seed)
+  IterativeDealer(const LabelledRows<L, O>& rows, PartDues dues,
+                  const splits::SplitOptions& options, std::size_t bound_labels, std::uint64_t seed)
       : rows_(rows),
         dues_(std::move(dues)),
         options_(options),
@@ -250,7 +250,7 @@ class IterativeDealer {
 
   const LabelledRows<L, O>& rows_;
   PartDues dues_;
-  SplitOptions options_;
+  splits::SplitOptions options_;
   std::size_t bound_labels_;
   CounterRandom random_;
   PartShares all_;
@@ -278,7 +278,7 @@ EQUIPOISE_INLINE void deal_iteratively(IterativeDealer<L, O>& dealer, std::size_
 template <class L, class O>
 void require_bounds_kept(std::string_view where, const IterativeDealer<L, O>& dealer,
                          std::span<const std::uint64_t> counts, std::uint64_t test_rows,
-                         const SplitOptions& options) {
+                         const splits::SplitOptions& options) {
   for (std::size_t c = 0; c < counts.size(); ++c) {
     if (dealer.given(c, kTrainPart) < std::min(counts[c], options.min_train_rows)) {
       reject(where, "options.min_train_rows", options.min_train_rows,
@@ -295,9 +295,11 @@ void require_bounds_kept(std::string_view where, const IterativeDealer<L, O>& de
 
 // Bounds of the options hold for labels below `bound_labels`.
 template <class L, class O>
-EQUIPOISE_INLINE Split split_iteratively(std::string_view where, const LabelledRows<L, O>& rows,
-                                         std::size_t bound_labels, double test_fraction,
-                                         std::uint64_t seed, const SplitOptions& options) {
+EQUIPOISE_INLINE splits::Split split_iteratively(std::string_view where,
+                                                 const LabelledRows<L, O>& rows,
+                                                 std::size_t bound_labels, double test_fraction,
+                                                 std::uint64_t seed,
+                                                 const splits::SplitOptions& options) {
   const std::uint64_t test_rows = test_rows_of(where, rows.size(), test_fraction);
   const std::vector<std::uint64_t> sizes{rows.size() - test_rows, test_rows};
   IterativeDealer dealer(rows, {sizes, rows.size(), sizes, 0}, options, bound_labels, seed);

@@ -1,6 +1,6 @@
 // Small dense systems, of the size of the number of classes.
-#ifndef EQUIPOISE_DETAIL_LINEAR_ALGEBRA_H_
-#define EQUIPOISE_DETAIL_LINEAR_ALGEBRA_H_
+#ifndef EQUIPOISE_CALIBRATE_DETAIL_LINEAR_ALGEBRA_H_
+#define EQUIPOISE_CALIBRATE_DETAIL_LINEAR_ALGEBRA_H_
 
 #include <algorithm>
 #include <cmath>
@@ -112,4 +112,4 @@ inline Svd svd(std::vector<double> a, std::size_t n) {
 
 }  // namespace equipoise::detail
 
-#endif  // EQUIPOISE_DETAIL_LINEAR_ALGEBRA_H_
+#endif  // EQUIPOISE_CALIBRATE_DETAIL_LINEAR_ALGEBRA_H_

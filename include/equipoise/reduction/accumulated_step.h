@@ -1,6 +1,6 @@
 // One optimiser step whose batch comes in parts: micro-batches, threads, ranks.
-#ifndef EQUIPOISE_REDUCTION_ACCUMULATION_H_
-#define EQUIPOISE_REDUCTION_ACCUMULATION_H_
+#ifndef EQUIPOISE_REDUCTION_ACCUMULATED_STEP_H_
+#define EQUIPOISE_REDUCTION_ACCUMULATED_STEP_H_
 
 #include <cmath>
 #include <concepts>
@@ -30,7 +30,7 @@ struct SingleRank {
 /// Makes one loss of the parts of a step, the same as of the whole batch at once. First every part
 /// says what it weighs, then each is evaluated with coefficients that know the whole:
 ///
-///     Accumulation step(loss.reduction);
+///     AccumulatedStep step(loss.reduction);
 ///     for (const Part& part : parts) step.expect(denominators(loss, part.targets, classes));
 ///     step.reduce_expected(all_reduce_sum);  // with several ranks
 ///     for (const Part& part : parts) {
@@ -44,10 +44,10 @@ struct SingleRank {
 ///
 /// A communication layer that averages gradients gives 1 / world size of the right gradient:
 /// multiply by the world size.
-template <Reduction R>
-class Accumulation {
+template <LossReduction R>
+class AccumulatedStep {
  public:
-  explicit Accumulation(R reduction) : reduction_(std::move(reduction)) {
+  explicit AccumulatedStep(R reduction) : reduction_(std::move(reduction)) {
     expected_.buckets.resize(reduction_.buckets());
     added_ = own_ = expected_;
   }
@@ -55,9 +55,9 @@ class Accumulation {
   /// Adds the denominators of a part. O(K).
   /// @throws std::invalid_argument for another number of buckets, and after coefficients() has been
   /// asked for.
-  void expect(const Partial& denominators) {
+  void expect(const LossPartial& denominators) {
     if (!coefficients_.empty()) {
-      detail::reject("Accumulation::expect", "rows", rows_in(denominators),
+      detail::reject("AccumulatedStep::expect", "rows", rows_in(denominators),
                      "none: the coefficients are in use");
     }
     own_ += denominators;
@@ -77,7 +77,7 @@ class Accumulation {
   }
 
   /// Adds what partial() gave for a part. O(K).
-  void add(const Partial& part) { added_ += part; }
+  void add(const LossPartial& part) { added_ += part; }
 
   /// Adds up what all ranks have added.
   /// @throws std::invalid_argument where this rank did not add the rows that it had expected.
@@ -96,26 +96,26 @@ class Accumulation {
   }
 
   /// Everything that was added: for GroupDro::advance() and for logs.
-  const Partial& added() const { return added_; }
+  const LossPartial& added() const { return added_; }
 
  private:
-  static double rows_in(const Partial& partial) {
+  static double rows_in(const LossPartial& partial) {
     double rows = 0;
-    for (const Tally& tally : partial.buckets) rows += tally.valid;
+    for (const LossTally& tally : partial.buckets) rows += tally.valid;
     return rows;
   }
 
   // Sums of the same masses in another order differ by their rounding.
-  static bool is_same_mass(const Tally& added, const Tally& expected) {
+  static bool is_same_mass(const LossTally& added, const LossTally& expected) {
     const double rounding = (expected.valid + 1) * std::numeric_limits<double>::epsilon();
     return std::fabs(added.denominator - expected.denominator) <= rounding * expected.denominator;
   }
 
   void require_complete() const {
-    constexpr std::string_view kWhere = "Accumulation";
+    constexpr std::string_view kWhere = "AccumulatedStep";
     for (std::size_t k = 0; k < own_.buckets.size(); ++k) {
-      const Tally& added = added_.buckets[k];
-      const Tally& expected = own_.buckets[k];
+      const LossTally& added = added_.buckets[k];
+      const LossTally& expected = own_.buckets[k];
       if (added.valid != expected.valid) {
         detail::reject_element(kWhere, "rows added to bucket", k, added.valid,
                                detail::to_text(expected.valid));
@@ -128,9 +128,9 @@ class Accumulation {
   }
 
   R reduction_;
-  Partial own_;       // denominators of this rank
-  Partial expected_;  // of all ranks
-  Partial added_;
+  LossPartial own_;       // denominators of this rank
+  LossPartial expected_;  // of all ranks
+  LossPartial added_;
   std::vector<double> coefficients_;
   bool reduced_ = false;
 };
@@ -140,8 +140,8 @@ class Accumulation {
 /// gradients by this before clipping them. For one bucket alone: the gradients of several are
 /// mixed by then.
 /// @throws std::invalid_argument for a reduction of several buckets.
-template <Reduction R>
-double deferred_scale(const R& reduction, const Partial& whole) {
+template <LossReduction R>
+double deferred_scale(const R& reduction, const LossPartial& whole) {
   if (reduction.buckets() != 1) {
     detail::reject("deferred_scale", "reduction.buckets()", reduction.buckets(),
                    "1: take the denominators before the backward pass");
@@ -151,4 +151,4 @@ double deferred_scale(const R& reduction, const Partial& whole) {
 
 }  // namespace equipoise
 
-#endif  // EQUIPOISE_REDUCTION_ACCUMULATION_H_
+#endif  // EQUIPOISE_REDUCTION_ACCUMULATED_STEP_H_

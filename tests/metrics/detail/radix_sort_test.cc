@@ -1,4 +1,4 @@
-#include "equipoise/detail/radix_sort.h"
+#include "equipoise/metrics/detail/radix_sort.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "equipoise/detail/linear_algebra.h"
+#include "equipoise/calibrate/detail/linear_algebra.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // Sorting of scores by their bits, several times faster than by comparisons.
-#ifndef EQUIPOISE_DETAIL_RADIX_SORT_H_
-#define EQUIPOISE_DETAIL_RADIX_SORT_H_
+#ifndef EQUIPOISE_METRICS_DETAIL_RADIX_SORT_H_
+#define EQUIPOISE_METRICS_DETAIL_RADIX_SORT_H_
 
 #include <algorithm>
 #include <array>
@@ -84,4 +84,4 @@ void radix_sort(std::vector<Key>& keys) {
 
 }  // namespace equipoise::detail
 
-#endif  // EQUIPOISE_DETAIL_RADIX_SORT_H_
+#endif  // EQUIPOISE_METRICS_DETAIL_RADIX_SORT_H_

@@ -1,4 +1,4 @@
-#include "equipoise/reduction/accumulation.h"
+#include "equipoise/reduction/accumulated_step.h"
 
 #include <gtest/gtest.h>
 
@@ -29,7 +29,7 @@ using testing::make_batch;
 using testing::make_loss;
 using testing::TargetKind;
 
-static_assert(AllReduceSum<SingleRank> && Reduction<GroupDro>);
+static_assert(AllReduceSum<SingleRank> && LossReduction<GroupDro>);
 
 template <class T>
 struct Result {
@@ -127,7 +127,7 @@ template <class T, class Loss, class ParallelFor = SerialFor>
 Result<T> in_micro_batches(const Loss& loss, const Rows<T>& rows, std::span<const std::size_t> cuts,
                            const ParallelFor& parallel_for = {}) {
   Result<T> result{0, std::vector<T>(rows.logits.size())};
-  Accumulation step(loss.reduction);
+  AccumulatedStep step(loss.reduction);
   expect_parts(loss, rows, cuts, step);
   add_parts(loss, rows, cuts, step, result.gradient, parallel_for);
   result.value = step.value();
@@ -147,7 +147,7 @@ void sum_over(std::vector<std::span<double>> buffers) {
 template <class T, class Loss>
 Result<T> on_ranks(const Loss& loss, const Rows<T>& rows, std::span<const std::size_t> cuts) {
   Result<T> result{0, std::vector<T>(rows.logits.size())};
-  std::vector<Accumulation<std::remove_cvref_t<decltype(loss.reduction)>>> ranks;
+  std::vector<AccumulatedStep<std::remove_cvref_t<decltype(loss.reduction)>>> ranks;
   std::vector<std::vector<std::size_t>> own;
   for (std::size_t r = 0; r + 1 < cuts.size(); ++r) {
     own.push_back({cuts[r], (cuts[r] + cuts[r + 1]) / 2, cuts[r + 1]});
@@ -193,7 +193,7 @@ void for_reductions(std::size_t classes, std::mt19937_64& random, const F& f) {
   f(MeanByCount{});
   f(MeanByWeight{});
   f(MeanByPositives{});
-  f(Sum{});
+  f(SumOverRows{});
   f(MeanPerClass{classes});
   f(MeanPerGroup{testing::kGroups});
   const double first = 0.1 + 0.3 * static_cast<double>(random() % 100) / 100;
@@ -241,11 +241,11 @@ void expect_parts_equal_the_whole(std::uint64_t seed) {
   }
 }
 
-TEST(Accumulation, PartsEqualTheWholeInDouble) { expect_parts_equal_the_whole<double>(1); }
-TEST(Accumulation, PartsEqualTheWholeInFloat) { expect_parts_equal_the_whole<float>(2); }
+TEST(AccumulatedStep, PartsEqualTheWholeInDouble) { expect_parts_equal_the_whole<double>(1); }
+TEST(AccumulatedStep, PartsEqualTheWholeInFloat) { expect_parts_equal_the_whole<float>(2); }
 
 // What the usual mean of the micro-batches' means does instead.
-TEST(Accumulation, MeanOfMeansIsFarFromTheWhole) {
+TEST(AccumulatedStep, MeanOfMeansIsFarFromTheWhole) {
   std::mt19937_64 random(5);
   const std::vector<double> prior = {0.9, 0.05, 0.03, 0.015, 0.005};
   std::discrete_distribution<int> label(prior.begin(), prior.end());
@@ -275,12 +275,12 @@ TEST(Accumulation, MeanOfMeansIsFarFromTheWhole) {
 }
 
 // By hand: -ln(1/2) for each row, weights 1 and 3.
-TEST(Accumulation, DefersTheScaleOfOneBucket) {
+TEST(AccumulatedStep, DefersTheScaleOfOneBucket) {
   SoftmaxLoss<CrossEntropy, MeanByWeight> loss;
   loss.class_weights = {1, 3};
   const std::vector<double> logits = {0, 0};
   const std::vector<double> ones = {1.0};
-  Partial total;
+  LossPartial total;
   std::vector<double> gradient(4);
   for (const int target : {0, 1}) {
     total += equipoise::partial(loss, MatrixView<const double>(logits.data(), 1, 2),
@@ -294,34 +294,34 @@ TEST(Accumulation, DefersTheScaleOfOneBucket) {
   EXPECT_EQ(scale * gradient[0], -0.125);
   EXPECT_EQ(scale * gradient[2], 0.375);
   EXPECT_EQ(error_of([] {
-              deferred_scale(MeanPerClass{2}, Partial{{{}, {}}});
+              deferred_scale(MeanPerClass{2}, LossPartial{{{}, {}}});
             }),
             "deferred_scale(): reduction.buckets() = 2, expected 1: take the denominators before "
             "the backward pass");
 }
 
 TEST(AccumulationErrors, NoticeWhatIsMissing) {
-  Accumulation step(MeanByCount{});
-  step.expect(Partial{{{0, 3, 3}}});
-  step.add(Partial{{{1, 2, 2}}});
+  AccumulatedStep step(MeanByCount{});
+  step.expect(LossPartial{{{0, 3, 3}}});
+  step.add(LossPartial{{{1, 2, 2}}});
   EXPECT_EQ(error_of([&] { step.value(); }),
-            "Accumulation(): rows added to bucket[0] = 2, expected 3");
+            "AccumulatedStep(): rows added to bucket[0] = 2, expected 3");
   EXPECT_EQ(error_of([&] { step.reduce_added(SingleRank{}); }),
-            "Accumulation(): rows added to bucket[0] = 2, expected 3");
-  Accumulation other = step;
-  other.add(Partial{{{2, 2, 1}}});
+            "AccumulatedStep(): rows added to bucket[0] = 2, expected 3");
+  AccumulatedStep other = step;
+  other.add(LossPartial{{{2, 2, 1}}});
   EXPECT_EQ(error_of([&] { other.value(); }),
-            "Accumulation(): mass added to bucket[0] = 4, expected 3");
-  step.add(Partial{{{2, 1, 1}}});
+            "AccumulatedStep(): mass added to bucket[0] = 4, expected 3");
+  step.add(LossPartial{{{2, 1, 1}}});
   EXPECT_EQ(step.value(), 1.0);
   EXPECT_EQ(error_of([&] {
-              step.expect(Partial{{{0, 1, 1}}});
+              step.expect(LossPartial{{{0, 1, 1}}});
             }),
-            "Accumulation::expect(): rows = 1, expected none: the coefficients are in use");
+            "AccumulatedStep::expect(): rows = 1, expected none: the coefficients are in use");
 }
 
-TEST(Accumulation, OfNothingIsZero) {
-  Accumulation step(MeanByWeight{});
+TEST(AccumulatedStep, OfNothingIsZero) {
+  AccumulatedStep step(MeanByWeight{});
   EXPECT_EQ(step.value(), 0.0);
 }
 
