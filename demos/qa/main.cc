@@ -154,7 +154,9 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   };
   // An impossible device is noticed before anything is written.
   options.make_learner({1, 2, 0}, 0);
-  const auto [task, description] = find_task(flags);
+  const std::pair<QaTask, std::string> found = find_task(flags);
+  const QaTask& task = found.first;
+  const std::string& description = found.second;
   if (!is_set("monitor")) options.training.monitor = headline_of(task);
   if (!flags.report.empty()) make_directory(flags.report);
 
@@ -175,18 +177,16 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   const std::uint64_t runs = strategies.size() * experiment.seeds;
   if (flags.workers == nullptr) {
     // Scoring an epoch takes about as long as its steps.
-    *flags.out << announcement(runs, options.training.epochs,
-                               [&, &task = task](std::uint64_t epochs) {
-                                 train_epochs(task, options, epochs);
-                               })
-               << std::endl;
+    *flags.out << announcement(runs, options.training.epochs, [&](std::uint64_t epochs) {
+      train_epochs(task, options, epochs);
+    }) << std::endl;
   }
   const std::unique_ptr<Progress> progress = make_progress(flags, runs * steps_per_run);
   ResampledRuns worst_language(strategies.size());
   QaResults results;
   results.results = run_experiment(
       experiment,
-      [&, &task = task](std::size_t s, std::uint64_t seed) {
+      [&](std::size_t s, std::uint64_t seed) {
         QaRun run = run_qa_strategy(task, strategies[s], seed, options, *progress);
         worst_language[s].push_back(std::move(run.worst_language));
         return std::move(run.run);

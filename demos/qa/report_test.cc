@@ -78,7 +78,7 @@ QaResults results(const QaTask& task) {
       run.seed = seed;
       run.validation = figures(task, more);
       run.test = figures(task, more);
-      run.resampled = [more = more](std::span<const std::uint32_t>) { return more; };
+      run.resampled = [figure = more](std::span<const std::uint32_t>) { return figure; };
       outcome.runs.push_back(std::move(run));
     }
     if (more > 0) outcome.gain = {more, more, more};

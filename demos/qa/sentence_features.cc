@@ -186,11 +186,10 @@ class Selection {
         {&Analysis::distinct, &word_idf}, {&Analysis::pieces, &piece_idf}};
     shares_.assign(sentences_.size(), Shares{});
     for (std::size_t k = 0; k < 2; ++k) {
-      const auto [part, idf] = kinds[k];
+      const auto& part = kinds[k].first;
+      const std::vector<float>& idf = *kinds[k].second;
       const Frequencies here = frequencies_of(sentences_, part);
-      const auto rarity = [&, idf = idf](Hash hash) {
-        return double{(*idf)[bucket(hash, kIdfBuckets)]};
-      };
+      const auto rarity = [&](Hash hash) { return double{idf[bucket(hash, kIdfBuckets)]}; };
       const auto rarity_here = [&](Hash hash) {
         const auto found = here.find(hash);
         if (found == here.end()) return 0.0;  // no sentence can have it

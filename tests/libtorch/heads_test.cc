@@ -261,7 +261,7 @@ TEST(LearnableWeightScaling, SavesLoadsClonesAndPrints) {
 TEST(LearnableWeightScalingErrors, NameWhatIsWrong) {
   EXPECT_EQ(error_of([] { LearnableWeightScaling(at::zeros({3})); }),
             "LearnableWeightScaling(): weight.dim() = 1, expected 2 (C x D)");
-  EXPECT_EQ(error_of([] { LearnableWeightScaling(at::Tensor()); }),
+  EXPECT_EQ(error_of([] { LearnableWeightScaling{at::Tensor()}; }),
             "LearnableWeightScaling(): weight.dim() = 0, expected 2 (C x D)");
   EXPECT_EQ(error_of([] {
               LearnableWeightScaling(at::zeros({3, 2}), at::zeros({2}));

@@ -18,8 +18,8 @@ inline std::map<std::vector<std::int64_t>, double> ordered_sample_probabilities(
   for (std::size_t draw = 0; draw < k; ++draw) {
     std::map<std::vector<std::int64_t>, double> longer;
     for (const auto& [drawn, probability] : samples) {
-      const auto is_drawn = [&drawn = drawn](std::size_t i) {
-        return std::count(drawn.begin(), drawn.end(), static_cast<std::int64_t>(i)) > 0;
+      const auto is_drawn = [&so_far = drawn](std::size_t i) {
+        return std::count(so_far.begin(), so_far.end(), static_cast<std::int64_t>(i)) > 0;
       };
       double left = 0;
       for (std::size_t i = 0; i < weights.size(); ++i) left += is_drawn(i) ? 0 : weights[i];

@@ -56,6 +56,17 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
     reset();
   }
 
+  /// The constants follow to a device, and to float and double. They keep their type where the
+  /// model is cast to a half type, which does not hold weights above 65504.
+  using torch::nn::Module::to;
+  void to(at::Device device, at::ScalarType type, bool non_blocking = false) override {
+    if (detail::holds_constants(type)) return torch::nn::Module::to(device, type, non_blocking);
+    torch::nn::Module::to(device, non_blocking);
+  }
+  void to(at::ScalarType type, bool non_blocking = false) override {
+    if (detail::holds_constants(type)) torch::nn::Module::to(type, non_blocking);
+  }
+
   /// Makes the buffers anew from the loss that the module was built with.
   void reset() override {
     const detail::SoftmaxTensors tensors = detail::make_tensors(
@@ -73,11 +84,19 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
   /// value(), or unreduced() without reduction, with the buffers' constants. The
   /// class dimension of the options goes before that of the arguments. Does not synchronise the
   /// device.
-  /// @throws std::invalid_argument as value().
+  /// @throws std::invalid_argument as value(), and for constants on another device than the logits.
   at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
                      LossArguments arguments = {}) {
     constexpr const char* kForward = "SoftmaxLossModule::forward";
     if (options.class_dim()) arguments.class_dim = options.class_dim();
+    detail::require_constants_beside(kForward, logits,
+                                     {{"class_weights", &class_weights},
+                                      {"scale", &scale},
+                                      {"shift", &shift},
+                                      {"margin", &margin},
+                                      {"group_weights", &group_weights},
+                                      {"pair_shift", &pair_shift},
+                                      {"seesaw_counts", &seesaw_counts}});
     const detail::Wanted wanted{.unreduced = !options.reduce()};
     detail::SoftmaxTensors tensors{class_weights, scale,      shift,        margin,
                                    group_weights, pair_shift, seesaw_counts};

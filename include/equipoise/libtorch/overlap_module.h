@@ -47,6 +47,17 @@ class OverlapLossImpl : public torch::nn::Cloneable<OverlapLossImpl<P>> {
     reset();
   }
 
+  /// The constants follow to a device, and to float and double. They keep their type where the
+  /// model is cast to a half type, which does not hold weights above 65504.
+  using torch::nn::Module::to;
+  void to(at::Device device, at::ScalarType type, bool non_blocking = false) override {
+    if (detail::holds_constants(type)) return torch::nn::Module::to(device, type, non_blocking);
+    torch::nn::Module::to(device, non_blocking);
+  }
+  void to(at::ScalarType type, bool non_blocking = false) override {
+    if (detail::holds_constants(type)) torch::nn::Module::to(type, non_blocking);
+  }
+
   /// Makes the buffer anew from the loss that the module was built with.
   void reset() override {
     class_weights = this->register_buffer(

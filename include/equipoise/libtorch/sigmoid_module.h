@@ -45,6 +45,17 @@ class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
     reset();
   }
 
+  /// The constants follow to a device, and to float and double. They keep their type where the
+  /// model is cast to a half type, which does not hold weights above 65504.
+  using torch::nn::Module::to;
+  void to(at::Device device, at::ScalarType type, bool non_blocking = false) override {
+    if (detail::holds_constants(type)) return torch::nn::Module::to(device, type, non_blocking);
+    torch::nn::Module::to(device, non_blocking);
+  }
+  void to(at::ScalarType type, bool non_blocking = false) override {
+    if (detail::holds_constants(type)) torch::nn::Module::to(type, non_blocking);
+  }
+
   /// Makes the buffers anew from the loss that the module was built with.
   void reset() override {
     const detail::SigmoidTensors tensors = detail::make_tensors(
@@ -57,11 +68,16 @@ class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
 
   /// value(), or unreduced() without reduction, with the buffers' constants.
   /// Does not synchronise the device.
-  /// @throws std::invalid_argument as value().
+  /// @throws std::invalid_argument as value(), and for constants on another device than the logits.
   at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
                      const LossArguments& arguments = {}) {
     constexpr const char* kForward = "SigmoidLossModule::forward";
     const detail::Wanted wanted{.unreduced = !options.reduce()};
+    detail::require_constants_beside(kForward, logits,
+                                     {{"class_weights", &class_weights},
+                                      {"pos_weight", &pos_weight},
+                                      {"shift", &shift},
+                                      {"rebalance_counts", &rebalance_counts}});
     SigmoidLoss<S, R> loss = without_constants();
     detail::SigmoidTensors tensors{class_weights, pos_weight, shift, rebalance_counts};
     if (!this->is_training()) {

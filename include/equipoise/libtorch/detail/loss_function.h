@@ -2,9 +2,11 @@
 #ifndef EQUIPOISE_LIBTORCH_DETAIL_LOSS_FUNCTION_H_
 #define EQUIPOISE_LIBTORCH_DETAIL_LOSS_FUNCTION_H_
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <functional>
 #include <utility>
 
 namespace equipoise::libtorch::detail {
@@ -16,11 +18,14 @@ struct Wanted {
   bool sums = false;
 };
 
-// What a loss call computes.
+// What a loss call computes. A gradient is either there or made of what the call has kept, in its
+// memory, once the upstream gradient is known. It is in the type that was computed with: half types
+// would lose what the upstream gradient, often a large scale, is yet to multiply.
 struct LossAndGradient {
   at::Tensor loss;      // [], or one number a row or element
   at::Tensor gradient;  // as the logits; undefined if not wanted
   at::Tensor sums{};    // [3, K] of double: numerators, denominators, rows; undefined if not wanted
+  std::function<at::Tensor(const at::Tensor& factor)> make_gradient{};
 };
 
 // What a caller may keep of it.
@@ -34,29 +39,29 @@ struct LossAndSums {
 //   at::Tensor gradient_by_operations(logits, targets) const            the same, differentiable
 //   at::Tensor factor(upstream, logits) const     the upstream gradient in a shape to multiply with
 //
-// The gradient is computed with the value and handed out by the first backward pass; a second one,
-// and one that builds a graph, compute it anew.
+// The first backward pass hands out or makes the gradient of the value's forward pass; a second
+// one, and one that builds a graph, compute it anew.
 //
 // apply(logits, targets, state) calls forward(), which leaves the sums in the state.
 template <class Node>
 struct LossFunction : torch::autograd::Function<LossFunction<Node>> {
   // What backward() needs and IValue has no type for.
   struct State : torch::CustomClassHolder {
-    explicit State(Node node_) : node(std::move(node_)) {}
+    State(Node node_, const at::Tensor& logits)
+        : node(std::move(node_)),
+          wants_gradient(at::GradMode::is_enabled() && logits.requires_grad()) {}
     Node node;
-    at::Tensor gradient;
-    at::Tensor sums;
+    bool wants_gradient;  // forward() itself always runs without a graph
+    LossAndGradient result;
   };
 
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
                             const at::Tensor& targets, c10::intrusive_ptr<State> state) {
-    const bool wants_gradient = logits.requires_grad();
-    LossAndGradient result = state->node.evaluate(logits.detach(), targets, wants_gradient);
-    state->gradient = std::move(result.gradient);
-    state->sums = std::move(result.sums);
+    state->result = state->node.evaluate(logits.detach(), targets, state->wants_gradient);
+    at::Tensor loss = std::exchange(state->result.loss, at::Tensor());
     context->save_for_backward({logits, targets});
     context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
-    return result.loss;
+    return loss;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -64,20 +69,25 @@ struct LossFunction : torch::autograd::Function<LossFunction<Node>> {
     const auto saved = context->get_saved_variables();
     const auto capsule = context->saved_data["state"].toCapsule();
     auto& state = static_cast<State&>(*capsule);
-    const at::Tensor outer = state.node.factor(upstream[0], saved[0]);
+    const at::Tensor factor = state.node.factor(upstream[0], saved[0]);
+    const at::ScalarType type = saved[0].scalar_type();
     if (at::GradMode::is_enabled()) {
-      return {state.node.gradient_by_operations(saved[0], saved[1]) * outer, at::Tensor(),
-              at::Tensor()};
+      const at::Tensor gradient = state.node.gradient_by_operations(saved[0], saved[1]);
+      return {(gradient * factor).to(type), at::Tensor(), at::Tensor()};
     }
-    at::Tensor gradient = std::exchange(state.gradient, at::Tensor());
-    if (!gradient.defined()) {
-      gradient = state.node.evaluate(saved[0].detach(), saved[1], /*wants_gradient=*/true).gradient;
+    LossAndGradient result = std::exchange(state.result, {});
+    if (!result.gradient.defined() && !result.make_gradient) {
+      result = state.node.evaluate(saved[0].detach(), saved[1], /*wants_gradient=*/true);
     }
-    if (!is_one_on_cpu(outer)) gradient.mul_(outer);
-    return {gradient, at::Tensor(), at::Tensor()};
+    return {scaled(result, factor).to(type), at::Tensor(), at::Tensor()};
   }
 
  private:
+  static at::Tensor scaled(const LossAndGradient& result, const at::Tensor& factor) {
+    if (result.make_gradient) return result.make_gradient(factor);
+    return is_one_on_cpu(factor) ? result.gradient : result.gradient.mul_(factor);
+  }
+
   // On the CPU a look at the upstream gradient costs nothing and usually saves a pass.
   static bool is_one_on_cpu(const at::Tensor& factor) {
     if (factor.dim() > 0 || !factor.device().is_cpu()) return false;

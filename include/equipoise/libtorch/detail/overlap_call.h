@@ -364,10 +364,8 @@ inline LossAndGradient overlap_by_operations(const OverlapOfTensors& loss,
   const OverlapResultTensors whole = finish_overlap(loss, class_weights, sums);
   LossAndGradient outcome{whole.value.to(compute_type(in.logits)), {}};
   if (wants_gradient) {
-    outcome.gradient =
-        in.logits.numel() == 0
-            ? at::zeros_like(in.logits)
-            : gradient_of_overlap(loss, rows, whole.slopes).to(in.logits.scalar_type());
+    outcome.gradient = in.logits.numel() == 0 ? at::zeros_like(in.logits)
+                                              : gradient_of_overlap(loss, rows, whole.slopes);
   }
   return outcome;
 }
@@ -419,7 +417,7 @@ inline at::Tensor call_overlap(OverlapOfTensors loss, const at::Tensor& logits,
   node.arguments = std::move(in.arguments);
   using Function = LossFunction<OverlapNode>;
   return Function::apply(in.logits, in.targets,
-                         c10::make_intrusive<Function::State>(std::move(node)));
+                         c10::make_intrusive<Function::State>(std::move(node), in.logits));
 }
 
 inline at::Tensor call_overlap_sums(const OverlapOfTensors& loss, const at::Tensor& logits,

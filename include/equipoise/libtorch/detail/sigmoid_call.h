@@ -311,8 +311,7 @@ inline LossAndGradient sigmoid_by_operations(const SigmoidOfTensors& loss,
   at::Tensor gradient =
       (elements.positive * above.slope * q).masked_fill(no_positive, 0.0) -
       (elements.negative * below.slope * p_negative).masked_fill(no_negative, 0.0);
-  if (!wanted.unreduced) gradient = gradient * coefficient.to(type);
-  result.gradient = gradient.to(logits.scalar_type());
+  result.gradient = wanted.unreduced ? gradient : gradient * coefficient.to(type);
   return result;
 }
 
@@ -483,9 +482,9 @@ inline LossAndSums call_sigmoid(SigmoidOfTensors loss, const SigmoidTensors* ten
   }
   if (!fits_kernel(logits) && logits.device().is_cpu()) node.require_values(t);
   using Function = LossFunction<SigmoidNode>;
-  const auto state = c10::make_intrusive<Function::State>(std::move(node));
+  const auto state = c10::make_intrusive<Function::State>(std::move(node), z);
   LossAndSums result{Function::apply(z, t, state), {}};
-  result.sums = std::exchange(state->sums, at::Tensor());
+  result.sums = std::exchange(state->result.sums, at::Tensor());
   if (wanted.unreduced && logits.dim() != 2) result.loss = result.loss.view(logits.sizes());
   return result;
 }

@@ -222,7 +222,7 @@ struct SoftmaxNode {
                            bool wants_gradient) const {
     const Wanted wanted{unreduced, wants_gradient, wants_sums};
     if (!fits_kernel(logits)) {
-      return softmax_by_operations(loss, tensors, logits, targets, arguments, wanted);
+      return softmax_in_place(loss, tensors, logits, targets, arguments, wanted);
     }
     const SoftmaxInputs in{logits, targets, arguments};
     return logits.scalar_type() == at::kFloat ? softmax_by_kernel<float>(loss, in, wanted)
@@ -303,9 +303,9 @@ inline LossAndSums call_softmax(SoftmaxOfTensors loss, const SoftmaxTensors* ten
   }
   if (!fits_kernel(logits)) node.require_targets(in);
   using Function = LossFunction<SoftmaxNode>;
-  const auto state = c10::make_intrusive<Function::State>(std::move(node));
+  const auto state = c10::make_intrusive<Function::State>(std::move(node), in.logits);
   LossAndSums result{Function::apply(in.logits, in.targets, state), {}};
-  result.sums = std::exchange(state->sums, at::Tensor());
+  result.sums = std::exchange(state->result.sums, at::Tensor());
   if (wanted.unreduced) {
     result.loss = in_shape_of_rows(result.loss, logits, class_dim_of(arguments));
   }

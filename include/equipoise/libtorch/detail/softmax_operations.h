@@ -3,6 +3,7 @@
 #define EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_OPERATIONS_H_
 
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/ones_like.h>
@@ -52,6 +53,7 @@ struct SoftmaxOfTensors {
   kernels::SoftmaxKernel<float> in_float;
   kernels::SoftmaxKernel<double> in_double;
   TensorReduction reduction;
+  bool is_cross_entropy;
   ValueAndSlope<at::Tensor> (*modulate)(const void* modulator,
                                         const TargetProbability<at::Tensor>& target);
 
@@ -84,6 +86,7 @@ SoftmaxOfTensors softmax_of_tensors(const char* where, const SoftmaxLoss<M, R>& 
           {&loss->modulator, &kernels::softmax_kernel<M, float>, cpu},
           {&loss->modulator, &kernels::softmax_kernel<M, double>, cpu},
           TensorReduction::of(loss->reduction),
+          std::is_same_v<M, CrossEntropy>,
           &modulate_tensors<M>};
 }
 
@@ -211,6 +214,11 @@ inline at::Tensor seesaw_shift(const Seesaw& seesaw, const at::Tensor& counts, c
       .scatter(1, column, 0.0);
 }
 
+inline bool has_terms(const SoftmaxTensors& tensors) {
+  return tensors.scale.defined() || tensors.shift.defined() || tensors.margin.defined() ||
+         tensors.pair_shift.defined() || tensors.seesaw_counts.defined();
+}
+
 // What the softmax is taken of.
 inline at::Tensor apply_terms(const Seesaw& seesaw, const SoftmaxTensors& tensors,
                               const TargetTensors& target, const at::Tensor& z) {
@@ -281,6 +289,11 @@ inline RowsAndSlopes rows_of_distributions(const SoftmaxOfTensors& loss,
   return rows;
 }
 
+// Whether the target's probability alone makes the loss of a row.
+inline bool is_single(const kernels::SoftmaxSettings& loss, const TargetTensors& target) {
+  return !target.by_class.defined() && loss.label_smoothing == 0;
+}
+
 // The rows that add nothing whatever their logits are: those ignored, and those of weight zero.
 inline at::Tensor idle_rows(const kernels::SoftmaxSettings& loss, const TargetTensors& target) {
   const bool by_outer = target.by_class.defined() ||
@@ -288,73 +301,204 @@ inline at::Tensor idle_rows(const kernels::SoftmaxSettings& loss, const TargetTe
   return (by_outer ? target.outer : target.weight).eq(0).bitwise_or(target.ignored);
 }
 
-// The loss by tensor operations: differentiable with respect to the logits in the value and,
-// because slopes are written in the same operations, in the gradient as well. Logits are [..., C],
-// targets [N] or [..., C], arguments [N].
+// All about the rows of a call but their logits.
+struct RowsOfTensors {
+  TargetTensors target;
+  ReductionRow<at::Tensor, at::Tensor> reduced;
+  RowBuckets buckets;
+  at::Tensor broken;  // [N] bool: makes the loss NaN
+  at::Tensor idle;    // [N] bool: adds nothing
+};
+
+// Targets are [N] or [..., C], arguments [N].
+inline RowsOfTensors read_rows(const SoftmaxOfTensors& loss, const SoftmaxTensors& tensors,
+                               const at::Tensor& logits, const at::Tensor& targets,
+                               const LossArguments& arguments) {
+  const at::Tensor flat_targets = targets.dim() == 1 ? targets : targets.flatten(0, -2);
+  RowsOfTensors rows{make_targets(loss.settings, tensors, flat_targets, arguments, logits.size(-1),
+                                  compute_type(logits)),
+                     {},
+                     {},
+                     {},
+                     {}};
+  rows.reduced = reduction_row(rows.target, arguments.groups);
+  rows.buckets = loss.reduction.bucket_rows(rows.reduced);
+  rows.broken = rows.target.broken;
+  if (rows.buckets.outside.defined()) {
+    rows.broken = rows.broken.bitwise_or(rows.buckets.outside.bitwise_and(rows.target.valid));
+  }
+  rows.idle = idle_rows(loss.settings, rows.target);
+  return rows;
+}
+
+// What the losses of rows come to.
+struct ReducedLosses {
+  LossAndGradient result;   // without a gradient
+  at::Tensor coefficients;  // [N] of double, or what it expands from; undefined if unreduced
+};
+
+inline ReducedLosses reduce_losses(const SoftmaxOfTensors& loss, const RowsOfTensors& rows,
+                                   const at::Tensor& row_losses, const LossArguments& arguments,
+                                   const Wanted& wanted) {
+  ReducedLosses reduced{{row_losses, {}}, {}};
+  const auto sum = [&](const at::Tensor& numbers) {
+    return sum_by_bucket(numbers, rows.buckets.index, loss.reduction.buckets());
+  };
+  at::Tensor denominators = arguments.denominators;
+  if (wanted.sums || (!wanted.unreduced && !denominators.defined())) {
+    const at::Tensor own = sum(loss.reduction.mass_of_rows(rows.reduced, rows.target.valid));
+    if (!denominators.defined()) denominators = own;
+    if (wanted.sums) {
+      reduced.result.sums = at::stack({sum(row_losses.detach()), own, sum(rows.target.valid)});
+    }
+  }
+  if (wanted.unreduced) return reduced;
+  const at::Tensor scales = loss.reduction.coefficient_tensor(denominators, arguments.shares);
+  reduced.coefficients = loss.reduction.buckets() == 0  ? at::zeros_like(row_losses, at::kDouble)
+                         : rows.buckets.index.defined() ? scales.gather(0, rows.buckets.index)
+                                                        : scales;
+  reduced.result.loss =
+      (reduced.coefficients * row_losses.to(at::kDouble)).sum().to(row_losses.scalar_type());
+  if (loss.settings.empty_batch == EmptyBatch::kNaN && !loss.reduction.is_sum) {
+    reduced.result.loss =
+        reduced.result.loss.masked_fill(denominators.sum().le(0), equipoise::detail::quiet_nan());
+  }
+  return reduced;
+}
+
+// The loss by tensor operations that a graph may follow: differentiable with respect to the logits
+// in the value and, because slopes are written in the same operations, in the gradient as well.
+// Logits are [..., C].
 inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
                                              const SoftmaxTensors& tensors,
-                                             const at::Tensor& logits, const at::Tensor& targets,
-                                             const LossArguments& arguments, const Wanted& wanted) {
+                                             const at::Tensor& logits,
+                                             const LossArguments& arguments, const Wanted& wanted,
+                                             RowsOfTensors in) {
   const std::int64_t classes = logits.size(-1);
   const at::ScalarType type = compute_type(logits);
   at::Tensor z = logits.to(type).flatten(0, -2);
-  const at::Tensor rows_of_targets = targets.dim() == 1 ? targets : targets.flatten(0, -2);
-  TargetTensors target =
-      make_targets(loss.settings, tensors, rows_of_targets, arguments, classes, type);
-  const ReductionRow<at::Tensor, at::Tensor> reduced = reduction_row(target, arguments.groups);
-  const RowBuckets buckets = loss.reduction.bucket_rows(reduced);
-  at::Tensor broken = target.broken;
-  if (buckets.outside.defined()) {
-    broken = broken.bitwise_or(buckets.outside.bitwise_and(target.valid));
-  }
-
-  const at::Tensor idle = idle_rows(loss.settings, target);
+  TargetTensors& target = in.target;
   // Where the gradient has a gradient, what idle rows hold must not get into it.
   if (logits.requires_grad()) {
-    z = z.masked_fill(idle.unsqueeze(1), 0.0);
+    z = z.masked_fill(in.idle.unsqueeze(1), 0.0);
     if (target.by_class.defined()) {
-      target.by_class = target.by_class.masked_fill(idle.unsqueeze(1), 0.0);
+      target.by_class = target.by_class.masked_fill(in.idle.unsqueeze(1), 0.0);
     }
   }
   const at::Tensor a = classes == 0 ? z : apply_terms(*loss.settings.seesaw, tensors, target, z);
   const at::Tensor log_p = at::log_softmax(a, 1);
-  const bool single = !target.by_class.defined() && loss.settings.label_smoothing == 0;
   const RowsAndSlopes rows =
       classes == 0 ? RowsAndSlopes{z.sum(1), z}
-      : single     ? rows_of_indices(loss, target, log_p, wanted.gradient)
-                   : rows_of_distributions(loss, tensors, target, log_p, wanted.gradient);
+      : is_single(loss.settings, target)
+          ? rows_of_indices(loss, target, log_p, wanted.gradient)
+          : rows_of_distributions(loss, tensors, target, log_p, wanted.gradient);
   const at::Tensor row_losses =
-      rows.losses.masked_fill(idle, 0.0).masked_fill(broken, equipoise::detail::quiet_nan());
-
-  LossAndGradient result{row_losses, {}};
-  const auto sum = [&](const at::Tensor& numbers) {
-    return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets());
-  };
-  at::Tensor denominators = arguments.denominators;
-  if (wanted.sums || (!wanted.unreduced && !denominators.defined())) {
-    const at::Tensor own = sum(loss.reduction.mass_of_rows(reduced, target.valid));
-    if (!denominators.defined()) denominators = own;
-    if (wanted.sums) result.sums = at::stack({sum(row_losses.detach()), own, sum(target.valid)});
-  }
-  at::Tensor row_coefficients;
-  if (!wanted.unreduced) {
-    const at::Tensor scales = loss.reduction.coefficient_tensor(denominators, arguments.shares);
-    row_coefficients = loss.reduction.buckets() == 0 ? at::zeros_like(row_losses, at::kDouble)
-                       : buckets.index.defined()     ? scales.gather(0, buckets.index)
-                                                     : scales;
-    result.loss = (row_coefficients * row_losses.to(at::kDouble)).sum().to(type);
-    if (loss.settings.empty_batch == EmptyBatch::kNaN && !loss.reduction.is_sum) {
-      result.loss =
-          result.loss.masked_fill(denominators.sum().le(0), equipoise::detail::quiet_nan());
-    }
-  }
-  if (!wanted.gradient) return result;
+      rows.losses.masked_fill(in.idle, 0.0).masked_fill(in.broken, equipoise::detail::quiet_nan());
+  ReducedLosses reduced = reduce_losses(loss, in, row_losses, arguments, wanted);
+  if (!wanted.gradient) return reduced.result;
   at::Tensor gradient = rows.slopes - log_p.exp() * rows.slopes.sum(1, /*keepdim=*/true);
-  if (!wanted.unreduced) gradient = gradient * row_coefficients.to(type).unsqueeze(1);
+  if (!wanted.unreduced) gradient = gradient * reduced.coefficients.to(type).unsqueeze(1);
   if (tensors.scale.defined()) gradient = gradient * rows_of_terms(tensors.scale, target.group);
-  gradient = gradient.masked_fill(idle.unsqueeze(1), 0.0);
-  result.gradient = gradient.to(logits.scalar_type()).view(logits.sizes());
-  return result;
+  reduced.result.gradient = gradient.masked_fill(in.idle.unsqueeze(1), 0.0).view(logits.sizes());
+  return reduced.result;
+}
+
+inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
+                                             const SoftmaxTensors& tensors,
+                                             const at::Tensor& logits, const at::Tensor& targets,
+                                             const LossArguments& arguments, const Wanted& wanted) {
+  return softmax_by_operations(loss, tensors, logits, arguments, wanted,
+                               read_rows(loss, tensors, logits, targets, arguments));
+}
+
+// The upstream gradient [] or [..., 1] as a factor of rows [N, 1].
+inline at::Tensor factor_of_rows(const at::Tensor& factor) {
+  return factor.dim() == 0 ? factor : factor.reshape({-1, 1});
+}
+
+// Whether softmax_in_place() takes a loss: the target's probability alone, or cross-entropy with a
+// smoothing that is the same for all classes.
+inline bool fits_in_place(const SoftmaxOfTensors& loss, const SoftmaxTensors& tensors,
+                          const TargetTensors& target) {
+  if (target.by_class.defined()) return false;
+  if (loss.settings.label_smoothing == 0) return true;
+  const bool by_class =
+      loss.settings.convention == WeightConvention::kTorch && tensors.class_weights.defined();
+  return loss.is_cross_entropy && !by_class;
+}
+
+// The losses of rows [N], and the slopes that make their gradient: with p the softmax of row i and
+// y its target, slope[i] ([c = y] - p_c) - smoothing[i] (1 - C p_c).
+struct RowsInPlace {
+  at::Tensor losses;
+  at::Tensor slope;
+  at::Tensor smoothing;  // undefined: none
+};
+
+inline RowsInPlace rows_in_place(const SoftmaxOfTensors& loss, const RowsOfTensors& in,
+                                 const at::Tensor& log_p) {
+  const double smoothing = loss.settings.label_smoothing;
+  const at::Tensor own = log_p.gather(1, in.target.index.unsqueeze(1)).squeeze(1);
+  RowsInPlace rows;
+  if (smoothing == 0) {
+    const ValueAndSlope<at::Tensor> modulated =
+        loss.modulator(TargetProbability<at::Tensor>{own, own.exp(), own.expm1().neg()});
+    rows.losses = in.target.weight * modulated.value;
+    rows.slope = in.target.weight * modulated.slope;
+  } else {
+    rows.slope = in.target.weight * (smoothing - 1);
+    rows.smoothing = in.target.weight * (smoothing / static_cast<double>(log_p.size(1)));
+    rows.losses = rows.slope * own - rows.smoothing * log_p.sum(1);
+  }
+  rows.losses.masked_fill_(in.idle, 0.0).masked_fill_(in.broken, equipoise::detail::quiet_nan());
+  rows.slope.masked_fill_(in.idle, 0.0);
+  return rows;
+}
+
+// The same without a graph, in as little memory as may be: log p is kept, and becomes the gradient
+// in place.
+inline LossAndGradient softmax_in_place(const SoftmaxOfTensors& loss, const SoftmaxTensors& tensors,
+                                        const at::Tensor& logits, const at::Tensor& targets,
+                                        const LossArguments& arguments, const Wanted& wanted) {
+  const RowsOfTensors in = read_rows(loss, tensors, logits, targets, arguments);
+  if (logits.size(-1) == 0 || !fits_in_place(loss, tensors, in.target)) {
+    return softmax_by_operations(loss, tensors, logits, arguments, wanted, in);
+  }
+  const at::ScalarType type = compute_type(logits);
+  const at::Tensor z = logits.flatten(0, -2);
+  const at::Tensor log_p =
+      has_terms(tensors)
+          ? at::log_softmax(apply_terms(*loss.settings.seesaw, tensors, in.target, z.to(type)), 1)
+          : at::log_softmax(z, 1, type);
+  const RowsInPlace rows = rows_in_place(loss, in, log_p);
+  ReducedLosses reduced = reduce_losses(loss, in, rows.losses, arguments, wanted);
+  if (!wanted.gradient) return reduced.result;
+  const at::Tensor coefficients = wanted.unreduced ? at::Tensor() : reduced.coefficients.to(type);
+  const at::Tensor scale =
+      tensors.scale.defined() ? rows_of_terms(tensors.scale, in.target.group) : at::Tensor();
+  reduced.result.make_gradient = [log_p, rows, coefficients, scale, idle = in.idle,
+                                  column = in.target.index.unsqueeze(1),
+                                  sizes = logits.sizes().vec()](const at::Tensor& upstream) {
+    at::Tensor factor = factor_of_rows(upstream);
+    if (coefficients.defined()) {
+      factor = factor * (coefficients.dim() == 0 ? coefficients : coefficients.unsqueeze(1));
+    }
+    const at::Tensor slope = rows.slope.unsqueeze(1) * factor;
+    at::Tensor gradient = log_p;
+    // What the logits of idle rows are, NaN perhaps, does not matter.
+    gradient.masked_fill_(idle.unsqueeze(1), -equipoise::detail::infinity()).exp_();
+    if (rows.smoothing.defined()) {
+      const at::Tensor smoothing = rows.smoothing.unsqueeze(1) * factor;
+      at::addcmul_out(gradient, smoothing.neg(), gradient,
+                      smoothing * static_cast<double>(gradient.size(1)) - slope);
+    } else {
+      gradient.mul_(slope.neg());
+    }
+    gradient.scatter_add_(1, column, slope);
+    if (scale.defined()) gradient.mul_(scale);
+    return gradient.view(sizes);
+  };
+  return reduced.result;
 }
 
 }  // namespace equipoise::libtorch::detail

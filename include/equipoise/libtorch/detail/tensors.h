@@ -16,6 +16,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -137,6 +138,20 @@ inline void require_sizes(const char* where, const char* name, const at::Tensor&
                           at::IntArrayRef sizes) {
   if (tensor.sizes() == sizes) return;
   reject(where, std::string(name) + ".sizes()", c10::str(tensor.sizes()), c10::str(sizes));
+}
+
+// Whether constants of a loss may be cast to the type.
+inline bool holds_constants(at::ScalarType type) {
+  return type == at::kFloat || type == at::kDouble;
+}
+
+// The constants of a module have to lie beside its logits, before any of them is read.
+inline void require_constants_beside(
+    const char* where, const at::Tensor& logits,
+    std::initializer_list<std::pair<const char*, const at::Tensor*>> constants) {
+  for (const auto& [name, constant] : constants) {
+    require_matches(where, name, *constant, {logits, "logits"}, -1, "");
+  }
 }
 
 // One number a row, in the shape of the rows or in one vector.

@@ -74,17 +74,19 @@ inline RankedLabels rank_labels(const char* where, const at::Tensor& scores,
 inline at::Tensor areas(const RankedLabels& labels) {
   const auto [sorted, order] = at::sort(labels.scores, -1);
   const at::Tensor of_order = labels.targets.gather(-1, order);
-  const at::Tensor positive = of_order.eq(1).to(at::kDouble);
-  const at::Tensor negative = of_order.eq(0).to(at::kDouble);
+  // Counts, whose running sums are the same in any order; those of floating-point numbers are
+  // refused under deterministic algorithms.
+  const at::Tensor positive = of_order.eq(1).to(at::kLong);
+  const at::Tensor negative = of_order.eq(0).to(at::kLong);
   // How many of each kind score less than, and no more than, each.
   const auto up_to = [](const at::Tensor& kind, const at::Tensor& place) {
     const at::Tensor zero = at::zeros({kind.size(0), 1}, kind.options());
-    return at::cat({zero, kind.cumsum(-1)}, -1).gather(-1, place);
+    return at::cat({zero, kind.cumsum(-1)}, -1).gather(-1, place).to(at::kDouble);
   };
   const at::Tensor below = at::searchsorted(sorted, sorted);
   const at::Tensor through = at::searchsorted(sorted, sorted, /*out_int32=*/false, /*right=*/true);
-  const at::Tensor positives = positive.sum(-1);
-  const at::Tensor negatives = negative.sum(-1);
+  const at::Tensor positives = positive.sum(-1).to(at::kDouble);
+  const at::Tensor negatives = negative.sum(-1).to(at::kDouble);
   const at::Tensor won = up_to(negative, below).add(up_to(negative, through)).div(2);
   const at::Tensor found = positives.unsqueeze(-1).sub(up_to(positive, below));
   const at::Tensor wrong = negatives.unsqueeze(-1).sub(up_to(negative, below));
