@@ -2,6 +2,7 @@
 // for: what the "meta" device cannot show.
 #include "tests/support/fake_device.h"
 
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/types.h>

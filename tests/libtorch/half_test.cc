@@ -1,6 +1,7 @@
 // Half types under a large upstream gradient, as a loss scale gives it: nothing may get lost before
 // the scale has been multiplied. On the CPU half types take the tensor operations that other
 // devices take.
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 // The table of docs/losses.md, "How to call one": each of its cells is called here, and the three
 // columns agree.
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
