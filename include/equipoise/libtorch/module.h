@@ -5,7 +5,6 @@
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <c10/util/Exception.h>
 #include <torch/arg.h>
-#include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "equipoise/libtorch/detail/loss_module.h"
 #include "equipoise/libtorch/loss.h"
 
 namespace equipoise::libtorch {
@@ -40,13 +40,14 @@ struct SoftmaxLossOptions {
 };
 
 /// The module behind SoftmaxLossModule. The constants of its loss are buffers of double, undefined
-/// where the loss has none: they follow to(device), are saved and loaded with the module, and no
-/// call uploads them again. In evaluation mode (eval()) the loss is evaluation() of itself.
+/// where the loss has none: they follow to(device), keep their type where the model is cast to a
+/// half type, are saved and loaded with the module, and no call uploads them again. In evaluation
+/// mode (eval()) the loss is evaluation() of itself.
 ///
 /// Margins are made for cosine logits, within [-1, 1] before their scale. Where the first batch of
 /// training on the CPU has others, a warning says so, once a module.
 template <Modulator M = CrossEntropy, LossReduction R = MeanByCount>
-class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
+class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
  public:
   /// @throws std::invalid_argument for weights or terms that are negative, not finite, or of
   /// different numbers of classes.
@@ -54,17 +55,6 @@ class SoftmaxLossImpl : public torch::nn::Cloneable<SoftmaxLossImpl<M, R>> {
     kernels::require_softmax_loss("SoftmaxLossModule",
                                   equipoise::detail::settings_of(options.loss()), classes());
     reset();
-  }
-
-  /// The constants follow to a device, and to float and double. They keep their type where the
-  /// model is cast to a half type, which does not hold weights above 65504.
-  using torch::nn::Module::to;
-  void to(at::Device device, at::ScalarType type, bool non_blocking = false) override {
-    if (detail::holds_constants(type)) return torch::nn::Module::to(device, type, non_blocking);
-    torch::nn::Module::to(device, non_blocking);
-  }
-  void to(at::ScalarType type, bool non_blocking = false) override {
-    if (detail::holds_constants(type)) torch::nn::Module::to(type, non_blocking);
   }
 
   /// Makes the buffers anew from the loss that the module was built with.

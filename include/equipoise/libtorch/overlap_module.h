@@ -5,7 +5,6 @@
 
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <torch/arg.h>
-#include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
 
 #include <cstdint>
@@ -13,6 +12,7 @@
 #include <ostream>
 #include <utility>
 
+#include "equipoise/libtorch/detail/loss_module.h"
 #include "equipoise/libtorch/overlap_loss.h"
 
 namespace equipoise::libtorch {
@@ -37,7 +37,7 @@ struct OverlapLossOptions {
 /// undefined where the loss has none: it follows to(device), is saved and loaded with the module,
 /// and no call uploads it again. In training and evaluation mode the loss is the same.
 template <OverlapPolicy P = Dice>
-class OverlapLossImpl : public torch::nn::Cloneable<OverlapLossImpl<P>> {
+class OverlapLossImpl : public detail::LossModule<OverlapLossImpl<P>> {
  public:
   /// @throws std::invalid_argument for class weights and hyper-parameters out of range.
   explicit OverlapLossImpl(OverlapLossOptions<P> options_ = {}) : options(std::move(options_)) {
@@ -45,17 +45,6 @@ class OverlapLossImpl : public torch::nn::Cloneable<OverlapLossImpl<P>> {
     kernels::require_overlap_loss("OverlapLossModule", equipoise::detail::settings_of(loss),
                                   loss.class_weights.size());
     reset();
-  }
-
-  /// The constants follow to a device, and to float and double. They keep their type where the
-  /// model is cast to a half type, which does not hold weights above 65504.
-  using torch::nn::Module::to;
-  void to(at::Device device, at::ScalarType type, bool non_blocking = false) override {
-    if (detail::holds_constants(type)) return torch::nn::Module::to(device, type, non_blocking);
-    torch::nn::Module::to(device, non_blocking);
-  }
-  void to(at::ScalarType type, bool non_blocking = false) override {
-    if (detail::holds_constants(type)) torch::nn::Module::to(type, non_blocking);
   }
 
   /// Makes the buffer anew from the loss that the module was built with.

@@ -4,7 +4,6 @@
 
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <torch/arg.h>
-#include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <ostream>
 #include <utility>
 
+#include "equipoise/libtorch/detail/loss_module.h"
 #include "equipoise/libtorch/sigmoid_loss.h"
 
 namespace equipoise::libtorch {
@@ -32,10 +32,11 @@ struct SigmoidLossOptions {
 };
 
 /// The module behind SigmoidLossModule. The constants of its loss are buffers of double, undefined
-/// where the loss has none: they follow to(device), are saved and loaded with the module, and no
-/// call uploads them again. In evaluation mode (eval()) the loss is evaluation() of itself.
+/// where the loss has none: they follow to(device), keep their type where the model is cast to a
+/// half type, are saved and loaded with the module, and no call uploads them again. In evaluation
+/// mode (eval()) the loss is evaluation() of itself.
 template <SigmoidModulators S = BinaryCrossEntropy, LossReduction R = MeanByCount>
-class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
+class SigmoidLossImpl : public detail::LossModule<SigmoidLossImpl<S, R>> {
  public:
   /// @throws std::invalid_argument for hyper-parameters out of range or of different numbers of
   /// labels.
@@ -43,17 +44,6 @@ class SigmoidLossImpl : public torch::nn::Cloneable<SigmoidLossImpl<S, R>> {
     kernels::require_sigmoid_loss("SigmoidLossModule",
                                   equipoise::detail::settings_of(options.loss()), labels());
     reset();
-  }
-
-  /// The constants follow to a device, and to float and double. They keep their type where the
-  /// model is cast to a half type, which does not hold weights above 65504.
-  using torch::nn::Module::to;
-  void to(at::Device device, at::ScalarType type, bool non_blocking = false) override {
-    if (detail::holds_constants(type)) return torch::nn::Module::to(device, type, non_blocking);
-    torch::nn::Module::to(device, non_blocking);
-  }
-  void to(at::ScalarType type, bool non_blocking = false) override {
-    if (detail::holds_constants(type)) torch::nn::Module::to(type, non_blocking);
   }
 
   /// Makes the buffers anew from the loss that the module was built with.

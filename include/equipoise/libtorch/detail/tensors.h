@@ -140,11 +140,6 @@ inline void require_sizes(const char* where, const char* name, const at::Tensor&
   reject(where, std::string(name) + ".sizes()", c10::str(tensor.sizes()), c10::str(sizes));
 }
 
-// Whether constants of a loss may be cast to the type.
-inline bool holds_constants(at::ScalarType type) {
-  return type == at::kFloat || type == at::kDouble;
-}
-
 // The constants of a module have to lie beside its logits, before any of them is read.
 inline void require_constants_beside(
     const char* where, const at::Tensor& logits,

@@ -1,0 +1,33 @@
+// What the modules of losses have in common.
+#ifndef EQUIPOISE_LIBTORCH_DETAIL_LOSS_MODULE_H_
+#define EQUIPOISE_LIBTORCH_DETAIL_LOSS_MODULE_H_
+
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+#include <torch/nn/cloneable.h>
+
+namespace equipoise::libtorch::detail {
+
+// A module whose buffers are the constants of a loss. They follow to a device, and to float and
+// double. They keep their type where the model is cast to a half type, which does not hold weights
+// above 65504.
+template <class Derived>
+class LossModule : public torch::nn::Cloneable<Derived> {
+ public:
+  using torch::nn::Module::to;
+  void to(at::Device device, at::ScalarType type, bool non_blocking = false) override {
+    if (holds_constants(type)) return torch::nn::Module::to(device, type, non_blocking);
+    torch::nn::Module::to(device, non_blocking);
+  }
+  void to(at::ScalarType type, bool non_blocking = false) override {
+    if (holds_constants(type)) torch::nn::Module::to(type, non_blocking);
+  }
+
+ private:
+  static bool holds_constants(at::ScalarType type) {
+    return type == at::kFloat || type == at::kDouble;
+  }
+};
+
+}  // namespace equipoise::libtorch::detail
+
+#endif  // EQUIPOISE_LIBTORCH_DETAIL_LOSS_MODULE_H_
