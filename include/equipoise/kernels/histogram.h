@@ -27,6 +27,8 @@ struct HistogramTotals {
   std::uint64_t ignored = 0;  // labels equal to the ignore index
 };
 
+inline namespace EQUIPOISE_ISA_NAMESPACE {
+
 // Counts [begin, end) into kCopies histograms; copy j of bin b is bins[b * kCopies + j], so that
 // one base register and a constant reach them all. The bin after the mask is for ignored labels.
 // Returns the OR of the labels that are not ignored.
@@ -90,9 +92,8 @@ HistogramTotals scatter_histogram(std::span<const L> labels, std::size_t classes
 // Adds to counts[c] how often class c occurs, c in [0, classes). On invalid labels the counts are
 // meaningless, and the caller looks for the culprit.
 template <class L>
-EQUIPOISE_INLINE HistogramTotals histogram(std::span<const L> labels, std::size_t classes,
-                                           std::optional<std::int64_t> ignore,
-                                           std::uint64_t* counts) {
+HistogramTotals histogram(std::span<const L> labels, std::size_t classes,
+                          std::optional<std::int64_t> ignore, std::uint64_t* counts) {
   constexpr std::size_t kSmall = 256;  // below, setting up the copies costs more than it saves
   constexpr std::size_t kCachedBins =
       16384;  // eight copies of so many bins stay in a second-level cache
@@ -105,6 +106,21 @@ EQUIPOISE_INLINE HistogramTotals histogram(std::span<const L> labels, std::size_
   if (classes > kCachedBins) return scatter_histogram<2>(labels, classes, ignore, counts);
   return scatter_histogram<8>(labels, classes, ignore, counts);
 }
+
+}  // namespace EQUIPOISE_ISA_NAMESPACE
+
+// Declares the histograms of the usual labels, or defines them: `declaration` is `extern template`
+// or `template`.
+#define EQUIPOISE_HISTOGRAMS_OF(declaration, L)                             \
+  declaration HistogramTotals histogram<L>(std::span<const L>, std::size_t, \
+                                           std::optional<std::int64_t>, std::uint64_t*)
+#define EQUIPOISE_HISTOGRAMS(declaration)             \
+  EQUIPOISE_HISTOGRAMS_OF(declaration, std::int32_t); \
+  EQUIPOISE_HISTOGRAMS_OF(declaration, std::int64_t)
+
+#if EQUIPOISE_USES_COMPILED_KERNELS
+EQUIPOISE_HISTOGRAMS(extern template);
+#endif
 
 }  // namespace equipoise::kernels
 

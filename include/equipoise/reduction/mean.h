@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <complex>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -113,11 +112,33 @@ inline std::vector<std::pair<double, double>> unit_interval_rule(double degree) 
   return rule;
 }
 
+// A complex number, as far as it is needed: <complex> brings streams and locales.
+struct Complex {
+  double real = 0;
+  double imag = 0;
+
+  friend constexpr Complex operator+(Complex a, Complex b) {
+    return {a.real + b.real, a.imag + b.imag};
+  }
+  friend constexpr Complex operator-(Complex a, Complex b) {
+    return {a.real - b.real, a.imag - b.imag};
+  }
+  friend constexpr Complex operator*(double a, Complex b) { return {a * b.real, a * b.imag}; }
+  friend constexpr Complex operator*(Complex a, Complex b) {
+    return {a.real * b.real - a.imag * b.imag, a.real * b.imag + a.imag * b.real};
+  }
+};
+
+inline Complex exp_of(Complex z) {
+  const double size = std::exp(z.real);
+  return {size * std::cos(z.imag), size * std::sin(z.imag)};
+}
+
 // exp(z) - 1 without cancellation.
-inline std::complex<double> complex_expm1(const std::complex<double>& z) {
-  const double half = std::sin(z.imag() / 2);
-  return {std::expm1(z.real()) * std::cos(z.imag()) - 2 * half * half,
-          std::exp(z.real()) * std::sin(z.imag())};
+inline Complex expm1_of(Complex z) {
+  const double half = std::sin(z.imag / 2);
+  return {std::expm1(z.real) * std::cos(z.imag) - 2 * half * half,
+          std::exp(z.real) * std::sin(z.imag)};
 }
 
 }  // namespace detail
@@ -141,7 +162,7 @@ inline std::vector<double> mean_per_class_coefficients(std::span<const double> p
                                                        std::span<const double> weights,
                                                        std::uint64_t batch_size) {
   constexpr std::string_view kWhere = "mean_per_class_coefficients";
-  using Complex = std::complex<double>;
+  using detail::Complex;
   detail::require_size(kWhere, "weights", weights.size(), proportions.size(), "classes");
   detail::require_some_mass(kWhere, "proportions", proportions);
   detail::require_some_mass(kWhere, "weights", weights);
@@ -176,27 +197,29 @@ inline std::vector<double> mean_per_class_coefficients(std::span<const double> p
     const double angle = 2 * kPi * j / points;
     const double half = std::sin(angle / 2);
     // t = B e^(i angle); exp(t) (t / B)^-B exp(-B), shared out among the classes by q_k.
-    const Complex turned(-2 * rows * half * half, rows * (std::sin(angle) - angle));
-    if (turned.real() < -kNegligible) break;
-    const Complex rest(-rows, -rows * angle);
+    const Complex turned{-2 * rows * half * half, rows * (std::sin(angle) - angle)};
+    if (turned.real < -kNegligible) break;
+    const Complex rest{-rows, -rows * angle};
     for (std::size_t i = 0; i < size; ++i) {
       const double share = q[occurring[i]];
-      absent[i] = std::exp(share * rest);
-      const Complex t(rows * std::cos(angle), rows * std::sin(angle));
+      absent[i] = detail::exp_of(share * rest);
+      const Complex t{rows * std::cos(angle), rows * std::sin(angle)};
       const Complex exponent = share * t;
-      present[i] = exponent.real() < 1 ? absent[i] * detail::complex_expm1(exponent)
-                                       : std::exp(share * turned) - absent[i];
+      present[i] = exponent.real < 1 ? absent[i] * detail::expm1_of(exponent)
+                                     : detail::exp_of(share * turned) - absent[i];
     }
-    const Complex start = std::exp(never * turned);
+    const Complex start = detail::exp_of(never * turned);
     // Both halves of the circle have the same real part.
     const double fold = j == 0 || 2 * j == points ? 1 : 2;
     for (const auto& [s, weight] : rule) {
-      after[size] = 1;
-      for (std::size_t i = size; i-- > 0;) after[i] = after[i + 1] * (absent[i] + s * present[i]);
+      after[size] = {1, 0};
+      for (std::size_t i = size; i-- > 0;) {
+        after[i] = after[i + 1] * (absent[i] + s * present[i]);
+      }
       Complex before = start;
       for (std::size_t i = 0; i < size; ++i) {
-        shares[i] += fold * weight * (before * present[i] * after[i + 1]).real();
-        before *= absent[i] + s * present[i];
+        shares[i] += fold * weight * (before * present[i] * after[i + 1]).real;
+        before = before * (absent[i] + s * present[i]);
       }
     }
   }

@@ -2,10 +2,9 @@
 #ifndef EQUIPOISE_SAMPLING_QUOTA_H_
 #define EQUIPOISE_SAMPLING_QUOTA_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <queue>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -94,13 +93,16 @@ class QuotaSequence {
   QuotaSequence(const std::vector<std::uint64_t>& masses, const CounterRandom& random) {
     // Equal masses are ordered by their place, so that the tree is the same everywhere.
     using Item = std::pair<std::uint64_t, std::int64_t>;
-    std::priority_queue<Item, std::vector<Item>, std::greater<>> lightest;
+    const auto after = [](const Item& a, const Item& b) { return b < a; };
+    std::vector<Item> lightest;  // a heap
     for (std::size_t c = 0; c < masses.size(); ++c) {
-      if (masses[c] != 0) lightest.push({masses[c], -1 - static_cast<std::int64_t>(c)});
+      if (masses[c] != 0) lightest.push_back({masses[c], -1 - static_cast<std::int64_t>(c)});
     }
-    const auto pop = [&lightest] {
-      const Item item = lightest.top();
-      lightest.pop();
+    std::make_heap(lightest.begin(), lightest.end(), after);
+    const auto pop = [&] {
+      std::pop_heap(lightest.begin(), lightest.end(), after);
+      const Item item = lightest.back();
+      lightest.pop_back();
       return item;
     };
     while (lightest.size() > 1) {
@@ -111,9 +113,10 @@ class QuotaSequence {
           static_cast<std::uint64_t>((static_cast<detail::uint128>(left_mass) << 63) / mass);
       const std::uint64_t phase = random.bits(nodes_.size(), detail::Purpose::kQuotaPhase) >> 1;
       nodes_.push_back({share, phase, left, right});
-      lightest.push({mass, static_cast<std::int64_t>(nodes_.size()) - 1});
+      lightest.push_back({mass, static_cast<std::int64_t>(nodes_.size()) - 1});
+      std::push_heap(lightest.begin(), lightest.end(), after);
     }
-    root_ = lightest.top().second;
+    root_ = lightest.front().second;
   }
 
   std::vector<Node> nodes_;
