@@ -15,7 +15,23 @@
 
 /// For functions over SIMD packs and for public functions that reach a CPU kernel: the compiler
 /// must inline them into the caller, whose instruction set they then share.
-#define EQUIPOISE_INLINE inline __attribute__((always_inline))
+#define EQUIPOISE_HOST_INLINE inline __attribute__((always_inline))
+
+/// The same for modulators and other policies, which a CUDA compiler makes device code of as well.
+/// It reads a file once for the host and once for the device: CPU kernels belong to the first
+/// reading alone, kernels of the device to the second.
+#if defined(__CUDA_ARCH__)
+#define EQUIPOISE_INLINE __host__ __device__ EQUIPOISE_HOST_INLINE
+#else
+#define EQUIPOISE_INLINE EQUIPOISE_HOST_INLINE
+#endif
+
+/// A function object at namespace scope that device code may call too.
+#if defined(__CUDA_ARCH__)
+#define EQUIPOISE_FUNCTION_OBJECT __device__ constexpr
+#else
+#define EQUIPOISE_FUNCTION_OBJECT inline constexpr
+#endif
 
 /// The same for a lambda, between its parameters and its body.
 #define EQUIPOISE_INLINE_LAMBDA __attribute__((always_inline))

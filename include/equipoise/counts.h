@@ -165,11 +165,9 @@ inline void require_ignore_index_is_no_class(std::string_view where, std::size_t
 
 // Integer counts of labels under a caller's name; the core of all that starts from labels.
 template <class L>
-EQUIPOISE_INLINE kernels::HistogramTotals count_or_reject(std::string_view where,
-                                                          std::span<const L> labels,
-                                                          std::size_t classes,
-                                                          std::optional<std::int64_t> ignore_index,
-                                                          std::uint64_t* counts) {
+EQUIPOISE_HOST_INLINE kernels::HistogramTotals count_or_reject(
+    std::string_view where, std::span<const L> labels, std::size_t classes,
+    std::optional<std::int64_t> ignore_index, std::uint64_t* counts) {
   require_ignore_index_is_no_class(where, classes, ignore_index);
   const kernels::HistogramTotals totals = kernels::histogram(labels, classes, ignore_index, counts);
   if (!totals.valid) reject_first_invalid(where, "labels", labels, classes, ignore_index);
@@ -184,8 +182,8 @@ EQUIPOISE_INLINE kernels::HistogramTotals count_or_reject(std::string_view where
 /// @throws std::invalid_argument for a label that is neither a class nor the ignore index, naming
 /// the first, and for an ignore index that is a class.
 template <LabelRange R>
-EQUIPOISE_INLINE ClassCounts count_labels(const R& labels, std::size_t classes,
-                                          const CountOptions& options = {}) {
+EQUIPOISE_HOST_INLINE ClassCounts count_labels(const R& labels, std::size_t classes,
+                                               const CountOptions& options = {}) {
   std::vector<std::uint64_t> counts(classes);
   const auto values = as_span(labels);
   const kernels::HistogramTotals totals =

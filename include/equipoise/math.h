@@ -76,12 +76,12 @@ struct Like {
 
 }  // namespace detail
 
-inline constexpr detail::Exp exp{};    ///< e^x
-inline constexpr detail::Log log{};    ///< ln x, x >= 0; a very negative number or -inf at 0
-inline constexpr detail::Pow pow{};    ///< pow(x, c) = x^c, x >= 0; 0^0 = 1
-inline constexpr detail::Max max{};    ///< max(x, c)
-inline constexpr detail::Step step{};  ///< 1 where x > 0, else 0
-inline constexpr detail::Like like{};  ///< like(x, c): the constant c in the shape of x
+EQUIPOISE_FUNCTION_OBJECT detail::Exp exp{};  ///< e^x
+EQUIPOISE_FUNCTION_OBJECT detail::Log log{};  ///< ln x, x >= 0; a very negative number or -inf at 0
+EQUIPOISE_FUNCTION_OBJECT detail::Pow pow{};  ///< pow(x, c) = x^c, x >= 0; 0^0 = 1
+EQUIPOISE_FUNCTION_OBJECT detail::Max max{};  ///< max(x, c)
+EQUIPOISE_FUNCTION_OBJECT detail::Step step{};  ///< 1 where x > 0, else 0
+EQUIPOISE_FUNCTION_OBJECT detail::Like like{};  ///< like(x, c): the constant c in the shape of x
 
 /// What a modulator computes with. float is none: 1.0 - x would turn it into double, so float data
 /// come as packs.

@@ -21,7 +21,7 @@ namespace detail {
 
 // Spelt out round by round: -O2 would leave a loop that waits for itself.
 template <std::uint32_t... kRound>
-constexpr EQUIPOISE_INLINE std::array<std::uint32_t, 4> philox_rounds(
+constexpr EQUIPOISE_HOST_INLINE std::array<std::uint32_t, 4> philox_rounds(
     const std::array<std::uint32_t, 4>& counter, const std::array<std::uint32_t, 2>& key,
     std::integer_sequence<std::uint32_t, kRound...>) {
   std::uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
@@ -42,7 +42,7 @@ constexpr EQUIPOISE_INLINE std::array<std::uint32_t, 4> philox_rounds(
 /// The Philox4x32-10 block function: 128 bits that are a bijection of `counter` for each `key`.
 /// Consecutive counters give independent, uniform words; it passes BigCrush.
 /// Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3". O(1).
-constexpr EQUIPOISE_INLINE std::array<std::uint32_t, 4> philox4x32(
+constexpr EQUIPOISE_HOST_INLINE std::array<std::uint32_t, 4> philox4x32(
     std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
   return detail::philox_rounds(counter, key, std::make_integer_sequence<std::uint32_t, 10>());
 }
@@ -118,9 +118,8 @@ struct CounterRandom {
   std::uint64_t seed = 0;
 
   /// The 128 bits of a position, as two uniform 64-bit integers.
-  constexpr EQUIPOISE_INLINE std::array<std::uint64_t, 2> block(std::uint64_t t,
-                                                                std::uint32_t purpose,
-                                                                std::uint32_t attempt = 0) const {
+  constexpr EQUIPOISE_HOST_INLINE std::array<std::uint64_t, 2> block(
+      std::uint64_t t, std::uint32_t purpose, std::uint32_t attempt = 0) const {
     const std::array<std::uint32_t, 4> words = philox4x32(
         {static_cast<std::uint32_t>(t), static_cast<std::uint32_t>(t >> 32), purpose, attempt},
         {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
@@ -153,10 +152,10 @@ struct CounterRandom {
 namespace detail {
 
 // Block i of `out` is random.block(t + i * stride, purpose).
-EQUIPOISE_INLINE void philox_blocks(const CounterRandom& random, std::uint32_t purpose,
-                                    std::uint64_t t, std::uint64_t stride,
-                                    kernels::PhiloxBlocks& out,
-                                    kernels::Cpu instructions = kernels::cpu()) {
+EQUIPOISE_HOST_INLINE void philox_blocks(const CounterRandom& random, std::uint32_t purpose,
+                                         std::uint64_t t, std::uint64_t stride,
+                                         kernels::PhiloxBlocks& out,
+                                         kernels::Cpu instructions = kernels::cpu()) {
   kernels::run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
     kernels::philox_blocks_of<width()>(random.seed, purpose, t, stride, out);
   });
@@ -265,7 +264,7 @@ class RandomPermutation {
 /// same on every platform. O(n), two swaps a Philox block.
 /// @throws std::invalid_argument if Index cannot hold n - 1.
 template <class Index>
-EQUIPOISE_INLINE std::vector<Index> shuffled_indices(
+EQUIPOISE_HOST_INLINE std::vector<Index> shuffled_indices(
     std::size_t n, const CounterRandom& random, std::uint32_t purpose = detail::Purpose::kShuffle) {
   if (n != 0 && !std::in_range<Index>(n - 1)) {
     detail::reject("shuffled_indices", "n", n, "a number of indices that the type holds");

@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/types.h>
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -20,6 +21,7 @@
 #include "equipoise/libtorch/module.h"
 #include "equipoise/libtorch/overlap_module.h"
 #include "equipoise/libtorch/sigmoid_module.h"
+#include "equipoise/reduction/group_dro.h"
 #include "tests/support/errors.h"
 
 namespace equipoise::libtorch {
@@ -217,6 +219,91 @@ TEST_F(FakeDevice, FreeFunctionsUploadTheirConstants) {
   EXPECT_EQ(fake::counts().downloads, 0);
   static_cast<void>(result.item<double>());
   EXPECT_EQ(fake::counts().downloads, 1);
+}
+
+// LibTorch's order of the classes, without a copy; and group DRO, whose shares go up once.
+TEST_F(FakeDevice, ClassesInTheSecondDimension) {
+  at::manual_seed(11);
+  const at::Tensor logits = at::randn({4, kClasses, 6}, at::kDouble) * 2;
+  at::Tensor classes = at::randint(kClasses, {4, 6}, at::kLong);
+  classes[2][3] = kIgnoreIndex;
+  SoftmaxLoss<Focal, MeanByWeight> loss;
+  loss.class_weights = kWeights;
+  const auto make = [&](double smoothing) {
+    return [=] {
+      SoftmaxLoss<CrossEntropy, MeanByWeight> smooth;
+      smooth.label_smoothing = smoothing;
+      smooth.class_weights = kWeights;
+      return SoftmaxLossModule<CrossEntropy, MeanByWeight>(
+          SoftmaxLossOptions<CrossEntropy, MeanByWeight>(smooth).class_dim(1));
+    };
+  };
+  using Module = SoftmaxLossModule<CrossEntropy, MeanByWeight>;
+  expect_the_same_on_devices<Module>(make(0), {logits, classes}, "N x C x T");
+  expect_the_same_on_devices<Module>(make(0.1), {logits, classes}, "N x C x T, smoothing");
+  using Focals = SoftmaxLossModule<Focal, MeanByWeight>;
+  expect_the_same_on_devices<Focals>(
+      [&] { return Focals(SoftmaxLossOptions<Focal, MeanByWeight>(loss).class_dim(1)); },
+      {logits, classes}, "N x C x T, focal");
+}
+
+TEST_F(FakeDevice, GroupDroUploadsItsSharesWhereTheyChange) {
+  SoftmaxLoss<CrossEntropy, GroupDro> loss;
+  loss.reduction = GroupDro{2};
+  SoftmaxLossModule<CrossEntropy, GroupDro> module(loss);
+  module->to(fake::card(0));
+  Batch batch{some_logits(), some_classes()};
+  batch.arguments.groups = at::arange(kRows, at::kLong).remainder(2);
+  const Batch there = batch.to(fake::card(0));
+  const auto uploads = [&] {
+    fake::reset_counts();
+    module->forward(there.logits, there.targets, there.arguments);
+    return fake::counts().uploads;
+  };
+  EXPECT_EQ(uploads(), 1);
+  EXPECT_EQ(uploads(), 0);
+  module->options.loss().reduction.shares = {0.25, 0.75};
+  EXPECT_EQ(uploads(), 1);
+  EXPECT_EQ(uploads(), 0);
+  const at::Tensor on_cpu =
+      value(module->options.loss(), batch.logits, batch.targets, batch.arguments);
+  const at::Tensor on_device = module->forward(there.logits, there.targets, there.arguments);
+  EXPECT_NEAR(on_device.to(at::kCPU).item<double>(), on_cpu.item<double>(), 1e-14);
+}
+
+// Wherever it stands, and whatever the weight of its class.
+TEST_F(FakeDevice, ABrokenTargetMakesTheLossNaN) {
+  Batch batch{some_logits(), some_classes()};
+  batch.targets[4] = -5;
+  const Batch there = batch.to(fake::card(0));
+  const auto expect_nan = [&](const at::Tensor& loss, const char* what) {
+    EXPECT_TRUE(loss.to(at::kCPU).isnan().item<bool>()) << what;
+  };
+  expect_nan(value(SoftmaxLoss<>{}, there.logits, there.targets), "cross-entropy");
+  OverlapLoss<> dice;
+  dice.class_weights = {0, 1, 1, 1, 1};
+  expect_nan(value(dice, there.logits, there.targets), "dice");
+  at::Tensor labels = at::zeros({kRows, kClasses});
+  labels[2][1] = 1.5;
+  expect_nan(value(equipoise::SigmoidLoss<>{}, there.logits, labels.to(fake::card(0))), "BCE");
+}
+
+// What a masked row holds does not matter.
+TEST_F(FakeDevice, MaskedRowsMayHoldAnything) {
+  at::manual_seed(12);
+  Batch batch{some_logits(), at::rand({kRows, kClasses}, at::kDouble).softmax(1)};
+  batch.arguments.mask = at::ones({kRows}, at::kBool);
+  batch.arguments.mask[5] = false;
+  const SoftmaxLoss<Focal, MeanByWeight> loss;
+  const double expected = value(loss, batch.logits, batch.targets, batch.arguments).item<double>();
+  batch.logits[5] = std::nan("");
+  batch.targets[5] = std::nan("");
+  const Batch there = batch.to(fake::card(0));
+  EXPECT_NEAR(value(loss, there.logits, there.targets, there.arguments).to(at::kCPU).item<double>(),
+              expected, 1e-14);
+  EXPECT_EQ(
+      denominators(loss, there.targets, kClasses, there.arguments).to(at::kCPU).item<double>(),
+      denominators(loss, batch.targets.nan_to_num(), kClasses, batch.arguments).item<double>());
 }
 
 // A checkpoint that was saved on a device brings its buffers there with it.

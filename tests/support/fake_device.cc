@@ -36,9 +36,13 @@ void reset_counts() {}
 #include <sys/mman.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <initializer_list>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -52,7 +56,14 @@ constexpr auto kType = c10::DeviceType::PrivateUse1;
 struct Shared {
   std::mutex mutex;
   std::unordered_map<void*, std::size_t> blocks;
+  double used = 0;
+  double used_at_start = 0;
   Counts counts;
+
+  void use(double bytes) {
+    used += bytes;
+    counts.peak_bytes = std::max(counts.peak_bytes, used - used_at_start);
+  }
 };
 Shared& shared() {
   static Shared instance;
@@ -82,7 +93,9 @@ std::size_t whole_pages(std::size_t bytes) {
 void release(void* block) {
   if (block == nullptr) return;
   const std::lock_guard lock(shared().mutex);
-  munmap(block, shared().blocks.at(block));
+  const std::size_t size = shared().blocks.at(block);
+  munmap(block, size);
+  shared().use(-static_cast<double>(size));
   shared().blocks.erase(block);
 }
 
@@ -94,6 +107,7 @@ struct ProtectedMemory final : c10::Allocator {
     void* const block = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     const std::lock_guard lock(shared().mutex);
     shared().blocks[block] = size;
+    shared().use(static_cast<double>(size));
     return {block, block, &release, device};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &release; }
@@ -131,6 +145,88 @@ at::Tensor seen_by_host(const at::Tensor& tensor) {
   return at::from_blob(tensor.data_ptr(), tensor.sizes(), tensor.strides(),
                        tensor.options().device(at::kCPU).requires_grad(false));
 }
+
+// Elements that are apart in memory.
+double bytes_of(const at::Tensor& tensor) {
+  double elements = 1;
+  for (std::int64_t d = 0; d < tensor.dim(); ++d) {
+    if (tensor.stride(d) != 0) elements *= static_cast<double>(tensor.size(d));
+  }
+  return elements * static_cast<double>(tensor.element_size());
+}
+
+// The bytes that an operation reads and writes.
+class Traffic {
+ public:
+  Traffic(const c10::OperatorHandle& operation, const torch::jit::Stack& stack)
+      : schema_(operation.schema()) {
+    const std::size_t count = schema_.arguments().size();
+    changes_first_ = changes_first(stack);
+    for (std::size_t i = 0; i < count; ++i) {
+      const c10::IValue& value = stack[stack.size() - count + i];
+      if (value.isTensor()) {
+        read(value.toTensor(), i);
+      } else if (value.isTensorList()) {
+        for (const at::Tensor& each : value.toTensorVector()) read(each, i);
+      }
+    }
+  }
+
+  // What it comes to, with the results of the operation.
+  double bytes(const torch::jit::Stack& stack) {
+    const std::size_t count = schema_.returns().size();
+    for (std::size_t i = 0; i < count; ++i) {
+      const c10::IValue& value = stack[stack.size() - count + i];
+      // What is picked by indices and changed in place is written there alone: little, and not
+      // counted.
+      if (value.isTensor() && value.toTensor().defined() && !(picks() && changes_first_)) {
+        bytes_ += bytes_of(value.toTensor());
+      }
+    }
+    return bytes_;
+  }
+
+ private:
+  bool is(std::initializer_list<const char*> names) const {
+    return std::any_of(names.begin(), names.end(),
+                       [&](const char* name) { return schema_.name() == name; });
+  }
+  // Elements of the first tensor are picked by indices. Out of place, scattering copies the rest.
+  bool picks() const {
+    if (is({"aten::gather", "aten::index_select", "aten::nll_loss_forward"})) return true;
+    return changes_first_ && is({"aten::scatter_", "aten::scatter_add_", "aten::index_add_",
+                                 "aten::scatter", "aten::scatter_add", "aten::index_add"});
+  }
+  // The values of the first tensors do not matter.
+  bool ignores(std::size_t argument) const {
+    if (is({"aten::fill_", "aten::zero_", "aten::nll_loss_backward"})) return argument < 2;
+    return false;
+  }
+  // In place, or with the first tensor as the one to write to.
+  bool changes_first(const torch::jit::Stack& stack) const {
+    const auto& arguments = schema_.arguments();
+    if (arguments.empty()) return false;
+    const auto* alias = arguments[0].alias_info();
+    if (alias != nullptr && alias->isWrite()) return true;
+    const c10::IValue& first = stack[stack.size() - arguments.size()];
+    const c10::IValue& last = stack.back();
+    return arguments.back().is_out() && first.isTensor() && last.isTensor() &&
+           first.toTensor().const_data_ptr() == last.toTensor().const_data_ptr();
+  }
+
+  void read(const at::Tensor& tensor, std::size_t argument) {
+    if (!tensor.defined() || !tensor.is_privateuseone()) return;
+    if (schema_.arguments()[argument].is_out() || ignores(argument)) return;
+    if (picks() && argument == 0) return;
+    if (!seen_.insert(tensor.const_data_ptr()).second) return;  // read once
+    bytes_ += bytes_of(tensor);
+  }
+
+  const c10::FunctionSchema& schema_;
+  bool changes_first_ = false;
+  std::set<const void*> seen_;
+  double bytes_ = 0;
+};
 
 using Type = std::optional<c10::ScalarType>;
 using Place = std::optional<c10::Device>;
@@ -185,6 +281,7 @@ at::Tensor copy_tensor(const at::Tensor& from, const at::Tensor& to, bool) {
     } else {
       ++counts.launches;
       ++counts.operations["aten::copy_"];
+      counts.bytes_moved += bytes_of(from) + bytes_of(to);
     }
   });
   const Inside inside;
@@ -212,8 +309,14 @@ void run_on_host(const c10::OperatorHandle& operation, torch::jit::Stack* stack)
     ++counts.launches;
     ++counts.operations[operation.schema().name()];
   });
+  const bool is_counted = depth == 0;
   const Inside inside;
+  Traffic traffic(operation, *stack);
   at::native::cpu_fallback(operation, stack);
+  if (!is_counted) return;
+  const double bytes = traffic.bytes(*stack);
+  const std::lock_guard lock(shared().mutex);
+  shared().counts.bytes_moved += bytes;
 }
 
 TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
@@ -293,6 +396,7 @@ Counts counts() {
 void reset_counts() {
   const std::lock_guard lock(shared().mutex);
   shared().counts = {};
+  shared().used_at_start = shared().used;
 }
 
 }  // namespace equipoise::testing::fake_device

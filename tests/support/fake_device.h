@@ -15,10 +15,14 @@ namespace equipoise::testing::fake_device {
 
 struct Counts {
   int uploads = 0;  // copies from the host
-  int downloads =
-      0;  // copies to the host, and numbers that were asked for: each waits for the device
+  // Copies to the host, and numbers that were asked for: each waits for the device.
+  int downloads = 0;
   int launches = 0;                       // operations on the device
   std::map<std::string, int> operations;  // by name
+  // What operations read and write: of each tensor the elements that are apart in memory, of one
+  // that is picked from by indices those that are picked.
+  double bytes_moved = 0;
+  double peak_bytes = 0;  // the most memory in use, above that at the start
 };
 
 bool available();

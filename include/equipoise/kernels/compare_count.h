@@ -21,7 +21,7 @@ inline namespace EQUIPOISE_ISA_NAMESPACE {
 
 // Adds up the bytes of kWidth / 8 words.
 template <std::size_t kWidth, class Bytes>
-EQUIPOISE_INLINE std::uint64_t sum_of_bytes(const Bytes& bytes) {
+EQUIPOISE_HOST_INLINE std::uint64_t sum_of_bytes(const Bytes& bytes) {
   std::uint64_t words[kWidth / 8];
   std::memcpy(words, &bytes, kWidth);
   std::uint64_t sum = 0;
@@ -35,7 +35,7 @@ EQUIPOISE_INLINE std::uint64_t sum_of_bytes(const Bytes& bytes) {
 
 // Narrows kWidth labels to bytes at `out`; accumulates their bits in `seen`.
 template <std::size_t kWidth, class L, class Wide>
-EQUIPOISE_INLINE void narrow(const L* labels, std::uint8_t* out, Wide& seen) {
+EQUIPOISE_HOST_INLINE void narrow(const L* labels, std::uint8_t* out, Wide& seen) {
   constexpr std::size_t kLanes = kWidth / sizeof(L);
   using Source = Vector<std::make_unsigned_t<L>, kWidth>;
   using Narrow = Vector<std::uint8_t, kLanes>;
@@ -49,8 +49,8 @@ EQUIPOISE_INLINE void narrow(const L* labels, std::uint8_t* out, Wide& seen) {
 
 // As compare_count(), with vectors of kWidth bytes.
 template <std::size_t kWidth, class L>
-EQUIPOISE_INLINE bool compare_count_blocks(const L* labels, std::size_t size, std::size_t classes,
-                                           std::uint64_t* counts) {
+EQUIPOISE_HOST_INLINE bool compare_count_blocks(const L* labels, std::size_t size,
+                                                std::size_t classes, std::uint64_t* counts) {
   using Unsigned = std::make_unsigned_t<L>;
   using Bytes = typename Vector<std::uint8_t, kWidth>::Type;
   using BytesInMemory = typename Vector<std::uint8_t, kWidth>::InMemory;
@@ -98,8 +98,8 @@ EQUIPOISE_INLINE bool compare_count_blocks(const L* labels, std::size_t size, st
 // Adds to counts[c] how often class c < classes <= kCompareCountClasses occurs; false if a label is
 // not a class, and then the counts are meaningless.
 template <class L>
-EQUIPOISE_INLINE bool compare_count(const L* labels, std::size_t size, std::size_t classes,
-                                    std::uint64_t* counts, Cpu instructions = cpu()) {
+EQUIPOISE_HOST_INLINE bool compare_count(const L* labels, std::size_t size, std::size_t classes,
+                                         std::uint64_t* counts, Cpu instructions = cpu()) {
   return run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
     return compare_count_blocks<width()>(labels, size, classes, counts);
   });

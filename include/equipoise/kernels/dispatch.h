@@ -9,7 +9,8 @@
 // older processor. So what is compiled for an instruction set is in an inline namespace named after
 // that of the file.
 //
-// Functions that choose must not be shared between such files either: they are EQUIPOISE_INLINE.
+// Functions that choose must not be shared between such files either: they are
+// EQUIPOISE_HOST_INLINE.
 #ifndef EQUIPOISE_KERNELS_DISPATCH_H_
 #define EQUIPOISE_KERNELS_DISPATCH_H_
 
@@ -20,7 +21,9 @@
 
 #include "equipoise/config.h"
 
-#if defined(__FAST_MATH__)
+#if defined(EQUIPOISE_CUDA)  // files that include equipoise/cuda.h
+#define EQUIPOISE_ISA_NAMESPACE_WITH(isa) isa##_cuda
+#elif defined(__FAST_MATH__)
 #define EQUIPOISE_ISA_NAMESPACE_WITH(isa) isa##_fast_math
 #else
 #define EQUIPOISE_ISA_NAMESPACE_WITH(isa) isa
@@ -41,7 +44,8 @@
 
 // Whether kernels of the usual losses come from a compiled library (src/kernels.cc), which is built
 // for the baseline.
-#if defined(EQUIPOISE_COMPILED) && !defined(__SSE4_1__) && !defined(__FAST_MATH__)
+#if defined(EQUIPOISE_COMPILED) && !defined(__SSE4_1__) && !defined(__FAST_MATH__) && \
+    !defined(EQUIPOISE_CUDA)
 #define EQUIPOISE_USES_COMPILED_KERNELS 1
 #else
 #define EQUIPOISE_USES_COMPILED_KERNELS 0
@@ -92,7 +96,7 @@ inline Cpu cpu() {
 
 // The set for a call: tests give one with what spreads it over threads.
 template <class ParallelFor>
-EQUIPOISE_INLINE Cpu cpu_of(const ParallelFor& parallel_for) {
+EQUIPOISE_HOST_INLINE Cpu cpu_of(const ParallelFor& parallel_for) {
   if constexpr (requires { Cpu{parallel_for.instructions}; }) {
     return parallel_for.instructions;
   } else {
@@ -122,11 +126,11 @@ EQUIPOISE_TARGET_AVX512 auto run_avx512(const Kernel& kernel) {
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 
-// Runs a kernel, all of whose functions are EQUIPOISE_INLINE, on one of the instruction sets:
+// Runs a kernel, all of whose functions are EQUIPOISE_HOST_INLINE, on one of the instruction sets:
 //
 //     run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA { add<width()>(a, b); });
 template <class Kernel>
-EQUIPOISE_INLINE auto run_kernel(Cpu instructions, const Kernel& kernel) {
+EQUIPOISE_HOST_INLINE auto run_kernel(Cpu instructions, const Kernel& kernel) {
   switch (instructions) {
     case Cpu::kAvx512:
       return run_avx512(kernel);

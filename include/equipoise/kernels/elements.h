@@ -22,7 +22,7 @@ namespace equipoise::kernels {
 // Whether t is a target: 0 or 1, or for floating-point types anything between. Read off the bits,
 // because -ffast-math lets NaN pass comparisons.
 template <class Y>
-EQUIPOISE_INLINE bool is_sigmoid_target(Y t) {
+EQUIPOISE_HOST_INLINE bool is_sigmoid_target(Y t) {
   if constexpr (std::integral<Y>) {
     return t == Y(0) || t == Y(1);
   } else if constexpr (std::same_as<Y, float>) {
@@ -37,7 +37,7 @@ EQUIPOISE_INLINE bool is_sigmoid_target(Y t) {
 // A number whose highest bit is clear if t is a target; where that bit is set t is none, or minus
 // zero. Numbers of this kind can be joined by |, and that can be done with vectors.
 template <class Y>
-EQUIPOISE_INLINE auto target_defects(Y t) {
+EQUIPOISE_HOST_INLINE auto target_defects(Y t) {
   if constexpr (std::integral<Y>) {
     const auto bits = static_cast<
         std::make_unsigned_t<std::conditional_t<std::same_as<Y, bool>, std::uint8_t, Y>>>(t);
@@ -53,7 +53,7 @@ EQUIPOISE_INLINE auto target_defects(Y t) {
 // Whether these are targets, without minus zeros; loops of a known length are what compilers make
 // vectors of.
 template <class Y>
-EQUIPOISE_INLINE bool plainly_targets(const Y* targets, std::size_t count) {
+EQUIPOISE_HOST_INLINE bool plainly_targets(const Y* targets, std::size_t count) {
   using Bits = std::remove_const_t<decltype(target_defects(Y{}))>;
   constexpr std::size_t kStep = 64;
   Bits defects = 0;
@@ -69,8 +69,8 @@ EQUIPOISE_INLINE bool plainly_targets(const Y* targets, std::size_t count) {
 
 // Elements are numbered row by row. Calls f(j, row, label) for element begin + j, j in [0, count).
 template <class F>
-EQUIPOISE_INLINE void for_each_element(std::size_t begin, std::size_t count, std::size_t labels,
-                                       const F& f) {
+EQUIPOISE_HOST_INLINE void for_each_element(std::size_t begin, std::size_t count,
+                                            std::size_t labels, const F& f) {
   std::size_t row = begin / labels;
   std::size_t label = begin % labels;
   for (std::size_t j = 0; j < count; ++j) {
@@ -99,8 +99,8 @@ constexpr T* flat_element(const MatrixView<T>& view, std::ptrdiff_t step, std::s
 
 // Copies elements of a matrix, one after the other; step is its flat_step().
 template <class T, class Y>
-EQUIPOISE_INLINE void read_elements(const MatrixView<const Y>& view, std::ptrdiff_t step,
-                                    std::size_t begin, std::size_t count, T* out) {
+EQUIPOISE_HOST_INLINE void read_elements(const MatrixView<const Y>& view, std::ptrdiff_t step,
+                                         std::size_t begin, std::size_t count, T* out) {
   if (step == 1) {
     const Y* const in = flat_element(view, 1, begin);
     for (std::size_t j = 0; j < count; ++j) out[j] = static_cast<T>(in[j]);
@@ -117,8 +117,8 @@ EQUIPOISE_INLINE void read_elements(const MatrixView<const Y>& view, std::ptrdif
 }
 
 template <class T>
-EQUIPOISE_INLINE void write_elements(const T* in, std::size_t begin, std::size_t count,
-                                     const MatrixView<T>& view) {
+EQUIPOISE_HOST_INLINE void write_elements(const T* in, std::size_t begin, std::size_t count,
+                                          const MatrixView<T>& view) {
   for_each_element(begin, count, view.cols,
                    [&](std::size_t j, std::size_t row, std::size_t label)
                        EQUIPOISE_INLINE_LAMBDA { view(row, label) = in[j]; });
@@ -126,7 +126,7 @@ EQUIPOISE_INLINE void write_elements(const T* in, std::size_t begin, std::size_t
 
 // The sum in double, in an order of its own: four sums that do not wait for each other.
 template <class T>
-EQUIPOISE_INLINE double sum_in_double(const T* values, std::size_t count) {
+EQUIPOISE_HOST_INLINE double sum_in_double(const T* values, std::size_t count) {
   double sums[4] = {0, 0, 0, 0};
   const std::size_t whole = count / 4 * 4;
   for (std::size_t j = 0; j < whole; j += 4) {

@@ -20,7 +20,8 @@
 namespace equipoise::kernels {
 
 template <class P, class T>
-EQUIPOISE_INLINE ElementTerms<T> element_terms(const P& policy, const OverlapElement<T>& element) {
+EQUIPOISE_HOST_INLINE ElementTerms<T> element_terms(const P& policy,
+                                                    const OverlapElement<T>& element) {
   if constexpr (requires { policy.element(element); }) {
     return policy.element(element);
   } else {
@@ -95,14 +96,14 @@ struct OverlapTile {
 };
 
 template <class P, bool kWide, class T>
-EQUIPOISE_INLINE std::size_t tile_packs(std::size_t classes) {
+EQUIPOISE_HOST_INLINE std::size_t tile_packs(std::size_t classes) {
   constexpr std::size_t kLanes = OverlapTile<P, T>::kLanes;
   return kWide ? (classes + kLanes - 1) / kLanes : classes;
 }
 
 // Over all classes of a row, from what was added up, or compared, pack by pack.
 template <bool kWide, class T, std::size_t kLanes>
-EQUIPOISE_INLINE Pack<T, kLanes> over_classes(const Pack<T, kLanes>& sums) {
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> over_classes(const Pack<T, kLanes>& sums) {
   if constexpr (kWide) {
     return Pack<T, kLanes>(sum(sums));
   } else {
@@ -110,7 +111,7 @@ EQUIPOISE_INLINE Pack<T, kLanes> over_classes(const Pack<T, kLanes>& sums) {
   }
 }
 template <bool kWide, class T, std::size_t kLanes>
-EQUIPOISE_INLINE Pack<T, kLanes> largest_of_classes(const Pack<T, kLanes>& maxima) {
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> largest_of_classes(const Pack<T, kLanes>& maxima) {
   if constexpr (kWide) {
     return Pack<T, kLanes>(largest(maxima));
   } else {
@@ -120,8 +121,8 @@ EQUIPOISE_INLINE Pack<T, kLanes> largest_of_classes(const Pack<T, kLanes>& maxim
 
 // The logits of the row `begin`, padded by what no class comes near.
 template <class P, class T>
-EQUIPOISE_INLINE void load_row(const OverlapRows<T>& in, std::size_t begin,
-                               OverlapTile<P, T>& tile) {
+EQUIPOISE_HOST_INLINE void load_row(const OverlapRows<T>& in, std::size_t begin,
+                                    OverlapTile<P, T>& tile) {
   constexpr std::size_t kLanes = OverlapTile<P, T>::kLanes;
   const std::size_t classes = in.logits.cols;
   const T* const row = in.logits.data + static_cast<std::ptrdiff_t>(begin) * in.logits.row_stride;
@@ -142,8 +143,8 @@ EQUIPOISE_INLINE void load_row(const OverlapRows<T>& in, std::size_t begin,
 
 // The logits of `lanes` rows from `begin` on; rows that do not count are zero.
 template <class P, class T>
-EQUIPOISE_INLINE void load_rows(const OverlapRows<T>& in, std::size_t begin, std::size_t lanes,
-                                OverlapTile<P, T>& tile) {
+EQUIPOISE_HOST_INLINE void load_rows(const OverlapRows<T>& in, std::size_t begin, std::size_t lanes,
+                                     OverlapTile<P, T>& tile) {
   constexpr std::size_t kLanes = OverlapTile<P, T>::kLanes;
   const std::size_t classes = in.logits.cols;
   alignas(64) T targets[kLanes];
@@ -169,7 +170,7 @@ EQUIPOISE_INLINE void load_rows(const OverlapRows<T>& in, std::size_t begin, std
 // Exponentials and their sums. Those of the most probable classes are exactly 1; summing the others
 // apart keeps the bits of a small complement.
 template <class P, bool kWide, class T>
-EQUIPOISE_INLINE void exponentiate_tile(std::size_t packs, OverlapTile<P, T>& tile) {
+EQUIPOISE_HOST_INLINE void exponentiate_tile(std::size_t packs, OverlapTile<P, T>& tile) {
   constexpr std::size_t kLanes = OverlapTile<P, T>::kLanes;
   const P zero{T(0)};
   const P one{T(1)};
@@ -192,7 +193,8 @@ EQUIPOISE_INLINE void exponentiate_tile(std::size_t packs, OverlapTile<P, T>& ti
 
 // p and 1 - p of pack k.
 template <class P, bool kSigmoid, class T>
-EQUIPOISE_INLINE void tile_probability(const OverlapTile<P, T>& tile, std::size_t k, P& p, P& q) {
+EQUIPOISE_HOST_INLINE void tile_probability(const OverlapTile<P, T>& tile, std::size_t k, P& p,
+                                            P& q) {
   const P x = P::load(tile.values + k * OverlapTile<P, T>::kLanes);
   const P one{T(1)};
   if constexpr (kSigmoid) {
@@ -209,8 +211,8 @@ EQUIPOISE_INLINE void tile_probability(const OverlapTile<P, T>& tile, std::size_
 
 // The targets of pack k.
 template <class P, bool kWide, class T>
-EQUIPOISE_INLINE P tile_target(const OverlapRows<T>& in, const OverlapTile<P, T>& tile,
-                               std::size_t begin, std::size_t lanes, std::size_t k) {
+EQUIPOISE_HOST_INLINE P tile_target(const OverlapRows<T>& in, const OverlapTile<P, T>& tile,
+                                    std::size_t begin, std::size_t lanes, std::size_t k) {
   constexpr std::size_t kLanes = OverlapTile<P, T>::kLanes;
   const std::size_t first = kWide ? k * kLanes : k;
   if (in.probabilities.data == nullptr) {
@@ -239,7 +241,8 @@ EQUIPOISE_INLINE P tile_target(const OverlapRows<T>& in, const OverlapTile<P, T>
 
 // Adds pack k to the sums, in double.
 template <bool kWide, std::size_t kLanes>
-EQUIPOISE_INLINE void add_in_double(const Pack<double, kLanes>& a, std::size_t k, double* sums) {
+EQUIPOISE_HOST_INLINE void add_in_double(const Pack<double, kLanes>& a, std::size_t k,
+                                         double* sums) {
   if constexpr (kWide) {
     (Pack<double, kLanes>::load(sums + k * kLanes) + a).store(sums + k * kLanes);
   } else {
@@ -247,7 +250,8 @@ EQUIPOISE_INLINE void add_in_double(const Pack<double, kLanes>& a, std::size_t k
   }
 }
 template <bool kWide, std::size_t kLanes>
-EQUIPOISE_INLINE void add_in_double(const Pack<float, kLanes>& a, std::size_t k, double* sums) {
+EQUIPOISE_HOST_INLINE void add_in_double(const Pack<float, kLanes>& a, std::size_t k,
+                                         double* sums) {
   using Half = Pack<double, kLanes / 2>;
   constexpr std::make_index_sequence<kLanes / 2> kHalf;
   const Half low(__builtin_convertvector(low_half(a, kHalf).v, typename Half::Lanes));
@@ -261,8 +265,8 @@ EQUIPOISE_INLINE void add_in_double(const Pack<float, kLanes>& a, std::size_t k,
 }
 
 template <class P, bool kWide, bool kSigmoid, class T>
-EQUIPOISE_INLINE void prepare_tile(const OverlapRows<T>& in, std::size_t begin, std::size_t lanes,
-                                   OverlapTile<P, T>& tile) {
+EQUIPOISE_HOST_INLINE void prepare_tile(const OverlapRows<T>& in, std::size_t begin,
+                                        std::size_t lanes, OverlapTile<P, T>& tile) {
   if constexpr (kWide) {
     load_row(in, begin, tile);
   } else {
@@ -275,8 +279,8 @@ EQUIPOISE_INLINE void prepare_tile(const OverlapRows<T>& in, std::size_t begin, 
 
 // First pass: adds the block's rows to the sums of the classes.
 template <class P, bool kWide, bool kSigmoid, class Policy, class T>
-EQUIPOISE_INLINE void add_overlap(const OverlapRows<T>& in, const Policy& policy, T* space,
-                                  OverlapArrays<double>& sums) {
+EQUIPOISE_HOST_INLINE void add_overlap(const OverlapRows<T>& in, const Policy& policy, T* space,
+                                       OverlapArrays<double>& sums) {
   constexpr std::size_t kPack = OverlapTile<P, T>::kLanes;
   constexpr std::size_t kStep = kWide ? 1 : kPack;
   const std::size_t packs = tile_packs<P, kWide, T>(in.logits.cols);
@@ -303,7 +307,7 @@ EQUIPOISE_INLINE void add_overlap(const OverlapRows<T>& in, const Policy& policy
 
 // Pack k of what each class has.
 template <class P, bool kWide, class T>
-EQUIPOISE_INLINE P class_pack(const T* values, std::size_t k) {
+EQUIPOISE_HOST_INLINE P class_pack(const T* values, std::size_t k) {
   if constexpr (kWide) {
     return P::load(values + k * OverlapTile<P, T>::kLanes);
   } else {
@@ -313,8 +317,8 @@ EQUIPOISE_INLINE P class_pack(const T* values, std::size_t k) {
 
 // Writes the tile's rows at `g` to the gradient, zeros where a row does not count.
 template <class P, bool kWide, class T>
-EQUIPOISE_INLINE void store_rows(const OverlapRows<T>& in, const T* g, std::size_t begin,
-                                 std::size_t lanes, const MatrixView<T>& gradient) {
+EQUIPOISE_HOST_INLINE void store_rows(const OverlapRows<T>& in, const T* g, std::size_t begin,
+                                      std::size_t lanes, const MatrixView<T>& gradient) {
   constexpr std::size_t kLanes = OverlapTile<P, T>::kLanes;
   constexpr std::size_t kFromClass = kWide ? 1 : kLanes;
   for (std::size_t i = 0; i < lanes; ++i) {
@@ -338,9 +342,9 @@ EQUIPOISE_INLINE void store_rows(const OverlapRows<T>& in, const T* g, std::size
 // p_k (g_k - sum_c g_c p_c) for the softmax, in which g of the most probable class may be taken
 // from all g: it is then exact where that class leaves the others next to nothing.
 template <class P, bool kWide, bool kSigmoid, class Policy, class T>
-EQUIPOISE_INLINE void write_overlap_gradient(const OverlapRows<T>& in, const Policy& policy,
-                                             const OverlapArrays<T>& slopes, T* space,
-                                             const MatrixView<T>& gradient) {
+EQUIPOISE_HOST_INLINE void write_overlap_gradient(const OverlapRows<T>& in, const Policy& policy,
+                                                  const OverlapArrays<T>& slopes, T* space,
+                                                  const MatrixView<T>& gradient) {
   constexpr std::size_t kLanes = OverlapTile<P, T>::kLanes;
   constexpr std::size_t kStep = kWide ? 1 : kLanes;
   const std::size_t packs = tile_packs<P, kWide, T>(in.logits.cols);
@@ -396,6 +400,7 @@ EQUIPOISE_INLINE void write_overlap_gradient(const OverlapRows<T>& in, const Pol
 template <class E, class T>
 void overlap_sums_kernel(const OverlapRows<T>& in, const void* policy_, T* space,
                          OverlapArrays<double>& sums, Cpu instructions) {
+#if !defined(__CUDA_ARCH__)
   const E& policy = *static_cast<const E*>(policy_);
   const bool wide = in.logits.cols > kNarrowClasses;
   run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
@@ -405,6 +410,7 @@ void overlap_sums_kernel(const OverlapRows<T>& in, const void* policy_, T* space
     if (in.sigmoid) return add_overlap<P, false, true>(in, policy, space, sums);
     add_overlap<P, false, false>(in, policy, space, sums);
   });
+#endif
 }
 
 // The second one; see write_overlap_gradient().
@@ -412,6 +418,7 @@ template <class E, class T>
 void overlap_gradient_kernel(const OverlapRows<T>& in, const void* policy_,
                              const OverlapArrays<T>& slopes, T* space,
                              const MatrixView<T>& gradient, Cpu instructions) {
+#if !defined(__CUDA_ARCH__)
   const E& policy = *static_cast<const E*>(policy_);
   const bool wide = in.logits.cols > kNarrowClasses;
   run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
@@ -425,6 +432,7 @@ void overlap_gradient_kernel(const OverlapRows<T>& in, const void* policy_,
     }
     write_overlap_gradient<P, false, false>(in, policy, slopes, space, gradient);
   });
+#endif
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE

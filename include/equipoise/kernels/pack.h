@@ -28,52 +28,64 @@ struct Pack {
   Lanes v;
 
   Pack() = default;
-  EQUIPOISE_INLINE explicit Pack(const Lanes& lanes) : v(lanes) {}
+  EQUIPOISE_HOST_INLINE explicit Pack(const Lanes& lanes) : v(lanes) {}
   // The sum must stay: from {x, x, ...} or x - Lanes{}, g++ 12 inserts the lanes one by one.
-  EQUIPOISE_INLINE explicit Pack(T x) : v(Lanes{} + x) {}
-  EQUIPOISE_INLINE Pack(const Pack& other) : v(other.v) {}  // NOLINT(modernize-use-equals-default)
-  EQUIPOISE_INLINE Pack& operator=(const Pack& other) {     // NOLINT(modernize-use-equals-default)
+  EQUIPOISE_HOST_INLINE explicit Pack(T x) : v(Lanes{} + x) {}
+  EQUIPOISE_HOST_INLINE Pack(const Pack& other)
+      : v(other.v) {}  // NOLINT(modernize-use-equals-default)
+  EQUIPOISE_HOST_INLINE Pack& operator=(
+      const Pack& other) {  // NOLINT(modernize-use-equals-default)
     v = other.v;
     return *this;
   }
 
-  EQUIPOISE_INLINE static Pack load(const T* from) {
+  EQUIPOISE_HOST_INLINE static Pack load(const T* from) {
     // Through a variable: clang aligns a temporary as its source is, which may be not at all.
     const Lanes lanes = *reinterpret_cast<const typename Vector<T, kBytes>::InMemory*>(from);
     return Pack(lanes);
   }
-  EQUIPOISE_INLINE void store(T* to) const {
+  EQUIPOISE_HOST_INLINE void store(T* to) const {
     *reinterpret_cast<typename Vector<T, kBytes>::InMemory*>(to) = v;
   }
 
-  friend EQUIPOISE_INLINE Pack operator+(const Pack& a, const Pack& b) { return Pack(a.v + b.v); }
-  friend EQUIPOISE_INLINE Pack operator-(const Pack& a, const Pack& b) { return Pack(a.v - b.v); }
-  friend EQUIPOISE_INLINE Pack operator*(const Pack& a, const Pack& b) { return Pack(a.v * b.v); }
-  friend EQUIPOISE_INLINE Pack operator/(const Pack& a, const Pack& b) { return Pack(a.v / b.v); }
-  friend EQUIPOISE_INLINE Pack operator-(const Pack& a) { return Pack(-a.v); }
-  friend EQUIPOISE_INLINE Pack operator+(const Pack& a, double b) { return a + Pack(T(b)); }
-  friend EQUIPOISE_INLINE Pack operator-(const Pack& a, double b) { return a - Pack(T(b)); }
-  friend EQUIPOISE_INLINE Pack operator*(const Pack& a, double b) { return a * Pack(T(b)); }
-  friend EQUIPOISE_INLINE Pack operator/(const Pack& a, double b) { return a / Pack(T(b)); }
-  friend EQUIPOISE_INLINE Pack operator+(double a, const Pack& b) { return Pack(T(a)) + b; }
-  friend EQUIPOISE_INLINE Pack operator-(double a, const Pack& b) { return Pack(T(a)) - b; }
-  friend EQUIPOISE_INLINE Pack operator*(double a, const Pack& b) { return Pack(T(a)) * b; }
-  friend EQUIPOISE_INLINE Pack operator/(double a, const Pack& b) { return Pack(T(a)) / b; }
-  EQUIPOISE_INLINE Pack& operator+=(const Pack& b) {
+  friend EQUIPOISE_HOST_INLINE Pack operator+(const Pack& a, const Pack& b) {
+    return Pack(a.v + b.v);
+  }
+  friend EQUIPOISE_HOST_INLINE Pack operator-(const Pack& a, const Pack& b) {
+    return Pack(a.v - b.v);
+  }
+  friend EQUIPOISE_HOST_INLINE Pack operator*(const Pack& a, const Pack& b) {
+    return Pack(a.v * b.v);
+  }
+  friend EQUIPOISE_HOST_INLINE Pack operator/(const Pack& a, const Pack& b) {
+    return Pack(a.v / b.v);
+  }
+  friend EQUIPOISE_HOST_INLINE Pack operator-(const Pack& a) { return Pack(-a.v); }
+  friend EQUIPOISE_HOST_INLINE Pack operator+(const Pack& a, double b) { return a + Pack(T(b)); }
+  friend EQUIPOISE_HOST_INLINE Pack operator-(const Pack& a, double b) { return a - Pack(T(b)); }
+  friend EQUIPOISE_HOST_INLINE Pack operator*(const Pack& a, double b) { return a * Pack(T(b)); }
+  friend EQUIPOISE_HOST_INLINE Pack operator/(const Pack& a, double b) { return a / Pack(T(b)); }
+  friend EQUIPOISE_HOST_INLINE Pack operator+(double a, const Pack& b) { return Pack(T(a)) + b; }
+  friend EQUIPOISE_HOST_INLINE Pack operator-(double a, const Pack& b) { return Pack(T(a)) - b; }
+  friend EQUIPOISE_HOST_INLINE Pack operator*(double a, const Pack& b) { return Pack(T(a)) * b; }
+  friend EQUIPOISE_HOST_INLINE Pack operator/(double a, const Pack& b) { return Pack(T(a)) / b; }
+  EQUIPOISE_HOST_INLINE Pack& operator+=(const Pack& b) {
     v += b.v;
     return *this;
   }
 };
 
 template <class T, std::size_t kLanes>
-EQUIPOISE_INLINE Pack<T, kLanes> larger(const Pack<T, kLanes>& a, const Pack<T, kLanes>& b) {
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> larger(const Pack<T, kLanes>& a, const Pack<T, kLanes>& b) {
   return Pack<T, kLanes>(a.v > b.v ? a.v : b.v);
 }
 
 // a where the lanes of x and y are equal, else b.
 template <class T, std::size_t kLanes>
-EQUIPOISE_INLINE Pack<T, kLanes> where_equal(const Pack<T, kLanes>& x, const Pack<T, kLanes>& y,
-                                             const Pack<T, kLanes>& a, const Pack<T, kLanes>& b) {
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> where_equal(const Pack<T, kLanes>& x,
+                                                  const Pack<T, kLanes>& y,
+                                                  const Pack<T, kLanes>& a,
+                                                  const Pack<T, kLanes>& b) {
   return Pack<T, kLanes>(x.v == y.v ? a.v : b.v);
 }
 
@@ -87,7 +99,7 @@ inline constexpr Integer kLaneMasks[2 * kMostLanes] = {0,  0,  0,  0,  0,  0,  0
 
 // The first n lanes zero.
 template <class T, std::size_t kLanes>
-EQUIPOISE_INLINE Pack<T, kLanes> clear_first(const Pack<T, kLanes>& a, std::size_t n) {
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> clear_first(const Pack<T, kLanes>& a, std::size_t n) {
   using P = Pack<T, kLanes>;
   using Integer = typename P::Integer;
   const typename P::Mask mask =
@@ -96,21 +108,42 @@ EQUIPOISE_INLINE Pack<T, kLanes> clear_first(const Pack<T, kLanes>& a, std::size
   return P((typename P::Lanes)((typename P::Mask)a.v & mask));
 }
 
+#if !defined(__CUDACC__)
 template <class T, std::size_t kLanes, std::size_t... kLow>
-EQUIPOISE_INLINE Pack<T, kLanes / 2> low_half(const Pack<T, kLanes>& a,
-                                              std::index_sequence<kLow...>) {
+EQUIPOISE_HOST_INLINE Pack<T, kLanes / 2> low_half(const Pack<T, kLanes>& a,
+                                                   std::index_sequence<kLow...>) {
   return Pack<T, kLanes / 2>(__builtin_shufflevector(a.v, a.v, static_cast<int>(kLow)...));
 }
 template <class T, std::size_t kLanes, std::size_t... kLow>
-EQUIPOISE_INLINE Pack<T, kLanes / 2> high_half(const Pack<T, kLanes>& a,
-                                               std::index_sequence<kLow...>) {
+EQUIPOISE_HOST_INLINE Pack<T, kLanes / 2> high_half(const Pack<T, kLanes>& a,
+                                                    std::index_sequence<kLow...>) {
   return Pack<T, kLanes / 2>(
       __builtin_shufflevector(a.v, a.v, static_cast<int>(kLow + kLanes / 2)...));
 }
+#else
+// CUDA's front end drops what follows the packs of numbers above.
+template <class T, std::size_t kLanes, class Half>
+EQUIPOISE_HOST_INLINE Pack<T, kLanes / 2> half_at(const Pack<T, kLanes>& a, std::size_t first,
+                                                  Half) {
+  T lanes[kLanes];
+  __builtin_memcpy(lanes, &a.v, sizeof(lanes));
+  Pack<T, kLanes / 2> half(T(0));
+  __builtin_memcpy(&half.v, lanes + first, sizeof(lanes) / 2);
+  return half;
+}
+template <class T, std::size_t kLanes, class Half>
+EQUIPOISE_HOST_INLINE Pack<T, kLanes / 2> low_half(const Pack<T, kLanes>& a, Half half) {
+  return half_at(a, 0, half);
+}
+template <class T, std::size_t kLanes, class Half>
+EQUIPOISE_HOST_INLINE Pack<T, kLanes / 2> high_half(const Pack<T, kLanes>& a, Half half) {
+  return half_at(a, kLanes / 2, half);
+}
+#endif
 
 // The sum of all lanes, by halves.
 template <class T, std::size_t kLanes>
-EQUIPOISE_INLINE T sum(const Pack<T, kLanes>& a) {
+EQUIPOISE_HOST_INLINE T sum(const Pack<T, kLanes>& a) {
   if constexpr (kLanes == 2) {
     return a.v[0] + a.v[1];
   } else {
@@ -121,7 +154,7 @@ EQUIPOISE_INLINE T sum(const Pack<T, kLanes>& a) {
 
 // The largest lane, by halves.
 template <class T, std::size_t kLanes>
-EQUIPOISE_INLINE T largest(const Pack<T, kLanes>& a) {
+EQUIPOISE_HOST_INLINE T largest(const Pack<T, kLanes>& a) {
   if constexpr (kLanes == 2) {
     return a.v[0] > a.v[1] ? a.v[0] : a.v[1];
   } else {
@@ -132,7 +165,7 @@ EQUIPOISE_INLINE T largest(const Pack<T, kLanes>& a) {
 
 // ((c0 x + c1) x + c2) ...
 template <class T, std::size_t kLanes, class... Rest>
-EQUIPOISE_INLINE Pack<T, kLanes> horner(const Pack<T, kLanes>& x, double first, Rest... rest) {
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> horner(const Pack<T, kLanes>& x, double first, Rest... rest) {
   Pack<T, kLanes> y{T(first)};
   ((y = y * x + rest), ...);
   return y;
@@ -166,8 +199,8 @@ struct FloatFormat<double> {
 // with |r| <= ln(2) / 2, e^r by a polynomial. Rounding to n goes through a conversion that
 // truncates: adding and subtracting a magic number would be optimised away by -ffast-math.
 template <class T, std::size_t kLanes>
-EQUIPOISE_INLINE Pack<T, kLanes> exp_in_range(const Pack<T, kLanes>& x,
-                                              const Pack<T, kLanes>& half) {
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> exp_in_range(const Pack<T, kLanes>& x,
+                                                   const Pack<T, kLanes>& half) {
   using P = Pack<T, kLanes>;
   using Format = FloatFormat<T>;
   using Int32s = typename Vector<std::int32_t, kLanes * 4>::Type;
@@ -192,7 +225,7 @@ EQUIPOISE_INLINE Pack<T, kLanes> exp_in_range(const Pack<T, kLanes>& x,
 
 // e^x; 0 where that would not be a normal number, e^kMostExp above the range.
 template <class T, std::size_t kLanes>
-EQUIPOISE_INLINE Pack<T, kLanes> exp(const Pack<T, kLanes>& a) {
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> exp(const Pack<T, kLanes>& a) {
   using P = Pack<T, kLanes>;
   const P least{T(FloatFormat<T>::kLeastExp)};
   const P most{T(FloatFormat<T>::kMostExp)};
@@ -204,7 +237,7 @@ EQUIPOISE_INLINE Pack<T, kLanes> exp(const Pack<T, kLanes>& a) {
 
 // The same for x <= 0.
 template <class T, std::size_t kLanes>
-EQUIPOISE_INLINE Pack<T, kLanes> exp_nonpositive(const Pack<T, kLanes>& a) {
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> exp_nonpositive(const Pack<T, kLanes>& a) {
   using P = Pack<T, kLanes>;
   const P least{T(FloatFormat<T>::kLeastExp)};
   const P x(a.v < least.v ? least.v : a.v);
@@ -214,7 +247,7 @@ EQUIPOISE_INLINE Pack<T, kLanes> exp_nonpositive(const Pack<T, kLanes>& a) {
 // ln x for normal x > 0: x = 2^k m with m in [sqrt(1/2), sqrt(2)). Zero and below give the
 // logarithm of a number below the least normal one, a large negative number.
 template <class T, std::size_t kLanes>
-EQUIPOISE_INLINE Pack<T, kLanes> log(const Pack<T, kLanes>& a) {
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> log(const Pack<T, kLanes>& a) {
   using P = Pack<T, kLanes>;
   using Format = FloatFormat<T>;
   using Int32s = typename Vector<std::int32_t, kLanes * 4>::Type;
@@ -251,20 +284,20 @@ EQUIPOISE_INLINE Pack<T, kLanes> log(const Pack<T, kLanes>& a) {
 template <class T, std::size_t kLanes>
 struct equipoise::math::Operations<equipoise::kernels::Pack<T, kLanes>> {
   using P = equipoise::kernels::Pack<T, kLanes>;
-  EQUIPOISE_INLINE static P exp(const P& x) { return equipoise::kernels::exp(x); }
-  EQUIPOISE_INLINE static P log(const P& x) { return equipoise::kernels::log(x); }
-  EQUIPOISE_INLINE static P pow(const P& x, double exponent) {
+  EQUIPOISE_HOST_INLINE static P exp(const P& x) { return equipoise::kernels::exp(x); }
+  EQUIPOISE_HOST_INLINE static P log(const P& x) { return equipoise::kernels::log(x); }
+  EQUIPOISE_HOST_INLINE static P pow(const P& x, double exponent) {
     const P power = exp(log(x) * exponent);
     const P at_zero(exponent == 0 ? T(1) : T(0));
     return P(x.v > typename P::Lanes{} ? power.v : at_zero.v);
   }
-  EQUIPOISE_INLINE static P max(const P& x, double bound) {
+  EQUIPOISE_HOST_INLINE static P max(const P& x, double bound) {
     return equipoise::kernels::larger(x, P(T(bound)));
   }
-  EQUIPOISE_INLINE static P step(const P& x) {
+  EQUIPOISE_HOST_INLINE static P step(const P& x) {
     return P(x.v > typename P::Lanes{} ? P(T(1)).v : typename P::Lanes{});
   }
-  EQUIPOISE_INLINE static P like(const P&, double value) { return P(T(value)); }
+  EQUIPOISE_HOST_INLINE static P like(const P&, double value) { return P(T(value)); }
 };
 
 #endif  // EQUIPOISE_KERNELS_PACK_H_

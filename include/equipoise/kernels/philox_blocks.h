@@ -28,8 +28,8 @@ using Words = typename Vector<std::uint64_t, kWidth>::Type;
 // one where there is no 64-bit product, so there it is spelt out. By reference, as vectors that are
 // wider than the caller's registers cannot be returned.
 template <std::size_t kWidth>
-EQUIPOISE_INLINE void multiply_low_halves(const Words<kWidth>& a, const Words<kWidth>& b,
-                                          Words<kWidth>& product) {
+EQUIPOISE_HOST_INLINE void multiply_low_halves(const Words<kWidth>& a, const Words<kWidth>& b,
+                                               Words<kWidth>& product) {
 #if defined(__x86_64__) && !defined(__clang__)
   if constexpr (kWidth == 16) {
     product = a;
@@ -49,7 +49,7 @@ template <std::size_t kWidth>
 struct PhiloxLanes {
   Words<kWidth> c0, c1, c2, c3;
 
-  EQUIPOISE_INLINE void round(std::uint32_t key0, std::uint32_t key1) {
+  EQUIPOISE_HOST_INLINE void round(std::uint32_t key0, std::uint32_t key1) {
     Words<kWidth> a, b;
     multiply_low_halves<kWidth>(c0, Words<kWidth>{} + 0xD2511F53u, a);
     multiply_low_halves<kWidth>(c2, Words<kWidth>{} + 0xCD9E8D57u, b);
@@ -62,8 +62,8 @@ struct PhiloxLanes {
 
 // The rounds of philox_rounds() in random.h.
 template <std::size_t kWidth, std::uint32_t... kRound>
-EQUIPOISE_INLINE void philox_lanes(PhiloxLanes<kWidth>& lanes, std::uint64_t seed,
-                                   std::integer_sequence<std::uint32_t, kRound...>) {
+EQUIPOISE_HOST_INLINE void philox_lanes(PhiloxLanes<kWidth>& lanes, std::uint64_t seed,
+                                        std::integer_sequence<std::uint32_t, kRound...>) {
   const auto key0 = static_cast<std::uint32_t>(seed);
   const auto key1 = static_cast<std::uint32_t>(seed >> 32);
   (lanes.round(key0 + kRound * 0x9E3779B9, key1 + kRound * 0xBB67AE85), ...);
@@ -71,8 +71,9 @@ EQUIPOISE_INLINE void philox_lanes(PhiloxLanes<kWidth>& lanes, std::uint64_t see
 
 // As philox_blocks() in random.h, with vectors of kWidth bytes.
 template <std::size_t kWidth>
-EQUIPOISE_INLINE void philox_blocks_of(std::uint64_t seed, std::uint32_t purpose, std::uint64_t t,
-                                       std::uint64_t stride, PhiloxBlocks& out) {
+EQUIPOISE_HOST_INLINE void philox_blocks_of(std::uint64_t seed, std::uint32_t purpose,
+                                            std::uint64_t t, std::uint64_t stride,
+                                            PhiloxBlocks& out) {
   using InMemory = typename Vector<std::uint64_t, kWidth>::InMemory;
   constexpr std::size_t kLanes = kWidth / sizeof(std::uint64_t);
   constexpr std::uint64_t kLow = 0xffffffff;

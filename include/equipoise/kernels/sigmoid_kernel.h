@@ -53,7 +53,7 @@ struct Sigmoids {
 // log sigma(z) = min(z, 0) - log(1 + e). The logarithm of the rounded 1 + e alone would lose the
 // bits of a small e: log1p's correction brings them back.
 template <class P>
-EQUIPOISE_INLINE Sigmoids<P> sigmoids(const P& z) {
+EQUIPOISE_HOST_INLINE Sigmoids<P> sigmoids(const P& z) {
   const P zero = math::like(z, 0.0);
   const P e = exp_nonpositive(-larger(z, -z));
   const P sum = 1.0 + e;
@@ -75,9 +75,10 @@ struct LossAndSlope {
 };
 
 template <class P, bool kScaled, class Positive, class Negative, class T>
-EQUIPOISE_INLINE LossAndSlope<P> sigmoid_vector(const SigmoidElements<T>& in,
-                                                const Positive& positive, const Negative& negative,
-                                                std::size_t j, const P& logit) {
+EQUIPOISE_HOST_INLINE LossAndSlope<P> sigmoid_vector(const SigmoidElements<T>& in,
+                                                     const Positive& positive,
+                                                     const Negative& negative, std::size_t j,
+                                                     const P& logit) {
   const P zero{T(0)};
   const P z = in.shift == nullptr ? logit : logit + P::load(in.shift + j);
   const P t = P::load(in.targets + j);
@@ -108,8 +109,8 @@ EQUIPOISE_INLINE LossAndSlope<P> sigmoid_vector(const SigmoidElements<T>& in,
 }
 
 template <class P, bool kScaled, class Positive, class Negative, class T>
-EQUIPOISE_INLINE void sigmoid_run(const SigmoidElements<T>& in, const Positive& positive,
-                                  const Negative& negative) {
+EQUIPOISE_HOST_INLINE void sigmoid_run(const SigmoidElements<T>& in, const Positive& positive,
+                                       const Negative& negative) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t whole = in.count / kLanes * kLanes;
   for (std::size_t j = 0; j < whole; j += kLanes) {
@@ -135,6 +136,7 @@ EQUIPOISE_INLINE void sigmoid_run(const SigmoidElements<T>& in, const Positive& 
 // The kernel of a loss's modulators, whose type is S.
 template <class S, class T>
 void sigmoid_kernel(const SigmoidElements<T>& in, const void* sides, Cpu instructions) {
+#if !defined(__CUDA_ARCH__)
   const auto positive = static_cast<const S*>(sides)->positive();
   const auto negative = static_cast<const S*>(sides)->negative();
   run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
@@ -145,6 +147,7 @@ void sigmoid_kernel(const SigmoidElements<T>& in, const void* sides, Cpu instruc
       sigmoid_run<P, true>(in, positive, negative);
     }
   });
+#endif
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE

@@ -81,8 +81,8 @@ struct RowState {
 
 // a_c = scale_c z_c + shift_c - margin_c [c = y], written to `out`.
 template <class T>
-EQUIPOISE_INLINE void apply_terms(const SoftmaxRows<T>& in, const T* logits, std::int64_t target,
-                                  T* out, std::size_t first = 0) {
+EQUIPOISE_HOST_INLINE void apply_terms(const SoftmaxRows<T>& in, const T* logits,
+                                       std::int64_t target, T* out, std::size_t first = 0) {
   for (std::size_t c = 0; c < in.classes; ++c) {
     T a = logits[c];
     if (in.scale != nullptr) a *= in.scale[first + c];
@@ -93,7 +93,7 @@ EQUIPOISE_INLINE void apply_terms(const SoftmaxRows<T>& in, const T* logits, std
 }
 
 template <class P, class T>
-EQUIPOISE_INLINE T row_maximum(const T* a, std::size_t classes) {
+EQUIPOISE_HOST_INLINE T row_maximum(const T* a, std::size_t classes) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   P first = P::load(a + classes - kLanes);  // the last vector overlaps the others
   P second = first;
@@ -115,8 +115,8 @@ struct RowSums {
 
 // e_c = exp(a_c - max) for a whole row, at `e`, which may be `a`.
 template <class P, bool kSmooth, class T>
-EQUIPOISE_INLINE RowSums<T> exponentiate(const T* a, const T* smoothing_class_weights,
-                                         std::size_t classes, T maximum, T* e) {
+EQUIPOISE_HOST_INLINE RowSums<T> exponentiate(const T* a, const T* smoothing_class_weights,
+                                              std::size_t classes, T maximum, T* e) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t whole = classes / kLanes * kLanes;
   const P top(maximum);
@@ -160,7 +160,7 @@ EQUIPOISE_INLINE RowSums<T> exponentiate(const T* a, const T* smoothing_class_we
 }
 
 template <class P, class T>
-EQUIPOISE_INLINE T row_sum(const T* e, std::size_t classes) {
+EQUIPOISE_HOST_INLINE T row_sum(const T* e, std::size_t classes) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   P total{T(0)};
   std::size_t c = 0;
@@ -174,30 +174,30 @@ EQUIPOISE_INLINE T row_sum(const T* e, std::size_t classes) {
 // target is that maximum, s = 1 + rest, and ln s alone would lose the bits of a small rest: log1p's
 // correction brings them back.
 template <class P>
-EQUIPOISE_INLINE TargetProbability<P> target_probability(const P& logit, const P& exp_logit,
-                                                         const P& rest, const P& sum,
-                                                         const P& log_sum) {
+EQUIPOISE_HOST_INLINE TargetProbability<P> target_probability(const P& logit, const P& exp_logit,
+                                                              const P& rest, const P& sum,
+                                                              const P& log_sum) {
   const P zero = math::like(sum, 0.0);
   const P correction = where_equal(logit, zero, (rest - (sum - 1.0)) / sum, zero);
   return {logit - (log_sum + correction), exp_logit / sum, rest / sum};
 }
 
 template <class T>
-EQUIPOISE_INLINE bool has_terms(const SoftmaxRows<T>& in) {
+EQUIPOISE_HOST_INLINE bool has_terms(const SoftmaxRows<T>& in) {
   return in.scale != nullptr || in.shift != nullptr || in.margin != nullptr;
 }
 
 // Where the logits of a row are once the terms are applied.
 template <class T>
-EQUIPOISE_INLINE const T* row_logits(const SoftmaxRows<T>& in, std::size_t row) {
+EQUIPOISE_HOST_INLINE const T* row_logits(const SoftmaxRows<T>& in, std::size_t row) {
   return has_terms(in) ? in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride
                        : in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
 }
 
 // First phase of one row: terms and maximum.
 template <class P, class T>
-EQUIPOISE_INLINE void find_maximum(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
-                                   RowState<T>& state) {
+EQUIPOISE_HOST_INLINE void find_maximum(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
+                                        RowState<T>& state) {
   if (has_terms(in)) {
     apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride, in.targets[row],
                 in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride);
@@ -207,8 +207,8 @@ EQUIPOISE_INLINE void find_maximum(const SoftmaxRows<T>& in, std::size_t row, st
 
 // Second phase of one row: exponentials at its place in the gradient, sums into the state.
 template <class P, bool kSmooth, class M, class T>
-EQUIPOISE_INLINE void sum_exponentials(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
-                                       RowState<T>& state) {
+EQUIPOISE_HOST_INLINE void sum_exponentials(const SoftmaxRows<T>& in, std::size_t row,
+                                            std::size_t slot, RowState<T>& state) {
   const T* const a = row_logits(in, row);
   T* const e = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
   const std::int64_t y = in.targets[row];
@@ -230,8 +230,8 @@ EQUIPOISE_INLINE void sum_exponentials(const SoftmaxRows<T>& in, std::size_t row
 
 // Third phase, one row a lane: losses, and the two numbers that make the gradient.
 template <class P, bool kSmooth, class M, class T>
-EQUIPOISE_INLINE void weigh_rows(const SoftmaxRows<T>& in, const M& modulator, std::size_t begin,
-                                 std::size_t count, RowState<T>& state) {
+EQUIPOISE_HOST_INLINE void weigh_rows(const SoftmaxRows<T>& in, const M& modulator,
+                                      std::size_t begin, std::size_t count, RowState<T>& state) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   for (std::size_t slot = 0; slot < count; slot += kLanes) {
     const P s = P::load(state.sum + slot);
@@ -259,8 +259,8 @@ EQUIPOISE_INLINE void weigh_rows(const SoftmaxRows<T>& in, const M& modulator, s
 
 // Last phase of one row: exponentials become the gradient.
 template <class P, bool kSmooth, class T>
-EQUIPOISE_INLINE void finish_row(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
-                                 const RowState<T>& state) {
+EQUIPOISE_HOST_INLINE void finish_row(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
+                                      const RowState<T>& state) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t classes = in.classes;
   const std::size_t whole = classes / kLanes * kLanes;
@@ -285,14 +285,14 @@ EQUIPOISE_INLINE void finish_row(const SoftmaxRows<T>& in, std::size_t row, std:
 }
 
 template <class T>
-EQUIPOISE_INLINE void clear_row(const SoftmaxRows<T>& in, std::size_t row) {
+EQUIPOISE_HOST_INLINE void clear_row(const SoftmaxRows<T>& in, std::size_t row) {
   T* const g = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
   for (std::size_t c = 0; c < in.classes; ++c) g[c] = 0;
 }
 
 // Rows of more than kNarrowClasses classes.
 template <class P, bool kSmooth, class M, class T>
-EQUIPOISE_INLINE void softmax_wide(const SoftmaxRows<T>& in, const M& modulator) {
+EQUIPOISE_HOST_INLINE void softmax_wide(const SoftmaxRows<T>& in, const M& modulator) {
   // A block's exponentials should still be in the first-level cache when they are read again.
   constexpr std::size_t kCached = 8192 * 4 / sizeof(T);
   const std::size_t block = std::clamp<std::size_t>(kCached / in.classes, 1, RowState<T>::kRows);
@@ -326,7 +326,7 @@ EQUIPOISE_INLINE void softmax_wide(const SoftmaxRows<T>& in, const M& modulator)
 
 // Rows of at most kNarrowClasses classes, one a lane.
 template <class P, class M, class T>
-EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulator) {
+EQUIPOISE_HOST_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulator) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t classes = in.classes;
   const P zero{T(0)};
@@ -402,7 +402,7 @@ EQUIPOISE_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulato
 
 // The weight with which class c of a row goes through the modulator.
 template <class T>
-EQUIPOISE_INLINE T target_weight(const SoftmaxRows<T>& in, std::size_t row, std::size_t c) {
+EQUIPOISE_HOST_INLINE T target_weight(const SoftmaxRows<T>& in, std::size_t row, std::size_t c) {
   T weight = 0;
   if (in.probabilities != nullptr) {
     weight = in.row_weight[row] *
@@ -419,7 +419,7 @@ EQUIPOISE_INLINE T target_weight(const SoftmaxRows<T>& in, std::size_t row, std:
 // Targets t_c = target_weight(), each class through the modulator: loss sum_c t_c m(p_c), gradient
 // t_j m'(p_j) - p_j sum_c t_c m'(p_c) with m' the slope in log p.
 template <class P, class M, class T>
-EQUIPOISE_INLINE void softmax_distributions(const SoftmaxRows<T>& in, const M& modulator) {
+EQUIPOISE_HOST_INLINE void softmax_distributions(const SoftmaxRows<T>& in, const M& modulator) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t classes = in.classes;
   for (std::size_t row = 0; row < in.rows; ++row) {
@@ -495,7 +495,7 @@ EQUIPOISE_INLINE void softmax_distributions(const SoftmaxRows<T>& in, const M& m
 
 // log sum_c e^(a_c).
 template <class P, class T>
-EQUIPOISE_INLINE T log_sum_exp(const T* a, std::size_t classes) {
+EQUIPOISE_HOST_INLINE T log_sum_exp(const T* a, std::size_t classes) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   T maximum = a[0];
   for (std::size_t c = 1; c < classes; ++c) maximum = a[c] > maximum ? a[c] : maximum;
@@ -513,7 +513,7 @@ EQUIPOISE_INLINE T log_sum_exp(const T* a, std::size_t classes) {
 
 // Adds log(M_yc K_yc) to every class but the target y; see equipoise::Seesaw.
 template <class P, class T>
-EQUIPOISE_INLINE void apply_seesaw(const SoftmaxRows<T>& in, std::size_t target, T* a) {
+EQUIPOISE_HOST_INLINE void apply_seesaw(const SoftmaxRows<T>& in, std::size_t target, T* a) {
   const T total = log_sum_exp<P>(a, in.classes);
   const T own = a[target];
   const T log_p = own - total > in.seesaw_log_least ? own - total : in.seesaw_log_least;
@@ -529,13 +529,13 @@ EQUIPOISE_INLINE void apply_seesaw(const SoftmaxRows<T>& in, std::size_t target,
 
 // Where the terms of a row's group begin.
 template <class T>
-EQUIPOISE_INLINE std::size_t first_term(const SoftmaxRows<T>& in, std::size_t row) {
+EQUIPOISE_HOST_INLINE std::size_t first_term(const SoftmaxRows<T>& in, std::size_t row) {
   return in.group == nullptr ? 0 : in.group[row] * in.classes;
 }
 
 // Terms that differ from row to row: puts the logits after them where the gradient will be.
 template <std::size_t kBytes, class T>
-EQUIPOISE_INLINE void apply_terms_of_rows(const SoftmaxRows<T>& in) {
+EQUIPOISE_HOST_INLINE void apply_terms_of_rows(const SoftmaxRows<T>& in) {
   using P = Pack<T, kBytes / sizeof(T)>;
   for (std::size_t row = 0; row < in.rows; ++row) {
     if (in.targets[row] < 0) {
@@ -555,7 +555,7 @@ EQUIPOISE_INLINE void apply_terms_of_rows(const SoftmaxRows<T>& in) {
 
 // What the chain rule asks of the scales that apply_terms_of_rows() applied.
 template <class T>
-EQUIPOISE_INLINE void scale_gradient_of_rows(const SoftmaxRows<T>& in) {
+EQUIPOISE_HOST_INLINE void scale_gradient_of_rows(const SoftmaxRows<T>& in) {
   if (in.scale == nullptr || !in.wants_gradient) return;
   for (std::size_t row = 0; row < in.rows; ++row) {
     T* const g = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
@@ -567,6 +567,7 @@ EQUIPOISE_INLINE void scale_gradient_of_rows(const SoftmaxRows<T>& in) {
 // The kernel of a modulator of type M.
 template <class M, class T>
 void softmax_kernel(const SoftmaxRows<T>& given, const void* modulator_, Cpu instructions) {
+#if !defined(__CUDA_ARCH__)
   const M& modulator = *static_cast<const M*>(modulator_);
   SoftmaxRows<T> in = given;
   const bool by_row =
@@ -593,6 +594,7 @@ void softmax_kernel(const SoftmaxRows<T>& given, const void* modulator_, Cpu ins
     }
   });
   if (by_row) scale_gradient_of_rows(given);
+#endif
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE

@@ -108,10 +108,10 @@ inline LossPartial TensorPartial::to_partial() const {
 /// batch's, whatever LossArguments::denominators the loss was divided by. Does not synchronise.
 /// @throws std::invalid_argument as value().
 template <Modulator M, LossReduction R>
-EQUIPOISE_INLINE LossAndPartial value_and_partial(const SoftmaxLoss<M, R>& loss,
-                                                  const at::Tensor& logits,
-                                                  const at::Tensor& targets,
-                                                  const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE LossAndPartial value_and_partial(const SoftmaxLoss<M, R>& loss,
+                                                       const at::Tensor& logits,
+                                                       const at::Tensor& targets,
+                                                       const LossArguments& arguments = {}) {
   const detail::LossAndSums result =
       detail::call_softmax(detail::softmax_of_tensors("value_and_partial", loss), nullptr, logits,
                            targets, arguments, {.sums = true});
@@ -121,9 +121,9 @@ EQUIPOISE_INLINE LossAndPartial value_and_partial(const SoftmaxLoss<M, R>& loss,
 /// The partial of a batch alone, without a graph or a gradient. Does not synchronise.
 /// @throws std::invalid_argument as value().
 template <Modulator M, LossReduction R>
-EQUIPOISE_INLINE TensorPartial partial(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
-                                       const at::Tensor& targets,
-                                       const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE TensorPartial partial(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
+                                            const at::Tensor& targets,
+                                            const LossArguments& arguments = {}) {
   const detail::LossAndSums result =
       detail::call_softmax(detail::softmax_of_tensors("partial", loss), nullptr, logits.detach(),
                            targets, arguments, {.sums = true});
@@ -134,10 +134,10 @@ EQUIPOISE_INLINE TensorPartial partial(const SoftmaxLoss<M, R>& loss, const at::
 /// batch's, whatever LossArguments::denominators the loss was divided by. Does not synchronise.
 /// @throws std::invalid_argument as value().
 template <SigmoidModulators S, LossReduction R>
-EQUIPOISE_INLINE LossAndPartial value_and_partial(const SigmoidLoss<S, R>& loss,
-                                                  const at::Tensor& logits,
-                                                  const at::Tensor& targets,
-                                                  const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE LossAndPartial value_and_partial(const SigmoidLoss<S, R>& loss,
+                                                       const at::Tensor& logits,
+                                                       const at::Tensor& targets,
+                                                       const LossArguments& arguments = {}) {
   const detail::LossAndSums result =
       detail::call_sigmoid(detail::sigmoid_of_tensors("value_and_partial", loss), nullptr, logits,
                            targets, arguments, {.sums = true});
@@ -147,9 +147,9 @@ EQUIPOISE_INLINE LossAndPartial value_and_partial(const SigmoidLoss<S, R>& loss,
 /// The partial of a batch alone, without a graph or a gradient. Does not synchronise.
 /// @throws std::invalid_argument as value().
 template <SigmoidModulators S, LossReduction R>
-EQUIPOISE_INLINE TensorPartial partial(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
-                                       const at::Tensor& targets,
-                                       const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE TensorPartial partial(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
+                                            const at::Tensor& targets,
+                                            const LossArguments& arguments = {}) {
   const detail::LossAndSums result =
       detail::call_sigmoid(detail::sigmoid_of_tensors("partial", loss), nullptr, logits.detach(),
                            targets, arguments, {.sums = true});

@@ -45,8 +45,9 @@ namespace equipoise::libtorch {
 /// records.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <Modulator M, LossReduction R>
-EQUIPOISE_INLINE at::Tensor value(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
-                                  const at::Tensor& targets, const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE at::Tensor value(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
+                                       const at::Tensor& targets,
+                                       const LossArguments& arguments = {}) {
   return detail::call_softmax(detail::softmax_of_tensors("value", loss), nullptr, logits, targets,
                               arguments, {})
       .loss;
@@ -55,9 +56,9 @@ EQUIPOISE_INLINE at::Tensor value(const SoftmaxLoss<M, R>& loss, const at::Tenso
 /// The same for each row, before the reduction: a tensor in the shape of index targets, 0 where
 /// ignored.
 template <Modulator M, LossReduction R>
-EQUIPOISE_INLINE at::Tensor unreduced(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
-                                      const at::Tensor& targets,
-                                      const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE at::Tensor unreduced(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
+                                           const at::Tensor& targets,
+                                           const LossArguments& arguments = {}) {
   return detail::call_softmax(detail::softmax_of_tensors("unreduced", loss), nullptr, logits,
                               targets, arguments, {.unreduced = true})
       .loss;
@@ -69,9 +70,9 @@ EQUIPOISE_INLINE at::Tensor unreduced(const SoftmaxLoss<M, R>& loss, const at::T
 /// does not synchronise; what a broken target adds is left open, the loss itself is NaN.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <Modulator M, LossReduction R>
-EQUIPOISE_INLINE at::Tensor denominators(const SoftmaxLoss<M, R>& loss, const at::Tensor& targets,
-                                         std::int64_t classes,
-                                         const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE at::Tensor denominators(const SoftmaxLoss<M, R>& loss,
+                                              const at::Tensor& targets, std::int64_t classes,
+                                              const LossArguments& arguments = {}) {
   return detail::call_softmax_denominators(detail::softmax_of_tensors("denominators", loss),
                                            targets, classes, arguments);
 }

@@ -16,10 +16,14 @@
 #include <utility>
 #include <vector>
 
+#include "equipoise/config.h"
 #include "equipoise/libtorch/detail/loss_module.h"
 #include "equipoise/libtorch/loss.h"
 
 namespace equipoise::libtorch {
+
+template <Modulator M, LossReduction R>
+class LinearLossImpl;
 
 /// Options of a SoftmaxLossModule: the loss, and what is about tensors alone.
 ///
@@ -41,7 +45,8 @@ struct SoftmaxLossOptions {
 
 /// The module behind SoftmaxLossModule. The constants of its loss are buffers of double, undefined
 /// where the loss has none: they follow to(device), keep their type where the model is cast to a
-/// half type, are saved and loaded with the module, and no call uploads them again. In evaluation
+/// half type, are saved and loaded with the module, and no call uploads them again; the shares of
+/// group DRO go up at the first call and where they have changed. In evaluation
 /// mode (eval()) the loss is evaluation() of itself.
 ///
 /// Margins are made for cosine logits, within [-1, 1] before their scale. Where the first batch of
@@ -75,36 +80,13 @@ class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
   /// class dimension of the options goes before that of the arguments. Does not synchronise the
   /// device.
   /// @throws std::invalid_argument as value(), and for constants on another device than the logits.
-  at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
-                     LossArguments arguments = {}) {
-    constexpr const char* kForward = "SoftmaxLossModule::forward";
+  EQUIPOISE_HOST_INLINE at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
+                                           LossArguments arguments = {}) {
     if (options.class_dim()) arguments.class_dim = options.class_dim();
-    detail::require_constants_beside(kForward, logits,
-                                     {{"class_weights", &class_weights},
-                                      {"scale", &scale},
-                                      {"shift", &shift},
-                                      {"margin", &margin},
-                                      {"group_weights", &group_weights},
-                                      {"pair_shift", &pair_shift},
-                                      {"seesaw_counts", &seesaw_counts}});
     const detail::Wanted wanted{.unreduced = !options.reduce()};
-    detail::SoftmaxTensors tensors{class_weights, scale,      shift,        margin,
-                                   group_weights, pair_shift, seesaw_counts};
-    if (!this->is_training()) {
-      tensors = evaluation_tensors(tensors);
-      arguments.seesaw_counts = at::Tensor();
-    }
-    if (logits.device().is_cpu()) {
-      if (this->is_training()) warn_of_plain_logits(logits);
-      return detail::call_softmax(detail::softmax_of_tensors(kForward, from_tensors(tensors)),
-                                  nullptr, logits, targets, arguments, wanted)
-          .loss;
-    }
-    for (at::Tensor* tensor : fields(tensors)) {
-      if (tensor->defined()) *tensor = tensor->to(detail::compute_type(logits));
-    }
-    return detail::call_softmax(detail::softmax_of_tensors(kForward, without_constants()), &tensors,
-                                logits, targets, arguments, wanted)
+    const Ready ready = make_ready("SoftmaxLossModule::forward", logits, arguments);
+    if (logits.device().is_cpu() && this->is_training()) warn_of_plain_logits(logits);
+    return detail::call_softmax(ready.loss, ready.constants(), logits, targets, arguments, wanted)
         .loss;
   }
 
@@ -158,6 +140,44 @@ class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
   at::Tensor seesaw_counts;  ///< [C] or undefined; see add_to_seesaw_counts()
 
  private:
+  friend class LinearLossImpl<M, R>;
+
+  // The loss for logits of a type and device, and its constants where tensor operations need them.
+  struct Ready {
+    detail::SoftmaxOfTensors loss;
+    std::optional<detail::SoftmaxTensors> tensors;
+
+    const detail::SoftmaxTensors* constants() const { return tensors ? &*tensors : nullptr; }
+  };
+
+  EQUIPOISE_HOST_INLINE Ready make_ready(const char* where, const at::Tensor& logits,
+                                         LossArguments& arguments) {
+    detail::require_constants_beside(where, logits,
+                                     {{"class_weights", &class_weights},
+                                      {"scale", &scale},
+                                      {"shift", &shift},
+                                      {"margin", &margin},
+                                      {"group_weights", &group_weights},
+                                      {"pair_shift", &pair_shift},
+                                      {"seesaw_counts", &seesaw_counts}});
+    detail::SoftmaxTensors tensors{class_weights, scale,      shift,        margin,
+                                   group_weights, pair_shift, seesaw_counts};
+    if (!this->is_training()) {
+      tensors = evaluation_tensors(tensors);
+      arguments.seesaw_counts = at::Tensor();
+    }
+    if (logits.device().is_cpu()) {
+      return {detail::softmax_of_tensors(where, from_tensors(tensors)), std::nullopt};
+    }
+    for (at::Tensor* tensor : fields(tensors)) {
+      if (tensor->defined()) *tensor = tensor->to(detail::compute_type(logits));
+    }
+    if (!arguments.shares.defined()) {
+      arguments.shares = shares_.of(where, options.loss().reduction, logits.device());
+    }
+    return {detail::softmax_of_tensors(where, without_constants()), tensors};
+  }
+
   static std::array<at::Tensor*, 7> fields(detail::SoftmaxTensors& t) {
     return {&t.class_weights, &t.scale,      &t.shift,        &t.margin,
             &t.group_weights, &t.pair_shift, &t.seesaw_counts};
@@ -235,6 +255,7 @@ class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
                ": use a NormedLinear head, or a loss without margins");
   }
 
+  detail::SharesOnDevice shares_;
   bool looked_at_logits_ = false;
 };
 

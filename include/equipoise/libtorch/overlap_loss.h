@@ -18,9 +18,9 @@ namespace equipoise::libtorch {
 /// LossArguments::sums. Takes what value() takes. Does not synchronise the device.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <OverlapPolicy P>
-EQUIPOISE_INLINE at::Tensor partial(const OverlapLoss<P>& loss, const at::Tensor& logits,
-                                    const at::Tensor& targets,
-                                    const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE at::Tensor partial(const OverlapLoss<P>& loss, const at::Tensor& logits,
+                                         const at::Tensor& targets,
+                                         const LossArguments& arguments = {}) {
   return detail::call_overlap_sums(detail::overlap_of_tensors("partial", loss), logits, targets,
                                    arguments);
 }
@@ -53,8 +53,9 @@ EQUIPOISE_INLINE at::Tensor partial(const OverlapLoss<P>& loss, const at::Tensor
 /// ignored, has the value that OverlapLoss::empty_batch says, and a gradient of zeros.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <OverlapPolicy P>
-EQUIPOISE_INLINE at::Tensor value(const OverlapLoss<P>& loss, const at::Tensor& logits,
-                                  const at::Tensor& targets, const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE at::Tensor value(const OverlapLoss<P>& loss, const at::Tensor& logits,
+                                       const at::Tensor& targets,
+                                       const LossArguments& arguments = {}) {
   return detail::call_overlap(detail::overlap_of_tensors("value", loss), logits, targets,
                               arguments);
 }

@@ -12,6 +12,7 @@
 #include <ostream>
 #include <utility>
 
+#include "equipoise/config.h"
 #include "equipoise/libtorch/detail/loss_module.h"
 #include "equipoise/libtorch/overlap_loss.h"
 
@@ -57,8 +58,8 @@ class OverlapLossImpl : public detail::LossModule<OverlapLossImpl<P>> {
   /// value() with the buffer's class weights, and the class dimension of the options, if
   /// these have one, whatever the arguments say of them. Does not synchronise the device.
   /// @throws std::invalid_argument as value().
-  at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
-                     const LossArguments& arguments = {}) {
+  EQUIPOISE_HOST_INLINE at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
+                                           const LossArguments& arguments = {}) {
     return detail::call_overlap(
         detail::overlap_of_tensors("OverlapLossModule::forward", without_weights()), logits,
         targets, with_constants(arguments));

@@ -37,8 +37,9 @@ namespace equipoise::libtorch {
 /// refused.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <SigmoidModulators S, LossReduction R>
-EQUIPOISE_INLINE at::Tensor value(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
-                                  const at::Tensor& targets, const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE at::Tensor value(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
+                                       const at::Tensor& targets,
+                                       const LossArguments& arguments = {}) {
   return detail::call_sigmoid(detail::sigmoid_of_tensors("value", loss), nullptr, logits, targets,
                               arguments, {})
       .loss;
@@ -47,9 +48,9 @@ EQUIPOISE_INLINE at::Tensor value(const SigmoidLoss<S, R>& loss, const at::Tenso
 /// The same for each element, before the reduction: a tensor in the shape of the logits, 0 where
 /// masked.
 template <SigmoidModulators S, LossReduction R>
-EQUIPOISE_INLINE at::Tensor unreduced(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
-                                      const at::Tensor& targets,
-                                      const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE at::Tensor unreduced(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
+                                           const at::Tensor& targets,
+                                           const LossArguments& arguments = {}) {
   return detail::call_sigmoid(detail::sigmoid_of_tensors("unreduced", loss), nullptr, logits,
                               targets, arguments, {.unreduced = true})
       .loss;
@@ -62,8 +63,9 @@ EQUIPOISE_INLINE at::Tensor unreduced(const SigmoidLoss<S, R>& loss, const at::T
 /// open, the loss itself is NaN.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <SigmoidModulators S, LossReduction R>
-EQUIPOISE_INLINE at::Tensor denominators(const SigmoidLoss<S, R>& loss, const at::Tensor& targets,
-                                         const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE at::Tensor denominators(const SigmoidLoss<S, R>& loss,
+                                              const at::Tensor& targets,
+                                              const LossArguments& arguments = {}) {
   return detail::call_sigmoid_denominators(detail::sigmoid_of_tensors("denominators", loss),
                                            targets, arguments);
 }

@@ -11,6 +11,7 @@
 #include <ostream>
 #include <utility>
 
+#include "equipoise/config.h"
 #include "equipoise/libtorch/detail/loss_module.h"
 #include "equipoise/libtorch/sigmoid_loss.h"
 
@@ -59,8 +60,8 @@ class SigmoidLossImpl : public detail::LossModule<SigmoidLossImpl<S, R>> {
   /// value(), or unreduced() without reduction, with the buffers' constants.
   /// Does not synchronise the device.
   /// @throws std::invalid_argument as value(), and for constants on another device than the logits.
-  at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
-                     const LossArguments& arguments = {}) {
+  EQUIPOISE_HOST_INLINE at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
+                                           LossArguments arguments = {}) {
     constexpr const char* kForward = "SigmoidLossModule::forward";
     const detail::Wanted wanted{.unreduced = !options.reduce()};
     detail::require_constants_beside(kForward, logits,
@@ -86,6 +87,9 @@ class SigmoidLossImpl : public detail::LossModule<SigmoidLossImpl<S, R>> {
     for (at::Tensor* tensor :
          {&tensors.class_weights, &tensors.pos_weight, &tensors.shift, &tensors.rebalance_counts}) {
       if (tensor->defined()) *tensor = tensor->to(detail::compute_type(logits));
+    }
+    if (!arguments.shares.defined()) {
+      arguments.shares = shares_.of(kForward, loss.reduction, logits.device());
     }
     return detail::call_sigmoid(detail::sigmoid_of_tensors(kForward, loss), &tensors, logits,
                                 targets, arguments, wanted)
@@ -143,6 +147,8 @@ class SigmoidLossImpl : public detail::LossModule<SigmoidLossImpl<S, R>> {
     loss.rebalance.counts.clear();
     return loss;
   }
+
+  detail::SharesOnDevice shares_;
 };
 
 /// A module that holds a SigmoidLoss:

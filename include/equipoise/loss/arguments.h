@@ -94,7 +94,7 @@ void require_writable(std::string_view where, std::string_view name, const Matri
 /// in [0, blocks), in any order and on any thread. This one stays on the caller's.
 struct SerialFor {
   template <class F>
-  EQUIPOISE_INLINE void operator()(std::size_t blocks, const F& f) const {
+  EQUIPOISE_HOST_INLINE void operator()(std::size_t blocks, const F& f) const {
     for (std::size_t block = 0; block < blocks; ++block) f(block);
   }
 };

@@ -45,7 +45,8 @@ concept ModulatorOn = math::Field<T> && requires(const M& modulator, TargetProba
 ///     };
 ///
 /// It uses arithmetic and equipoise::math alone, keeps constants in double, and returns slopes that
-/// are finite at p = 1. Without EQUIPOISE_INLINE it is right but slower. Where it has
+/// are finite at p = 1. Without EQUIPOISE_INLINE it is right but slower, and no device code, which
+/// equipoise/cuda.h needs. Where it has
 /// `require(where)`, loss calls call it first, so that it can refuse hyper-parameters out of range.
 template <class M>
 concept Modulator = std::copyable<M> && ModulatorOn<M, double>;

@@ -111,9 +111,10 @@ kernels::OverlapCall<T> overlap_call(const OverlapLoss<P>& loss,
 /// that the policy refuses.
 template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets,
           class ParallelFor = SerialFor>
-EQUIPOISE_INLINE OverlapSums partial(const OverlapLoss<P>& loss, MatrixView<const T> logits,
-                                     const Targets& targets, const LossArguments& arguments = {},
-                                     const ParallelFor& parallel_for = {}) {
+EQUIPOISE_HOST_INLINE OverlapSums partial(const OverlapLoss<P>& loss, MatrixView<const T> logits,
+                                          const Targets& targets,
+                                          const LossArguments& arguments = {},
+                                          const ParallelFor& parallel_for = {}) {
   constexpr std::string_view kWhere = "partial";
   const auto settings = detail::settings_of(loss);
   const auto read = kernels::read_overlap_targets(kWhere, settings, targets, logits.cols);
@@ -128,8 +129,8 @@ EQUIPOISE_INLINE OverlapSums partial(const OverlapLoss<P>& loss, MatrixView<cons
 /// @throws std::invalid_argument for class weights that do not fit and hyper-parameters that the
 /// policy refuses.
 template <OverlapPolicy P>
-EQUIPOISE_INLINE OverlapResult value_and_slopes(const OverlapLoss<P>& loss,
-                                                const OverlapSums& sums) {
+EQUIPOISE_HOST_INLINE OverlapResult value_and_slopes(const OverlapLoss<P>& loss,
+                                                     const OverlapSums& sums) {
   const auto settings = detail::settings_of(loss);
   kernels::require_overlap_loss("value_and_slopes", settings, sums.classes.size());
   return kernels::finish_overlap(settings, sums);
@@ -149,10 +150,10 @@ struct OverlapGradient {
 /// a gradient of another shape. Nothing is written then.
 template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets,
           class ParallelFor = SerialFor>
-EQUIPOISE_INLINE void gradient(const OverlapLoss<P>& loss, MatrixView<const T> logits,
-                               const Targets& targets, const LossArguments& arguments,
-                               const OverlapGradient<T>& outputs,
-                               const ParallelFor& parallel_for = {}) {
+EQUIPOISE_HOST_INLINE void gradient(const OverlapLoss<P>& loss, MatrixView<const T> logits,
+                                    const Targets& targets, const LossArguments& arguments,
+                                    const OverlapGradient<T>& outputs,
+                                    const ParallelFor& parallel_for = {}) {
   constexpr std::string_view kWhere = "gradient";
   const auto settings = detail::settings_of(loss);
   const auto read = kernels::read_overlap_targets(kWhere, settings, targets, logits.cols);
@@ -169,8 +170,8 @@ EQUIPOISE_INLINE void gradient(const OverlapLoss<P>& loss, MatrixView<const T> l
 /// The loss of a set that lies in one piece.
 /// @throws std::invalid_argument as partial().
 template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets>
-EQUIPOISE_INLINE double value(const OverlapLoss<P>& loss, MatrixView<const T> logits,
-                              const Targets& targets, const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE double value(const OverlapLoss<P>& loss, MatrixView<const T> logits,
+                                   const Targets& targets, const LossArguments& arguments = {}) {
   constexpr std::string_view kWhere = "value";
   const auto settings = detail::settings_of(loss);
   const auto read = kernels::read_overlap_targets(kWhere, settings, targets, logits.cols);
@@ -181,9 +182,10 @@ EQUIPOISE_INLINE double value(const OverlapLoss<P>& loss, MatrixView<const T> lo
 /// The same, and writes its gradient, N x C: both passes.
 /// @throws std::invalid_argument as gradient().
 template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets>
-EQUIPOISE_INLINE double value_and_gradient(const OverlapLoss<P>& loss, MatrixView<const T> logits,
-                                           const Targets& targets, const LossArguments& arguments,
-                                           MatrixView<T> gradient) {
+EQUIPOISE_HOST_INLINE double value_and_gradient(const OverlapLoss<P>& loss,
+                                                MatrixView<const T> logits, const Targets& targets,
+                                                const LossArguments& arguments,
+                                                MatrixView<T> gradient) {
   constexpr std::string_view kWhere = "value_and_gradient";
   detail::require_writable(kWhere, "gradient", gradient, logits.rows * logits.cols);
   const auto settings = detail::settings_of(loss);

@@ -108,9 +108,9 @@ kernels::SigmoidCall<T> sigmoid_call(const SigmoidLoss<S, R>& loss,
 /// @throws std::invalid_argument for a target that is NaN or outside [0, 1] (0 or 1 for integer
 /// types), for hyper-parameters and sample weights out of range, and for sizes that differ.
 template <SigmoidModulators S, LossReduction R, class Y, class ParallelFor = SerialFor>
-EQUIPOISE_INLINE LossPartial denominators(const SigmoidLoss<S, R>& loss, MatrixView<Y> targets,
-                                          const LossArguments& arguments = {},
-                                          const ParallelFor& parallel_for = {}) {
+EQUIPOISE_HOST_INLINE LossPartial denominators(const SigmoidLoss<S, R>& loss, MatrixView<Y> targets,
+                                               const LossArguments& arguments = {},
+                                               const ParallelFor& parallel_for = {}) {
   constexpr std::string_view kWhere = "denominators";
   const auto settings = detail::settings_of(loss);
   const MatrixView<const std::remove_const_t<Y>> read = targets;
@@ -137,10 +137,11 @@ EQUIPOISE_INLINE LossPartial denominators(const SigmoidLoss<S, R>& loss, MatrixV
 /// Nothing is written then.
 template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y,
           class ParallelFor = SerialFor>
-EQUIPOISE_INLINE LossPartial partial(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
-                                     MatrixView<Y> targets, const LossArguments& arguments = {},
-                                     const LossOutputs<T>& outputs = {},
-                                     const ParallelFor& parallel_for = {}) {
+EQUIPOISE_HOST_INLINE LossPartial partial(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
+                                          MatrixView<Y> targets,
+                                          const LossArguments& arguments = {},
+                                          const LossOutputs<T>& outputs = {},
+                                          const ParallelFor& parallel_for = {}) {
   constexpr std::string_view kWhere = "partial";
   const auto settings = detail::settings_of(loss);
   const MatrixView<const std::remove_const_t<Y>> read = targets;
@@ -163,8 +164,8 @@ double value(const SigmoidLoss<S, R>& loss, const LossPartial& partial,
 /// whole.
 /// @throws std::invalid_argument as partial().
 template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y>
-EQUIPOISE_INLINE double value(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
-                              MatrixView<Y> targets, const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE double value(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
+                                   MatrixView<Y> targets, const LossArguments& arguments = {}) {
   constexpr std::string_view kWhere = "value";
   const auto settings = detail::settings_of(loss);
   const MatrixView<const std::remove_const_t<Y>> read = targets;
@@ -177,9 +178,10 @@ EQUIPOISE_INLINE double value(const SigmoidLoss<S, R>& loss, MatrixView<const T>
 /// The same, and writes its gradient, N x L.
 /// @throws std::invalid_argument as partial().
 template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y>
-EQUIPOISE_INLINE double value_and_gradient(const SigmoidLoss<S, R>& loss,
-                                           MatrixView<const T> logits, MatrixView<Y> targets,
-                                           const LossArguments& arguments, MatrixView<T> gradient) {
+EQUIPOISE_HOST_INLINE double value_and_gradient(const SigmoidLoss<S, R>& loss,
+                                                MatrixView<const T> logits, MatrixView<Y> targets,
+                                                const LossArguments& arguments,
+                                                MatrixView<T> gradient) {
   constexpr std::string_view kWhere = "value_and_gradient";
   const auto settings = detail::settings_of(loss);
   const MatrixView<const std::remove_const_t<Y>> read = targets;
@@ -194,9 +196,9 @@ EQUIPOISE_INLINE double value_and_gradient(const SigmoidLoss<S, R>& loss,
 /// The losses of elements before the reduction, loss_il, 0 where ignored: writes `losses`, N x L.
 /// @throws std::invalid_argument as partial().
 template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y>
-EQUIPOISE_INLINE void unreduced(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
-                                MatrixView<Y> targets, const LossArguments& arguments,
-                                MatrixView<T> losses) {
+EQUIPOISE_HOST_INLINE void unreduced(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
+                                     MatrixView<Y> targets, const LossArguments& arguments,
+                                     MatrixView<T> losses) {
   constexpr std::string_view kWhere = "unreduced";
   const auto settings = detail::settings_of(loss);
   const MatrixView<const std::remove_const_t<Y>> read = targets;
@@ -259,7 +261,7 @@ struct DistributionBalancedOptions {
 /// @throws std::invalid_argument for a count that is not inside (0, rows), which has no finite
 /// weight or shift, and for options out of range.
 template <SigmoidModulators S = BinaryCrossEntropy>
-EQUIPOISE_INLINE SigmoidLoss<S> distribution_balanced(
+EQUIPOISE_HOST_INLINE SigmoidLoss<S> distribution_balanced(
     std::span<const double> positives, double rows, const DistributionBalancedOptions& options = {},
     S sides = {}) {
   constexpr std::string_view kWhere = "distribution_balanced";

@@ -120,9 +120,9 @@ kernels::SoftmaxCall<T> softmax_call(const SoftmaxLoss<M, R>& loss,
 /// @throws std::invalid_argument for a target that is neither a class nor the ignore index, for
 /// weights that are negative, NaN or infinite, and for sizes that differ.
 template <Modulator M, LossReduction R, SoftmaxTargets Targets>
-EQUIPOISE_INLINE LossPartial denominators(const SoftmaxLoss<M, R>& loss, const Targets& targets,
-                                          std::size_t classes,
-                                          const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE LossPartial denominators(const SoftmaxLoss<M, R>& loss,
+                                               const Targets& targets, std::size_t classes,
+                                               const LossArguments& arguments = {}) {
   constexpr std::string_view kWhere = "denominators";
   const auto settings = detail::settings_of(loss);
   const auto read = kernels::read_targets(kWhere, settings, targets, classes);
@@ -146,10 +146,11 @@ EQUIPOISE_INLINE LossPartial denominators(const SoftmaxLoss<M, R>& loss, const T
 /// Nothing is written then.
 template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets,
           class ParallelFor = SerialFor>
-EQUIPOISE_INLINE LossPartial partial(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
-                                     const Targets& targets, const LossArguments& arguments = {},
-                                     const LossOutputs<T>& outputs = {},
-                                     const ParallelFor& parallel_for = {}) {
+EQUIPOISE_HOST_INLINE LossPartial partial(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
+                                          const Targets& targets,
+                                          const LossArguments& arguments = {},
+                                          const LossOutputs<T>& outputs = {},
+                                          const ParallelFor& parallel_for = {}) {
   constexpr std::string_view kWhere = "partial";
   const auto settings = detail::settings_of(loss);
   const auto read = kernels::read_targets(kWhere, settings, targets, logits.cols);
@@ -171,8 +172,8 @@ double value(const SoftmaxLoss<M, R>& loss, const LossPartial& partial,
 /// whole.
 /// @throws std::invalid_argument as partial().
 template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
-EQUIPOISE_INLINE double value(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
-                              const Targets& targets, const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE double value(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
+                                   const Targets& targets, const LossArguments& arguments = {}) {
   constexpr std::string_view kWhere = "value";
   const auto settings = detail::settings_of(loss);
   const auto read = kernels::read_targets(kWhere, settings, targets, logits.cols);
@@ -183,9 +184,10 @@ EQUIPOISE_INLINE double value(const SoftmaxLoss<M, R>& loss, MatrixView<const T>
 /// The same, and writes its gradient, N x C.
 /// @throws std::invalid_argument as partial().
 template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
-EQUIPOISE_INLINE double value_and_gradient(const SoftmaxLoss<M, R>& loss,
-                                           MatrixView<const T> logits, const Targets& targets,
-                                           const LossArguments& arguments, MatrixView<T> gradient) {
+EQUIPOISE_HOST_INLINE double value_and_gradient(const SoftmaxLoss<M, R>& loss,
+                                                MatrixView<const T> logits, const Targets& targets,
+                                                const LossArguments& arguments,
+                                                MatrixView<T> gradient) {
   constexpr std::string_view kWhere = "value_and_gradient";
   const auto settings = detail::settings_of(loss);
   const auto read = kernels::read_targets(kWhere, settings, targets, logits.cols);
@@ -199,9 +201,9 @@ EQUIPOISE_INLINE double value_and_gradient(const SoftmaxLoss<M, R>& loss,
 /// `losses`, N x 1.
 /// @throws std::invalid_argument as partial().
 template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
-EQUIPOISE_INLINE void unreduced(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
-                                const Targets& targets, const LossArguments& arguments,
-                                MatrixView<T> losses) {
+EQUIPOISE_HOST_INLINE void unreduced(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
+                                     const Targets& targets, const LossArguments& arguments,
+                                     MatrixView<T> losses) {
   constexpr std::string_view kWhere = "unreduced";
   const auto settings = detail::settings_of(loss);
   const auto read = kernels::read_targets(kWhere, settings, targets, logits.cols);

@@ -136,8 +136,8 @@ class ConfusionMatrix {
   /// @throws std::invalid_argument for sizes that differ, for a class outside [0, classes), naming
   /// the first, and for an ignore index that is a class; nothing is added then.
   template <LabelRange Targets, LabelRange Predictions>
-  EQUIPOISE_INLINE void add(const Targets& targets, const Predictions& predictions,
-                            std::optional<std::int64_t> ignore_index = std::nullopt) {
+  EQUIPOISE_HOST_INLINE void add(const Targets& targets, const Predictions& predictions,
+                                 std::optional<std::int64_t> ignore_index = std::nullopt) {
     const auto truth = as_span(targets);
     const auto predicted = as_span(predictions);
     detail::require_size(kWhere, "predictions", predicted.size(), truth.size(), "targets");

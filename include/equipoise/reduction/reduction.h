@@ -89,7 +89,7 @@ template <class R, class Real = double, class Index = std::size_t>
 using RowFor =
     std::conditional_t<kNeedsGroups<R>, ReductionRow<Real, Index>, UngroupedRow<Real, Index>>;
 template <class R, class Real, class Index>
-EQUIPOISE_INLINE RowFor<R, Real, Index> row_for(const ReductionRow<Real, Index>& row) {
+EQUIPOISE_HOST_INLINE RowFor<R, Real, Index> row_for(const ReductionRow<Real, Index>& row) {
   if constexpr (kNeedsGroups<R>) {
     return row;
   } else {

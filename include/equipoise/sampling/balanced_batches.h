@@ -48,8 +48,9 @@ class BalancedBatchSampler {
   /// @throws std::invalid_argument for a label that is neither a class in [0, classes) nor the
   /// ignore index, and for options out of range.
   template <LabelRange R>
-  EQUIPOISE_INLINE BalancedBatchSampler(const R& labels, std::size_t classes, std::uint64_t seed,
-                                        const BalancedBatchOptions& options)
+  EQUIPOISE_HOST_INLINE BalancedBatchSampler(const R& labels, std::size_t classes,
+                                             std::uint64_t seed,
+                                             const BalancedBatchOptions& options)
       : BalancedBatchSampler(
             as_span(labels), seed, options,
             detail::rows_per_class(kWhere, as_span(labels), classes, options.ignore_index)) {}

@@ -69,8 +69,9 @@ class ClassResampler {
   /// @throws std::invalid_argument for a label that is neither a class nor the ignore index, for a
   /// class without rows that is to be drawn, and for targets that are all zero.
   template <LabelRange R>
-  EQUIPOISE_INLINE ClassResampler(const R& labels, std::span<const std::uint64_t> targets,
-                                  std::uint64_t seed, const ClassResamplerOptions& options = {})
+  EQUIPOISE_HOST_INLINE ClassResampler(const R& labels, std::span<const std::uint64_t> targets,
+                                       std::uint64_t seed,
+                                       const ClassResamplerOptions& options = {})
       : ClassResampler(
             as_span(labels), targets, seed,
             detail::rows_per_class(kWhere, as_span(labels), targets.size(), options.ignore_index)) {
@@ -152,10 +153,9 @@ class ClassResampler {
 /// targets).
 /// @throws std::invalid_argument as ClassResampler.
 template <LabelRange R>
-EQUIPOISE_INLINE std::vector<std::int64_t> resample(const R& labels,
-                                                    std::span<const std::uint64_t> targets,
-                                                    std::uint64_t seed,
-                                                    const ClassResamplerOptions& options = {}) {
+EQUIPOISE_HOST_INLINE std::vector<std::int64_t> resample(
+    const R& labels, std::span<const std::uint64_t> targets, std::uint64_t seed,
+    const ClassResamplerOptions& options = {}) {
   constexpr std::string_view kWhere = "resample";
   const auto values = as_span(labels);
   const std::vector<std::uint64_t> counts =

@@ -82,8 +82,8 @@ class ClassSampler {
   /// proportions that are empty, all zero, negative, NaN or infinite; and for a class without rows
   /// that is to be drawn, naming it.
   template <LabelRange R>
-  EQUIPOISE_INLINE ClassSampler(const R& labels, std::span<const double> proportions,
-                                std::uint64_t seed, const ClassSamplerOptions& options = {})
+  EQUIPOISE_HOST_INLINE ClassSampler(const R& labels, std::span<const double> proportions,
+                                     std::uint64_t seed, const ClassSamplerOptions& options = {})
       : ClassSampler(as_span(labels), proportions, seed, options,
                      detail::rows_per_class(kWhere, as_span(labels), proportions.size(),
                                             options.ignore_index)) {}
@@ -96,8 +96,8 @@ class ClassSampler {
 
   /// out[i] = (*this)[t + i * stride] for all i: a batch, at several times the speed of single
   /// draws.
-  EQUIPOISE_INLINE void fill(std::uint64_t t, std::span<std::int64_t> out,
-                             std::uint64_t stride = 1) const {
+  EQUIPOISE_HOST_INLINE void fill(std::uint64_t t, std::span<std::int64_t> out,
+                                  std::uint64_t stride = 1) const {
     if (options_.mode == Mode::kExactQuota) return fill_by_quota(t, out, stride);
     const IndependentDraw draw(*this);
     kernels::PhiloxBlocks blocks;

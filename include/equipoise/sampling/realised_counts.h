@@ -25,8 +25,9 @@ namespace equipoise::sampling {
 /// @throws std::invalid_argument for a row beyond the labels, and for a drawn row whose label is no
 /// class.
 template <IndexStream S, LabelRange R>
-EQUIPOISE_INLINE ClassCounts realised_counts(const S& stream, const R& labels, std::size_t classes,
-                                             std::uint64_t begin, std::uint64_t size) {
+EQUIPOISE_HOST_INLINE ClassCounts realised_counts(const S& stream, const R& labels,
+                                                  std::size_t classes, std::uint64_t begin,
+                                                  std::uint64_t size) {
   constexpr std::string_view kWhere = "realised_counts";
   constexpr std::size_t kBlock = 1024;
   const auto values = as_span(labels);

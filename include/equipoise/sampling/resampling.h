@@ -93,7 +93,7 @@ class ResidualResampling {
   }
 
   /// The rows of an epoch.
-  EQUIPOISE_INLINE std::vector<std::int64_t> operator()(std::uint64_t epoch) const {
+  EQUIPOISE_HOST_INLINE std::vector<std::int64_t> operator()(std::uint64_t epoch) const {
     detail::ShuffledRows rows(epoch_size(), random_, epoch);
     for (std::size_t i = 0; i < dues_.size(); ++i) rows.add(i, dues_.whole(i));
     if (rest_) {

@@ -61,8 +61,9 @@ class ScheduledSampler {
   /// ignore index, and for labels of which none is a class. What the schedule says is checked when
   /// it is read.
   template <LabelRange R>
-  EQUIPOISE_INLINE ScheduledSampler(const R& labels, std::size_t classes, M schedule,
-                                    std::uint64_t seed, const ScheduledSamplerOptions& options = {})
+  EQUIPOISE_HOST_INLINE ScheduledSampler(const R& labels, std::size_t classes, M schedule,
+                                         std::uint64_t seed,
+                                         const ScheduledSamplerOptions& options = {})
       : ScheduledSampler(
             as_span(labels), std::move(schedule), seed, options,
             detail::rows_per_class(kWhere, as_span(labels), classes, options.ignore_index)) {}

@@ -49,8 +49,8 @@ class WeightedSampler {
 
   /// out[i] = (*this)[t + i * stride] for all i: a batch, at several times the speed of single
   /// draws.
-  EQUIPOISE_INLINE void fill(std::uint64_t t, std::span<std::int64_t> out,
-                             std::uint64_t stride = 1) const {
+  EQUIPOISE_HOST_INLINE void fill(std::uint64_t t, std::span<std::int64_t> out,
+                                  std::uint64_t stride = 1) const {
     constexpr std::size_t kBlock = kernels::PhiloxBlocks::kBlocks;
     kernels::PhiloxBlocks blocks;
     for (std::size_t begin = 0; begin < out.size(); begin += kBlock, t += kBlock * stride) {

@@ -201,9 +201,8 @@ class WithoutReplacement {
   }
 
   // Slots drawn with replacement; while some are drawn, the memory of others is on its way.
-  EQUIPOISE_INLINE static std::array<std::size_t, kBatch> attempt_slots(const detail::Urn& urn,
-                                                                        const CounterRandom& random,
-                                                                        std::uint64_t attempt) {
+  EQUIPOISE_HOST_INLINE static std::array<std::size_t, kBatch> attempt_slots(
+      const detail::Urn& urn, const CounterRandom& random, std::uint64_t attempt) {
     std::array<std::uint64_t, kBatch> places;
     std::array<std::size_t, kBatch> slots;
     kernels::PhiloxBlocks blocks;

@@ -38,9 +38,9 @@ namespace equipoise::splits {
 /// outside [0, groups), a fraction outside (0, 1), fewer than two groups with rows, and where the
 /// fraction, rounded to rows, or options.min_train_rows leave a part empty.
 template <LabelRange R, class G>
-EQUIPOISE_INLINE Split grouped_split(const R& labels, const RowGroups<G>& row_groups,
-                                     std::size_t classes, double test_fraction, std::uint64_t seed,
-                                     const SplitOptions& options = {}) {
+EQUIPOISE_HOST_INLINE Split grouped_split(const R& labels, const RowGroups<G>& row_groups,
+                                          std::size_t classes, double test_fraction,
+                                          std::uint64_t seed, const SplitOptions& options = {}) {
   constexpr std::string_view kWhere = "grouped_split";
   using detail::GroupDealer;
   const auto values = as_span(labels);
@@ -71,10 +71,11 @@ EQUIPOISE_INLINE Split grouped_split(const R& labels, const RowGroups<G>& row_gr
 /// In integers alone, and the same on every platform. O(N k + G log G + C k).
 /// @throws std::invalid_argument as grouped_split(), and for k outside [2, groups with rows].
 template <LabelRange R, class G>
-EQUIPOISE_INLINE std::vector<std::uint32_t> grouped_k_fold(const R& labels,
-                                                           const RowGroups<G>& row_groups,
-                                                           std::size_t classes, std::uint32_t k,
-                                                           std::uint64_t seed) {
+EQUIPOISE_HOST_INLINE std::vector<std::uint32_t> grouped_k_fold(const R& labels,
+                                                                const RowGroups<G>& row_groups,
+                                                                std::size_t classes,
+                                                                std::uint32_t k,
+                                                                std::uint64_t seed) {
   constexpr std::string_view kWhere = "grouped_k_fold";
   const auto values = as_span(labels);
   const detail::GroupedRows rows(kWhere, values, row_groups.ids, row_groups.count, classes);

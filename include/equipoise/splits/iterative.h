@@ -38,9 +38,9 @@ namespace equipoise::splits {
 /// that do not start at 0, fall, or end elsewhere than at labels.size(), for a fraction outside
 /// (0, 1), and where either part would be empty or the bounds of the options cannot be kept.
 template <LabelRange R, LabelRange O>
-EQUIPOISE_INLINE Split iterative_split(const R& labels, const O& offsets, std::size_t classes,
-                                       double test_fraction, std::uint64_t seed,
-                                       const SplitOptions& options = {}) {
+EQUIPOISE_HOST_INLINE Split iterative_split(const R& labels, const O& offsets, std::size_t classes,
+                                            double test_fraction, std::uint64_t seed,
+                                            const SplitOptions& options = {}) {
   constexpr std::string_view kWhere = "iterative_split";
   detail::require_test_fraction(kWhere, test_fraction);
   const detail::LabelledRows rows(kWhere, as_span(labels), as_span(offsets), classes);
@@ -53,9 +53,10 @@ EQUIPOISE_INLINE Split iterative_split(const R& labels, const O& offsets, std::s
 /// In integers alone, and the same on every platform. O(labels + N k + C k).
 /// @throws std::invalid_argument as iterative_split(), and for k outside [2, N].
 template <LabelRange R, LabelRange O>
-EQUIPOISE_INLINE std::vector<std::uint32_t> iterative_k_fold(const R& labels, const O& offsets,
-                                                             std::size_t classes, std::uint32_t k,
-                                                             std::uint64_t seed) {
+EQUIPOISE_HOST_INLINE std::vector<std::uint32_t> iterative_k_fold(const R& labels, const O& offsets,
+                                                                  std::size_t classes,
+                                                                  std::uint32_t k,
+                                                                  std::uint64_t seed) {
   constexpr std::string_view kWhere = "iterative_k_fold";
   const detail::LabelledRows rows(kWhere, as_span(labels), as_span(offsets), classes);
   return detail::folds_iteratively(kWhere, rows, k, seed);

@@ -29,9 +29,10 @@ namespace equipoise::splits {
 /// L labels O(S log S + N + C); memory O(S).
 /// @throws std::invalid_argument as iterative_split().
 template <LabelRange R, LabelRange O>
-EQUIPOISE_INLINE Split second_order_split(const R& labels, const O& offsets, std::size_t classes,
-                                          double test_fraction, std::uint64_t seed,
-                                          const SplitOptions& options = {}) {
+EQUIPOISE_HOST_INLINE Split second_order_split(const R& labels, const O& offsets,
+                                               std::size_t classes, double test_fraction,
+                                               std::uint64_t seed,
+                                               const SplitOptions& options = {}) {
   constexpr std::string_view kWhere = "second_order_split";
   detail::require_test_fraction(kWhere, test_fraction);
   const detail::LabelsAndPairs both(
@@ -46,10 +47,8 @@ EQUIPOISE_INLINE Split second_order_split(const R& labels, const O& offsets, std
 /// In integers alone, and the same on every platform. O(S log S + (N + C + pairs) k).
 /// @throws std::invalid_argument as second_order_split(), and for k outside [2, N].
 template <LabelRange R, LabelRange O>
-EQUIPOISE_INLINE std::vector<std::uint32_t> second_order_k_fold(const R& labels, const O& offsets,
-                                                                std::size_t classes,
-                                                                std::uint32_t k,
-                                                                std::uint64_t seed) {
+EQUIPOISE_HOST_INLINE std::vector<std::uint32_t> second_order_k_fold(
+    const R& labels, const O& offsets, std::size_t classes, std::uint32_t k, std::uint64_t seed) {
   constexpr std::string_view kWhere = "second_order_k_fold";
   const detail::LabelsAndPairs both(
       detail::LabelledRows(kWhere, as_span(labels), as_span(offsets), classes), classes);

@@ -64,9 +64,9 @@ inline Split fold(std::span<const std::uint32_t> folds, std::uint32_t f) {
 namespace equipoise::detail {
 
 // Those of part kTestPart are for testing.
-EQUIPOISE_INLINE splits::Split split_of_parts(std::span<const std::uint32_t> parts,
-                                              std::uint64_t seed,
-                                              const splits::SplitOptions& options) {
+EQUIPOISE_HOST_INLINE splits::Split split_of_parts(std::span<const std::uint32_t> parts,
+                                                   std::uint64_t seed,
+                                                   const splits::SplitOptions& options) {
   if (!options.shuffle) return splits::fold(parts, kTestPart);
   splits::Split split;
   for_each_shuffled(parts.size(), seed, [&](std::size_t row) {

@@ -32,8 +32,9 @@ namespace equipoise::splits {
 /// where either part would be empty, options.min_train_rows leaves too few rows for testing or
 /// options.min_test_rows takes too many.
 template <LabelRange R>
-EQUIPOISE_INLINE Split stratified_split(const R& labels, std::size_t classes, double test_fraction,
-                                        std::uint64_t seed, const SplitOptions& options = {}) {
+EQUIPOISE_HOST_INLINE Split stratified_split(const R& labels, std::size_t classes,
+                                             double test_fraction, std::uint64_t seed,
+                                             const SplitOptions& options = {}) {
   constexpr std::string_view kWhere = "stratified_split";
   const auto values = as_span(labels);
   detail::require_test_fraction(kWhere, test_fraction);
@@ -51,8 +52,10 @@ EQUIPOISE_INLINE Split stratified_split(const R& labels, std::size_t classes, do
 /// Random, and the same on every platform. O(N + C).
 /// @throws std::invalid_argument for a label outside [0, classes), and for k outside [2, N].
 template <LabelRange R>
-EQUIPOISE_INLINE std::vector<std::uint32_t> stratified_k_fold(const R& labels, std::size_t classes,
-                                                              std::uint32_t k, std::uint64_t seed) {
+EQUIPOISE_HOST_INLINE std::vector<std::uint32_t> stratified_k_fold(const R& labels,
+                                                                   std::size_t classes,
+                                                                   std::uint32_t k,
+                                                                   std::uint64_t seed) {
   constexpr std::string_view kWhere = "stratified_k_fold";
   const auto values = as_span(labels);
   const std::vector<std::uint64_t> counts = detail::rows_per_class(kWhere, values, classes);

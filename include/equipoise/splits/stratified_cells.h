@@ -31,9 +31,9 @@ namespace equipoise::splits {
 /// without groups, and O(G C).
 /// @throws std::invalid_argument as stratified_split(), and as cell_labels().
 template <LabelRange R, class G>
-EQUIPOISE_INLINE Split stratified_split(const R& labels, const RowGroups<G>& row_groups,
-                                        std::size_t classes, double test_fraction,
-                                        std::uint64_t seed, const SplitOptions& options = {}) {
+EQUIPOISE_HOST_INLINE Split stratified_split(const R& labels, const RowGroups<G>& row_groups,
+                                             std::size_t classes, double test_fraction,
+                                             std::uint64_t seed, const SplitOptions& options = {}) {
   constexpr std::string_view kWhere = "stratified_split";
   detail::require_test_fraction(kWhere, test_fraction);
   const detail::Cells cells(kWhere, labels, row_groups.ids, row_groups.count, classes);
@@ -53,10 +53,11 @@ EQUIPOISE_INLINE Split stratified_split(const R& labels, const RowGroups<G>& row
 /// Random, and the same on every platform. O(N + k G C min(G, C)), memory O(N + k G C).
 /// @throws std::invalid_argument as cell_labels(), and for k outside [2, N].
 template <LabelRange R, class G>
-EQUIPOISE_INLINE std::vector<std::uint32_t> stratified_k_fold(const R& labels,
-                                                              const RowGroups<G>& row_groups,
-                                                              std::size_t classes, std::uint32_t k,
-                                                              std::uint64_t seed) {
+EQUIPOISE_HOST_INLINE std::vector<std::uint32_t> stratified_k_fold(const R& labels,
+                                                                   const RowGroups<G>& row_groups,
+                                                                   std::size_t classes,
+                                                                   std::uint32_t k,
+                                                                   std::uint64_t seed) {
   constexpr std::string_view kWhere = "stratified_k_fold";
   const detail::Cells cells(kWhere, labels, row_groups.ids, row_groups.count, classes);
   detail::require_folds(kWhere, k, cells.labels.size(), "rows");

@@ -2,6 +2,7 @@
 #ifndef EQUIPOISE_LIBTORCH_DETAIL_LOSS_FUNCTION_H_
 #define EQUIPOISE_LIBTORCH_DETAIL_LOSS_FUNCTION_H_
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <torch/csrc/autograd/custom_function.h>
@@ -33,6 +34,14 @@ struct LossAndSums {
   at::Tensor loss;  // with its graph
   at::Tensor sums;
 };
+
+// On the CPU a look at the upstream gradient costs nothing and usually saves a pass.
+inline bool is_one_on_cpu(const at::Tensor& factor) {
+  if (factor.dim() > 0 || !factor.device().is_cpu()) return false;
+  if (factor.is_neg() || factor._is_zerotensor()) return false;  // not what lies in its memory
+  if (factor.scalar_type() == at::kFloat) return *factor.data_ptr<float>() == 1.0F;
+  return factor.scalar_type() == at::kDouble && *factor.data_ptr<double>() == 1.0;
+}
 
 // A node is a loss with everything that it needs besides logits and targets:
 //   LossAndGradient evaluate(logits, targets, wants_gradient) const     however is fastest
@@ -86,14 +95,6 @@ struct LossFunction : torch::autograd::Function<LossFunction<Node>> {
   static at::Tensor scaled(const LossAndGradient& result, const at::Tensor& factor) {
     if (result.make_gradient) return result.make_gradient(factor);
     return is_one_on_cpu(factor) ? result.gradient : result.gradient.mul_(factor);
-  }
-
-  // On the CPU a look at the upstream gradient costs nothing and usually saves a pass.
-  static bool is_one_on_cpu(const at::Tensor& factor) {
-    if (factor.dim() > 0 || !factor.device().is_cpu()) return false;
-    if (factor.is_neg() || factor._is_zerotensor()) return false;  // not what lies in its memory
-    if (factor.scalar_type() == at::kFloat) return *factor.data_ptr<float>() == 1.0F;
-    return factor.scalar_type() == at::kDouble && *factor.data_ptr<double>() == 1.0;
   }
 };
 

@@ -61,7 +61,7 @@ class SharedBlocks {
 // between operations; elsewhere threads of LibTorch's pool help the caller's.
 struct AtParallelFor {
   template <class F>
-  EQUIPOISE_INLINE void operator()(std::size_t blocks, const F& f) const {
+  EQUIPOISE_HOST_INLINE void operator()(std::size_t blocks, const F& f) const {
 #ifdef _OPENMP
     at::parallel_for(0, static_cast<std::int64_t>(blocks), 1,
                      [&f](std::int64_t begin, std::int64_t end) {

@@ -3,13 +3,8 @@
 #define EQUIPOISE_LIBTORCH_DETAIL_SIGMOID_CALL_H_
 
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
-#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/ones_like.h>
-#include <ATen/ops/softplus.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/zeros.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -25,83 +20,11 @@
 #include "equipoise/kernels/dispatch.h"
 #include "equipoise/kernels/sigmoid_driver.h"
 #include "equipoise/libtorch/detail/loss_function.h"
+#include "equipoise/libtorch/detail/sigmoid_operations.h"
 #include "equipoise/libtorch/detail/tensors.h"
-#include "equipoise/libtorch/tensor_math.h"
 #include "equipoise/loss/sigmoid.h"
 
 namespace equipoise::libtorch::detail {
-
-// The constants of a sigmoid loss as tensors on the device of the logits, so that a call uploads
-// nothing. An undefined tensor stands for none.
-struct SigmoidTensors {
-  at::Tensor class_weights;     // [L]
-  at::Tensor pos_weight;        // [L]
-  at::Tensor shift;             // [L]
-  at::Tensor rebalance_counts;  // [L]
-};
-
-using equipoise::kernels::SigmoidSettings;
-
-// Types and functions that lead to the kernels are those of the instruction set they are compiled
-// for, like the kernels.
-inline namespace EQUIPOISE_ISA_NAMESPACE {
-
-// A sigmoid loss of any modulators and reduction, so that what calls it is compiled once.
-struct SigmoidOfTensors {
-  using Side = ValueAndSlope<at::Tensor> (*)(const void* sides,
-                                             const TargetProbability<at::Tensor>& target);
-
-  const char* where;                 // the function that errors name
-  std::shared_ptr<const void> loss;  // the SigmoidLoss, to which the others refer
-  SigmoidSettings settings;
-  kernels::SigmoidKernel<float> in_float;
-  kernels::SigmoidKernel<double> in_double;
-  TensorReduction reduction;
-  Side positive_;
-  Side negative_;
-
-  ValueAndSlope<at::Tensor> positive(const TargetProbability<at::Tensor>& target) const {
-    return positive_(in_float.sides, target);
-  }
-  ValueAndSlope<at::Tensor> negative(const TargetProbability<at::Tensor>& target) const {
-    return negative_(in_float.sides, target);
-  }
-  template <class T>
-  const kernels::SigmoidKernel<T>& kernel() const {
-    if constexpr (std::is_same_v<T, float>) {
-      return in_float;
-    } else {
-      return in_double;
-    }
-  }
-};
-
-template <class S>
-ValueAndSlope<at::Tensor> positive_side(const void* sides,
-                                        const TargetProbability<at::Tensor>& target) {
-  return static_cast<const S*>(sides)->positive()(target);
-}
-template <class S>
-ValueAndSlope<at::Tensor> negative_side(const void* sides,
-                                        const TargetProbability<at::Tensor>& target) {
-  return static_cast<const S*>(sides)->negative()(target);
-}
-
-template <class S, class R>
-SigmoidOfTensors sigmoid_of_tensors(const char* where, const SigmoidLoss<S, R>& given) {
-  const auto loss = std::make_shared<const SigmoidLoss<S, R>>(given);
-  const kernels::Cpu cpu = kernels::cpu();
-  return {where,
-          loss,
-          equipoise::detail::settings_of(*loss),
-          {&loss->sides, &kernels::sigmoid_kernel<S, float>, cpu},
-          {&loss->sides, &kernels::sigmoid_kernel<S, double>, cpu},
-          TensorReduction::of(loss->reduction),
-          &positive_side<S>,
-          &negative_side<S>};
-}
-
-}  // namespace EQUIPOISE_ISA_NAMESPACE
 
 // Targets and what goes with them; the reference has the shape of the elements: it is the logits,
 // or the targets themselves.
@@ -163,155 +86,6 @@ inline LossArguments as_elements(const LossArguments& arguments) {
   result.sample_weights = flat(arguments.sample_weights);
   result.groups = flat(arguments.groups);
   result.mask = as_elements(arguments.mask);
-  return result;
-}
-
-inline SigmoidTensors make_tensors(const SigmoidSettings& loss, const at::TensorOptions& options) {
-  return {constant_tensor(loss.class_weights, options), constant_tensor(loss.pos_weight, options),
-          constant_tensor(loss.shift, options), constant_tensor(loss.rebalance.counts, options)};
-}
-
-// Targets and weights on the device, all [N, L].
-struct ElementTensors {
-  at::Tensor target;    // in [0, 1]; 0 where ignored or broken
-  at::Tensor valid;     // bool; undefined where all are
-  at::Tensor broken;    // bool: not ignored and not a target
-  at::Tensor positive;  // what the value of the positive side is multiplied by
-  at::Tensor negative;  // that of the negative side, but for 1 / lambda
-};
-
-inline ElementTensors make_elements(const SigmoidSettings& loss, const SigmoidTensors& tensors,
-                                    const at::Tensor& targets, const LossArguments& arguments,
-                                    at::ScalarType type) {
-  ElementTensors result;
-  const at::Tensor t = targets.to(type);
-  const at::Tensor is_target = t.ge(0).bitwise_and(t.le(1));
-  result.broken = is_target.bitwise_not();
-  at::Tensor usable = is_target;
-  if (arguments.mask.defined()) {
-    result.valid = arguments.mask.ne(0);
-    result.broken = result.broken.bitwise_and(result.valid);
-    usable = usable.bitwise_and(result.valid);
-  }
-  result.target = t.masked_fill(usable.bitwise_not(), 0.0);
-  result.positive = result.target * loss.positive_weight;
-  result.negative = (1.0 - result.target) * loss.negative_weight;
-  const auto multiply = [&](const at::Tensor& weight) {
-    result.positive = result.positive * weight;
-    result.negative = result.negative * weight;
-  };
-  if (tensors.pos_weight.defined()) result.positive = result.positive * tensors.pos_weight;
-  if (tensors.class_weights.defined()) multiply(tensors.class_weights);
-  if (arguments.sample_weights.defined()) {
-    multiply(arguments.sample_weights.to(type).unsqueeze(1));
-  }
-  if (tensors.rebalance_counts.defined()) {
-    const LabelRebalance& rebalance = loss.rebalance;
-    const at::Tensor inverse = tensors.rebalance_counts.reciprocal();
-    const at::Tensor sum = (result.target * inverse).sum(1, /*keepdim=*/true);
-    const at::Tensor ratio = inverse / sum.clamp_min(1 / kernels::kHugeRatio);
-    multiply((ratio - rebalance.mu).mul(rebalance.beta).sigmoid().add(rebalance.alpha));
-  }
-  if (result.valid.defined()) multiply(result.valid.to(type));
-  return result;
-}
-
-// Elements as a reduction sees them: one after the other where it has buckets, else [N, L].
-struct ReducedElements {
-  ReductionRow<at::Tensor, at::Tensor> row;
-  at::Tensor valid;
-};
-
-inline ReducedElements reduce_elements(const TensorReduction& reduction,
-                                       const ElementTensors& elements, const at::Tensor& groups) {
-  const std::int64_t rows = elements.target.size(0);
-  const std::int64_t labels = elements.target.size(1);
-  const auto options = elements.target.options();
-  // Whatever is the same along a dimension is repeated without a copy, unless there are buckets.
-  const auto shaped = [&](const at::Tensor& tensor) {
-    const at::Tensor all = tensor.expand({rows, labels});
-    return reduction.has_buckets() ? all.reshape({-1}) : all;
-  };
-  const at::Tensor group = groups.defined() ? groups.to(at::kLong).unsqueeze(1)
-                                            : at::zeros({1, 1}, options.dtype(at::kLong));
-  const at::Tensor valid =
-      elements.valid.defined() ? elements.valid : at::ones_like(elements.target, at::kBool);
-  return {{shaped(at::arange(labels, options.dtype(at::kLong))),
-           shaped(elements.positive + elements.negative), shaped(group), shaped(elements.target)},
-          shaped(valid)};
-}
-
-// log(1 / (1 + e^-z)) with right derivatives everywhere. Above the threshold softplus(x) is x,
-// which it is to rounding in double from 37 on. (LibTorch 1.13's log_sigmoid does not run on meta.)
-inline at::Tensor log_of_sigmoid(const at::Tensor& z) {
-  return at::softplus(z.neg(), /*beta=*/1, /*threshold=*/40).neg();
-}
-
-// The loss by tensor operations: differentiable with respect to the logits in the value and,
-// because slopes are written in the same operations, in the gradient as well. Logits, targets and
-// mask are [N, L].
-inline LossAndGradient sigmoid_by_operations(const SigmoidOfTensors& loss,
-                                             const SigmoidTensors& tensors,
-                                             const at::Tensor& logits, const at::Tensor& targets,
-                                             const LossArguments& arguments, const Wanted& wanted) {
-  const at::ScalarType type = compute_type(logits);
-  const ElementTensors elements = make_elements(loss.settings, tensors, targets, arguments, type);
-  // A side of weight zero adds nothing, whatever its (perhaps infinite) value.
-  const at::Tensor no_positive = elements.positive.eq(0);
-  const at::Tensor no_negative = elements.negative.eq(0);
-  at::Tensor z = logits.to(type);
-  // Where the gradient has a gradient, what idle elements hold must not get into it.
-  if (logits.requires_grad()) z = z.masked_fill(no_positive.bitwise_and(no_negative), 0.0);
-  if (tensors.shift.defined()) z = z + tensors.shift;
-  const at::Tensor y = loss.settings.negative_scale == 1 ? z : z * loss.settings.negative_scale;
-  const at::Tensor q = z.neg().sigmoid();
-  const at::Tensor p_negative = y.sigmoid();
-  const ValueAndSlope<at::Tensor> above =
-      loss.positive(TargetProbability<at::Tensor>{log_of_sigmoid(z), z.sigmoid(), q});
-  const ValueAndSlope<at::Tensor> below = loss.negative(
-      TargetProbability<at::Tensor>{log_of_sigmoid(y.neg()), y.neg().sigmoid(), p_negative});
-  const ReducedElements reduced = reduce_elements(loss.reduction, elements, arguments.groups);
-  const RowBuckets buckets = loss.reduction.bucket_rows(reduced.row);
-  at::Tensor broken = elements.broken;
-  if (buckets.outside.defined()) {
-    broken =
-        broken.bitwise_or(buckets.outside.bitwise_and(reduced.valid).view(elements.target.sizes()));
-  }
-  const at::Tensor losses = ((elements.positive * above.value).masked_fill(no_positive, 0.0) +
-                             (elements.negative * below.value).masked_fill(no_negative, 0.0) /
-                                 loss.settings.negative_scale)
-                                .masked_fill(broken, equipoise::detail::quiet_nan());
-
-  LossAndGradient result{losses, {}};
-  const auto sum = [&](const at::Tensor& numbers) {
-    return sum_by_bucket(numbers, buckets.index, loss.reduction.buckets());
-  };
-  at::Tensor denominators = arguments.denominators;
-  if (wanted.sums || (!wanted.unreduced && !denominators.defined())) {
-    const at::Tensor own = sum(loss.reduction.mass_of_rows(reduced.row, reduced.valid));
-    if (!denominators.defined()) denominators = own;
-    if (wanted.sums) {
-      result.sums =
-          at::stack({sum(losses.detach().reshape(reduced.valid.sizes())), own, sum(reduced.valid)});
-    }
-  }
-  at::Tensor coefficient;
-  if (!wanted.unreduced) {
-    coefficient = loss.reduction.coefficient_tensor(denominators, arguments.shares);
-    if (buckets.index.defined()) {
-      coefficient = coefficient.gather(0, buckets.index).view(losses.sizes());
-    }
-    result.loss = (coefficient * losses.to(at::kDouble)).sum().to(type);
-    if (loss.settings.empty_batch == EmptyBatch::kNaN && !loss.reduction.is_sum) {
-      result.loss =
-          result.loss.masked_fill(denominators.sum().le(0), equipoise::detail::quiet_nan());
-    }
-  }
-  if (!wanted.gradient) return result;
-  at::Tensor gradient =
-      (elements.positive * above.slope * q).masked_fill(no_positive, 0.0) -
-      (elements.negative * below.slope * p_negative).masked_fill(no_negative, 0.0);
-  result.gradient = wanted.unreduced ? gradient : gradient * coefficient.to(type);
   return result;
 }
 
@@ -438,7 +212,7 @@ struct SigmoidNode {
                            bool wants_gradient) const {
     const Wanted wanted{unreduced, wants_gradient, wants_sums};
     if (!fits_kernel(logits)) {
-      return sigmoid_by_operations(loss, tensors, logits, targets, arguments, wanted);
+      return sigmoid_without_graph(loss, tensors, logits, targets, arguments, wanted);
     }
     return logits.scalar_type() == at::kFloat
                ? sigmoid_by_kernel<float>(loss, logits, targets, arguments, wanted)

@@ -283,24 +283,34 @@ inline at::Tensor in_shape_of_rows(const at::Tensor& rows, const at::Tensor& log
   return rows.view(last.sizes().slice(0, static_cast<std::size_t>(logits.dim()) - 1));
 }
 
-// A loss call. The tensors, where a module holds them, stand for the constants of the loss.
-inline LossAndSums call_softmax(SoftmaxOfTensors loss, const SoftmaxTensors* tensors,
-                                const at::Tensor& logits, const at::Tensor& targets,
-                                const LossArguments& arguments, const Wanted& wanted) {
-  require_softmax_tensors(loss, tensors, logits, targets, arguments);
-  SoftmaxInputs in = make_inputs(logits, targets, arguments);
-  SoftmaxNode node{std::move(loss), {}, std::move(in.arguments), wanted.unreduced, wanted.sums};
+// The node of a call with inputs of make_inputs(). The tensors, where a module holds them, stand
+// for the constants of the loss.
+inline SoftmaxNode make_node(SoftmaxOfTensors loss, const SoftmaxTensors* tensors,
+                             const at::Tensor& logits, LossArguments arguments,
+                             const Wanted& wanted) {
+  SoftmaxNode node{std::move(loss), {}, std::move(arguments), wanted.unreduced, wanted.sums};
   if (tensors != nullptr) {
     node.tensors = *tensors;
-    if (arguments.seesaw_counts.defined()) {
-      node.tensors.seesaw_counts = arguments.seesaw_counts.to(compute_type(logits));
+    if (node.arguments.seesaw_counts.defined()) {
+      node.tensors.seesaw_counts = node.arguments.seesaw_counts.to(compute_type(logits));
     }
   } else if (!fits_kernel(logits)) {
     if (compute_type(logits) == at::kFloat) {
       kernels::require_constants_fit<float>(node.loss.where, node.loss.settings);
     }
-    node.tensors = node.constants_for(in.logits);
+    node.tensors = node.constants_for(logits);
   }
+  return node;
+}
+
+// A loss call.
+inline LossAndSums call_softmax(SoftmaxOfTensors loss, const SoftmaxTensors* tensors,
+                                const at::Tensor& logits, const at::Tensor& targets,
+                                const LossArguments& arguments, const Wanted& wanted) {
+  require_softmax_tensors(loss, tensors, logits, targets, arguments);
+  SoftmaxInputs in = make_inputs(logits, targets, arguments);
+  SoftmaxNode node =
+      make_node(std::move(loss), tensors, in.logits, std::move(in.arguments), wanted);
   if (!fits_kernel(logits)) node.require_targets(in);
   using Function = LossFunction<SoftmaxNode>;
   const auto state = c10::make_intrusive<Function::State>(std::move(node), in.logits);
@@ -312,17 +322,19 @@ inline LossAndSums call_softmax(SoftmaxOfTensors loss, const SoftmaxTensors* ten
   return result;
 }
 
-// The denominators of a call, [K]; everything is on one device and has its shape.
+// The denominators of a call, [K]; everything is on one device and has its shape. The tensors, if
+// any, stand for the constants of the loss on other devices than the CPU.
 inline at::Tensor softmax_denominators_of(const SoftmaxOfTensors& loss, const SoftmaxInputs& in,
-                                          std::int64_t classes) {
+                                          std::int64_t classes,
+                                          const SoftmaxTensors* tensors = nullptr) {
   if (in.targets.device().is_cpu()) {
     return to_sums(denominators_on_cpu<double>(loss.where, loss.settings, in, classes))
         .select(0, 1);
   }
   const auto options = in.targets.options().dtype(at::kDouble);
-  const TargetTensors target =
-      make_targets(loss.settings, make_tensors(loss.settings, options, classes), in.targets,
-                   in.arguments, classes, at::kDouble);
+  const TargetTensors target = make_targets(
+      loss.settings, tensors != nullptr ? *tensors : make_tensors(loss.settings, options, classes),
+      in.targets, in.arguments, classes, at::kDouble);
   const auto reduced = reduction_row(target, in.arguments.groups);
   return sum_by_bucket(loss.reduction.mass_of_rows(reduced, target.valid),
                        loss.reduction.bucket_rows(reduced).index, loss.reduction.buckets());

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -45,6 +46,31 @@ struct SoftmaxTensors {
 // for, like the kernels.
 inline namespace EQUIPOISE_ISA_NAMESPACE {
 
+// A softmax loss's rows for a device's own kernels: index targets and what goes with them.
+struct RowsOnDevice {
+  at::Tensor logits;  // [N, C], rows one after the other
+  at::Tensor index;   // [N] int64, always a class
+  at::Tensor weight;  // [N] of float
+  at::Tensor scale;   // [C] of float or undefined, as the next two
+  at::Tensor shift;
+  at::Tensor margin;
+};
+
+// Kernels of a device for one modulator, where a file has included them.
+struct DeviceKernels {
+  // The losses and slopes of rows, times their weights, and the logarithms of the sums of their
+  // exponentials in two parts: [4, N] of float.
+  at::Tensor (*rows)(const void* modulator, const RowsOnDevice& rows);
+  // The gradient of the logits, in their type, from slopes that have all factors in them and from
+  // the logarithms, [2, N].
+  at::Tensor (*gradient)(const RowsOnDevice& rows, const at::Tensor& slopes,
+                         const at::Tensor& log_sums);
+};
+
+inline bool is_device_type(at::ScalarType type) {
+  return type == at::kFloat || type == at::kHalf || type == at::kBFloat16;
+}
+
 // A softmax loss of any modulator and reduction, so that what calls it is compiled once.
 struct SoftmaxOfTensors {
   const char* where;                 // the function that errors name
@@ -56,6 +82,7 @@ struct SoftmaxOfTensors {
   bool is_cross_entropy;
   ValueAndSlope<at::Tensor> (*modulate)(const void* modulator,
                                         const TargetProbability<at::Tensor>& target);
+  const DeviceKernels* device;  // or nullptr
 
   ValueAndSlope<at::Tensor> modulator(const TargetProbability<at::Tensor>& target) const {
     return modulate(in_float.modulator, target);
@@ -76,6 +103,16 @@ ValueAndSlope<at::Tensor> modulate_tensors(const void* modulator,
   return (*static_cast<const M*>(modulator))(target);
 }
 
+#if defined(EQUIPOISE_CUDA)
+template <class M>
+const DeviceKernels* device_kernels();  // see equipoise/cuda.h
+#else
+template <class M>
+const DeviceKernels* device_kernels() {
+  return nullptr;
+}
+#endif
+
 template <class M, class R>
 SoftmaxOfTensors softmax_of_tensors(const char* where, const SoftmaxLoss<M, R>& given) {
   const auto loss = std::make_shared<const SoftmaxLoss<M, R>>(given);
@@ -87,7 +124,8 @@ SoftmaxOfTensors softmax_of_tensors(const char* where, const SoftmaxLoss<M, R>& 
           {&loss->modulator, &kernels::softmax_kernel<M, double>, cpu},
           TensorReduction::of(loss->reduction),
           std::is_same_v<M, CrossEntropy>,
-          &modulate_tensors<M>};
+          &modulate_tensors<M>,
+          device_kernels<M>()};
 }
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
@@ -147,8 +185,8 @@ inline TargetTensors make_targets(const kernels::SoftmaxSettings& loss,
   if (by_index) {
     const at::Tensor labels = targets.to(at::kLong);
     result.ignored = labels.eq(loss.ignore_index);
-    result.broken = labels.lt(0).bitwise_or(labels.ge(classes));
     result.index = labels.clamp(0, std::max<std::int64_t>(classes - 1, 0));
+    result.broken = classes == 0 ? at::ones_like(labels, at::kBool) : result.index.ne(labels);
   } else {
     const at::Tensor t = targets.to(type);
     const auto flags = t.options().dtype(at::kBool);
@@ -156,9 +194,16 @@ inline TargetTensors make_targets(const kernels::SoftmaxSettings& loss,
     result.ignored = classes == 0               ? at::ones({t.size(0)}, flags)
                      : arguments.mask.defined() ? arguments.mask.eq(0)
                                                 : at::zeros({t.size(0)}, flags);
-    result.broken = t.ge(0).bitwise_and(t.lt(equipoise::detail::infinity())).all(1).bitwise_not();
-    result.index =
-        classes == 0 ? at::zeros({t.size(0)}, t.options().dtype(at::kLong)) : t.argmax(1);
+    const at::Tensor no_class = at::zeros({t.size(0)}, t.options().dtype(at::kLong));
+    result.broken = classes == 0 ? at::zeros({t.size(0)}, flags)
+                                 : t.amin(1)
+                                       .ge(0)
+                                       .bitwise_and(t.amax(1).lt(equipoise::detail::infinity()))
+                                       .bitwise_not();
+    // The likeliest class is what a reduction by class goes by.
+    const bool looks_at_class =
+        loss.reduction.buckets() != 1 || loss.reduction.mass() == kernels::RowMass::kUnknown;
+    result.index = classes == 0 || !looks_at_class ? no_class : t.argmax(1);
     result.by_class = tensors.class_weights.defined() ? t * tensors.class_weights : t;
   }
   result.valid = result.ignored.bitwise_not();
@@ -178,7 +223,7 @@ inline TargetTensors make_targets(const kernels::SoftmaxSettings& loss,
   if (by_index && tensors.class_weights.defined()) {
     result.weight = result.weight * tensors.class_weights.gather(0, result.index);
   } else if (!by_index && loss.convention == WeightConvention::kConsistent) {
-    result.weight = result.weight * result.by_class.sum(1);
+    result.weight = (result.weight * result.by_class.sum(1)).masked_fill_(result.ignored, 0.0);
   }
   return result;
 }
@@ -304,7 +349,7 @@ inline at::Tensor idle_rows(const kernels::SoftmaxSettings& loss, const TargetTe
 // All about the rows of a call but their logits.
 struct RowsOfTensors {
   TargetTensors target;
-  ReductionRow<at::Tensor, at::Tensor> reduced;
+  ReductionRow<at::Tensor, at::Tensor> reduced;  // where the reduction has to be asked
   RowBuckets buckets;
   at::Tensor broken;  // [N] bool: makes the loss NaN
   at::Tensor idle;    // [N] bool: adds nothing
@@ -321,8 +366,10 @@ inline RowsOfTensors read_rows(const SoftmaxOfTensors& loss, const SoftmaxTensor
                      {},
                      {},
                      {}};
-  rows.reduced = reduction_row(rows.target, arguments.groups);
-  rows.buckets = loss.reduction.bucket_rows(rows.reduced);
+  if (loss.reduction.has_buckets() || loss.reduction.mass == kernels::RowMass::kUnknown) {
+    rows.reduced = reduction_row(rows.target, arguments.groups);
+    rows.buckets = loss.reduction.bucket_rows(rows.reduced);
+  }
   rows.broken = rows.target.broken;
   if (rows.buckets.outside.defined()) {
     rows.broken = rows.broken.bitwise_or(rows.buckets.outside.bitwise_and(rows.target.valid));
@@ -337,6 +384,20 @@ struct ReducedLosses {
   at::Tensor coefficients;  // [N] of double, or what it expands from; undefined if unreduced
 };
 
+// What rows add to the denominators.
+inline at::Tensor masses_of_rows(const TensorReduction& reduction, const RowsOfTensors& rows) {
+  switch (rows.reduced.weight.defined() ? kernels::RowMass::kUnknown : reduction.mass) {
+    case kernels::RowMass::kOne:
+    case kernels::RowMass::kPositive:  // one a row
+      return rows.target.valid;
+    case kernels::RowMass::kWeight:
+      return rows.target.weight;
+    case kernels::RowMass::kUnknown:
+      break;
+  }
+  return reduction.mass_of_rows(rows.reduced, rows.target.valid);
+}
+
 inline ReducedLosses reduce_losses(const SoftmaxOfTensors& loss, const RowsOfTensors& rows,
                                    const at::Tensor& row_losses, const LossArguments& arguments,
                                    const Wanted& wanted) {
@@ -346,7 +407,7 @@ inline ReducedLosses reduce_losses(const SoftmaxOfTensors& loss, const RowsOfTen
   };
   at::Tensor denominators = arguments.denominators;
   if (wanted.sums || (!wanted.unreduced && !denominators.defined())) {
-    const at::Tensor own = sum(loss.reduction.mass_of_rows(rows.reduced, rows.target.valid));
+    const at::Tensor own = sum(masses_of_rows(loss.reduction, rows));
     if (!denominators.defined()) denominators = own;
     if (wanted.sums) {
       reduced.result.sums = at::stack({sum(row_losses.detach()), own, sum(rows.target.valid)});
@@ -411,36 +472,53 @@ inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
                                read_rows(loss, tensors, logits, targets, arguments));
 }
 
-// The upstream gradient [] or [..., 1] as a factor of rows [N, 1].
-inline at::Tensor factor_of_rows(const at::Tensor& factor) {
-  return factor.dim() == 0 ? factor : factor.reshape({-1, 1});
-}
-
-// Whether softmax_in_place() takes a loss: the target's probability alone, or cross-entropy with a
-// smoothing that is the same for all classes.
+// Whether softmax_in_place() takes a loss: the target's probability alone, or cross-entropy with
+// distributions as targets, or with a smoothing that is the same for all classes.
 inline bool fits_in_place(const SoftmaxOfTensors& loss, const SoftmaxTensors& tensors,
                           const TargetTensors& target) {
-  if (target.by_class.defined()) return false;
+  if (target.by_class.defined()) {
+    return loss.is_cross_entropy && loss.settings.label_smoothing == 0;
+  }
   if (loss.settings.label_smoothing == 0) return true;
   const bool by_class =
       loss.settings.convention == WeightConvention::kTorch && tensors.class_weights.defined();
   return loss.is_cross_entropy && !by_class;
 }
 
-// The losses of rows [N], and the slopes that make their gradient: with p the softmax of row i and
-// y its target, slope[i] ([c = y] - p_c) - smoothing[i] (1 - C p_c).
+// The losses of rows [N], and what makes their gradient: with p the softmax of row i and y its
+// target, slope[i] ([c = y] - p_c) - smoothing[i] (1 - C p_c). For distributions by_class it is
+// outer[i] (p_c sum_k by_class_ik - by_class_ic).
 struct RowsInPlace {
   at::Tensor losses;
   at::Tensor slope;
   at::Tensor smoothing;  // undefined: none
 };
 
-inline RowsInPlace rows_in_place(const SoftmaxOfTensors& loss, const RowsOfTensors& in,
-                                 const at::Tensor& log_p) {
-  const double smoothing = loss.settings.label_smoothing;
-  const at::Tensor own = log_p.gather(1, in.target.index.unsqueeze(1)).squeeze(1);
+inline RowsInPlace distributions_in_place(const SoftmaxOfTensors& loss, const TargetTensors& target,
+                                          const at::Tensor& log_p) {
+  const at::Tensor none = target.by_class.eq(0);  // 0 times -infinity is nothing
   RowsInPlace rows;
-  if (smoothing == 0) {
+  rows.losses = (target.by_class * log_p).masked_fill_(none, 0.0).sum(1).mul_(target.outer).neg_();
+  rows.slope = loss.settings.convention == WeightConvention::kConsistent
+                   ? target.weight.clone()
+                   : target.outer * target.by_class.sum(1);
+  return rows;
+}
+
+// Numbers of rows lie beside log p, whose classes are dimension 1, in the shape `column`.
+inline RowsInPlace rows_in_place(const SoftmaxOfTensors& loss, const RowsOfTensors& in,
+                                 const at::Tensor& log_p, at::IntArrayRef column) {
+  const double smoothing = loss.settings.label_smoothing;
+  RowsInPlace rows;
+  const at::Tensor own = in.target.by_class.defined()
+                             ? at::Tensor()
+                             : log_p.gather(1, in.target.index.view(column)).flatten();
+  if (!own.defined()) {
+    rows = distributions_in_place(loss, in.target, log_p);
+  } else if (smoothing == 0 && loss.is_cross_entropy) {
+    rows.slope = in.target.weight.neg();
+    rows.losses = rows.slope * own;
+  } else if (smoothing == 0) {
     const ValueAndSlope<at::Tensor> modulated =
         loss.modulator(TargetProbability<at::Tensor>{own, own.exp(), own.expm1().neg()});
     rows.losses = in.target.weight * modulated.value;
@@ -448,11 +526,94 @@ inline RowsInPlace rows_in_place(const SoftmaxOfTensors& loss, const RowsOfTenso
   } else {
     rows.slope = in.target.weight * (smoothing - 1);
     rows.smoothing = in.target.weight * (smoothing / static_cast<double>(log_p.size(1)));
-    rows.losses = rows.slope * own - rows.smoothing * log_p.sum(1);
+    rows.losses = rows.slope * own - rows.smoothing * log_p.sum(1).flatten();
   }
   rows.losses.masked_fill_(in.idle, 0.0).masked_fill_(in.broken, equipoise::detail::quiet_nan());
   rows.slope.masked_fill_(in.idle, 0.0);
   return rows;
+}
+
+// Turns log p into the gradient, times a factor [] or of rows in the shape `column`. What the
+// logits of idle rows are, NaN perhaps, does not matter.
+inline void write_gradient(const RowsInPlace& rows, const TargetTensors& target,
+                           const at::Tensor& idle, const at::Tensor& factor, at::IntArrayRef column,
+                           at::Tensor& log_p) {
+  at::Tensor& gradient = log_p;
+  const at::Tensor slope = rows.slope.view(column) * factor;
+  if (target.by_class.defined()) {
+    gradient.exp_().mul_(slope).addcmul_(target.by_class, target.outer.view(column) * factor, -1);
+    gradient.masked_fill_(idle, 0.0);
+    return;
+  }
+  gradient.masked_fill_(idle, -equipoise::detail::infinity()).exp_();
+  if (rows.smoothing.defined()) {
+    const at::Tensor smoothing = rows.smoothing.view(column) * factor;
+    at::addcmul_out(gradient, smoothing.neg(), gradient,
+                    smoothing * static_cast<double>(gradient.size(1)) - slope);
+  } else {
+    gradient.mul_(slope.neg());
+  }
+  gradient.scatter_add_(1, target.index.view(column), slope);
+}
+
+// Whether the device's own kernels take a call.
+inline bool fits_device(const SoftmaxOfTensors& loss, const SoftmaxTensors& tensors,
+                        const at::Tensor& logits, const RowsOfTensors& in) {
+  const auto by_class = [](const at::Tensor& terms) {
+    return !terms.defined() || terms.dim() == 1;
+  };
+  return loss.device != nullptr && logits.device().is_cuda() &&
+         is_device_type(logits.scalar_type()) && is_single(loss.settings, in.target) &&
+         !tensors.pair_shift.defined() && !tensors.seesaw_counts.defined() &&
+         by_class(tensors.scale) && by_class(tensors.shift) && by_class(tensors.margin);
+}
+
+// Terms of all classes as kernels read them.
+inline at::Tensor dense_terms(const char* where, const char* name, const at::Tensor& terms,
+                              std::int64_t classes) {
+  if (!terms.defined()) return terms;
+  if (terms.numel() != classes) {
+    reject(where, std::string(name) + ".numel()", terms.numel(), std::to_string(classes));
+  }
+  return terms.to(at::kFloat).contiguous();
+}
+
+// The loss by the device's own kernels: three passes, and three numbers a row are kept.
+inline LossAndGradient softmax_on_device(const SoftmaxOfTensors& loss,
+                                         const SoftmaxTensors& tensors, const at::Tensor& logits,
+                                         const LossArguments& arguments, const Wanted& wanted,
+                                         const RowsOfTensors& in) {
+  const std::int64_t classes = logits.size(-1);
+  const RowsOnDevice rows{logits.flatten(0, -2).contiguous(),
+                          in.target.index,
+                          in.target.weight.to(at::kFloat),
+                          dense_terms(loss.where, "scale", tensors.scale, classes),
+                          dense_terms(loss.where, "shift", tensors.shift, classes),
+                          dense_terms(loss.where, "margin", tensors.margin, classes)};
+  const at::Tensor found = loss.device->rows(loss.in_float.modulator, rows);
+  const at::Tensor losses = found.select(0, 0)
+                                .masked_fill(in.idle, 0.0)
+                                .masked_fill_(in.broken, equipoise::detail::quiet_nan());
+  const at::Tensor slopes = found.select(0, 1).masked_fill(in.idle, 0.0);
+  ReducedLosses reduced = reduce_losses(loss, in, losses, arguments, wanted);
+  if (!wanted.gradient) return reduced.result;
+  reduced.result.make_gradient = [device = loss.device, rows, slopes,
+                                  log_sums = found.narrow(0, 2, 2),
+                                  coefficients = reduced.coefficients,
+                                  sizes = logits.sizes().vec()](const at::Tensor& upstream) {
+    at::Tensor factor = upstream.dim() == 0 ? upstream : upstream.reshape({-1});
+    if (coefficients.defined()) factor = factor * coefficients.to(at::kFloat);
+    return device->gradient(rows, (slopes * factor).contiguous(), log_sums).view(sizes);
+  };
+  return reduced.result;
+}
+
+// Whether logits [B, T, C] lie in memory as [B, C, T], and may be read so: as rows one after the
+// other they would have to be copied.
+inline bool lie_by_plane(const SoftmaxTensors& tensors, const TargetTensors& target,
+                         const at::Tensor& logits) {
+  return logits.dim() == 3 && !has_terms(tensors) && !target.by_class.defined() &&
+         logits.transpose(1, 2).is_contiguous();
 }
 
 // The same without a graph, in as little memory as may be: log p is kept, and becomes the gradient
@@ -464,39 +625,37 @@ inline LossAndGradient softmax_in_place(const SoftmaxOfTensors& loss, const Soft
   if (logits.size(-1) == 0 || !fits_in_place(loss, tensors, in.target)) {
     return softmax_by_operations(loss, tensors, logits, arguments, wanted, in);
   }
+  const bool by_plane = lie_by_plane(tensors, in.target, logits);
+  if (!by_plane && fits_device(loss, tensors, logits, in)) {
+    return softmax_on_device(loss, tensors, logits, arguments, wanted, in);
+  }
   const at::ScalarType type = compute_type(logits);
-  const at::Tensor z = logits.flatten(0, -2);
+  const at::Tensor z = by_plane ? logits.transpose(1, 2) : logits.flatten(0, -2);
+  const std::vector<std::int64_t> column = by_plane
+                                               ? std::vector<std::int64_t>{z.size(0), 1, z.size(2)}
+                                               : std::vector<std::int64_t>{z.size(0), 1};
   const at::Tensor log_p =
       has_terms(tensors)
           ? at::log_softmax(apply_terms(*loss.settings.seesaw, tensors, in.target, z.to(type)), 1)
           : at::log_softmax(z, 1, type);
-  const RowsInPlace rows = rows_in_place(loss, in, log_p);
+  const RowsInPlace rows = rows_in_place(loss, in, log_p, column);
   ReducedLosses reduced = reduce_losses(loss, in, rows.losses, arguments, wanted);
   if (!wanted.gradient) return reduced.result;
   const at::Tensor coefficients = wanted.unreduced ? at::Tensor() : reduced.coefficients.to(type);
   const at::Tensor scale =
       tensors.scale.defined() ? rows_of_terms(tensors.scale, in.target.group) : at::Tensor();
-  reduced.result.make_gradient = [log_p, rows, coefficients, scale, idle = in.idle,
-                                  column = in.target.index.unsqueeze(1),
+  reduced.result.make_gradient = [log_p, rows, coefficients, scale, column, by_plane,
+                                  idle = in.idle.view(column), target = in.target,
                                   sizes = logits.sizes().vec()](const at::Tensor& upstream) {
-    at::Tensor factor = factor_of_rows(upstream);
+    at::Tensor factor = upstream.dim() == 0 ? upstream : upstream.reshape(column);
     if (coefficients.defined()) {
-      factor = factor * (coefficients.dim() == 0 ? coefficients : coefficients.unsqueeze(1));
+      const bool of_rows = coefficients.numel() == rows.slope.numel();
+      factor = factor * (of_rows ? coefficients.view(column) : coefficients);
     }
-    const at::Tensor slope = rows.slope.unsqueeze(1) * factor;
     at::Tensor gradient = log_p;
-    // What the logits of idle rows are, NaN perhaps, does not matter.
-    gradient.masked_fill_(idle.unsqueeze(1), -equipoise::detail::infinity()).exp_();
-    if (rows.smoothing.defined()) {
-      const at::Tensor smoothing = rows.smoothing.unsqueeze(1) * factor;
-      at::addcmul_out(gradient, smoothing.neg(), gradient,
-                      smoothing * static_cast<double>(gradient.size(1)) - slope);
-    } else {
-      gradient.mul_(slope.neg());
-    }
-    gradient.scatter_add_(1, column, slope);
+    write_gradient(rows, target, idle, factor, column, gradient);
     if (scale.defined()) gradient.mul_(scale);
-    return gradient.view(sizes);
+    return by_plane ? gradient.transpose(1, 2) : gradient.view(sizes);
   };
   return reduced.result;
 }

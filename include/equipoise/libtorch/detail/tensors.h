@@ -26,6 +26,7 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/kernels/any_reduction.h"
 #include "equipoise/libtorch/arguments.h"
 #include "equipoise/libtorch/detail/parallel_for.h"
 #include "equipoise/libtorch/tensor_math.h"
@@ -371,13 +372,14 @@ at::Tensor coefficient_tensor(const R& reduction, const at::Tensor& denominators
     return at::ones_like(denominators);
   } else {
     const at::Tensor empty = denominators.le(0);
-    const at::Tensor inverse = denominators.reciprocal().masked_fill(empty, 0.0);
+    const at::Tensor inverse = denominators.reciprocal().masked_fill_(empty, 0.0);
     if (shares.defined()) return inverse * shares;
     if constexpr (requires { reduction.share(std::size_t{0}); }) {
       std::vector<double> own;
       for (std::size_t k = 0; k < reduction.buckets(); ++k) own.push_back(reduction.share(k));
       return inverse * constant_tensor(own, denominators.options());
     } else {
+      if (reduction.buckets() == 1) return inverse;
       return inverse / denominators.gt(0).sum().clamp_min(1).to(at::kDouble);
     }
   }
@@ -388,6 +390,7 @@ struct TensorReduction {
   using Row = ReductionRow<at::Tensor, at::Tensor>;
   const void* self;
   bool is_sum;
+  kernels::RowMass mass;
   std::size_t (*buckets_)(const void*);
   bool (*has_buckets_)(const void*);
   RowBuckets (*bucket_rows_)(const void*, const Row&);
@@ -399,6 +402,7 @@ struct TensorReduction {
     return {
         &reduction,
         equipoise::detail::kIsSum<R>,
+        kernels::mass_of<R>(),
         [](const void* r) { return static_cast<std::size_t>(static_cast<const R*>(r)->buckets()); },
         [](const void* r) { return detail::has_buckets(*static_cast<const R*>(r)); },
         [](const void* r, const Row& row) {

@@ -19,7 +19,7 @@ namespace equipoise::detail {
 
 // Rows of each class, every label checked.
 template <class L>
-EQUIPOISE_INLINE std::vector<std::uint64_t> rows_per_class(
+EQUIPOISE_HOST_INLINE std::vector<std::uint64_t> rows_per_class(
     std::string_view where, std::span<const L> labels, std::size_t classes,
     std::optional<std::int64_t> ignore_index = std::nullopt) {
   std::vector<std::uint64_t> counts(classes);

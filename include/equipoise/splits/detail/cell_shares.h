@@ -22,8 +22,8 @@ struct Cells {
   std::vector<std::uint64_t> counts;
 
   template <class R, class G>
-  EQUIPOISE_INLINE Cells(std::string_view where, const R& values, const G& row_groups,
-                         std::size_t groups, std::size_t classes)
+  EQUIPOISE_HOST_INLINE Cells(std::string_view where, const R& values, const G& row_groups,
+                              std::size_t groups, std::size_t classes)
       : labels(sampling::cell_labels(values, row_groups, groups, classes)),
         counts(rows_per_class(where, std::span<const std::int32_t>(labels), groups * classes)) {}
 };

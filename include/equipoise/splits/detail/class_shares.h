@@ -118,10 +118,10 @@ inline std::vector<std::uint64_t> test_quotas(std::span<const std::uint64_t> cou
 
 // The first quotas[c] rows of class c in a random order are for testing.
 template <class L>
-EQUIPOISE_INLINE splits::Split split_by_quota(std::span<const L> labels,
-                                              std::vector<std::uint64_t> quotas,
-                                              std::size_t test_rows, std::uint64_t seed,
-                                              const splits::SplitOptions& options) {
+EQUIPOISE_HOST_INLINE splits::Split split_by_quota(std::span<const L> labels,
+                                                   std::vector<std::uint64_t> quotas,
+                                                   std::size_t test_rows, std::uint64_t seed,
+                                                   const splits::SplitOptions& options) {
   splits::Split split;
   split.test.resize(test_rows);
   split.train.resize(labels.size() - test_rows);
@@ -144,9 +144,9 @@ EQUIPOISE_INLINE splits::Split split_by_quota(std::span<const L> labels,
 // like cards: each class begins at the fold after the last of the class before it. The folds sit in
 // a random order, so that none gets the odd rows of certain classes.
 template <class L>
-EQUIPOISE_INLINE std::vector<std::uint32_t> deal_folds(std::span<const L> labels,
-                                                       std::span<const std::uint64_t> counts,
-                                                       std::uint32_t k, std::uint64_t seed) {
+EQUIPOISE_HOST_INLINE std::vector<std::uint32_t> deal_folds(std::span<const L> labels,
+                                                            std::span<const std::uint64_t> counts,
+                                                            std::uint32_t k, std::uint64_t seed) {
   std::vector<std::uint32_t> next;
   for (const std::uint64_t start : class_starts(counts)) {
     next.push_back(static_cast<std::uint32_t>(start % k));

@@ -194,9 +194,9 @@ struct GroupedRows {
   GroupTable table;
 
   template <class L, class G>
-  EQUIPOISE_INLINE GroupedRows(std::string_view where, std::span<const L> labels,
-                               std::span<const G> row_groups, std::size_t groups,
-                               std::size_t classes)
+  EQUIPOISE_HOST_INLINE GroupedRows(std::string_view where, std::span<const L> labels,
+                                    std::span<const G> row_groups, std::size_t groups,
+                                    std::size_t classes)
       : group_counts(rows_per_group(where, row_groups, groups, labels.size())),
         table(labels, rows_per_class(where, labels, classes), row_groups, group_counts) {}
 
@@ -207,7 +207,7 @@ struct GroupedRows {
   }
 
   // These, the largest first, in a random order where they are equally large.
-  EQUIPOISE_INLINE std::vector<std::size_t> largest_first(std::uint64_t seed) const {
+  EQUIPOISE_HOST_INLINE std::vector<std::size_t> largest_first(std::uint64_t seed) const {
     std::vector<std::size_t> order = shuffled_indices<std::size_t>(
         group_counts.size(), CounterRandom{seed}, Purpose::kGroupOrder);
     std::erase_if(order, [&](std::size_t g) { return group_counts[g] == 0; });

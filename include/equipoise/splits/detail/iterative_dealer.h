@@ -95,8 +95,8 @@ class PartShares {
 template <class L, class O>
 class LabelledRows {
  public:
-  EQUIPOISE_INLINE LabelledRows(std::string_view where, std::span<const L> labels,
-                                std::span<const O> offsets, std::size_t classes)
+  EQUIPOISE_HOST_INLINE LabelledRows(std::string_view where, std::span<const L> labels,
+                                     std::span<const O> offsets, std::size_t classes)
       : labels_(labels), offsets_(offsets), counts_(rows_per_class(where, labels, classes)) {
     require_offsets(where, offsets, labels.size());
     std::vector<std::size_t> last(classes, 0);  // the last row, from 1, that has the label
@@ -260,8 +260,8 @@ class IterativeDealer {
 };
 
 template <class L, class O>
-EQUIPOISE_INLINE void deal_iteratively(IterativeDealer<L, O>& dealer, std::size_t rows,
-                                       std::size_t classes, std::uint64_t seed) {
+EQUIPOISE_HOST_INLINE void deal_iteratively(IterativeDealer<L, O>& dealer, std::size_t rows,
+                                            std::size_t classes, std::uint64_t seed) {
   const CounterRandom random{seed};
   const std::vector<std::size_t> label_order =
       shuffled_indices<std::size_t>(classes, random, Purpose::kLabelOrder);
@@ -295,11 +295,11 @@ void require_bounds_kept(std::string_view where, const IterativeDealer<L, O>& de
 
 // Bounds of the options hold for labels below `bound_labels`.
 template <class L, class O>
-EQUIPOISE_INLINE splits::Split split_iteratively(std::string_view where,
-                                                 const LabelledRows<L, O>& rows,
-                                                 std::size_t bound_labels, double test_fraction,
-                                                 std::uint64_t seed,
-                                                 const splits::SplitOptions& options) {
+EQUIPOISE_HOST_INLINE splits::Split split_iteratively(std::string_view where,
+                                                      const LabelledRows<L, O>& rows,
+                                                      std::size_t bound_labels,
+                                                      double test_fraction, std::uint64_t seed,
+                                                      const splits::SplitOptions& options) {
   const std::uint64_t test_rows = test_rows_of(where, rows.size(), test_fraction);
   const std::vector<std::uint64_t> sizes{rows.size() - test_rows, test_rows};
   IterativeDealer dealer(rows, {sizes, rows.size(), sizes, 0}, options, bound_labels, seed);
@@ -310,9 +310,10 @@ EQUIPOISE_INLINE splits::Split split_iteratively(std::string_view where,
 }
 
 template <class L, class O>
-EQUIPOISE_INLINE std::vector<std::uint32_t> folds_iteratively(std::string_view where,
-                                                              const LabelledRows<L, O>& rows,
-                                                              std::uint32_t k, std::uint64_t seed) {
+EQUIPOISE_HOST_INLINE std::vector<std::uint32_t> folds_iteratively(std::string_view where,
+                                                                   const LabelledRows<L, O>& rows,
+                                                                   std::uint32_t k,
+                                                                   std::uint64_t seed) {
   require_folds(where, k, rows.size(), "rows");
   const std::vector<std::uint64_t> sizes(k, rows.size() / k);
   IterativeDealer dealer(rows, {std::vector<std::uint64_t>(k, 1), k, sizes, rows.size() % k}, {}, 0,

@@ -41,7 +41,8 @@ inline void require_folds(std::string_view where, std::uint32_t k, std::size_t m
 
 // Calls assign(row) for every row, in a random order that is the same on every platform.
 template <class F>
-EQUIPOISE_INLINE void for_each_shuffled(std::size_t rows, std::uint64_t seed, const F& assign) {
+EQUIPOISE_HOST_INLINE void for_each_shuffled(std::size_t rows, std::uint64_t seed,
+                                             const F& assign) {
   const auto visit = [&](const auto& order) {
     for (const auto row : order) assign(static_cast<std::size_t>(row));
   };
