@@ -3,6 +3,7 @@
 #define EQUIPOISE_EIGEN_H_
 
 // IWYU pragma: begin_exports
+#include "equipoise/eigen/linear_loss.h"
 #include "equipoise/eigen/loss.h"
 #include "equipoise/eigen/metrics.h"
 #include "equipoise/eigen/overlap_loss.h"

@@ -7,6 +7,7 @@
 #include "equipoise/libtorch/accumulation.h"
 #include "equipoise/libtorch/arguments.h"
 #include "equipoise/libtorch/heads.h"
+#include "equipoise/libtorch/linear_loss.h"
 #include "equipoise/libtorch/loss.h"
 #include "equipoise/libtorch/metrics.h"
 #include "equipoise/libtorch/module.h"

@@ -1,6 +1,7 @@
 // The table of docs/losses.md, "How to call one": each of its cells is called here, and the three
 // columns agree.
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+#include <ATen/ops/eye.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
@@ -8,10 +9,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "equipoise/eigen/linear_loss.h"
 #include "equipoise/eigen/loss.h"
 #include "equipoise/eigen/overlap_loss.h"
 #include "equipoise/eigen/sigmoid_loss.h"
 #include "equipoise/libtorch/accumulation.h"
+#include "equipoise/libtorch/linear_loss.h"
 #include "equipoise/libtorch/loss.h"
 #include "equipoise/libtorch/overlap_loss.h"
 #include "equipoise/libtorch/sigmoid_loss.h"
@@ -176,6 +179,24 @@ TEST(Verbs, OfOverlapLossesAgreeOnThreeBackends) {
   EXPECT_NEAR(of_part.item<double>(), value, kTolerance);
   equipoise::gradient(loss, t.plain, t.classes, t.arguments, {whole.slopes, t.out});
   t.expect_gradients(eigen::gradient(loss, t.matrix, t.classes, t.arguments, whole), of_part);
+}
+
+// With a layer that changes nothing, the loss of the product is that of the features.
+TEST(Verbs, OfALinearLayerAndASoftmaxLossAgreeOnThreeBackends) {
+  const SoftmaxLoss<Focal> loss;
+  Table t;
+  const double value = equipoise::value(loss, t.plain, t.classes, t.arguments);
+  const Matrix identity = Matrix::Identity(3, 3);
+  const Eigen::VectorXd no_bias;
+  Matrix features;
+  EXPECT_NEAR(eigen::linear_loss(loss, t.matrix, identity, no_bias, t.classes, t.arguments,
+                                 {&features, nullptr, nullptr}),
+              value, kTolerance);
+  const at::Tensor on_tensors = libtorch::linear_loss(loss, t.tensor, at::eye(3, at::kDouble),
+                                                      at::Tensor(), t.tensor_classes, t.tensors);
+  EXPECT_NEAR(on_tensors.item<double>(), value, kTolerance);
+  equipoise::value_and_gradient(loss, t.plain, t.classes, t.arguments, t.out);
+  t.expect_gradients(features, on_tensors);
 }
 
 }  // namespace

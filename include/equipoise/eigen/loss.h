@@ -68,15 +68,15 @@ struct ValueAndGradient {
 /// double; targets has N class indices, or is probability_targets() of a matrix.
 /// @throws std::invalid_argument as equipoise::partial().
 template <Modulator M, LossReduction R, DirectlyAccessible D, SoftmaxTargets Targets>
-EQUIPOISE_INLINE double value(const SoftmaxLoss<M, R>& loss, const D& logits,
-                              const Targets& targets, const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE double value(const SoftmaxLoss<M, R>& loss, const D& logits,
+                                   const Targets& targets, const LossArguments& arguments = {}) {
   return equipoise::value(loss, view(logits), targets, arguments);
 }
 
 /// The loss of a batch and its gradient. Allocates the gradient and nothing else of its size.
 /// @throws std::invalid_argument as equipoise::partial().
 template <Modulator M, LossReduction R, DirectlyAccessible D, SoftmaxTargets Targets>
-EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
+EQUIPOISE_HOST_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
     const SoftmaxLoss<M, R>& loss, const D& logits, const Targets& targets,
     const LossArguments& arguments = {}) {
   ValueAndGradient<typename D::PlainObject> result{0.0, {}};
@@ -90,7 +90,7 @@ EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
 /// equipoise::unreduced().
 /// @throws std::invalid_argument as equipoise::partial().
 template <Modulator M, LossReduction R, DirectlyAccessible D, SoftmaxTargets Targets>
-EQUIPOISE_INLINE Eigen::Matrix<typename D::Scalar, Eigen::Dynamic, 1> unreduced(
+EQUIPOISE_HOST_INLINE Eigen::Matrix<typename D::Scalar, Eigen::Dynamic, 1> unreduced(
     const SoftmaxLoss<M, R>& loss, const D& logits, const Targets& targets,
     const LossArguments& arguments = {}) {
   Eigen::Matrix<typename D::Scalar, Eigen::Dynamic, 1> losses(logits.rows());
@@ -102,9 +102,10 @@ EQUIPOISE_INLINE Eigen::Matrix<typename D::Scalar, Eigen::Dynamic, 1> unreduced(
 /// Outputs are views: `{.gradient = mutable_view(gradient)}`.
 /// @throws std::invalid_argument as equipoise::partial().
 template <Modulator M, LossReduction R, DirectlyAccessible D, SoftmaxTargets Targets>
-EQUIPOISE_INLINE LossPartial partial(const SoftmaxLoss<M, R>& loss, const D& logits,
-                                     const Targets& targets, const LossArguments& arguments = {},
-                                     const LossOutputs<typename D::Scalar>& outputs = {}) {
+EQUIPOISE_HOST_INLINE LossPartial partial(const SoftmaxLoss<M, R>& loss, const D& logits,
+                                          const Targets& targets,
+                                          const LossArguments& arguments = {},
+                                          const LossOutputs<typename D::Scalar>& outputs = {}) {
   return equipoise::partial(loss, view(logits), targets, arguments, outputs);
 }
 

@@ -15,8 +15,9 @@ namespace equipoise::eigen {
 /// or double; targets are N class indices or probability_targets() of a matrix in [0, 1].
 /// @throws std::invalid_argument as equipoise::partial().
 template <OverlapPolicy P, DirectlyAccessible D, SoftmaxTargets Targets>
-EQUIPOISE_INLINE OverlapSums partial(const OverlapLoss<P>& loss, const D& logits,
-                                     const Targets& targets, const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE OverlapSums partial(const OverlapLoss<P>& loss, const D& logits,
+                                          const Targets& targets,
+                                          const LossArguments& arguments = {}) {
   return equipoise::partial(loss, view(logits), targets, arguments);
 }
 
@@ -24,10 +25,10 @@ EQUIPOISE_INLINE OverlapSums partial(const OverlapLoss<P>& loss, const D& logits
 /// own type and order, from value_and_slopes() of the merged sums; see equipoise::gradient().
 /// @throws std::invalid_argument as equipoise::gradient().
 template <OverlapPolicy P, DirectlyAccessible D, SoftmaxTargets Targets>
-EQUIPOISE_INLINE typename D::PlainObject gradient(const OverlapLoss<P>& loss, const D& logits,
-                                                  const Targets& targets,
-                                                  const LossArguments& arguments,
-                                                  const OverlapResult& whole) {
+EQUIPOISE_HOST_INLINE typename D::PlainObject gradient(const OverlapLoss<P>& loss, const D& logits,
+                                                       const Targets& targets,
+                                                       const LossArguments& arguments,
+                                                       const OverlapResult& whole) {
   typename D::PlainObject result;
   result.resize(logits.rows(), logits.cols());
   equipoise::gradient(loss, view(logits), targets, arguments, {whole.slopes, mutable_view(result)});
@@ -37,15 +38,15 @@ EQUIPOISE_INLINE typename D::PlainObject gradient(const OverlapLoss<P>& loss, co
 /// The loss of a set of rows; see equipoise::value().
 /// @throws std::invalid_argument as equipoise::partial().
 template <OverlapPolicy P, DirectlyAccessible D, SoftmaxTargets Targets>
-EQUIPOISE_INLINE double value(const OverlapLoss<P>& loss, const D& logits, const Targets& targets,
-                              const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE double value(const OverlapLoss<P>& loss, const D& logits,
+                                   const Targets& targets, const LossArguments& arguments = {}) {
   return equipoise::value(loss, view(logits), targets, arguments);
 }
 
 /// The loss of a set of rows and its gradient. Allocates the gradient and nothing else of its size.
 /// @throws std::invalid_argument as equipoise::gradient().
 template <OverlapPolicy P, DirectlyAccessible D, SoftmaxTargets Targets>
-EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
+EQUIPOISE_HOST_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
     const OverlapLoss<P>& loss, const D& logits, const Targets& targets,
     const LossArguments& arguments = {}) {
   ValueAndGradient<typename D::PlainObject> result{0.0, {}};

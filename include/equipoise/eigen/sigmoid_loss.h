@@ -12,15 +12,15 @@ namespace equipoise::eigen {
 /// of any arithmetic type, each row- or column-major.
 /// @throws std::invalid_argument as equipoise::partial().
 template <SigmoidModulators S, LossReduction R, DirectlyAccessible D, DirectlyAccessible Targets>
-EQUIPOISE_INLINE double value(const SigmoidLoss<S, R>& loss, const D& logits,
-                              const Targets& targets, const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE double value(const SigmoidLoss<S, R>& loss, const D& logits,
+                                   const Targets& targets, const LossArguments& arguments = {}) {
   return equipoise::value(loss, view(logits), view(targets), arguments);
 }
 
 /// The loss of a batch and its gradient. Allocates the gradient and nothing else of its size.
 /// @throws std::invalid_argument as equipoise::partial().
 template <SigmoidModulators S, LossReduction R, DirectlyAccessible D, DirectlyAccessible Targets>
-EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
+EQUIPOISE_HOST_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
     const SigmoidLoss<S, R>& loss, const D& logits, const Targets& targets,
     const LossArguments& arguments = {}) {
   ValueAndGradient<typename D::PlainObject> result{0.0, {}};
@@ -34,9 +34,9 @@ EQUIPOISE_INLINE ValueAndGradient<typename D::PlainObject> value_and_gradient(
 /// equipoise::unreduced().
 /// @throws std::invalid_argument as equipoise::partial().
 template <SigmoidModulators S, LossReduction R, DirectlyAccessible D, DirectlyAccessible Targets>
-EQUIPOISE_INLINE typename D::PlainObject unreduced(const SigmoidLoss<S, R>& loss, const D& logits,
-                                                   const Targets& targets,
-                                                   const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE typename D::PlainObject unreduced(const SigmoidLoss<S, R>& loss,
+                                                        const D& logits, const Targets& targets,
+                                                        const LossArguments& arguments = {}) {
   typename D::PlainObject losses;
   losses.resize(logits.rows(), logits.cols());
   equipoise::unreduced(loss, view(logits), view(targets), arguments, mutable_view(losses));
@@ -47,17 +47,19 @@ EQUIPOISE_INLINE typename D::PlainObject unreduced(const SigmoidLoss<S, R>& loss
 /// Outputs are views: `{.gradient = mutable_view(gradient)}`.
 /// @throws std::invalid_argument as equipoise::partial().
 template <SigmoidModulators S, LossReduction R, DirectlyAccessible D, DirectlyAccessible Targets>
-EQUIPOISE_INLINE LossPartial partial(const SigmoidLoss<S, R>& loss, const D& logits,
-                                     const Targets& targets, const LossArguments& arguments = {},
-                                     const LossOutputs<typename D::Scalar>& outputs = {}) {
+EQUIPOISE_HOST_INLINE LossPartial partial(const SigmoidLoss<S, R>& loss, const D& logits,
+                                          const Targets& targets,
+                                          const LossArguments& arguments = {},
+                                          const LossOutputs<typename D::Scalar>& outputs = {}) {
   return equipoise::partial(loss, view(logits), view(targets), arguments, outputs);
 }
 
 /// What the reduction divides by, from targets and weights alone; see equipoise::denominators().
 /// @throws std::invalid_argument as equipoise::denominators().
 template <SigmoidModulators S, LossReduction R, DirectlyAccessible Targets>
-EQUIPOISE_INLINE LossPartial denominators(const SigmoidLoss<S, R>& loss, const Targets& targets,
-                                          const LossArguments& arguments = {}) {
+EQUIPOISE_HOST_INLINE LossPartial denominators(const SigmoidLoss<S, R>& loss,
+                                               const Targets& targets,
+                                               const LossArguments& arguments = {}) {
   return equipoise::denominators(loss, view(targets), arguments);
 }
 
