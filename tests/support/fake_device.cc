@@ -66,7 +66,8 @@ struct Shared {
   }
 };
 Shared& shared() {
-  static Shared instance;
+  // Never destroyed: threads of LibTorch may free tensors when the program has ended.
+  static Shared& instance = *new Shared;
   return instance;
 }
 
