@@ -218,7 +218,7 @@ void expect_elements_equal_core(const S& sides) {
   loss.pos_weight = {3};
   for (const double target : {0.0, 0.25, 1.0}) {
     for (float z = -30; z <= 30; z += 0.37F) {
-      const double logit = static_cast<double>(z);
+      const auto logit = static_cast<double>(z);
       double gradient = 0;
       const double value = value_and_gradient(loss, MatrixView<const double>(&logit, 1, 1),
                                               MatrixView<const double>(&target, 1, 1), {},

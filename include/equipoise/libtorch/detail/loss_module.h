@@ -43,6 +43,7 @@ template <class Derived>
 class LossModule : public torch::nn::Cloneable<Derived> {
  public:
   using torch::nn::Module::to;
+  // NOLINTBEGIN(google-default-arguments): those of torch::nn::Module.
   void to(at::Device device, at::ScalarType type, bool non_blocking = false) override {
     if (holds_constants(type)) return torch::nn::Module::to(device, type, non_blocking);
     torch::nn::Module::to(device, non_blocking);
@@ -50,6 +51,7 @@ class LossModule : public torch::nn::Cloneable<Derived> {
   void to(at::ScalarType type, bool non_blocking = false) override {
     if (holds_constants(type)) torch::nn::Module::to(type, non_blocking);
   }
+  // NOLINTEND(google-default-arguments)
 
  private:
   static bool holds_constants(at::ScalarType type) {

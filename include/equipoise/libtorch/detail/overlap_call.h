@@ -30,9 +30,7 @@
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/loss/overlap.h"
 
-namespace equipoise::libtorch {
-
-namespace detail {
+namespace equipoise::libtorch::detail {
 
 // Ordinary functions, whose code is that of the instruction set they are compiled for, like the
 // kernels'.
@@ -79,7 +77,7 @@ inline OverlapSums to_overlap_sums(const at::Tensor& sums) {
 inline at::Tensor to_tensor(const OverlapSums& sums) {
   const auto classes = static_cast<std::int64_t>(sums.classes.size());
   at::Tensor result = at::empty({3, classes}, at::kDouble);
-  double* const data = result.data_ptr<double>();
+  auto* const data = result.data_ptr<double>();
   for (std::size_t c = 0; c < sums.classes.size(); ++c) {
     data[c] = sums.classes[c].tp;
     data[sums.classes.size() + c] = sums.classes[c].fp;
@@ -233,8 +231,6 @@ inline at::Tensor call_overlap_sums(const OverlapOfTensors& loss, const at::Tens
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 
-}  // namespace detail
-
-}  // namespace equipoise::libtorch
+}  // namespace equipoise::libtorch::detail
 
 #endif  // EQUIPOISE_LIBTORCH_DETAIL_OVERLAP_CALL_H_

@@ -76,7 +76,7 @@ inline void require_elements(const char* where, const SigmoidSettings& loss,
 
 // [N] as [N, 1], and [..., L] as [N, L], in_memory().
 inline at::Tensor as_elements(const at::Tensor& tensor) {
-  const at::Tensor read = in_memory(tensor);
+  at::Tensor read = in_memory(tensor);
   if (!read.defined() || read.dim() == 2) return read;
   return read.dim() == 1 ? read.unsqueeze(1) : read.flatten(0, -2);
 }

@@ -266,7 +266,7 @@ inline ElementLosses element_losses(const SigmoidOfTensors& loss, const SigmoidT
 inline at::Tensor reduce_elements_by(const SigmoidOfTensors& loss, const at::Tensor& coefficient,
                                      const at::Tensor& sum, const at::Tensor& denominators,
                                      at::ScalarType type) {
-  const at::Tensor value = (coefficient * sum).sum().to(type);
+  at::Tensor value = (coefficient * sum).sum().to(type);
   if (loss.settings.empty_batch != EmptyBatch::kNaN || loss.reduction.is_sum) return value;
   return value.masked_fill(denominators.sum().le(0), equipoise::detail::quiet_nan());
 }
@@ -460,16 +460,15 @@ inline bool fits_in_place(const SigmoidOfTensors& loss, const SigmoidTensors& te
 // A NaN logit counts wherever its label does, also where pos_weight is 0 and t is 1.
 class SigmoidInPlace {
  public:
-  SigmoidInPlace(const SigmoidOfTensors& loss, const SigmoidTensors& tensors,
-                 const at::Tensor& logits, const at::Tensor& targets,
-                 const LossArguments& arguments)
-      : loss_(loss),
+  SigmoidInPlace(SigmoidOfTensors loss, const SigmoidTensors& tensors, const at::Tensor& logits,
+                 const at::Tensor& targets, const LossArguments& arguments)
+      : loss_(std::move(loss)),
         type_(compute_type(logits)),
         logits_(logits),
         targets_(targets),
         shift_(tensors.shift),
         weighs_classes_(tensors.class_weights.defined()),
-        weights_(side_weights(loss.settings, tensors, logits.options().dtype(type_))) {
+        weights_(side_weights(loss_.settings, tensors, logits.options().dtype(type_))) {
     if (!arguments.sample_weights.defined()) return;
     // A copy: the backward pass reads them again.
     row_weights_ =

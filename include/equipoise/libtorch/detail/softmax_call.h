@@ -23,9 +23,7 @@
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/loss/softmax.h"
 
-namespace equipoise::libtorch {
-
-namespace detail {
+namespace equipoise::libtorch::detail {
 
 // Logits [..., C], and targets and arguments as rows: indices [N] or probabilities [..., C].
 struct SoftmaxInputs {
@@ -64,9 +62,9 @@ inline void require_softmax_tensors(const SoftmaxOfTensors& given, const Softmax
 // Rows in a row: [..., C] as [N, C], or as [B, T, C] where that would need a copy.
 inline at::Tensor as_rows(const at::Tensor& tensor, std::int64_t class_dim) {
   if (tensor.dim() == 2 && class_dim != 0 && class_dim != -2) return tensor;
-  const at::Tensor last = tensor.movedim(class_dim, -1);
+  at::Tensor last = tensor.movedim(class_dim, -1);
   if (last.dim() == 2) return last;
-  const at::Tensor cube = last.flatten(0, -3);
+  at::Tensor cube = last.flatten(0, -3);
   const bool in_a_row = cube.size(0) == 1 || cube.stride(0) == cube.size(1) * cube.stride(1);
   return in_a_row ? cube.flatten(0, 1) : cube;
 }
@@ -358,8 +356,6 @@ inline at::Tensor call_softmax_denominators(const SoftmaxOfTensors& loss, const 
 
 }  // namespace EQUIPOISE_ISA_NAMESPACE
 
-}  // namespace detail
-
-}  // namespace equipoise::libtorch
+}  // namespace equipoise::libtorch::detail
 
 #endif  // EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_CALL_H_

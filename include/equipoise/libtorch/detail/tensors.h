@@ -354,7 +354,7 @@ at::Tensor mass_of_rows(const R& reduction, const ReductionRow<at::Tensor, at::T
 inline at::Tensor to_sums(const LossPartial& partial) {
   const std::size_t buckets = partial.buckets.size();
   at::Tensor result = at::empty({3, static_cast<std::int64_t>(buckets)}, at::kDouble);
-  double* const data = result.data_ptr<double>();
+  auto* const data = result.data_ptr<double>();
   for (std::size_t k = 0; k < buckets; ++k) {
     data[k] = partial.buckets[k].numerator;
     data[buckets + k] = partial.buckets[k].denominator;
@@ -372,7 +372,7 @@ at::Tensor coefficient_tensor(const R& reduction, const at::Tensor& denominators
     return at::ones_like(denominators);
   } else {
     const at::Tensor empty = denominators.le(0);
-    const at::Tensor inverse = denominators.reciprocal().masked_fill_(empty, 0.0);
+    at::Tensor inverse = denominators.reciprocal().masked_fill_(empty, 0.0);
     if (shares.defined()) return inverse * shares;
     if constexpr (requires { reduction.share(std::size_t{0}); }) {
       std::vector<double> own;
