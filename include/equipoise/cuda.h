@@ -1,13 +1,13 @@
 // Losses on CUDA by kernels of their own: the same modulators, compiled for the device.
 //
-// For files that nvcc (12 or later) or clang compiles as CUDA. Include it before everything else of
+// For files that nvcc (12 or later) compiles. Include it before everything else of
 // the library; losses and modules that are used in such a file then take these kernels wherever
 // they can, and tensor operations otherwise. Values are the same to rounding.
 //
 // Softmax losses with index targets, without smoothing, pair shifts, Seesaw or terms by group:
-// three passes over N x C in place of eight, N numbers kept in place of N x C. Sigmoid losses
-// without mask, rebalancing or negative scale, under a mean by count, weight or positives, or a
-// sum: one pass each way over logits and targets. Logits of float, half and bfloat16.
+// three passes over N x C in place of eight, three numbers a row kept in place of N x C. Sigmoid
+// losses without mask, rebalancing or negative scale, under a mean by count, weight or positives,
+// or a sum: one pass each way over logits and targets. Logits of float, half and bfloat16.
 //
 // Does not synchronise; kernels run on the current stream. Needs LibTorch 2.1 with CUDA. Policies
 // are templates over tensors as well, which are host code: nvcc warns of each unless told not to,
@@ -16,7 +16,7 @@
 #define EQUIPOISE_CUDA_H_
 
 #if !defined(__CUDACC__)
-#error "equipoise/cuda.h is for files that a CUDA compiler reads: nvcc, or clang with -x cuda"
+#error "equipoise/cuda.h is for files that a CUDA compiler reads, such as nvcc"
 #endif
 #if defined(EQUIPOISE_KERNELS_DISPATCH_H_)
 #error "include equipoise/cuda.h before other headers of equipoise"

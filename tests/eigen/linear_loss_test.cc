@@ -223,12 +223,12 @@ TEST(EigenLinearLossErrors, NameTheArgumentAndWriteNothing) {
   const Column<double> short_bias = Column<double>::Zero(kClasses - 1);
   EXPECT_NE(error_of([&] {
               linear_loss(loss, problem.features, problem.weight, short_bias, problem.targets);
-            }).find("bias"),
+            }).find("bias.size() = 8, expected 9 (classes)"),
             std::string::npos);
   const Rows<double> narrow = problem.weight.leftCols(kWidth - 1);
   EXPECT_NE(error_of([&] {
               linear_loss(loss, problem.features, narrow, problem.bias, problem.targets);
-            }).find("weight.cols()"),
+            }).find("weight.cols() = 5, expected 6 (columns of features)"),
             std::string::npos);
   EXPECT_NE(error_of([&] {
               linear_loss(loss, problem.features, problem.weight, problem.bias, problem.targets, {},

@@ -395,6 +395,24 @@ TEST(LinearLossModule, IsTheFunctionAndTakesWeightsOfASchedule) {
   check(*module);
 }
 
+// The logits of all rows are never there at once.
+TEST(LinearLoss, MemoryIsThatOfAChunk) {
+  if (!fake::available()) GTEST_SKIP() << "needs LibTorch 2.1";
+  constexpr std::int64_t kMany = 2000;
+  const auto device = fake::card(0);
+  const at::Tensor x = at::randn({512, 4}).to(device).set_requires_grad(true);
+  const at::Tensor w = at::randn({kMany, 4}).to(device).set_requires_grad(true);
+  const at::Tensor targets = at::randint(kMany, {512}, at::kLong).to(device);
+  const auto peak = [&](std::int64_t rows) {
+    fake::reset_counts();
+    torch::autograd::grad({linear_loss(SoftmaxLoss<>{}, x, w, at::Tensor(), targets, {}, rows)},
+                          {x, w});
+    return fake::counts().peak_bytes / (4.0 * 512 * kMany);
+  };
+  EXPECT_LT(peak(16), 0.2);
+  EXPECT_GT(peak(512), 1);  // what is measured is there to be saved
+}
+
 TEST(LinearLossModule, GivesTheSameOnADeviceAndUploadsNothing) {
   if (!fake::available()) GTEST_SKIP() << "needs LibTorch 2.1";
   SoftmaxLoss<Focal, MeanByWeight> loss;

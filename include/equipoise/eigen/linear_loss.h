@@ -6,12 +6,14 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/detail/text.h"
 #include "equipoise/eigen/loss.h"
 #include "equipoise/kernels/any_reduction.h"
 #include "equipoise/kernels/dispatch.h"
@@ -60,11 +62,14 @@ void require_linear(std::string_view where, const kernels::SoftmaxTargetRows& ro
                     const Layer& layer, const LinearLossOutputs<T>& outputs) {
   const auto require = [&](std::string_view name, Eigen::Index size, Eigen::Index expected,
                            std::string_view of_what) {
-    equipoise::detail::require_size(where, name, static_cast<std::size_t>(size),
-                                    static_cast<std::size_t>(expected), of_what);
+    if (size == expected) return;
+    equipoise::detail::reject(
+        where, name, size,
+        equipoise::detail::to_text(expected) + " (" + std::string(of_what) + ")");
   };
   require("weight.cols()", layer.weight.cols(), layer.features.cols(), "columns of features");
-  if (layer.bias.size() != 0) require("bias", layer.bias.size(), layer.weight.rows(), "classes");
+  if (layer.bias.size() != 0)
+    require("bias.size()", layer.bias.size(), layer.weight.rows(), "classes");
   require("features.rows()", layer.features.rows(), static_cast<Eigen::Index>(rows.size()),
           "targets");
   if (outputs.rows_per_chunk < 0) {

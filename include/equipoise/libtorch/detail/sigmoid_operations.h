@@ -477,9 +477,8 @@ class SigmoidInPlace {
   }
 
   static bool fits_device(const SigmoidOfTensors& loss, const at::Tensor& logits) {
-    const at::ScalarType type = logits.scalar_type();
     return loss.device != nullptr && logits.device().is_cuda() &&
-           (type == at::kFloat || type == at::kHalf || type == at::kBFloat16);
+           is_device_type(logits.scalar_type());
   }
 
   LossAndGradient evaluate(const LossArguments& arguments, const Wanted& wanted) const {

@@ -67,10 +67,6 @@ struct DeviceKernels {
                          const at::Tensor& log_sums);
 };
 
-inline bool is_device_type(at::ScalarType type) {
-  return type == at::kFloat || type == at::kHalf || type == at::kBFloat16;
-}
-
 // A softmax loss of any modulator and reduction, so that what calls it is compiled once.
 struct SoftmaxOfTensors {
   const char* where;                 // the function that errors name

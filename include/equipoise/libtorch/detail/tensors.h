@@ -109,6 +109,11 @@ inline bool fits_kernel(const at::Tensor& logits) {
          (logits.scalar_type() == at::kFloat || logits.scalar_type() == at::kDouble);
 }
 
+// Whether kernels of a device's own take logits of this type.
+inline bool is_device_type(at::ScalarType type) {
+  return type == at::kFloat || type == at::kHalf || type == at::kBFloat16;
+}
+
 // In what tensor operations compute: half types accumulate in float.
 inline at::ScalarType compute_type(const at::Tensor& logits) {
   return logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
