@@ -4,6 +4,7 @@
 
 // IWYU pragma: begin_exports
 #include "equipoise/plan/dry_run.h"
+#include "equipoise/plan/forecast.h"
 #include "equipoise/plan/ledger.h"
 #include "equipoise/plan/plan.h"
 #include "equipoise/plan/text.h"

@@ -47,6 +47,7 @@ if [ -d "$api" ]; then
     options+=(-isystem "$libtorch/include" -L "$libtorch/lib" "-Wl,-rpath,$libtorch/lib")
   fi
   plain libtorch "${options[@]}"
+  plain libtorch -DEQUIPOISE_COMPILED -DEQUIPOISE_LIBTORCH_COMPILED "$root/src/kernels.cc" "$root/src/libtorch.cc" "${options[@]}"
 else
   say "plain ${CXX:-g++}: no LibTorch in $libtorch, its program is left out"
 fi

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "equipoise/libtorch/detail/softmax_node.h"
 #include "equipoise/libtorch/loss.h"
 #include "tests/support/errors.h"
 #include "tests/support/libtorch_losses.h"

@@ -15,6 +15,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "equipoise/libtorch/detail/sigmoid_node.h"
 #include "equipoise/libtorch/sigmoid_loss.h"
 #include "tests/support/errors.h"
 #include "tests/support/libtorch_losses.h"

@@ -12,6 +12,9 @@
 #include <utility>
 
 #include "equipoise/libtorch/detail/loss_function.h"
+#include "equipoise/libtorch/detail/overlap_node.h"
+#include "equipoise/libtorch/detail/sigmoid_node.h"
+#include "equipoise/libtorch/detail/softmax_node.h"
 #include "equipoise/libtorch/module.h"
 #include "equipoise/libtorch/overlap_module.h"
 #include "equipoise/libtorch/sigmoid_module.h"

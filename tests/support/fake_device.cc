@@ -11,6 +11,7 @@ namespace equipoise::testing::fake_device {
 bool available() { return false; }
 c10::Device card(int) { throw std::logic_error("the fake device needs LibTorch 2.1"); }
 int current_card() { return 0; }
+void set_has_doubles(bool) {}
 Counts counts() { return {}; }
 void reset_counts() {}
 
@@ -69,6 +70,11 @@ Shared& shared() {
   // Never destroyed: threads of LibTorch may free tensors when the program has ended.
   static Shared& instance = *new Shared;
   return instance;
+}
+
+bool& holds_doubles() {
+  static bool value = true;
+  return value;
 }
 
 thread_local int current = 0;
@@ -232,8 +238,14 @@ class Traffic {
 using Type = std::optional<c10::ScalarType>;
 using Place = std::optional<c10::Device>;
 
+void require_type(Type type) {
+  TORCH_CHECK_TYPE(holds_doubles() || c10::dtype_or_default(type) != at::kDouble,
+                   "the fake device holds no doubles");
+}
+
 at::Tensor empty(c10::IntArrayRef sizes, Type type, std::optional<c10::Layout>, Place place,
                  std::optional<bool>, std::optional<c10::MemoryFormat> format) {
+  require_type(type);
   const c10::DeviceGuard guard(c10::device_or_default(place));
   return at::detail::empty_generic(sizes, &memory,
                                    c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
@@ -241,6 +253,7 @@ at::Tensor empty(c10::IntArrayRef sizes, Type type, std::optional<c10::Layout>, 
 }
 at::Tensor empty_strided(c10::IntArrayRef sizes, c10::IntArrayRef strides, Type type,
                          std::optional<c10::Layout>, Place place, std::optional<bool>) {
+  require_type(type);
   const c10::DeviceGuard guard(c10::device_or_default(place));
   return at::detail::empty_strided_generic(sizes, strides, &memory,
                                            c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
@@ -390,6 +403,7 @@ bool available() {
 }
 c10::Device card(int index) { return {kType, static_cast<c10::DeviceIndex>(index)}; }
 int current_card() { return current; }
+void set_has_doubles(bool value) { holds_doubles() = value; }
 Counts counts() {
   const std::lock_guard lock(shared().mutex);
   return shared().counts;

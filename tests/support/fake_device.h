@@ -30,6 +30,8 @@ bool available();
 c10::Device card(int index);
 /// The card that operations without one go to.
 int current_card();
+/// Whether the device holds doubles, as it does at the start. Before anything has asked.
+void set_has_doubles(bool has_doubles);
 /// What has been counted since the last reset_counts().
 Counts counts();
 void reset_counts();

@@ -50,26 +50,36 @@ std::string to_text(const T& value) {
 }
 
 // where(): argument = value, expected ...
+[[noreturn]] inline void reject_text(std::string_view where, std::string_view argument,
+                                     std::string_view value, std::string_view expected) {
+  std::string message;
+  for (const std::string_view part :
+       {where, std::string_view("(): "), argument, std::string_view(" = "), value,
+        std::string_view(", expected "), expected}) {
+    message += part;
+  }
+  invalid_argument(message);
+}
 template <class T>
 [[noreturn]] void reject(std::string_view where, std::string_view argument, const T& value,
                          std::string_view expected) {
-  invalid_argument(std::string(where) + "(): " + std::string(argument) + " = " + to_text(value) +
-                   ", expected " + std::string(expected));
+  reject_text(where, argument, to_text(value), expected);
 }
 
 // where(): argument[index] = value, expected ...
 template <class T>
 [[noreturn]] void reject_element(std::string_view where, std::string_view argument,
                                  std::size_t index, const T& value, std::string_view expected) {
-  reject(where, std::string(argument) + "[" + std::to_string(index) + "]", value, expected);
+  reject_text(where, std::string(argument).append("[").append(to_text(index)).append("]"),
+              to_text(value), expected);
 }
 
 // where(): argument(r, c) = value, expected ...
 template <class T>
 [[noreturn]] void reject_cell(std::string_view where, std::string_view argument, std::size_t r,
                               std::size_t c, const T& value, std::string_view expected) {
-  reject(where, std::string(argument) + "(" + to_text(r) + ", " + to_text(c) + ")", value,
-         expected);
+  reject_text(where, std::string(argument) + "(" + to_text(r) + ", " + to_text(c) + ")",
+              to_text(value), expected);
 }
 
 // The following hold under -ffast-math too, where comparisons with NaN may come out either way:

@@ -157,15 +157,16 @@ EQUIPOISE_HOST_INLINE TensorPartial partial(const SigmoidLoss<S, R>& loss, const
 }
 
 /// The numbers (denominators [K], or TensorPartial::packed() [3, K]) summed over all ranks by an
-/// equipoise::AllReduceSum, which takes them on the host: a new tensor of double where `numbers`
-/// are. Called by all ranks. Reads the device, and so waits for it; a communication layer that sums
-/// tensors on their device, such as c10d with NCCL, does without.
+/// equipoise::AllReduceSum, which takes them on the host: a new tensor of double (float on a device
+/// without doubles) where `numbers` are. Called by all ranks. Reads the device, and so waits for
+/// it; a communication layer that sums tensors on their device, such as c10d with NCCL, does
+/// without.
 template <AllReduceSum F>
 at::Tensor sum_over_ranks(const at::Tensor& numbers, const F& all_reduce_sum) {
-  at::Tensor sums = numbers.detach().to(at::kCPU, at::kDouble).contiguous().clone();
+  at::Tensor sums = numbers.detach().to(at::kCPU).to(at::kDouble).contiguous().clone();
   all_reduce_sum(
       std::span<double>(sums.data_ptr<double>(), static_cast<std::size_t>(sums.numel())));
-  return sums.to(numbers.device());
+  return sums.to(detail::sum_options(numbers));
 }
 
 /// Deferred scaling, where the denominators are not known before the backward passes: run each part

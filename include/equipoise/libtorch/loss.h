@@ -11,7 +11,7 @@
 #include "equipoise/config.h"
 #include "equipoise/libtorch/arguments.h"
 #include "equipoise/libtorch/detail/softmax_call.h"
-#include "equipoise/libtorch/detail/softmax_operations.h"
+#include "equipoise/libtorch/detail/softmax_of_tensors.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/loss/softmax.h"
 

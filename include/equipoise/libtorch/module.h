@@ -248,7 +248,7 @@ class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
   void warn_of_plain_logits(const at::Tensor& logits) {
     if (looked_at_logits_ || !margin.defined() || logits.numel() == 0) return;
     looked_at_logits_ = true;
-    const auto largest = logits.detach().abs().max().to(at::kDouble).template item<double>();
+    const auto largest = logits.detach().abs().max().template item<double>();
     if (largest <= 1.001) return;
     TORCH_WARN("SoftmaxLossModule: margins are made for cosine logits, within [-1, 1], and this ",
                "batch has one of size ", largest,

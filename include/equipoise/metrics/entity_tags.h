@@ -2,12 +2,12 @@
 #ifndef EQUIPOISE_METRICS_ENTITY_TAGS_H_
 #define EQUIPOISE_METRICS_ENTITY_TAGS_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -97,22 +97,22 @@ class EntityTags {
  public:
   EntityTags() = default;
 
-  /// O(tags).
+  /// O(tags x types).
   /// @throws std::invalid_argument for a name that is no tag of the scheme, and for one that says
   /// the same as an earlier one (E-X and L-X do).
   explicit EntityTags(std::span<const std::string> names, TagScheme scheme = TagScheme::kIob2,
                       TagLayout layout = TagLayout::kPrefix)
       : scheme_(scheme), layout_(layout) {
     constexpr std::string_view kWhere = "EntityTags";
-    std::map<std::string_view, std::size_t> types;
     for (std::size_t i = 0; i < names.size(); ++i) {
       const std::string_view name = names[i];
       const std::optional<TagPrefix> prefix = prefix_in(name);
       if (!prefix) detail::reject_element(kWhere, "names", i, name, expected());
       std::size_t type = 0;
       if (prefix != TagPrefix::kOutside) {
-        type = types.try_emplace(type_in(name), types.size()).first->second;
-        if (type == types_.size()) {
+        const auto found = std::find(types_.begin(), types_.end(), type_in(name));
+        type = static_cast<std::size_t>(found - types_.begin());
+        if (found == types_.end()) {
           types_.emplace_back(type_in(name));
           labels_.insert(labels_.end(), kPrefixes, kNone);
         }

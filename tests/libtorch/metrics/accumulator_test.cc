@@ -165,7 +165,7 @@ TEST(Accumulators, CountWrongRowsOnTheDevice) {
   const auto wrong = [](const at::Tensor& sums) { return sums[-1].item<double>(); };
   const at::Tensor targets = at::tensor({0, 1, 2, -100}, at::kLong);
   const at::Tensor predictions = at::tensor({0, 7, 0, 9}, at::kLong);
-  EXPECT_EQ(wrong(detail::confusion_sums({targets, predictions, {}, {}}, 1, 2, -100)), 2);
+  EXPECT_EQ(wrong(detail::confusion_sums({targets, predictions, {}}, 1, 2, -100)), 2);
   at::Tensor p = at::full({4, 2}, 0.5, at::kDouble);
   EXPECT_EQ(wrong(detail::calibration_sums(p, targets, 15, -100, 1e-4)), 1);
   p[0][1] = std::nan("");

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "equipoise/libtorch/detail/metric_inputs.h"
+#include "equipoise/libtorch/detail/parts.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/metrics/grouped.h"
 
@@ -95,6 +96,18 @@ class SummedMetric {
  protected:
   SummedMetric(const char* where, const Metric& empty)
       : where_(where), empty_(empty), metric_(empty) {}
+
+  // Adds rows on a device, a part at a time: sums_of(part) are its sums.
+  template <class F>
+  void add_on_device(const char* where, std::int64_t rows, std::int64_t row_size,
+                     const F& sums_of) {
+    at::Tensor sums;
+    for_each_part(rows, row_size, [&](const RowPart& part) {
+      const at::Tensor more = sums_of(part);
+      sums = sums.defined() ? sums.add_(more) : more;
+    });
+    sums_.add(where, sums);
+  }
 
   const char* where_;  // of value()
   Metric empty_;

@@ -24,7 +24,7 @@ class SharesOnDevice {
       std::vector<double> now;
       for (std::size_t k = 0; k < reduction.buckets(); ++k) now.push_back(reduction.share(k));
       if (!tensor_.defined() || tensor_.device() != device || now != values_) {
-        tensor_ = constant_tensor(now, at::TensorOptions().dtype(at::kDouble).device(device));
+        tensor_ = constant_tensor(now, at::TensorOptions().dtype(sum_type(device)).device(device));
         values_ = std::move(now);
       }
     }
@@ -38,15 +38,20 @@ class SharesOnDevice {
 
 // A module whose buffers are the constants of a loss. They follow to a device, and to float and
 // double. They keep their type where the model is cast to a half type, which does not hold weights
-// above 65504.
+// above 65504, and become float on a device that has no doubles.
 template <class Derived>
 class LossModule : public torch::nn::Cloneable<Derived> {
  public:
   using torch::nn::Module::to;
   // NOLINTBEGIN(google-default-arguments): those of torch::nn::Module.
   void to(at::Device device, at::ScalarType type, bool non_blocking = false) override {
-    if (holds_constants(type)) return torch::nn::Module::to(device, type, non_blocking);
-    torch::nn::Module::to(device, non_blocking);
+    if (!holds_constants(type)) return to(device, non_blocking);
+    if (!has_doubles(device)) type = at::kFloat;
+    torch::nn::Module::to(device, type, non_blocking);
+  }
+  void to(at::Device device, bool non_blocking = false) override {
+    if (has_doubles(device)) return torch::nn::Module::to(device, non_blocking);
+    torch::nn::Module::to(device, at::kFloat, non_blocking);
   }
   void to(at::ScalarType type, bool non_blocking = false) override {
     if (holds_constants(type)) torch::nn::Module::to(type, non_blocking);

@@ -18,14 +18,14 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <type_traits>
 
 #include "equipoise/detail/check.h"
 #include "equipoise/kernels/dispatch.h"
 #include "equipoise/kernels/overlap_driver.h"
 #include "equipoise/libtorch/arguments.h"
-#include "equipoise/libtorch/detail/loss_function.h"
+#include "equipoise/libtorch/detail/loss_result.h"
+#include "equipoise/libtorch/detail/overlap_of_tensors.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/tensor_math.h"
 #include "equipoise/loss/overlap.h"
@@ -42,71 +42,6 @@ struct OverlapInputs {
 // Ordinary functions, whose code is that of the instruction set they are compiled for, like the
 // kernels'.
 inline namespace EQUIPOISE_ISA_NAMESPACE {
-
-// An overlap loss of any policy, so that what calls it is compiled once.
-struct OverlapOfTensors {
-  const char* where;                 // the function that errors name
-  std::shared_ptr<const void> loss;  // the OverlapLoss, to which the others refer
-  kernels::OverlapSettings settings;
-  kernels::OverlapKernel<float> in_float;
-  kernels::OverlapKernel<double> in_double;
-  ElementTerms<at::Tensor> (*element)(const void* policy, const OverlapElement<at::Tensor>&);
-  OverlapValue<at::Tensor> (*value)(const void* policy, const OverlapTerms<at::Tensor>& sums);
-  at::Tensor (*share)(const void* policy, const at::Tensor& target_mass);  // or nullptr
-  bool is_plain = false;  // TP = p t, FP = p (1 - t), FN = (1 - p) t
-
-  template <class T>
-  const kernels::OverlapKernel<T>& kernel() const {
-    if constexpr (std::is_same_v<T, float>) {
-      return in_float;
-    } else {
-      return in_double;
-    }
-  }
-};
-
-template <class P>
-ElementTerms<at::Tensor> element_of_tensors(const void* policy,
-                                            const OverlapElement<at::Tensor>& element) {
-  return kernels::element_terms(*static_cast<const P*>(policy), element);
-}
-template <class P>
-OverlapValue<at::Tensor> value_of_tensors(const void* policy,
-                                          const OverlapTerms<at::Tensor>& sums) {
-  return (*static_cast<const P*>(policy))(sums);
-}
-template <class P>
-at::Tensor share_of_tensors(const void* policy, const at::Tensor& target_mass) {
-  return static_cast<const P*>(policy)->share(target_mass);
-}
-
-// Whether rows add the plain terms.
-template <class P>
-bool has_plain_terms(const P& policy) {
-  if constexpr (std::is_same_v<P, Dice>) {
-    return !policy.squared;
-  } else {
-    return std::is_same_v<std::remove_cvref_t<decltype(kernels::elements_of(policy))>,
-                          kernels::PlainElements>;
-  }
-}
-
-template <class P>
-OverlapOfTensors overlap_of_tensors(const char* where, const OverlapLoss<P>& given) {
-  const auto loss = std::make_shared<const OverlapLoss<P>>(given);
-  const kernels::Cpu cpu = kernels::cpu();
-  OverlapOfTensors result{where,
-                          loss,
-                          equipoise::detail::settings_of(*loss),
-                          kernels::overlap_kernel_of<float>(loss->policy, cpu),
-                          kernels::overlap_kernel_of<double>(loss->policy, cpu),
-                          &element_of_tensors<P>,
-                          &value_of_tensors<P>,
-                          nullptr,
-                          has_plain_terms(loss->policy)};
-  if constexpr (kernels::kPoolsClasses<P>) result.share = &share_of_tensors<P>;
-  return result;
-}
 
 // The rows of a call by tensor operations: what counts, and the probabilities.
 struct OverlapTensors {
@@ -160,7 +95,7 @@ inline OverlapTensors make_overlap_tensors(const OverlapOfTensors& loss, const O
 inline at::Tensor sum_overlap(const OverlapOfTensors& loss, const OverlapTensors& rows) {
   const OverlapTerms<at::Tensor> terms = loss.element(loss.settings.policy, rows.element).value;
   const auto sum = [&](const at::Tensor& term) {
-    return (rows.weights * term).sum(0, /*keepdim=*/false, at::kDouble);
+    return (rows.weights * term).sum(0, /*keepdim=*/false, sum_type(term.device()));
   };
   return at::stack({sum(terms.tp), sum(terms.fp), sum(terms.fn)});
 }
@@ -178,7 +113,7 @@ inline OverlapResultTensors finish_overlap(const OverlapOfTensors& loss,
   const OverlapTerms<at::Tensor> of_class{sums.select(0, 0), sums.select(0, 1), sums.select(0, 2)};
   const at::Tensor mass = (of_class.tp + of_class.fn).detach();
   at::Tensor weights =
-      class_weights.defined() ? class_weights.to(at::kDouble) : at::ones_like(mass);
+      class_weights.defined() ? class_weights.to(mass.scalar_type()) : at::ones_like(mass);
   if (!loss.settings.counts_absent) weights = weights.masked_fill(mass.eq(0), 0.0);
   const at::Tensor none = weights.eq(0);
   const at::Tensor total = weights.sum();
@@ -236,7 +171,7 @@ inline LossAndGradient overlap_by_operations(const OverlapOfTensors& loss,
   if (!in.arguments.sums.defined()) {
     sums = sum_overlap(loss, rows);
   } else {
-    sums = in.arguments.sums.to(at::kDouble).view({3, -1});
+    sums = in.arguments.sums.to(sum_type(in.logits.device())).view({3, -1});
     if (at::GradMode::is_enabled()) {
       const at::Tensor own = sum_overlap(loss, rows);
       sums = sums + (own - own.detach());
@@ -281,14 +216,15 @@ class OverlapInPlace {
 
   // [3, C] of double: the sums of these rows.
   at::Tensor sums(std::int64_t classes) const {
+    const at::ScalarType sums_in = sum_type(p_.device());
     const auto by_class = [&](const at::Tensor& numbers) {
-      return at::zeros({classes}, numbers.options().dtype(at::kDouble))
-          .scatter_add_(0, column_.squeeze(1), (weights_ * numbers).to(at::kDouble));
+      return at::zeros({classes}, numbers.options().dtype(sums_in))
+          .scatter_add_(0, column_.squeeze(1), (weights_ * numbers).to(sums_in));
     };
     // What a broken target makes NaN in its row has to show in all classes.
     const at::Tensor others =
         (weighs_rows_ ? product(p_.t(), weights_) : p_.sum(0)) + weights_.sum() * 0.0;
-    return at::stack({by_class(own_p_), others.to(at::kDouble), by_class(own_q_)});
+    return at::stack({by_class(own_p_), others.to(sums_in), by_class(own_q_)});
   }
 
   // The gradient from the slopes of the sums, which is made in the memory of the probabilities, or
@@ -350,7 +286,7 @@ inline LossAndGradient overlap_in_place(const OverlapOfTensors& loss,
                                         bool wants_gradient) {
   const OverlapInPlace rows(loss, in);
   const at::Tensor sums = in.arguments.sums.defined()
-                              ? in.arguments.sums.to(at::kDouble).view({3, -1})
+                              ? in.arguments.sums.to(sum_type(in.logits.device())).view({3, -1})
                               : rows.sums(in.logits.size(1));
   const OverlapResultTensors whole = finish_overlap(loss, class_weights, sums);
   LossAndGradient outcome{whole.value.to(compute_type(in.logits)), {}};

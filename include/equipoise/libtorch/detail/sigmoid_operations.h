@@ -16,129 +16,19 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 #include "equipoise/kernels/dispatch.h"
 #include "equipoise/kernels/sigmoid_driver.h"
-#include "equipoise/libtorch/detail/loss_function.h"
+#include "equipoise/libtorch/detail/loss_result.h"
+#include "equipoise/libtorch/detail/sigmoid_of_tensors.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/tensor_math.h"
 #include "equipoise/loss/sigmoid.h"
 
 namespace equipoise::libtorch::detail {
-
-using equipoise::kernels::SigmoidSettings;
-
-// The constants of a sigmoid loss as tensors on the device of the logits, so that a call uploads
-// nothing. An undefined tensor stands for none.
-struct SigmoidTensors {
-  at::Tensor class_weights;     // [L]
-  at::Tensor pos_weight;        // [L]
-  at::Tensor shift;             // [L]
-  at::Tensor rebalance_counts;  // [L]
-};
-
-// Types and functions that lead to the kernels are those of the instruction set they are compiled
-// for, like the kernels.
-inline namespace EQUIPOISE_ISA_NAMESPACE {
-
-// A sigmoid loss's elements for a device's own kernels.
-struct ElementsOnDevice {
-  at::Tensor logits;    // [N, L], rows one after the other
-  at::Tensor targets;   // [N, L] of float
-  at::Tensor positive;  // [L] or [1] of float: the weights of the sides
-  at::Tensor negative;
-  at::Tensor shift;   // [L] of float or undefined
-  at::Tensor weight;  // [N] of float or undefined
-};
-
-// Kernels of a device for one pair of modulators, where a file has included them.
-struct DeviceElementKernels {
-  // Sums of weighted losses, of float, that are yet to be added up.
-  at::Tensor (*sums)(const void* sides, const ElementsOnDevice& elements);
-  // The gradient of the logits, in their type, times a factor of one float.
-  at::Tensor (*gradient)(const void* sides, const ElementsOnDevice& elements,
-                         const at::Tensor& factor);
-};
-
-// A sigmoid loss of any modulators and reduction, so that what calls it is compiled once.
-struct SigmoidOfTensors {
-  using Side = ValueAndSlope<at::Tensor> (*)(const void* sides,
-                                             const TargetProbability<at::Tensor>& target);
-
-  const char* where;                 // the function that errors name
-  std::shared_ptr<const void> loss;  // the SigmoidLoss, to which the others refer
-  SigmoidSettings settings;
-  kernels::SigmoidKernel<float> in_float;
-  kernels::SigmoidKernel<double> in_double;
-  TensorReduction reduction;
-  bool is_cross_entropy;
-  Side positive_;
-  Side negative_;
-  const DeviceElementKernels* device;  // or nullptr
-
-  ValueAndSlope<at::Tensor> positive(const TargetProbability<at::Tensor>& target) const {
-    return positive_(in_float.sides, target);
-  }
-  ValueAndSlope<at::Tensor> negative(const TargetProbability<at::Tensor>& target) const {
-    return negative_(in_float.sides, target);
-  }
-  template <class T>
-  const kernels::SigmoidKernel<T>& kernel() const {
-    if constexpr (std::is_same_v<T, float>) {
-      return in_float;
-    } else {
-      return in_double;
-    }
-  }
-};
-
-template <class S>
-ValueAndSlope<at::Tensor> positive_side(const void* sides,
-                                        const TargetProbability<at::Tensor>& target) {
-  return static_cast<const S*>(sides)->positive()(target);
-}
-template <class S>
-ValueAndSlope<at::Tensor> negative_side(const void* sides,
-                                        const TargetProbability<at::Tensor>& target) {
-  return static_cast<const S*>(sides)->negative()(target);
-}
-
-#if defined(EQUIPOISE_CUDA)
-template <class S>
-const DeviceElementKernels* device_element_kernels();  // see equipoise/cuda.h
-#else
-template <class S>
-const DeviceElementKernels* device_element_kernels() {
-  return nullptr;
-}
-#endif
-
-template <class S, class R>
-SigmoidOfTensors sigmoid_of_tensors(const char* where, const SigmoidLoss<S, R>& given) {
-  const auto loss = std::make_shared<const SigmoidLoss<S, R>>(given);
-  const kernels::Cpu cpu = kernels::cpu();
-  return {where,
-          loss,
-          equipoise::detail::settings_of(*loss),
-          {&loss->sides, &kernels::sigmoid_kernel<S, float>, cpu},
-          {&loss->sides, &kernels::sigmoid_kernel<S, double>, cpu},
-          TensorReduction::of(loss->reduction),
-          std::is_same_v<S, BinaryCrossEntropy>,
-          &positive_side<S>,
-          &negative_side<S>,
-          device_element_kernels<S>()};
-}
-
-}  // namespace EQUIPOISE_ISA_NAMESPACE
-
-inline SigmoidTensors make_tensors(const SigmoidSettings& loss, const at::TensorOptions& options) {
-  return {constant_tensor(loss.class_weights, options), constant_tensor(loss.pos_weight, options),
-          constant_tensor(loss.shift, options), constant_tensor(loss.rebalance.counts, options)};
-}
 
 // Targets and weights on the device, all [N, L].
 struct ElementTensors {
@@ -310,7 +200,8 @@ inline LossAndGradient sigmoid_by_operations(const SigmoidOfTensors& loss,
     if (buckets.index.defined()) {
       coefficient = coefficient.gather(0, buckets.index).view(losses.sizes());
     }
-    result.loss = reduce_elements_by(loss, coefficient, losses.to(at::kDouble), denominators, type);
+    result.loss = reduce_elements_by(loss, coefficient, losses.to(coefficient.scalar_type()),
+                                     denominators, type);
   }
   if (!wanted.gradient) return result;
   const at::Tensor gradient = all.positive_gradient - all.negative_gradient;
@@ -344,11 +235,9 @@ inline at::Tensor finish_elements(const SigmoidOfTensors& loss, const LossArgume
   return coefficient;
 }
 
-// The sum of numbers [N, L], [1] of double: over labels in their own type, then in double, since a
-// sum in another type first copies all numbers to it.
-inline at::Tensor sum_of_elements(const at::Tensor& numbers) {
-  return numbers.sum(1).sum(at::kDouble).unsqueeze(0);
-}
+// The sum of numbers [N, L], [1]: over labels in their own type, then in that of sums, since a sum
+// in another type first copies all numbers to it.
+inline at::Tensor sum_of_elements(const at::Tensor& numbers) { return sum_of(numbers.sum(1)); }
 
 // How many rows tensor operations take at a time, so that what they make on the way is no more than
 // a few times the gradient; small calls, which wait for launches, go in one.
@@ -363,9 +252,9 @@ inline std::int64_t rows_at_a_time(std::int64_t rows, std::int64_t labels) {
 inline void add_masses(const SigmoidOfTensors& loss, const ElementTensors& elements,
                        const at::Tensor& groups, ElementSums& sums) {
   const at::Tensor& t = elements.target;
-  const at::Tensor valid = elements.valid.defined() ? elements.valid.sum()
-                                                    : at::full({}, static_cast<double>(t.numel()),
-                                                               t.options().dtype(at::kDouble));
+  const at::Tensor valid = elements.valid.defined()
+                               ? elements.valid.sum()
+                               : at::full({}, static_cast<double>(t.numel()), sum_options(t));
   sums.valid = sums.valid + valid;
   switch (loss.reduction.mass) {
     case kernels::RowMass::kOne:
@@ -382,7 +271,7 @@ inline void add_masses(const SigmoidOfTensors& loss, const ElementTensors& eleme
   }
   const ReducedElements reduced = reduce_elements(loss.reduction, elements, groups);
   const at::Tensor mass = loss.reduction.mass_of_rows(reduced.row, reduced.valid);
-  sums.mass = sums.mass + mass.sum(at::kDouble);
+  sums.mass = sums.mass + sum_of(mass);
 }
 
 // The loss without a graph, some rows at a time; all elements are in one bucket.
@@ -395,7 +284,7 @@ inline LossAndGradient sigmoid_in_parts(const SigmoidOfTensors& loss, const Sigm
   LossAndGradient result;
   if (wanted.gradient) result.gradient = at::empty(logits.sizes(), options);
   if (wanted.unreduced) result.loss = at::empty(logits.sizes(), options);
-  const at::Tensor zero = at::zeros({1}, options.dtype(at::kDouble));
+  const at::Tensor zero = at::zeros({1}, sum_options(logits));
   ElementSums sums{zero, zero, zero};
   const std::int64_t step = rows_at_a_time(rows, logits.size(1));
   for (std::int64_t begin = 0; begin < rows; begin += step) {
@@ -486,8 +375,7 @@ class SigmoidInPlace {
     const bool on_device = fits_device(loss_, logits_);
     const ElementsOnDevice elements = on_device ? device_elements(t) : ElementsOnDevice{};
     ElementSums sums{
-        on_device ? loss_.device->sums(loss_.in_float.sides, elements).sum(at::kDouble).unsqueeze(0)
-                  : numerator(t),
+        on_device ? sum_of(loss_.device->sums(loss_.in_float.sides, elements)) : numerator(t),
         {},
         {}};
     const auto [least, largest] = at::aminmax(t);
@@ -552,34 +440,31 @@ class SigmoidInPlace {
     const auto weighted = [&](at::Tensor& losses, const at::Tensor& weights) {
       at::Tensor sums = sum_rows(losses);
       sums.masked_fill_(sums.gt(infinite), equipoise::detail::infinity());
-      return (sums * weights).masked_fill(weights.eq(0), 0.0).sum(at::kDouble);
+      return sum_of((sums * weights).masked_fill(weights.eq(0), 0.0));
     };
     at::Tensor losses = log_of_sigmoid(finite).mul_(t).neg_();
     const at::Tensor above = weighted(losses, weights_.positive);
     at::softplus_out(losses, finite, /*beta=*/1, /*threshold=*/40).addcmul_(losses, t, -1);
-    return (above + weighted(losses, weights_.negative)).unsqueeze(0);
+    return above + weighted(losses, weights_.negative);
   }
 
   // What the elements add to the denominator, [1] of double.
   at::Tensor mass(const at::Tensor& t) const {
-    const auto options = t.options().dtype(at::kDouble);
-    const auto in_all = [](const at::Tensor& of_label) {
-      return of_label.sum(at::kDouble).unsqueeze(0);
-    };
+    const at::TensorOptions options = sum_options(t);
     switch (loss_.reduction.mass) {
       case kernels::RowMass::kOne:
         return at::full({1}, static_cast<double>(t.numel()), options);
       case kernels::RowMass::kPositive:
-        return in_all(t.sum(0));
+        return sum_of(t.sum(0));
       default:
         break;
     }
     const at::Tensor positives = row_weights_.defined() ? (t * row_weights_).sum(0) : t.sum(0);
     const at::Tensor all = row_weights_.defined()
-                               ? row_weights_.sum(at::kDouble)
-                               : at::full({}, static_cast<double>(t.size(0)), options);
-    const at::Tensor in_double = positives.to(at::kDouble);
-    return in_all(weights_.positive * in_double + weights_.negative * (all - in_double));
+                               ? sum_of(row_weights_)
+                               : at::full({1}, static_cast<double>(t.size(0)), options);
+    const at::Tensor sums = positives.to(options);
+    return sum_of(weights_.positive * sums + weights_.negative * (all - sums));
   }
 
   at::Tensor gradient(const at::Tensor& factor) const {

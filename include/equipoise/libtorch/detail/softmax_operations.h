@@ -2,8 +2,10 @@
 #ifndef EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_OPERATIONS_H_
 #define EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_OPERATIONS_H_
 
+#include <ATen/Context.h>
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <ATen/ops/addcmul.h>
+#include <ATen/ops/aminmax.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/ones_like.h>
@@ -15,7 +17,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -23,137 +24,16 @@
 
 #include "equipoise/kernels/dispatch.h"
 #include "equipoise/kernels/softmax_driver.h"
-#include "equipoise/libtorch/detail/loss_function.h"
+#include "equipoise/libtorch/detail/loss_result.h"
+#include "equipoise/libtorch/detail/softmax_of_tensors.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/tensor_math.h"
 #include "equipoise/loss/softmax.h"
 
 namespace equipoise::libtorch::detail {
 
-// The constants of a loss as tensors on the device of the logits, so that a call uploads nothing.
-// An undefined tensor stands for none.
-struct SoftmaxTensors {
-  at::Tensor class_weights;  // [C]
-  at::Tensor scale;          // [C], or [G, C] for terms by group
-  at::Tensor shift;          // [C] or [G, C]
-  at::Tensor margin;         // [C] or [G, C]
-  at::Tensor group_weights;  // [G]
-  at::Tensor pair_shift;     // [C, C]
-  at::Tensor seesaw_counts;  // [C]
-};
-
-// Types and functions that lead to the kernels are those of the instruction set they are compiled
-// for, like the kernels.
-inline namespace EQUIPOISE_ISA_NAMESPACE {
-
-// A softmax loss's rows for a device's own kernels: index targets and what goes with them.
-struct RowsOnDevice {
-  at::Tensor logits;  // [N, C], rows one after the other
-  at::Tensor index;   // [N] int64, always a class
-  at::Tensor weight;  // [N] of float
-  at::Tensor scale;   // [C] of float or undefined, as the next two
-  at::Tensor shift;
-  at::Tensor margin;
-};
-
-// Kernels of a device for one modulator, where a file has included them.
-struct DeviceKernels {
-  // The losses and slopes of rows, times their weights, and the logarithms of the sums of their
-  // exponentials in two parts: [4, N] of float.
-  at::Tensor (*rows)(const void* modulator, const RowsOnDevice& rows);
-  // The gradient of the logits, in their type, from slopes that have all factors in them and from
-  // the logarithms, [2, N].
-  at::Tensor (*gradient)(const RowsOnDevice& rows, const at::Tensor& slopes,
-                         const at::Tensor& log_sums);
-};
-
-// A softmax loss of any modulator and reduction, so that what calls it is compiled once.
-struct SoftmaxOfTensors {
-  const char* where;                 // the function that errors name
-  std::shared_ptr<const void> loss;  // the SoftmaxLoss, to which the others refer
-  kernels::SoftmaxSettings settings;
-  kernels::SoftmaxKernel<float> in_float;
-  kernels::SoftmaxKernel<double> in_double;
-  TensorReduction reduction;
-  bool is_cross_entropy;
-  ValueAndSlope<at::Tensor> (*modulate)(const void* modulator,
-                                        const TargetProbability<at::Tensor>& target);
-  const DeviceKernels* device;  // or nullptr
-
-  ValueAndSlope<at::Tensor> modulator(const TargetProbability<at::Tensor>& target) const {
-    return modulate(in_float.modulator, target);
-  }
-  template <class T>
-  const kernels::SoftmaxKernel<T>& kernel() const {
-    if constexpr (std::is_same_v<T, float>) {
-      return in_float;
-    } else {
-      return in_double;
-    }
-  }
-};
-
-template <class M>
-ValueAndSlope<at::Tensor> modulate_tensors(const void* modulator,
-                                           const TargetProbability<at::Tensor>& target) {
-  return (*static_cast<const M*>(modulator))(target);
-}
-
-#if defined(EQUIPOISE_CUDA)
-template <class M>
-const DeviceKernels* device_kernels();  // see equipoise/cuda.h
-#else
-template <class M>
-const DeviceKernels* device_kernels() {
-  return nullptr;
-}
-#endif
-
-template <class M, class R>
-SoftmaxOfTensors softmax_of_tensors(const char* where, const SoftmaxLoss<M, R>& given) {
-  const auto loss = std::make_shared<const SoftmaxLoss<M, R>>(given);
-  const kernels::Cpu cpu = kernels::cpu();
-  return {where,
-          loss,
-          equipoise::detail::settings_of(*loss),
-          {&loss->modulator, &kernels::softmax_kernel<M, float>, cpu},
-          {&loss->modulator, &kernels::softmax_kernel<M, double>, cpu},
-          TensorReduction::of(loss->reduction),
-          std::is_same_v<M, CrossEntropy>,
-          &modulate_tensors<M>,
-          device_kernels<M>()};
-}
-
-}  // namespace EQUIPOISE_ISA_NAMESPACE
-
-inline SoftmaxTensors make_tensors(const kernels::SoftmaxSettings& loss,
-                                   const at::TensorOptions& options, std::int64_t classes) {
-  const std::vector<LogitTerms> terms = kernels::composed_terms(loss);
-  const auto term_tensor = [&](double identity, const auto& field) {
-    const at::Tensor tensor = constant_tensor(
-        kernels::terms_of_groups<double>(terms, static_cast<std::size_t>(classes), identity, field),
-        options);
-    const bool grouped = tensor.defined() && !loss.group_logit_terms.empty();
-    return grouped ? tensor.view({-1, classes}) : tensor;
-  };
-  SoftmaxTensors result;
-  result.class_weights = constant_tensor(loss.class_weights, options);
-  result.scale = term_tensor(
-      1.0, [](const LogitTerms& t) -> auto& { return t.scale; });
-  result.shift = term_tensor(
-      0.0, [](const LogitTerms& t) -> auto& { return t.shift; });
-  result.margin = term_tensor(
-      0.0, [](const LogitTerms& t) -> auto& { return t.margin; });
-  result.group_weights = constant_tensor(loss.group_weights, options);
-  result.pair_shift = constant_tensor(loss.pair_shift.values, options);
-  if (result.pair_shift.defined()) result.pair_shift = result.pair_shift.view({classes, classes});
-  result.seesaw_counts = constant_tensor(loss.seesaw->counts, options);
-  return result;
-}
-
 // Everything about the targets that tensor operations need, on the device.
 struct TargetTensors {
-  at::Tensor ignored;   // [N] bool
   at::Tensor valid;     // [N] bool: not ignored
   at::Tensor broken;    // [N] bool: not ignored and not a target
   at::Tensor index;     // [N] int64, always a class
@@ -172,6 +52,12 @@ inline std::int64_t groups_of(const SoftmaxTensors& tensors) {
   return 0;
 }
 
+// Which rows of t have a number that is negative, infinite or NaN.
+inline at::Tensor is_no_distribution(const at::Tensor& t) {
+  const auto [least, largest] = at::aminmax(t, 1);
+  return least.ge(0).bitwise_and_(largest.lt(equipoise::detail::infinity())).bitwise_not_();
+}
+
 inline TargetTensors make_targets(const kernels::SoftmaxSettings& loss,
                                   const SoftmaxTensors& tensors, const at::Tensor& targets,
                                   const LossArguments& arguments, std::int64_t classes,
@@ -180,33 +66,27 @@ inline TargetTensors make_targets(const kernels::SoftmaxSettings& loss,
   const bool by_index = targets.dim() == 1;
   if (by_index) {
     const at::Tensor labels = targets.to(at::kLong);
-    result.ignored = labels.eq(loss.ignore_index);
+    result.valid = labels.ne(loss.ignore_index);
     result.index = labels.clamp(0, std::max<std::int64_t>(classes - 1, 0));
     result.broken = classes == 0 ? at::ones_like(labels, at::kBool) : result.index.ne(labels);
   } else {
     const at::Tensor t = targets.to(type);
     const auto flags = t.options().dtype(at::kBool);
     // A distribution over no classes is no target: the row counts as ignored.
-    result.ignored = classes == 0               ? at::ones({t.size(0)}, flags)
-                     : arguments.mask.defined() ? arguments.mask.eq(0)
-                                                : at::zeros({t.size(0)}, flags);
+    result.valid = classes == 0               ? at::zeros({t.size(0)}, flags)
+                   : arguments.mask.defined() ? arguments.mask.ne(0)
+                                              : at::ones({t.size(0)}, flags);
     const at::Tensor no_class = at::zeros({t.size(0)}, t.options().dtype(at::kLong));
-    result.broken = classes == 0 ? at::zeros({t.size(0)}, flags)
-                                 : t.amin(1)
-                                       .ge(0)
-                                       .bitwise_and(t.amax(1).lt(equipoise::detail::infinity()))
-                                       .bitwise_not();
+    result.broken = classes == 0 ? at::zeros({t.size(0)}, flags) : is_no_distribution(t);
     // The likeliest class is what a reduction by class goes by.
     const bool looks_at_class =
         loss.reduction.buckets() != 1 || loss.reduction.mass() == kernels::RowMass::kUnknown;
     result.index = classes == 0 || !looks_at_class ? no_class : t.argmax(1);
     result.by_class = tensors.class_weights.defined() ? t * tensors.class_weights : t;
   }
-  result.valid = result.ignored.bitwise_not();
-  result.outer = result.valid.to(type);
-  if (arguments.sample_weights.defined()) {
-    result.outer = result.outer * arguments.sample_weights.to(type);
-  }
+  result.outer = arguments.sample_weights.defined() ? arguments.sample_weights.to(type).masked_fill(
+                                                          result.valid.bitwise_not(), 0.0)
+                                                    : result.valid.to(type);
   if (const std::int64_t groups = groups_of(tensors); groups > 0) {
     result.group = arguments.groups.to(at::kLong).clamp(0, groups - 1);
     result.broken = result.broken.bitwise_or(arguments.groups.ne(result.group));
@@ -214,12 +94,13 @@ inline TargetTensors make_targets(const kernels::SoftmaxSettings& loss,
       result.outer = result.outer * tensors.group_weights.gather(0, result.group);
     }
   }
-  result.broken = result.broken.bitwise_and(result.valid);
+  result.broken.bitwise_and_(result.valid);
   result.weight = result.outer;
   if (by_index && tensors.class_weights.defined()) {
     result.weight = result.weight * tensors.class_weights.gather(0, result.index);
   } else if (!by_index && loss.convention == WeightConvention::kConsistent) {
-    result.weight = (result.weight * result.by_class.sum(1)).masked_fill_(result.ignored, 0.0);
+    result.weight =
+        (result.weight * result.by_class.sum(1)).masked_fill_(result.valid.bitwise_not(), 0.0);
   }
   return result;
 }
@@ -255,6 +136,10 @@ inline at::Tensor seesaw_shift(const Seesaw& seesaw, const at::Tensor& counts, c
       .scatter(1, column, 0.0);
 }
 
+// Whether to do without what LibTorch 1.13 refuses then, the sums of scatter_add() in matrices,
+// although these add to each place but once.
+inline bool is_deterministic() { return at::globalContext().deterministicAlgorithms(); }
+
 inline bool has_terms(const SoftmaxTensors& tensors) {
   return tensors.scale.defined() || tensors.shift.defined() || tensors.margin.defined() ||
          tensors.pair_shift.defined() || tensors.seesaw_counts.defined();
@@ -271,7 +156,8 @@ inline at::Tensor apply_terms(const Seesaw& seesaw, const SoftmaxTensors& tensor
     const at::Tensor margin = tensors.margin.dim() == 2
                                   ? rows_of_terms(tensors.margin, target.group).gather(1, column)
                                   : tensors.margin.gather(0, target.index).unsqueeze(1);
-    a = a.scatter_add(1, column, margin.neg());
+    a = is_deterministic() ? a - at::zeros_like(a).scatter(1, column, margin)
+                           : a.scatter_add(1, column, margin.neg());
   }
   if (tensors.pair_shift.defined()) a = a + table_rows(tensors.pair_shift, target.index);
   if (tensors.seesaw_counts.defined()) {
@@ -296,7 +182,7 @@ inline RowsAndSlopes rows_of_indices(const SoftmaxOfTensors& loss, const TargetT
   RowsAndSlopes rows{target.weight * result.value, {}};
   if (wants_slopes) {
     rows.slopes =
-        at::zeros_like(log_p).scatter_add(1, column, (target.weight * result.slope).unsqueeze(1));
+        at::zeros_like(log_p).scatter(1, column, (target.weight * result.slope).unsqueeze(1));
   }
   return rows;
 }
@@ -312,7 +198,7 @@ inline RowsAndSlopes rows_of_distributions(const SoftmaxOfTensors& loss,
   at::Tensor weights =
       target.by_class.defined()
           ? target.by_class * (target.outer * hard).unsqueeze(1)
-          : at::zeros_like(log_p).scatter_add(1, column, (target.weight * hard).unsqueeze(1));
+          : at::zeros_like(log_p).scatter(1, column, (target.weight * hard).unsqueeze(1));
   if (smoothing > 0) {
     const bool as_torch = loss.settings.convention == WeightConvention::kTorch;
     at::Tensor soft = (as_torch ? target.outer : target.weight)
@@ -339,7 +225,7 @@ inline bool is_single(const kernels::SoftmaxSettings& loss, const TargetTensors&
 inline at::Tensor idle_rows(const kernels::SoftmaxSettings& loss, const TargetTensors& target) {
   const bool by_outer = target.by_class.defined() ||
                         (loss.label_smoothing > 0 && loss.convention == WeightConvention::kTorch);
-  return (by_outer ? target.outer : target.weight).eq(0).bitwise_or(target.ignored);
+  return (by_outer ? target.outer : target.weight).eq(0);
 }
 
 // All about the rows of a call but their logits.
@@ -374,10 +260,15 @@ inline RowsOfTensors read_rows(const SoftmaxOfTensors& loss, const SoftmaxTensor
   return rows;
 }
 
+// Numbers of rows, or one of all, beside matrices of rows.
+inline at::Tensor as_column(const at::Tensor& numbers) {
+  return numbers.dim() == 0 ? numbers : numbers.unsqueeze(1);
+}
+
 // What the losses of rows come to.
 struct ReducedLosses {
   LossAndGradient result;   // without a gradient
-  at::Tensor coefficients;  // [N] of double, or what it expands from; undefined if unreduced
+  at::Tensor coefficients;  // [N], or [] where all rows have one; undefined if unreduced
 };
 
 // What rows add to the denominators.
@@ -411,11 +302,16 @@ inline ReducedLosses reduce_losses(const SoftmaxOfTensors& loss, const RowsOfTen
   }
   if (wanted.unreduced) return reduced;
   const at::Tensor scales = loss.reduction.coefficient_tensor(denominators, arguments.shares);
-  reduced.coefficients = loss.reduction.buckets() == 0  ? at::zeros_like(row_losses, at::kDouble)
-                         : rows.buckets.index.defined() ? scales.gather(0, rows.buckets.index)
-                                                        : scales;
-  reduced.result.loss =
-      (reduced.coefficients * row_losses.to(at::kDouble)).sum().to(row_losses.scalar_type());
+  const at::ScalarType type = row_losses.scalar_type();
+  if (!rows.buckets.index.defined()) {
+    reduced.coefficients = scales.squeeze(0);
+    reduced.result.loss = (reduced.coefficients * sum_of(row_losses).squeeze(0)).to(type);
+  } else {
+    reduced.coefficients = loss.reduction.buckets() == 0 ? at::zeros_like(row_losses)
+                                                         : scales.gather(0, rows.buckets.index);
+    reduced.result.loss =
+        (reduced.coefficients * row_losses.to(scales.scalar_type())).sum().to(type);
+  }
   if (loss.settings.empty_batch == EmptyBatch::kNaN && !loss.reduction.is_sum) {
     reduced.result.loss =
         reduced.result.loss.masked_fill(denominators.sum().le(0), equipoise::detail::quiet_nan());
@@ -454,7 +350,7 @@ inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
   ReducedLosses reduced = reduce_losses(loss, in, row_losses, arguments, wanted);
   if (!wanted.gradient) return reduced.result;
   at::Tensor gradient = rows.slopes - log_p.exp() * rows.slopes.sum(1, /*keepdim=*/true);
-  if (!wanted.unreduced) gradient = gradient * reduced.coefficients.to(type).unsqueeze(1);
+  if (!wanted.unreduced) gradient = gradient * as_column(reduced.coefficients.to(type));
   if (tensors.scale.defined()) gradient = gradient * rows_of_terms(tensors.scale, target.group);
   reduced.result.gradient = gradient.masked_fill(in.idle.unsqueeze(1), 0.0).view(logits.sizes());
   return reduced.result;
@@ -525,7 +421,8 @@ inline RowsInPlace rows_in_place(const SoftmaxOfTensors& loss, const RowsOfTenso
     rows.losses = rows.slope * own - rows.smoothing * log_p.sum(1).flatten();
   }
   rows.losses.masked_fill_(in.idle, 0.0).masked_fill_(in.broken, equipoise::detail::quiet_nan());
-  rows.slope.masked_fill_(in.idle, 0.0);
+  // A modulator may give what is not finite where the weight is 0; cross-entropy does not.
+  if (!loss.is_cross_entropy) rows.slope.masked_fill_(in.idle, 0.0);
   return rows;
 }
 
@@ -549,7 +446,12 @@ inline void write_gradient(const RowsInPlace& rows, const TargetTensors& target,
   } else {
     gradient.mul_(slope.neg());
   }
-  gradient.scatter_add_(1, target.index.view(column), slope);
+  const at::Tensor at_target = target.index.view(column);
+  if (is_deterministic()) {
+    gradient.scatter_(1, at_target, gradient.gather(1, at_target).add_(slope));
+  } else {
+    gradient.scatter_add_(1, at_target, slope);
+  }
 }
 
 // Whether the device's own kernels take a call.
@@ -637,17 +539,17 @@ inline LossAndGradient softmax_in_place(const SoftmaxOfTensors& loss, const Soft
   const RowsInPlace rows = rows_in_place(loss, in, log_p, column);
   ReducedLosses reduced = reduce_losses(loss, in, rows.losses, arguments, wanted);
   if (!wanted.gradient) return reduced.result;
-  const at::Tensor coefficients = wanted.unreduced ? at::Tensor() : reduced.coefficients.to(type);
+  const at::Tensor coefficients =
+      wanted.unreduced || reduced.coefficients.dim() == 0
+          ? reduced.coefficients  // [] does not make the type of what it multiplies double
+          : reduced.coefficients.to(type).view(column);
   const at::Tensor scale =
       tensors.scale.defined() ? rows_of_terms(tensors.scale, in.target.group) : at::Tensor();
   reduced.result.make_gradient = [log_p, rows, coefficients, scale, column, by_plane,
                                   idle = in.idle.view(column), target = in.target,
                                   sizes = logits.sizes().vec()](const at::Tensor& upstream) {
     at::Tensor factor = upstream.dim() == 0 ? upstream : upstream.reshape(column);
-    if (coefficients.defined()) {
-      const bool of_rows = coefficients.numel() == rows.slope.numel();
-      factor = factor * (of_rows ? coefficients.view(column) : coefficients);
-    }
+    if (coefficients.defined()) factor = factor * coefficients;
     at::Tensor gradient = log_p;
     write_gradient(rows, target, idle, factor, column, gradient);
     if (scale.defined()) gradient.mul_(scale);

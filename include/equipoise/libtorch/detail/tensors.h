@@ -28,6 +28,7 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/kernels/any_reduction.h"
 #include "equipoise/libtorch/arguments.h"
+#include "equipoise/libtorch/detail/device_types.h"
 #include "equipoise/libtorch/detail/parallel_for.h"
 #include "equipoise/libtorch/tensor_math.h"
 #include "equipoise/reduction/reduction.h"
@@ -41,7 +42,7 @@ using equipoise::detail::reject;
 inline at::Tensor constant_tensor(const std::vector<double>& values,
                                   const at::TensorOptions& options) {
   if (values.empty()) return {};
-  return at::tensor(values, at::TensorOptions().dtype(at::kDouble)).to(options);
+  return at::tensor(values, at::kDouble).to(options);
 }
 
 // Gives a module's buffer other values, in place and on its device.
@@ -53,7 +54,7 @@ inline void set_constant(const char* where, const char* name, const at::Tensor& 
   equipoise::detail::require_all_finite(where, name, values);
   if (values.empty()) return;
   const at::NoGradGuard no_graph;
-  buffer.copy_(at::tensor(values, at::kDouble).view(buffer.sizes()));
+  buffer.copy_(at::tensor(values, at::kDouble).view(buffer.sizes()).to(buffer.scalar_type()));
 }
 
 // The tensor with its numbers in memory as they are. What does not lie there so is copied: a tensor
@@ -67,7 +68,7 @@ inline at::Tensor in_memory(const at::Tensor& tensor) {
 
 inline std::vector<double> to_vector(const at::Tensor& values) {
   if (!values.defined()) return {};
-  const at::Tensor dense = in_memory(values).to(at::kDouble).contiguous();
+  const at::Tensor dense = in_memory(values).to(at::kCPU).to(at::kDouble).contiguous();
   const double* const data = dense.data_ptr<double>();
   return {data, data + dense.numel()};
 }
@@ -337,22 +338,34 @@ RowBuckets bucket_rows(const R& reduction, const ReductionRow<at::Tensor, at::Te
   return {index, outside};
 }
 
-// The numbers of each bucket's rows, added up: [K] of double.
-inline at::Tensor sum_by_bucket(const at::Tensor& numbers, const at::Tensor& bucket,
-                                std::size_t buckets) {
-  if (!bucket.defined()) return numbers.sum(at::kDouble).unsqueeze(0);
-  if (buckets == 0) return at::zeros({0}, numbers.options().dtype(at::kDouble));
-  return at::zeros({static_cast<std::int64_t>(buckets)}, numbers.options().dtype(at::kDouble))
-      .scatter_add(0, bucket, numbers.to(at::kDouble));
+// The same place with the type of sums.
+inline at::TensorOptions sum_options(const at::Tensor& tensor) {
+  return tensor.options().dtype(sum_type(tensor.device()));
 }
 
-// What the rows add to the denominators, [N] of double; rows that are not valid add nothing.
+// All numbers added up, [1] of the type of sums.
+inline at::Tensor sum_of(const at::Tensor& numbers) {
+  return numbers.sum(sum_type(numbers.device())).unsqueeze(0);
+}
+
+// The numbers of each bucket's rows, added up: [K] of the type of sums.
+inline at::Tensor sum_by_bucket(const at::Tensor& numbers, const at::Tensor& bucket,
+                                std::size_t buckets) {
+  const at::TensorOptions options = sum_options(numbers);
+  if (!bucket.defined()) return sum_of(numbers);
+  if (buckets == 0) return at::zeros({0}, options);
+  return at::zeros({static_cast<std::int64_t>(buckets)}, options)
+      .scatter_add(0, bucket, numbers.to(options));
+}
+
+// What the rows add to the denominators, [N] of the type of sums; rows that are not valid add
+// nothing.
 template <class R>
 at::Tensor mass_of_rows(const R& reduction, const ReductionRow<at::Tensor, at::Tensor>& row,
                         const at::Tensor& valid) {
   return at::Tensor(reduction.mass(equipoise::detail::row_for<R>(row)))
-      .to(at::kDouble)
-      .mul(valid.to(at::kDouble));
+      .to(sum_options(valid))
+      .mul(valid);
 }
 
 // A partial as a tensor [3, K] of double on the CPU: numerators, denominators, rows.
@@ -385,7 +398,7 @@ at::Tensor coefficient_tensor(const R& reduction, const at::Tensor& denominators
       return inverse * constant_tensor(own, denominators.options());
     } else {
       if (reduction.buckets() == 1) return inverse;
-      return inverse / denominators.gt(0).sum().clamp_min(1).to(at::kDouble);
+      return inverse / denominators.gt(0).sum().clamp_min(1);
     }
   }
 }

@@ -4,20 +4,17 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
-#include <ATen/ops/cat.h>
-#include <ATen/ops/stack.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
-#include <vector>
 
-#include "equipoise/calibrate/logit_offset.h"
 #include "equipoise/counts.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/libtorch/detail/confusion_sums.h"
 #include "equipoise/libtorch/detail/device_sums.h"
 #include "equipoise/libtorch/detail/metric_inputs.h"
+#include "equipoise/libtorch/detail/parts.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/metrics/accumulator.h"
 #include "equipoise/metrics/confusion.h"
@@ -25,62 +22,6 @@
 #include "equipoise/metrics/multilabel.h"
 
 namespace equipoise::libtorch {
-
-namespace detail {
-
-// What a confusion matrix reads of a batch, [N] each.
-struct ConfusionRows {
-  at::Tensor targets;
-  at::Tensor predictions;
-  at::Tensor groups;  // undefined where there are none
-  at::Tensor logits;  // [N, C], to find those that are NaN; undefined for labels
-};
-
-// The sums of a batch, as DeviceSums takes them.
-inline at::Tensor confusion_sums(const ConfusionRows& rows, std::int64_t group_count,
-                                 std::int64_t classes, IgnoreIndex ignore_index) {
-  const auto& [targets, predictions, groups, logits] = rows;
-  const at::Tensor counted = is_counted(targets, ignore_index);
-  at::Tensor valid = is_label(targets, classes).bitwise_and(is_label(predictions, classes));
-  if (groups.defined()) valid = valid.bitwise_and(is_label(groups, group_count));
-  if (logits.defined()) valid = valid.bitwise_and(logits.ne(logits).any(-1).bitwise_not());
-  const std::int64_t cells = classes * classes;
-  at::Tensor code = targets * classes + predictions;
-  if (groups.defined()) code = code + groups * cells;
-  const at::Tensor taken = counted.bitwise_and(valid);
-  const std::int64_t size = group_count * cells;
-  const at::Tensor index = code.masked_fill(taken.bitwise_not(), size);
-  // Rows that are left out go behind the cells as well, but weigh nothing.
-  return sums_at(index, counted, size + 1);
-}
-
-// The sums of a batch, as DeviceSums takes them.
-inline at::Tensor multilabel_sums(const at::Tensor& targets, const at::Tensor& predictions,
-                                  IgnoreIndex ignore_index) {
-  const std::int64_t labels = targets.size(1);
-  const at::Tensor counted = is_counted(targets, ignore_index);
-  const at::Tensor valid = is_label(targets, 2).bitwise_and(is_label(predictions, 2));
-  const at::Tensor weight = counted.bitwise_and(valid).to(at::kDouble);
-  const at::Tensor t = targets.ne(0).to(at::kDouble).mul(weight);
-  const at::Tensor p = predictions.ne(0).to(at::kDouble).mul(weight);
-  const at::Tensor both = t.mul(p);
-  // Target and prediction as two binary digits.
-  const at::Tensor cells =
-      at::stack({weight.sub(t).sub(p).add(both), p.sub(both), t.sub(both), both}, -1)
-          .sum(0)
-          .reshape({4 * labels});
-  const at::Tensor is_row = weight.sum(1).gt(0);
-  const at::Tensor hits = both.sum(1);
-  const at::Tensor said = t.sum(1).add(p.sum(1));
-  const at::Tensor wrong = said.sub(hits.mul(2));
-  const at::Tensor f1 = hits.mul(2).div(said.clamp_min(1));
-  const at::Tensor jaccard = hits.div(said.sub(hits).clamp_min(1));
-  return at::cat({total(is_row), total(wrong.eq(0).bitwise_and(is_row)), total(f1), total(jaccard),
-                  total(said.eq(0).bitwise_and(is_row)), cells,
-                  total(counted.bitwise_and(valid.bitwise_not()))});
-}
-
-}  // namespace detail
 
 template <>
 class Accumulator<metrics::ConfusionMatrix>
@@ -98,21 +39,20 @@ class Accumulator<metrics::ConfusionMatrix>
     const at::NoGradGuard no_graph;
     const at::Tensor truth = detail::labels_of(kWhere, "targets", targets);
     const auto classes = static_cast<std::int64_t>(empty_.classes());
-    const detail::Predictions read =
-        detail::read_predictions(kWhere, predictions, targets, classes);
+    const at::Tensor said = detail::predictions_of(kWhere, predictions, targets, classes);
     equipoise::detail::require_ignore_index_is_no_class(kWhere, empty_.classes(), ignore_index);
     if (!targets.is_cpu()) {
-      sums_.add(kWhere, detail::confusion_sums({truth, read.labels, {}, read.logits}, 1, classes,
-                                               ignore_index));
+      if (detail::belongs_on_host(targets)) return add(truth.cpu(), said.cpu(), ignore_index);
+      const detail::ConfusionRows rows{truth, said, {}};
+      add_on_device(kWhere, truth.size(0), said.dim() == 1 ? 1 : classes,
+                    [&](const detail::RowPart& part) {
+                      return detail::confusion_sums(rows.part(part), 1, classes, ignore_index);
+                    });
       return;
     }
-    const auto labels = detail::span_of<std::int64_t>(truth);
-    if (!read.logits.defined()) {
-      metric_.add(labels, detail::span_of<std::int64_t>(read.labels), ignore_index);
-      return;
-    }
-    detail::with_view(read.logits, [&](const auto& view) {
-      metric_.add(labels, calibrate::predict(view), ignore_index);
+    detail::with_labels(truth, [&](const auto& labels) {
+      detail::with_predicted_labels(
+          said, [&](const auto& predicted) { metric_.add(labels, predicted, ignore_index); });
     });
   }
 
@@ -140,27 +80,30 @@ class Accumulator<metrics::Grouped<metrics::ConfusionMatrix>>
     const auto classes = static_cast<std::int64_t>(classes_);
     detail::require_matches(kWhere, "groups", groups, {targets, "targets"}, targets.numel(),
                             "rows of targets");
-    const detail::Predictions read =
-        detail::read_predictions(kWhere, predictions, targets, classes);
+    const at::Tensor said = detail::predictions_of(kWhere, predictions, targets, classes);
     equipoise::detail::require_ignore_index_is_no_class(kWhere, classes_, ignore_index);
     if (!targets.is_cpu()) {
-      sums_.add(kWhere, detail::confusion_sums({truth, read.labels, group_of, read.logits},
-                                               static_cast<std::int64_t>(metric_.groups()), classes,
-                                               ignore_index));
+      if (detail::belongs_on_host(targets)) {
+        return add(group_of.cpu(), truth.cpu(), said.cpu(), ignore_index);
+      }
+      const auto group_count = static_cast<std::int64_t>(metric_.groups());
+      const detail::ConfusionRows rows{truth, said, group_of};
+      add_on_device(
+          kWhere, truth.size(0), said.dim() == 1 ? 1 : classes, [&](const detail::RowPart& part) {
+            return detail::confusion_sums(rows.part(part), group_count, classes, ignore_index);
+          });
       return;
     }
-    std::vector<std::int64_t> largest;
-    if (read.logits.defined()) {
-      detail::with_view(read.logits, [&](const auto& view) { largest = calibrate::predict(view); });
-    }
-    const auto labels = detail::span_of<std::int64_t>(truth);
-    const auto predicted = read.logits.defined() ? std::span<const std::int64_t>(largest)
-                                                 : detail::span_of<std::int64_t>(read.labels);
-    metric_.add_rows(detail::span_of<std::int64_t>(group_of),
-                     [&](metrics::ConfusionMatrix& matrix, std::size_t r) {
-                       if (equipoise::detail::is_ignored(labels[r], ignore_index)) return;
-                       matrix.add(labels[r], predicted[r]);
-                     });
+    detail::with_labels(truth, [&](const auto& labels) {
+      detail::with_labels(group_of, [&](const auto& row_groups) {
+        detail::with_predicted_labels(said, [&](const auto& predicted) {
+          metric_.add_rows(row_groups, [&](metrics::ConfusionMatrix& matrix, std::size_t r) {
+            if (equipoise::detail::is_ignored(labels[r], ignore_index)) return;
+            matrix.add(labels[r], predicted[r]);
+          });
+        });
+      });
+    });
   }
 
  private:
@@ -190,11 +133,17 @@ class Accumulator<metrics::MultiLabelCounts>
     detail::require_sizes(kWhere, "predictions", said, truth.sizes());
     equipoise::detail::require_ignore_index_is_no_class(kWhere, 2, ignore_index);
     if (!targets.is_cpu()) {
-      sums_.add(kWhere, detail::multilabel_sums(truth, said, ignore_index));
+      if (detail::belongs_on_host(targets)) return add(truth.cpu(), said.cpu(), ignore_index);
+      add_on_device(kWhere, truth.size(0), truth.size(1), [&](const detail::RowPart& part) {
+        return detail::multilabel_sums(part.of(truth), part.of(said), ignore_index);
+      });
       return;
     }
-    metric_.add(detail::matrix_view<const std::int64_t>(truth),
-                detail::matrix_view<const std::int64_t>(said), ignore_index);
+    detail::with_bits(truth, [&](const auto& target_view) {
+      detail::with_bits(said, [&](const auto& prediction_view) {
+        metric_.add(target_view, prediction_view, ignore_index);
+      });
+    });
   }
 
  private:

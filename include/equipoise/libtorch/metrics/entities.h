@@ -12,7 +12,6 @@
 #include <span>
 #include <vector>
 
-#include "equipoise/calibrate/logit_offset.h"
 #include "equipoise/counts.h"
 #include "equipoise/libtorch/detail/device_rows.h"
 #include "equipoise/libtorch/detail/metric_inputs.h"
@@ -39,28 +38,19 @@ class Accumulator<metrics::EntityScores> {
     if (targets.dim() == 0) detail::reject(kWhere, "targets.dim()", 0, "at least 1");
     const at::Tensor truth = detail::labels_of(kWhere, "targets", targets);
     const std::size_t tags = metric_.tags().size();
-    const detail::Predictions read =
-        detail::read_predictions(kWhere, predictions, targets, static_cast<std::int64_t>(tags));
+    const at::Tensor said =
+        detail::predictions_of(kWhere, predictions, targets, static_cast<std::int64_t>(tags));
     equipoise::detail::require_ignore_index_is_no_class(kWhere, tags, ignore_index);
     const Batch batch{static_cast<std::size_t>(targets.numel()),
                       static_cast<std::size_t>(targets.size(-1)), ignore_index};
     if (!targets.is_cpu()) {
-      at::Tensor labels = read.labels;
-      if (read.logits.defined()) {
-        labels = labels.masked_fill(read.logits.ne(read.logits).any(-1), -1);  // which is no tag
-      }
-      rows_.add(kWhere, at::stack({truth, labels}));
+      rows_.add(kWhere, at::stack({detail::to_integers(truth), detail::predicted_labels(said)}));
       batches_.push_back(batch);
       return;
     }
-    const auto all = detail::span_of<std::int64_t>(truth);
-    if (!read.logits.defined()) {
-      add_to(metric_, batch, all, detail::span_of<std::int64_t>(read.labels));
-      return;
-    }
-    detail::with_view(read.logits, [&](const auto& view) {
-      const std::vector<std::int64_t> largest = calibrate::predict(view);
-      add_to(metric_, batch, all, largest);
+    detail::with_labels(truth, [&](const auto& labels) {
+      detail::with_predicted_labels(
+          said, [&](const auto& predicted) { add_to(metric_, batch, labels, predicted); });
     });
   }
 

@@ -1,0 +1,38 @@
+// A batch in parts, so that what is computed beside it on the way stays small.
+#ifndef EQUIPOISE_LIBTORCH_DETAIL_PARTS_H_
+#define EQUIPOISE_LIBTORCH_DETAIL_PARTS_H_
+
+#include <algorithm>
+#include <cstdint>
+
+namespace equipoise::libtorch::detail {
+
+// Some of the rows that follow each other.
+struct RowPart {
+  std::int64_t first;
+  std::int64_t count;
+
+  // That part of a tensor whose first dimension is the rows'.
+  template <class Tensor>
+  Tensor of(const Tensor& rows) const {
+    return rows.defined() ? rows.narrow(0, first, count) : rows;
+  }
+};
+
+// Calls f(part) for all rows in order: at least once, in at most `most` parts, none of which has to
+// be smaller than what keeps a device busy.
+template <class F>
+void for_each_part(std::int64_t rows, std::int64_t row_size, const F& f, std::int64_t most = 16) {
+  constexpr std::int64_t kElements = std::int64_t{1} << 16;
+  const std::int64_t parts = std::clamp<std::int64_t>(rows * row_size / kElements, 1, most);
+  const std::int64_t count = std::max<std::int64_t>((rows + parts - 1) / parts, 1);
+  std::int64_t first = 0;
+  do {
+    f(RowPart{first, std::min(count, rows - first)});
+    first += count;
+  } while (first < rows);
+}
+
+}  // namespace equipoise::libtorch::detail
+
+#endif  // EQUIPOISE_LIBTORCH_DETAIL_PARTS_H_
