@@ -58,6 +58,19 @@ TYPED_TEST(PackTest, ClearsTheFirstLanes) {
   }
 }
 
+TYPED_TEST(PackTest, TransposesSquares) {
+  using T = ElementOf<TypeParam>;
+  constexpr std::size_t kLanes = lanes<TypeParam>();
+  TypeParam rows[kLanes];
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    for (std::size_t c = 0; c < kLanes; ++c) rows[i].v[c] = static_cast<T>(100 * i + c);
+  }
+  transpose(rows);
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    for (std::size_t c = 0; c < kLanes; ++c) EXPECT_EQ(rows[c].v[i], static_cast<T>(100 * i + c));
+  }
+}
+
 TYPED_TEST(PackTest, ExpIsWithinTwoUnitsOfTheLibrary) {
   using T = ElementOf<TypeParam>;
   constexpr double kEpsilon = std::numeric_limits<T>::epsilon();

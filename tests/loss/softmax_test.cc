@@ -354,6 +354,40 @@ TEST(SoftmaxLoss, ReadsAndWritesAnyStrides) {
   }
 }
 
+// Dense rows of few classes are read and written by whole vectors, padded ones are not; and the
+// gradient may take the memory of the logits.
+TEST(SoftmaxLoss, DenseRowsOfFewClassesEqualPaddedOnes) {
+  std::mt19937_64 random(7);
+  SoftmaxLoss<Focal, MeanByWeight> loss;
+  for (std::size_t classes = 1; classes <= 17; ++classes) {
+    loss.class_weights.assign(classes, 0.75);
+    for (const std::size_t rows : {1U, 7U, 8U, 9U, 16U, 17U, 18U, 24U, 33U, 70U}) {
+      const Batch batch = make_batch(rows, classes, random);
+      std::vector<float> dense(rows * classes + 32, -7.0F);
+      std::vector<float> padded(rows * (classes + 3), -7.0F);
+      const auto stride = static_cast<std::ptrdiff_t>(classes + 3);
+      const MatrixView<float> far(padded.data(), rows, classes, stride, 1);
+      const MatrixView<float> near(dense.data(), rows, classes);
+      for (std::size_t i = 0; i < rows * classes; ++i) {
+        near(i / classes, i % classes) = static_cast<float>(batch.logits[i]);
+        far(i / classes, i % classes) = static_cast<float>(batch.logits[i]);
+      }
+      std::vector<float> apart(dense.size(), -7.0F);
+      const MatrixView<float> out(apart.data(), rows, classes);
+      const double expected =
+          value_and_gradient(loss, MatrixView<const float>(far), batch.targets, {}, far);
+      EXPECT_EQ(value_and_gradient(loss, MatrixView<const float>(near), batch.targets, {}, out),
+                expected);
+      EXPECT_EQ(value_and_gradient(loss, MatrixView<const float>(near), batch.targets, {}, near),
+                expected);
+      for (std::size_t i = 0; i < rows * classes; ++i) {
+        ASSERT_EQ(out(i / classes, i % classes), far(i / classes, i % classes)) << classes;
+      }
+      EXPECT_EQ(apart, dense);  // what lies behind the rows is untouched
+    }
+  }
+}
+
 TEST(SoftmaxLoss, DoesNotDependOnThreads) {
   std::mt19937_64 random(7);
   const Batch batch = make_batch(5000, 7, random);

@@ -70,16 +70,18 @@ template <class T>
 template <class T>
 [[noreturn]] void reject_element(std::string_view where, std::string_view argument,
                                  std::size_t index, const T& value, std::string_view expected) {
-  reject_text(where, std::string(argument).append("[").append(to_text(index)).append("]"),
-              to_text(value), expected);
+  std::string element(argument);
+  element.append("[").append(to_text(index)).append("]");
+  reject_text(where, element, to_text(value), expected);
 }
 
 // where(): argument(r, c) = value, expected ...
 template <class T>
 [[noreturn]] void reject_cell(std::string_view where, std::string_view argument, std::size_t r,
                               std::size_t c, const T& value, std::string_view expected) {
-  reject_text(where, std::string(argument) + "(" + to_text(r) + ", " + to_text(c) + ")",
-              to_text(value), expected);
+  std::string cell(argument);
+  cell.append("(").append(to_text(r)).append(", ").append(to_text(c)).append(")");
+  reject_text(where, cell, to_text(value), expected);
 }
 
 // The following hold under -ffast-math too, where comparisons with NaN may come out either way:
@@ -114,13 +116,13 @@ inline void require_between(std::string_view where, std::string_view argument, d
 inline void require_count(std::string_view where, std::string_view argument, std::size_t count,
                           std::size_t expected, std::string_view of_what) {
   if (count == expected) return;
-  reject(where, argument, count, to_text(expected) + " (" + std::string(of_what) + ")");
+  reject(where, argument, count, to_text(expected).append(" (").append(of_what).append(")"));
 }
 
 inline void require_size(std::string_view where, std::string_view argument, std::size_t size,
                          std::size_t expected, std::string_view of_what) {
   if (size == expected) return;
-  require_count(where, std::string(argument) + ".size()", size, expected, of_what);
+  require_count(where, std::string(argument).append(".size()"), size, expected, of_what);
 }
 
 // Every element is finite; and not negative; and positive.

@@ -103,7 +103,11 @@ EQUIPOISE_HOST_INLINE void read_elements(const MatrixView<const Y>& view, std::p
                                          std::size_t begin, std::size_t count, T* out) {
   if (step == 1) {
     const Y* const in = flat_element(view, 1, begin);
-    for (std::size_t j = 0; j < count; ++j) out[j] = static_cast<T>(in[j]);
+    if constexpr (std::same_as<T, Y>) {
+      std::copy_n(in, count, out);
+    } else {
+      for (std::size_t j = 0; j < count; ++j) out[j] = static_cast<T>(in[j]);
+    }
   } else if (step != 0) {
     const Y* const in = flat_element(view, step, begin);
     for (std::size_t j = 0; j < count; ++j) {

@@ -141,6 +141,39 @@ EQUIPOISE_HOST_INLINE Pack<T, kLanes / 2> high_half(const Pack<T, kLanes>& a, Ha
 }
 #endif
 
+#if !defined(__CUDACC__)
+// Exchanges what lies off the diagonal in squares of kStep by kStep.
+template <std::size_t kStep, class T, std::size_t kLanes, std::size_t... kLane>
+EQUIPOISE_HOST_INLINE void exchange(Pack<T, kLanes>& a, Pack<T, kLanes>& b,
+                                    std::index_sequence<kLane...>) {
+  using P = Pack<T, kLanes>;
+  const P first(__builtin_shufflevector(
+      a.v, b.v, static_cast<int>((kLane & kStep) == 0 ? kLane : kLanes + (kLane ^ kStep))...));
+  b = P(__builtin_shufflevector(
+      a.v, b.v, static_cast<int>((kLane & kStep) == 0 ? kLane ^ kStep : kLanes + kLane)...));
+  a = first;
+}
+// Unrolled by hand, so that the rows stay in registers.
+template <std::size_t kStep, class T, std::size_t kLanes, std::size_t... kPair>
+EQUIPOISE_HOST_INLINE void exchange_all(Pack<T, kLanes> (&rows)[kLanes],
+                                        std::index_sequence<kPair...>) {
+  (exchange<kStep>(rows[kPair / kStep * 2 * kStep + kPair % kStep],
+                   rows[kPair / kStep * 2 * kStep + kPair % kStep + kStep],
+                   std::make_index_sequence<kLanes>()),
+   ...);
+}
+
+// Rows become columns: lane i of rows[c] is what lane c of rows[i] was.
+template <class T, std::size_t kLanes>
+EQUIPOISE_HOST_INLINE void transpose(Pack<T, kLanes> (&rows)[kLanes]) {
+  constexpr std::make_index_sequence<kLanes / 2> kPairs;
+  exchange_all<1>(rows, kPairs);
+  if constexpr (kLanes > 2) exchange_all<2>(rows, kPairs);
+  if constexpr (kLanes > 4) exchange_all<4>(rows, kPairs);
+  if constexpr (kLanes > 8) exchange_all<8>(rows, kPairs);
+}
+#endif
+
 // The sum of all lanes, by halves.
 template <class T, std::size_t kLanes>
 EQUIPOISE_HOST_INLINE T sum(const Pack<T, kLanes>& a) {

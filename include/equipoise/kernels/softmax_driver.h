@@ -45,6 +45,8 @@ struct SoftmaxKernel {
 template <class T>
 struct SoftmaxConstants {
   std::vector<T> class_weights;
+  std::vector<T> row_weights;    // by the class of the row, where nothing else weighs it
+  std::vector<T> row_smoothing;  // the same; see SoftmaxRows
   std::vector<T> smoothing_class_weights;
   T smoothing_total = 0;
   std::vector<T> scale;
@@ -55,6 +57,8 @@ struct SoftmaxConstants {
 
   SoftmaxConstants(const SoftmaxSettings& loss, std::size_t classes)
       : class_weights(loss.class_weights.begin(), loss.class_weights.end()),
+        row_weights(classes),
+        row_smoothing(classes),
         pair_shift(loss.pair_shift.values.begin(), loss.pair_shift.values.end()) {
     const auto copy = [&](const auto& field, double identity) {
       const std::vector<double>& shared = field(loss.logit_terms);
@@ -70,6 +74,13 @@ struct SoftmaxConstants {
         [](const LogitTerms& t) -> auto& { return t.margin; }, 0.0);
     for (const double count : loss.seesaw->counts) {
       seesaw_log_counts.push_back(static_cast<T>(std::log(std::max(count, 1.0))));
+    }
+    const bool smooths_alike = loss.convention == WeightConvention::kTorch;
+    const double per_class = loss.label_smoothing / static_cast<double>(classes);
+    for (std::size_t c = 0; c < classes; ++c) {
+      const double weight = loss.class_weights.empty() ? 1.0 : loss.class_weights[c];
+      row_weights[c] = static_cast<T>((1 - loss.label_smoothing) * weight);
+      row_smoothing[c] = static_cast<T>(per_class * (smooths_alike ? 1.0 : weight));
     }
     if (loss.label_smoothing == 0) return;
     smoothing_class_weights.assign(classes, T(1));
@@ -140,7 +151,8 @@ struct SoftmaxCall {
 
 // What the kernel reads of a block of rows.
 template <class T>
-struct SoftmaxBlock {
+class SoftmaxBlock {
+ public:
   static constexpr std::size_t kRoom = kBlockRows + kMostLanes;
   std::int64_t target[kBlockRows];
   T row_weight[kRoom];
@@ -150,42 +162,78 @@ struct SoftmaxBlock {
   std::size_t bucket[kBlockRows];
   std::uint32_t group[kBlockRows];
 
-  void read(const SoftmaxCall<T>& call, std::size_t begin, std::size_t count) {
-    const SoftmaxSettings& loss = call.rows.loss;
-    const double share = loss.label_smoothing;
-    const double per_class = share / static_cast<double>(call.logits.cols);
-    const bool smooth = share > 0;
-    const bool by_index = call.rows.targets.by_index();
-    const bool grouped = !loss.group_logit_terms.empty();
+  void read(const SoftmaxCall<T>& call, const SoftmaxConstants<T>& constants, std::size_t begin,
+            std::size_t count) {
+    const bool grouped = !call.rows.loss.group_logit_terms.empty();
+    const bool one_bucket = call.coefficients().size() == 1;
     for (T* const each : {row_weight, smoothing, coefficient}) {
       std::fill_n(each + count, kMostLanes, T(0));
     }
-    const bool one_bucket = call.coefficients().size() == 1;
-    if (one_bucket) std::fill_n(bucket, count, std::size_t{0});
+    const bool by_class = call.rows.weighs_by_class();
     for_each_chunk(call.rows, begin, count, {}, [&](RowChunk& chunk) {
-      chunk.read_weights(call.rows);
-      if (!one_bucket) chunk.place(call.rows);
-      const double* const smoothed =
-          loss.convention == WeightConvention::kTorch ? chunk.outer : chunk.weight;
-      // The kernel multiplies distributions by the class weights itself.
-      const double* const own = by_index ? chunk.weight : chunk.outer;
       const std::size_t first = chunk.begin - begin;
-      for (std::size_t k = 0; k < chunk.size; ++k) {
-        const std::size_t i = first + k;
-        row_weight[i] = static_cast<T>((1 - share) * (chunk.weighted ? own[k] : 1.0));
-        smoothing[i] =
-            smooth ? static_cast<T>(per_class * (chunk.weighted ? smoothed[k] : 1.0)) : T(0);
-        // Nothing times whatever the logits are, infinity included, is nothing.
-        const bool counts = chunk.target[k] >= 0 && (row_weight[i] != 0 || smoothing[i] != 0);
-        target[i] = counts ? chunk.target[k] : kIgnoredRow;
-        if (!counts) row_weight[i] = smoothing[i] = 0;
-        if (!one_bucket) bucket[i] = counts ? chunk.bucket[k] : 0;
-        coefficient[i] = counts ? static_cast<T>(call.coefficients()[bucket[i]]) : T(0);
-        if (grouped) {
-          group[i] = counts ? static_cast<std::uint32_t>(call.rows.group(chunk.begin + k)) : 0;
+      if (by_class) {
+        weigh_by_class(constants, chunk, first);
+      } else {
+        chunk.read_weights(call.rows);
+        weigh(call, chunk, first);
+      }
+      if (one_bucket) {
+        const T only = static_cast<T>(call.coefficients()[0]);
+        for (std::size_t i = first; i < first + chunk.size; ++i) {
+          bucket[i] = 0;
+          coefficient[i] = target[i] < 0 ? T(0) : only;
+        }
+      } else {
+        if (by_class) chunk.read_weights(call.rows);
+        chunk.place(call.rows);
+        for (std::size_t k = 0; k < chunk.size; ++k) {
+          const bool counts = target[first + k] >= 0;
+          bucket[first + k] = counts ? chunk.bucket[k] : 0;
+          coefficient[first + k] =
+              counts ? static_cast<T>(call.coefficients()[chunk.bucket[k]]) : T(0);
         }
       }
+      for (std::size_t k = 0; grouped && k < chunk.size; ++k) {
+        const bool counts = target[first + k] >= 0;
+        group[first + k] =
+            counts ? static_cast<std::uint32_t>(call.rows.group(chunk.begin + k)) : 0;
+      }
     });
+  }
+
+ private:
+  // Targets and weights of a chunk, the block's rows from `first` on.
+  void weigh(const SoftmaxCall<T>& call, const RowChunk& chunk, std::size_t first) {
+    const SoftmaxSettings& loss = call.rows.loss;
+    const double share = loss.label_smoothing;
+    const double per_class = share / static_cast<double>(call.logits.cols);
+    // The kernel multiplies distributions by the class weights itself.
+    const double* const own = call.rows.targets.by_index() ? chunk.weight : chunk.outer;
+    const double* const smoothed =
+        loss.convention == WeightConvention::kTorch ? chunk.outer : chunk.weight;
+    for (std::size_t k = 0; k < chunk.size; ++k) {
+      take(first + k, chunk.target[k], static_cast<T>((1 - share) * own[k]),
+           share > 0 ? static_cast<T>(per_class * smoothed[k]) : T(0));
+    }
+  }
+  void weigh_by_class(const SoftmaxConstants<T>& constants, const RowChunk& chunk,
+                      std::size_t first) {
+    const T* const own = constants.row_weights.data();
+    const T* const smoothed = constants.row_smoothing.data();
+    for (std::size_t k = 0; k < chunk.size; ++k) {
+      const std::int64_t y = chunk.target[k];
+      const std::size_t c = y < 0 ? 0 : static_cast<std::size_t>(y);
+      take(first + k, y, own[c], smoothed[c]);
+    }
+  }
+
+  // Nothing times whatever the logits are, infinity included, is nothing.
+  void take(std::size_t i, std::int64_t y, T own, T smoothed) {
+    const bool counts = (y >= 0) & ((own != 0) | (smoothed != 0));
+    target[i] = counts ? y : kIgnoredRow;
+    row_weight[i] = counts ? own : T(0);
+    smoothing[i] = counts ? smoothed : T(0);
   }
 };
 
@@ -197,7 +245,7 @@ LossPartial softmax_block(const SoftmaxCall<T>& call, const SoftmaxConstants<T>&
   const std::size_t classes = call.logits.cols;
   const std::size_t count = std::min(block_rows(classes), call.logits.rows - begin);
   SoftmaxBlock<T> block;
-  block.read(call, begin, count);
+  block.read(call, constants, begin, count);
   const auto data = [](const std::vector<T>& values) {
     return values.empty() ? nullptr : values.data();
   };

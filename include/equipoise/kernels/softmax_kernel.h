@@ -13,6 +13,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "equipoise/config.h"
 #include "equipoise/kernels/dispatch.h"
@@ -324,24 +325,90 @@ EQUIPOISE_HOST_INLINE void softmax_wide(const SoftmaxRows<T>& in, const M& modul
   }
 }
 
+// The logits of a vector of rows, and later their gradient: lane i of column c is row i's class c.
+template <class P, class T>
+struct Columns {
+  static constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  alignas(64) T at[kNarrowClasses][kLanes] = {};
+
+#if !defined(__CUDACC__)
+  static constexpr std::make_index_sequence<kLanes> kRow{};
+
+  // The first `count` rows of a transposed square.
+  template <std::size_t... kIndex>
+  EQUIPOISE_HOST_INLINE static void transpose_to(T* to, std::size_t to_stride, std::size_t count,
+                                                 const T* from, std::size_t stride,
+                                                 std::index_sequence<kIndex...>) {
+    P x[kLanes] = {P::load(from + kIndex * stride)...};
+    transpose(x);
+    ((kIndex < count ? x[kIndex].store(to + kIndex * to_stride) : void()), ...);
+  }
+#endif
+
+  // Whether rows [begin, begin + kLanes) lie so that whole vectors of them can be read and written:
+  // one behind the other, with rows behind them that a vector may run into.
+  static bool fits(const SoftmaxRows<T>& in, std::size_t begin) {
+#if defined(__CUDACC__)
+    return false;
+#else
+    const auto classes = static_cast<std::ptrdiff_t>(in.classes);
+    return in.classes <= kLanes && in.logit_stride == classes && in.gradient_stride == classes &&
+           in.rows > begin + kLanes && (in.rows - begin - kLanes) * in.classes >= kLanes;
+#endif
+  }
+
+  EQUIPOISE_HOST_INLINE void read(const SoftmaxRows<T>& in, std::size_t begin, std::size_t rows,
+                                  bool by_vectors) {
+    const T* const logits = in.logits + static_cast<std::ptrdiff_t>(begin) * in.logit_stride;
+#if !defined(__CUDACC__)
+    if (by_vectors) {
+      transpose_to(&at[0][0], kLanes, in.classes, logits, in.classes, kRow);
+      return;
+    }
+#endif
+    for (std::size_t i = 0; i < rows; ++i) {
+      const T* const row = logits + static_cast<std::ptrdiff_t>(i) * in.logit_stride;
+      for (std::size_t c = 0; c < in.classes; ++c) at[c][i] = row[c];
+    }
+  }
+
+  EQUIPOISE_HOST_INLINE void write(const SoftmaxRows<T>& in, std::size_t begin, std::size_t rows,
+                                   bool by_vectors) const {
+    T* const gradient = in.gradient + static_cast<std::ptrdiff_t>(begin) * in.gradient_stride;
+    std::size_t first = 0;
+#if !defined(__CUDACC__)
+    if (by_vectors) {
+      // What a vector writes behind its row the next row overwrites; the last ones have to end with
+      // their row.
+      first = kLanes - (kLanes - 1) / in.classes;
+      transpose_to(gradient, in.classes, first, &at[0][0], kLanes, kRow);
+    }
+#endif
+    for (std::size_t i = first; i < rows; ++i) {
+      T* const row = gradient + static_cast<std::ptrdiff_t>(i) * in.gradient_stride;
+      for (std::size_t c = 0; c < in.classes; ++c) row[c] = at[c][i];
+    }
+  }
+};
+
 // Rows of at most kNarrowClasses classes, one a lane.
 template <class P, class M, class T>
 EQUIPOISE_HOST_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulator) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t classes = in.classes;
   const P zero{T(0)};
-  alignas(64) T a[kNarrowClasses][kLanes] = {};
+  Columns<P, T> columns;
+  auto& a = columns.at;
   for (std::size_t begin = 0; begin < in.rows; begin += kLanes) {
     const std::size_t lanes = std::min(kLanes, in.rows - begin);
+    const bool by_vectors = Columns<P, T>::fits(in, begin);
+    columns.read(in, begin, lanes, by_vectors);
     alignas(64) T targets[kLanes];
-    for (std::size_t i = 0; i < lanes; ++i) {
-      const std::size_t row = begin + i;
-      targets[i] = static_cast<T>(in.targets[row]);
-      const T* const logits = in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
-      for (std::size_t c = 0; c < classes; ++c) a[c][i] = logits[c];
-    }
+    for (std::size_t i = 0; i < lanes; ++i) targets[i] = static_cast<T>(in.targets[begin + i]);
     for (std::size_t i = lanes; i < kLanes; ++i) targets[i] = -1;
     const P y = P::load(targets);
+    const auto of_counted = [&](const P& x)
+                                EQUIPOISE_INLINE_LAMBDA { return P(y.v < zero.v ? zero.v : x.v); };
     P top = zero;
     for (std::size_t c = 0; c < classes; ++c) {
       P x = P::load(a[c]);
@@ -379,10 +446,7 @@ EQUIPOISE_HOST_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& mod
       loss += b * (total * log_s - dot);
       common += b * total;
     }
-    loss.store(in.losses + begin);
-    for (std::size_t i = 0; i < lanes; ++i) {
-      if (in.targets[begin + i] < 0) in.losses[begin + i] = 0;
-    }
+    of_counted(loss).store(in.losses + begin);
     if (!in.wants_gradient) continue;
     common = common * scaled / s;
     const P direct = h * result.slope * scaled;
@@ -390,13 +454,9 @@ EQUIPOISE_HOST_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& mod
       P g = P::load(a[c]) * common + where_equal(y, P(T(c)), direct, zero);
       if (in.smoothing != nullptr) g = g - b * scaled * P(in.smoothing_class_weights[c]);
       if (in.scale != nullptr) g = g * P(in.scale[c]);
-      g.store(a[c]);
+      of_counted(g).store(a[c]);
     }
-    for (std::size_t i = 0; i < lanes; ++i) {
-      T* const g = in.gradient + static_cast<std::ptrdiff_t>(begin + i) * in.gradient_stride;
-      const bool ignored = in.targets[begin + i] < 0;
-      for (std::size_t c = 0; c < classes; ++c) g[c] = ignored ? T(0) : a[c][i];
-    }
+    columns.write(in, begin, lanes, by_vectors);
   }
 }
 

@@ -119,6 +119,12 @@ struct SoftmaxTargetRows {
     return result;
   }
   std::size_t size() const { return targets.size(); }
+  // Whether all rows weigh 1.
+  bool is_unweighted() const { return weighs_by_class() && loss.class_weights.empty(); }
+  // Whether nothing but a row's class says what it weighs.
+  bool weighs_by_class() const {
+    return targets.by_index() && arguments.sample_weights.empty() && loss.group_weights.empty();
+  }
   std::size_t group(std::size_t i) const {
     return arguments.groups.empty() ? 0 : static_cast<std::size_t>(arguments.groups[i]);
   }
@@ -156,8 +162,7 @@ struct RowChunk {
     const auto& sample_weights = in.arguments.sample_weights;
     const double* const class_weights =
         in.loss.class_weights.empty() ? nullptr : in.loss.class_weights.data();
-    weighted = class_weights != nullptr || !sample_weights.empty() ||
-               !in.loss.group_weights.empty() || !in.targets.by_index();
+    weighted = !in.is_unweighted();
     if (!weighted && in.loss.reduction.mass() != RowMass::kUnknown) return;
     if (sample_weights.empty()) {
       std::fill_n(outer, size, 1.0);
@@ -287,12 +292,16 @@ inline LossPartial checked_denominators(std::string_view where, const SoftmaxTar
   const RowMass mass = in.loss.reduction.mass();
   for_each_chunk(in, 0, in.size(), where, [&](RowChunk& chunk) {
     if (mass == RowMass::kUnknown) return add_placed(where, in, chunk, partial);
-    const bool by_weight = mass == RowMass::kWeight;
-    if (by_weight) chunk.read_weights(in);
+    const bool is_weighted = mass == RowMass::kWeight && !in.is_unweighted();
+    const bool by_class = is_weighted && in.weighs_by_class();
+    if (is_weighted && !by_class) chunk.read_weights(in);
     LossTally tally = partial.buckets[0];
     for (std::size_t i = 0; i < chunk.size; ++i) {
-      if (chunk.target[i] < 0) continue;
-      tally.denominator += by_weight && chunk.weighted ? chunk.weight[i] : 1.0;
+      const std::int64_t y = chunk.target[i];
+      if (y < 0) continue;
+      tally.denominator += by_class      ? in.loss.class_weights[static_cast<std::size_t>(y)]
+                           : is_weighted ? chunk.weight[i]
+                                         : 1.0;
       tally.valid += 1;
     }
     partial.buckets[0] = tally;
