@@ -48,6 +48,11 @@ if [ -d "$api" ]; then
   fi
   plain libtorch "${options[@]}"
   plain libtorch -DEQUIPOISE_COMPILED -DEQUIPOISE_LIBTORCH_COMPILED "$root/src/kernels.cc" "$root/src/libtorch.cc" "${options[@]}"
+  if "${CXX:-g++}" -std=c++20 -I "$root/include" -DEQUIPOISE_COMPILED -DEQUIPOISE_LIBTORCH_COMPILED "$root/src/kernels.cc" \
+    "$consumer/plain/libtorch.cc" "${options[@]}" -o "$work/libtorch" 2> /dev/null; then
+    say "failed: with EQUIPOISE_LIBTORCH_COMPILED and without src/libtorch.cc a program links"
+    exit 1
+  fi
 else
   say "plain ${CXX:-g++}: no LibTorch in $libtorch, its program is left out"
 fi

@@ -69,7 +69,7 @@ TEST_F(DeviceWithoutDoubles, Modules) {
   }
 }
 
-// Buffers become float there, whatever the call that takes them there.
+// Buffers become float there.
 TEST_F(DeviceWithoutDoubles, ConstantsFollowAsFloat) {
   SoftmaxLoss<> loss;
   loss.class_weights.assign(kClasses, 2);

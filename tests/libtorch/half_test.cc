@@ -236,5 +236,39 @@ TEST(NoGradGuard, MakesNoGradient) {
   EXPECT_FALSE(value(SoftmaxLoss<>{}, leaf, at::zeros({3}, at::kLong)).requires_grad());
 }
 
+// What stands in for a sum that some devices refuse then gives the same.
+TEST(DeterministicAlgorithms, ChangeNothing) {
+  at::manual_seed(21);
+  const at::Tensor logits = at::randn({40, 6}).tanh().to(at::kHalf);
+  const at::Tensor targets = at::randint(6, {40}, at::kLong);
+  const auto run = [&](const auto& loss, bool deterministic) {
+    at::globalContext().setDeterministicAlgorithms(deterministic, /*warn_only=*/false);
+    const at::Tensor leaf = logits.detach().clone().set_requires_grad(true);
+    const at::Tensor result = value(loss, leaf, targets);
+    const auto gradient = [&](bool graph) {
+      return torch::autograd::grad({result}, {leaf}, {}, /*retain_graph=*/true, graph)[0].detach();
+    };
+    std::vector<at::Tensor> found = {result.detach(), gradient(false), gradient(true)};
+    at::globalContext().setDeterministicAlgorithms(false, /*warn_only=*/false);
+    return found;
+  };
+  const auto expect_the_same = [&](const auto& loss) {
+    const std::vector<at::Tensor> expected = run(loss, false);
+    const std::vector<at::Tensor> found = run(loss, true);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      EXPECT_TRUE(at::equal(found[i], expected[i])) << i;
+    }
+    EXPECT_GT(expected[1].abs().sum().item<float>(), 0);
+  };
+  SoftmaxLoss<Focal, MeanByWeight> focal;
+  focal.class_weights = {1, 2, 3, 4, 5, 6};
+  expect_the_same(focal);
+  SoftmaxLoss<> margins;
+  margins.label_smoothing = 0.1;
+  margins.logit_terms.scale.assign(6, 8);
+  margins.logit_terms.margin = {0.1, 0.2, 0.3, 0.1, 0.2, 0.3};
+  expect_the_same(margins);
+}
+
 }  // namespace
 }  // namespace equipoise::libtorch

@@ -11,7 +11,8 @@
 namespace equipoise::libtorch {
 
 /// What a loss call may take besides logits and targets, on the device of the logits. An undefined
-/// tensor stands for none; a loss refuses what it does not take.
+/// tensor stands for none; a loss refuses what it does not take. What is of double here and in what
+/// losses give is of float on a device that has no doubles.
 struct LossArguments {
   /// One per row, finite and >= 0. "Rows" have the shape of class indices, or that of the logits of
   /// a sigmoid loss without its last dimension.

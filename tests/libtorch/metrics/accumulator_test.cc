@@ -134,7 +134,7 @@ TEST(Accumulators, NeitherReadTheDeviceNorUpload) {
     }
     EXPECT_FALSE(testing::RecordedOperations::host_tensor());
     const std::set<std::string>& seen = testing::RecordedOperations::names();
-    EXPECT_EQ(seen.count("aten::scatter_add"), 1u);
+    EXPECT_EQ(seen.count("aten::scatter_add_"), 1u);
     for (const char* name : {"aten::item", "aten::_local_scalar_dense", "aten::nonzero",
                              "aten::is_nonzero", "aten::equal", "aten::cpu", "aten::bincount"}) {
       EXPECT_EQ(seen.count(name), 0u) << name;

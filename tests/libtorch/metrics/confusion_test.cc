@@ -35,9 +35,8 @@ TEST(ConfusionAccumulator, EqualsTheCoreOnTheCpuAndByOperations) {
     }
     EXPECT_EQ(by_logits.value(), expected);
     EXPECT_EQ(by_class.value(), expected);
-    expect_sums(detail::confusion_sums(
-                    {data.targets.flatten(), data.logits.flatten(0, 1), {}},
-                    1, kClasses, -100),
+    expect_sums(detail::confusion_sums({data.targets.flatten(), data.logits.flatten(0, 1), {}}, 1,
+                                       kClasses, -100),
                 expected, 0);
   }
 }
@@ -52,8 +51,7 @@ TEST(GroupedConfusionAccumulator, EqualsTheCoreOnTheCpuAndByOperations) {
   by_class.add(data.groups, data.targets, predictions, -100);
   EXPECT_EQ(by_class.value(), grouped);
   const at::Tensor sums = detail::confusion_sums(
-      {data.targets.flatten(), predictions.flatten(), data.groups.flatten()}, 3, kClasses,
-      -100);
+      {data.targets.flatten(), predictions.flatten(), data.groups.flatten()}, 3, kClasses, -100);
   for (std::int64_t g = 0; g < 3; ++g) {
     const at::Tensor own = data.targets.masked_fill(data.groups.ne(g), -100);
     metrics::ConfusionMatrix expected(kClasses);

@@ -19,7 +19,7 @@ namespace {
 
 namespace fake = testing::fake_device;
 
-constexpr std::int64_t kRows = 2048;
+constexpr std::int64_t kRows = 1024;
 constexpr std::int64_t kColumns = 512;
 constexpr at::ScalarType kFloats[] = {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16};
 constexpr at::ScalarType kIntegers[] = {at::kLong, at::kInt, at::kByte};
@@ -147,40 +147,46 @@ TEST_F(MetricMemory, LabelScores) {
   const at::Tensor classes = some_classes();
   const at::Tensor bits = some_bits();
   for (const at::ScalarType type : kFloats) {
-    const at::Tensor scores = there(at::rand({kRows, kColumns}).to(type));
-    for (const at::Tensor& targets : {there(classes), there(bits)}) {
+    const at::Tensor scores = at::rand({kRows, kColumns}).to(type);
+    const at::Tensor here = there(scores);
+    for (const at::Tensor& targets : {classes, bits}) {
+      const at::Tensor labels = there(targets);
       Accumulator<metrics::LabelScores<double>> accumulator(kColumns);
-      if (type != at::kDouble) {
-        Accumulator<metrics::LabelScores<float>> in_float(kColumns);
-        expect_little(scores, [&] { in_float.add(scores, targets); });
-      } else {
-        expect_little(scores, [&] { accumulator.add(scores, targets); });
-      }
+      Accumulator<metrics::LabelScores<double>> expected(kColumns);
+      expect_little(here, [&] { accumulator.add(here, labels); });
+      expected.add(scores, targets);
+      EXPECT_EQ(accumulator.value().label(5).roc_auc(), expected.value().label(5).roc_auc());
     }
   }
 }
 
 TEST_F(MetricMemory, EntityScores) {
   const metrics::EntityTags tags({"O", "B-X", "I-X"}, metrics::TagScheme::kIob2);
-  const at::Tensor targets = there(at::randint(3, {kRows, kColumns}, at::kLong));
-  const at::Tensor logits = there(at::randn({kRows, kColumns, 3}));
+  const at::Tensor targets = at::randint(3, {kRows, kColumns}, at::kLong);
+  const at::Tensor logits = at::randn({kRows, kColumns, 3});
+  const at::Tensor labels = there(targets);
+  const at::Tensor here = there(logits);
   Accumulator<metrics::EntityScores> accumulator(tags);
-  expect_little(logits, [&] { accumulator.add(targets, logits); });
+  Accumulator<metrics::EntityScores> expected(tags);
+  expect_little(here, [&] { accumulator.add(labels, here); });
+  expected.add(targets, logits);
+  EXPECT_EQ(accumulator.value(), expected.value());
 }
 
 TEST_F(MetricMemory, Areas) {
   for (const std::int64_t labels : {std::int64_t{1}, std::int64_t{3}, kColumns}) {
-    const std::int64_t rows = kRows * kColumns / labels;
-    const at::Tensor scores = at::randn({rows, labels});
-    const at::Tensor targets = at::rand({rows, labels}).lt(0.1);
+    const std::int64_t rows = 2 * kRows * kColumns / labels;
+    // With ties, and targets that are left out.
+    const at::Tensor scores = at::randn({rows, labels}).mul(8).round();
+    const at::Tensor targets = at::rand({rows, labels}).mul(3).to(at::kInt).sub(1);
     const at::Tensor here = there(scores);
     const at::Tensor bits = there(targets);
     at::Tensor roc;
     at::Tensor precision;
-    expect_little(here, [&] { roc = roc_auc(here, bits); });
-    expect_little(here, [&] { precision = average_precision(here, bits); });
-    EXPECT_TRUE(at::allclose(roc.cpu(), roc_auc(scores, targets), 1e-12));
-    EXPECT_TRUE(at::allclose(precision.cpu(), average_precision(scores, targets), 1e-12));
+    expect_little(here, [&] { roc = roc_auc(here, bits, -1); });
+    expect_little(here, [&] { precision = average_precision(here, bits, -1); });
+    EXPECT_TRUE(at::allclose(roc.cpu(), roc_auc(scores, targets, -1), 1e-12));
+    EXPECT_TRUE(at::allclose(precision.cpu(), average_precision(scores, targets, -1), 1e-12));
   }
 }
 

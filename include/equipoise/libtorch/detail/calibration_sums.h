@@ -12,7 +12,6 @@
 
 #include "equipoise/libtorch/detail/device_sums.h"
 #include "equipoise/libtorch/detail/metric_inputs.h"
-#include "equipoise/libtorch/detail/parts.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/metrics/calibration.h"
 

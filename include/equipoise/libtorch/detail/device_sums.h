@@ -25,7 +25,7 @@ namespace equipoise::libtorch::detail {
 // [size] of double: how often each index occurs, or the sums of what goes with it.
 inline at::Tensor sums_at(const at::Tensor& index, const at::Tensor& numbers, std::int64_t size) {
   return at::zeros({size}, numbers.options().dtype(at::kDouble))
-      .scatter_add(0, index.reshape({-1}), numbers.to(at::kDouble).reshape({-1}));
+      .scatter_add_(0, index.reshape({-1}), numbers.to(at::kDouble).reshape({-1}));
 }
 inline at::Tensor total(const at::Tensor& numbers) { return numbers.sum(at::kDouble).reshape({1}); }
 
@@ -71,6 +71,17 @@ void set_sums(std::span<const double> sums, metrics::Grouped<Metric>& grouped) {
   }
 }
 
+// How many sums those are; at least 1.
+template <class Metric>
+std::int64_t count_of_sums(Metric& metric) {
+  return std::max<std::int64_t>(static_cast<std::int64_t>(metric.all_reduce_buffer().size()), 1);
+}
+template <class Metric>
+std::int64_t count_of_sums(metrics::Grouped<Metric>& grouped) {
+  const auto groups = static_cast<std::int64_t>(grouped.groups());
+  return groups > 0 ? groups * count_of_sums(grouped.group(0)) : 1;
+}
+
 // What accumulators of metrics that are sums have in common.
 template <class Metric>
 class SummedMetric {
@@ -97,15 +108,22 @@ class SummedMetric {
   SummedMetric(const char* where, const Metric& empty)
       : where_(where), empty_(empty), metric_(empty) {}
 
-  // Adds rows on a device, a part at a time: sums_of(part) are its sums.
+  // Adds rows on a device, a part at a time: sums_of(part) are its sums, no more numbers than the
+  // part has, or there is but one.
   template <class F>
   void add_on_device(const char* where, std::int64_t rows, std::int64_t row_size,
                      const F& sums_of) {
     at::Tensor sums;
-    for_each_part(rows, row_size, [&](const RowPart& part) {
-      const at::Tensor more = sums_of(part);
-      sums = sums.defined() ? sums.add_(more) : more;
-    });
+    constexpr std::int64_t kMostParts = 16;
+    const std::int64_t most =
+        std::clamp<std::int64_t>(rows * row_size / count_of_sums(empty_), 1, kMostParts);
+    for_each_part(
+        rows, row_size,
+        [&](const RowPart& part) {
+          const at::Tensor more = sums_of(part);
+          sums = sums.defined() ? sums.add_(more) : more;
+        },
+        most);
     sums_.add(where, sums);
   }
 

@@ -38,7 +38,7 @@ class SharesOnDevice {
 
 // A module whose buffers are the constants of a loss. They follow to a device, and to float and
 // double. They keep their type where the model is cast to a half type, which does not hold weights
-// above 65504, and become float on a device that has no doubles.
+// above 65504, and become float where to() takes them to a device that has no doubles.
 template <class Derived>
 class LossModule : public torch::nn::Cloneable<Derived> {
  public:

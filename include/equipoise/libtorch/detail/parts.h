@@ -23,7 +23,7 @@ struct RowPart {
 // be smaller than what keeps a device busy.
 template <class F>
 void for_each_part(std::int64_t rows, std::int64_t row_size, const F& f, std::int64_t most = 16) {
-  constexpr std::int64_t kElements = std::int64_t{1} << 16;
+  constexpr std::int64_t kElements = std::int64_t{1} << 15;
   const std::int64_t parts = std::clamp<std::int64_t>(rows * row_size / kElements, 1, most);
   const std::int64_t count = std::max<std::int64_t>((rows + parts - 1) / parts, 1);
   std::int64_t first = 0;

@@ -7,7 +7,6 @@
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/searchsorted.h>
 #include <ATen/ops/sort.h>
@@ -90,12 +89,15 @@ class RankedAreas {
       sorted_ = sorted;
       targets = labels.targets.gather(-1, order);
     }
+    {
+      const at::Tensor is_negative = targets.eq(0);
+      negatives_ = is_negative.sum(-1).to(at::kDouble);
+      negatives_before_ = counts_before(is_negative);
+    }
     is_positive_ = targets.eq(1);
+    targets.reset();
     positives_ = is_positive_.sum(-1).to(at::kDouble);
     positives_before_ = counts_before(is_positive_);
-    const at::Tensor is_negative = targets.eq_(0).to(at::kBool);
-    negatives_ = is_negative.sum(-1).to(at::kDouble);
-    negatives_before_ = counts_before(is_negative);
   }
 
   // [2, labels] of double, with at most `parts` parts of the scores at once.
@@ -116,7 +118,7 @@ class RankedAreas {
     const at::ScalarType type = fits ? at::kInt : at::kLong;
     at::Tensor result = at::zeros({bits.size(0), bits.size(1) + 1}, bits.options().dtype(type));
     at::Tensor counts = result.narrow(1, 1, bits.size(1));
-    at::cumsum_out(counts, bits, -1, type);
+    counts.copy_(bits).cumsum_(-1);
     return result;
   }
 
@@ -129,13 +131,17 @@ class RankedAreas {
     };
     // Where scores begin that are no less than each, and that are more.
     const at::Tensor below = at::searchsorted(sorted_, scores);
-    const at::Tensor through = at::searchsorted(sorted_, scores, /*out_int32=*/false, true);
     const at::Tensor lost = at_place(negatives_before_, below);
-    const at::Tensor won = at_place(negatives_before_, through).add_(lost).div_(2);
-    const at::Tensor found = positives_.unsqueeze(-1).sub(at_place(positives_before_, below));
-    const at::Tensor wrong = negatives_.unsqueeze(-1).sub(lost);
-    const at::Tensor precision = found.div(wrong.add_(found).clamp_min_(1));
-    return at::stack({won.mul(is_positive).sum(-1), precision.mul(is_positive).sum(-1)});
+    const at::Tensor won =
+        at_place(negatives_before_,
+                 at::searchsorted(sorted_, scores, /*out_int32=*/false, /*right=*/true))
+            .add_(lost)
+            .div_(2);
+    const at::Tensor found =
+        at_place(positives_before_, below).neg_().add_(positives_.unsqueeze(-1));
+    const at::Tensor said = lost.neg_().add_(negatives_.unsqueeze(-1)).add_(found).clamp_min_(1);
+    const at::Tensor precision = found.div_(said);
+    return at::stack({won.mul_(is_positive).sum(-1), precision.mul_(is_positive).sum(-1)});
   }
 
   at::Tensor is_wrong_;          // [labels]

@@ -1,5 +1,5 @@
 // A sigmoid loss with its arguments: the fused kernel on the CPU, tensor operations on every other
-// device.
+// device. For files that include sigmoid_call.h as well.
 #ifndef EQUIPOISE_LIBTORCH_DETAIL_SIGMOID_NODE_H_
 #define EQUIPOISE_LIBTORCH_DETAIL_SIGMOID_NODE_H_
 

@@ -17,10 +17,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
-#include <type_traits>
 #include <utility>
 
-#include "equipoise/kernels/dispatch.h"
 #include "equipoise/kernels/sigmoid_driver.h"
 #include "equipoise/libtorch/detail/loss_result.h"
 #include "equipoise/libtorch/detail/sigmoid_of_tensors.h"
@@ -200,7 +198,7 @@ inline LossAndGradient sigmoid_by_operations(const SigmoidOfTensors& loss,
     if (buckets.index.defined()) {
       coefficient = coefficient.gather(0, buckets.index).view(losses.sizes());
     }
-    result.loss = reduce_elements_by(loss, coefficient, losses.to(coefficient.scalar_type()),
+    result.loss = reduce_elements_by(loss, coefficient, losses.to(sum_type(losses.device())),
                                      denominators, type);
   }
   if (!wanted.gradient) return result;

@@ -4,7 +4,6 @@
 
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 
-#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>

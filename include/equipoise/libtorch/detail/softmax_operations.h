@@ -17,12 +17,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <type_traits>
 #include <vector>
 
-#include "equipoise/kernels/dispatch.h"
 #include "equipoise/kernels/softmax_driver.h"
 #include "equipoise/libtorch/detail/loss_result.h"
 #include "equipoise/libtorch/detail/softmax_of_tensors.h"
@@ -304,13 +301,13 @@ inline ReducedLosses reduce_losses(const SoftmaxOfTensors& loss, const RowsOfTen
   const at::Tensor scales = loss.reduction.coefficient_tensor(denominators, arguments.shares);
   const at::ScalarType type = row_losses.scalar_type();
   if (!rows.buckets.index.defined()) {
-    reduced.coefficients = scales.squeeze(0);
+    reduced.coefficients = scales.reshape({});
     reduced.result.loss = (reduced.coefficients * sum_of(row_losses).squeeze(0)).to(type);
   } else {
     reduced.coefficients = loss.reduction.buckets() == 0 ? at::zeros_like(row_losses)
                                                          : scales.gather(0, rows.buckets.index);
     reduced.result.loss =
-        (reduced.coefficients * row_losses.to(scales.scalar_type())).sum().to(type);
+        (reduced.coefficients * row_losses.to(sum_type(row_losses.device()))).sum().to(type);
   }
   if (loss.settings.empty_batch == EmptyBatch::kNaN && !loss.reduction.is_sum) {
     reduced.result.loss =

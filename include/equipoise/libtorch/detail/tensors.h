@@ -364,7 +364,7 @@ template <class R>
 at::Tensor mass_of_rows(const R& reduction, const ReductionRow<at::Tensor, at::Tensor>& row,
                         const at::Tensor& valid) {
   return at::Tensor(reduction.mass(equipoise::detail::row_for<R>(row)))
-      .to(sum_options(valid))
+      .to(sum_type(valid.device()))
       .mul(valid);
 }
 

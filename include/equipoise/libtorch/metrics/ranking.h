@@ -25,8 +25,8 @@ namespace equipoise::libtorch {
 /// 1 give a number []; scores [N, L] with targets of the same shape, or [N] classes, each against
 /// all others, give one a label, [L]. Double, on the device of the scores, by a sort and without a
 /// synchronisation; on a device without doubles float, by way of the host. NaN where it is
-/// undefined; on devices other than the CPU also for a NaN score or a target out of range. O(L N
-/// log N).
+/// undefined; on devices with doubles other than the CPU also for a NaN score or a target out of
+/// range. O(L N log N).
 /// @throws std::invalid_argument for shapes, types and devices that do not fit; on the CPU also for
 /// a NaN score and a target out of range.
 inline at::Tensor roc_auc(const at::Tensor& scores, const at::Tensor& targets,
@@ -69,7 +69,8 @@ class Accumulator<metrics::LabelScores<T>> {
       rows.scores = rows.scores.to(c10::CppTypeToScalarType<T>::value);
       detail::add_ranked(kWhere, rows, metric_);
     } else {
-      scores_.add(kWhere, rows.scores);
+      // They stay what they are, whatever becomes of the caller's.
+      scores_.add(kWhere, rows.scores.is_alias_of(scores) ? rows.scores.clone() : rows.scores);
       targets_.add(kWhere, rows.targets);
     }
   }
