@@ -172,6 +172,17 @@ EQUIPOISE_HOST_INLINE void transpose(Pack<T, kLanes> (&rows)[kLanes]) {
   if constexpr (kLanes > 4) exchange_all<4>(rows, kPairs);
   if constexpr (kLanes > 8) exchange_all<8>(rows, kPairs);
 }
+#else
+template <class T, std::size_t kLanes>
+EQUIPOISE_HOST_INLINE void transpose(Pack<T, kLanes> (&rows)[kLanes]) {
+  T lanes[kLanes][kLanes];
+  for (std::size_t i = 0; i < kLanes; ++i) rows[i].store(lanes[i]);
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    T column[kLanes];
+    for (std::size_t c = 0; c < kLanes; ++c) column[c] = lanes[c][i];
+    rows[i] = Pack<T, kLanes>::load(column);
+  }
+}
 #endif
 
 // The sum of all lanes, by halves.

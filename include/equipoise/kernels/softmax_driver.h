@@ -45,8 +45,6 @@ struct SoftmaxKernel {
 template <class T>
 struct SoftmaxConstants {
   std::vector<T> class_weights;
-  std::vector<T> row_weights;    // by the class of the row, where nothing else weighs it
-  std::vector<T> row_smoothing;  // the same; see SoftmaxRows
   std::vector<T> smoothing_class_weights;
   T smoothing_total = 0;
   std::vector<T> scale;
@@ -57,8 +55,6 @@ struct SoftmaxConstants {
 
   SoftmaxConstants(const SoftmaxSettings& loss, std::size_t classes)
       : class_weights(loss.class_weights.begin(), loss.class_weights.end()),
-        row_weights(classes),
-        row_smoothing(classes),
         pair_shift(loss.pair_shift.values.begin(), loss.pair_shift.values.end()) {
     const auto copy = [&](const auto& field, double identity) {
       const std::vector<double>& shared = field(loss.logit_terms);
@@ -74,13 +70,6 @@ struct SoftmaxConstants {
         [](const LogitTerms& t) -> auto& { return t.margin; }, 0.0);
     for (const double count : loss.seesaw->counts) {
       seesaw_log_counts.push_back(static_cast<T>(std::log(std::max(count, 1.0))));
-    }
-    const bool smooths_alike = loss.convention == WeightConvention::kTorch;
-    const double per_class = loss.label_smoothing / static_cast<double>(classes);
-    for (std::size_t c = 0; c < classes; ++c) {
-      const double weight = loss.class_weights.empty() ? 1.0 : loss.class_weights[c];
-      row_weights[c] = static_cast<T>((1 - loss.label_smoothing) * weight);
-      row_smoothing[c] = static_cast<T>(per_class * (smooths_alike ? 1.0 : weight));
     }
     if (loss.label_smoothing == 0) return;
     smoothing_class_weights.assign(classes, T(1));
@@ -169,11 +158,13 @@ class SoftmaxBlock {
     for (T* const each : {row_weight, smoothing, coefficient}) {
       std::fill_n(each + count, kMostLanes, T(0));
     }
-    const bool by_class = call.rows.weighs_by_class();
+    // Class weights that smoothing multiplies are multiplied in double.
+    const bool by_class = call.rows.weighs_by_class() &&
+                          (call.rows.is_unweighted() || call.rows.loss.label_smoothing == 0);
     for_each_chunk(call.rows, begin, count, {}, [&](RowChunk& chunk) {
       const std::size_t first = chunk.begin - begin;
       if (by_class) {
-        weigh_by_class(constants, chunk, first);
+        weigh_by_class(call, constants, chunk, first);
       } else {
         chunk.read_weights(call.rows);
         weigh(call, chunk, first);
@@ -217,14 +208,17 @@ class SoftmaxBlock {
            share > 0 ? static_cast<T>(per_class * smoothed[k]) : T(0));
     }
   }
-  void weigh_by_class(const SoftmaxConstants<T>& constants, const RowChunk& chunk,
-                      std::size_t first) {
-    const T* const own = constants.row_weights.data();
-    const T* const smoothed = constants.row_smoothing.data();
+  // The same where the class of a row alone says what it weighs.
+  void weigh_by_class(const SoftmaxCall<T>& call, const SoftmaxConstants<T>& constants,
+                      const RowChunk& chunk, std::size_t first) {
+    const double share = call.rows.loss.label_smoothing;
+    const T alike = static_cast<T>(1 - share);
+    const T smoothed = static_cast<T>(share / static_cast<double>(call.logits.cols));
+    const T* const weights =
+        constants.class_weights.empty() ? nullptr : constants.class_weights.data();
     for (std::size_t k = 0; k < chunk.size; ++k) {
       const std::int64_t y = chunk.target[k];
-      const std::size_t c = y < 0 ? 0 : static_cast<std::size_t>(y);
-      take(first + k, y, own[c], smoothed[c]);
+      take(first + k, y, weights == nullptr || y < 0 ? alike : weights[y], smoothed);
     }
   }
 

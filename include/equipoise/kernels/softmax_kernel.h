@@ -331,7 +331,6 @@ struct Columns {
   static constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   alignas(64) T at[kNarrowClasses][kLanes] = {};
 
-#if !defined(__CUDACC__)
   static constexpr std::make_index_sequence<kLanes> kRow{};
 
   // The first `count` rows of a transposed square.
@@ -343,29 +342,22 @@ struct Columns {
     transpose(x);
     ((kIndex < count ? x[kIndex].store(to + kIndex * to_stride) : void()), ...);
   }
-#endif
 
   // Whether rows [begin, begin + kLanes) lie so that whole vectors of them can be read and written:
   // one behind the other, with rows behind them that a vector may run into.
-  static bool fits(const SoftmaxRows<T>& in, std::size_t begin) {
-#if defined(__CUDACC__)
-    return false;
-#else
+  EQUIPOISE_HOST_INLINE static bool fits(const SoftmaxRows<T>& in, std::size_t begin) {
     const auto classes = static_cast<std::ptrdiff_t>(in.classes);
     return in.classes <= kLanes && in.logit_stride == classes && in.gradient_stride == classes &&
            in.rows > begin + kLanes && (in.rows - begin - kLanes) * in.classes >= kLanes;
-#endif
   }
 
   EQUIPOISE_HOST_INLINE void read(const SoftmaxRows<T>& in, std::size_t begin, std::size_t rows,
                                   bool by_vectors) {
     const T* const logits = in.logits + static_cast<std::ptrdiff_t>(begin) * in.logit_stride;
-#if !defined(__CUDACC__)
     if (by_vectors) {
       transpose_to(&at[0][0], kLanes, in.classes, logits, in.classes, kRow);
       return;
     }
-#endif
     for (std::size_t i = 0; i < rows; ++i) {
       const T* const row = logits + static_cast<std::ptrdiff_t>(i) * in.logit_stride;
       for (std::size_t c = 0; c < in.classes; ++c) at[c][i] = row[c];
@@ -376,14 +368,12 @@ struct Columns {
                                    bool by_vectors) const {
     T* const gradient = in.gradient + static_cast<std::ptrdiff_t>(begin) * in.gradient_stride;
     std::size_t first = 0;
-#if !defined(__CUDACC__)
     if (by_vectors) {
       // What a vector writes behind its row the next row overwrites; the last ones have to end with
       // their row.
       first = kLanes - (kLanes - 1) / in.classes;
       transpose_to(gradient, in.classes, first, &at[0][0], kLanes, kRow);
     }
-#endif
     for (std::size_t i = first; i < rows; ++i) {
       T* const row = gradient + static_cast<std::ptrdiff_t>(i) * in.gradient_stride;
       for (std::size_t c = 0; c < in.classes; ++c) row[c] = at[c][i];
