@@ -6,6 +6,7 @@
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/linear.h>
+#include <malloc.h>
 #include <torch/types.h>
 #include <torch/version.h>
 
@@ -269,5 +270,9 @@ int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "counts what the losses move on a device, beside LibTorch's; no GPU needed");
   absl::ParseCommandLine(argc, argv);
+  // Large tensors come from memory that the process keeps: fresh pages cost whoever touches them
+  // first more than a pass does.
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
   return equipoise::run();
 }
