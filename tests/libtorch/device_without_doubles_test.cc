@@ -1,8 +1,8 @@
 // Losses and metrics on a device that has no doubles, as MPS and some XPUs have none.
-#include <ATen/ATen.h>
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <string>

@@ -1,6 +1,7 @@
 // What metrics of tensors take of a device's memory beside what they are given.
-#include <ATen/ATen.h>
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <gtest/gtest.h>
+#include <torch/types.h>
 
 #include <cstddef>
 #include <cstdint>
