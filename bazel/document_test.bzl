@@ -3,7 +3,7 @@
 load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
 load("@rules_shell//shell:sh_test.bzl", "sh_test")
 
-def document_test(name, document, deps, **kwargs):
+def document_test(name, document, deps, copts = [], **kwargs):
     """A test that a Markdown document tells the truth.
 
     Its blocks marked ```cpp, one after the other, are a program; what that prints must be its blocks marked ```text.
@@ -12,6 +12,7 @@ def document_test(name, document, deps, **kwargs):
       name: the test's; the program is <name>_program.
       document: the label of the document.
       deps: what the program includes.
+      copts: the options that it is compiled with.
       **kwargs: attributes of program and test, such as tags.
     """
     native.genrule(
@@ -25,6 +26,7 @@ def document_test(name, document, deps, **kwargs):
         name = name + "_program",
         testonly = True,
         srcs = [name + "_program.cc"],
+        copts = copts,
         deps = deps,
         **kwargs
     )

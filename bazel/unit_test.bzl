@@ -5,9 +5,10 @@ load("@rules_cc//cc:cc_test.bzl", "cc_test")
 # What nearly all tests include, precompiled for each set of options that many of them have. It is no part of a test:
 # without it, a test takes longer to compile.
 _PRECOMPILED = {
-    "core": "precompiled",
-    "libtorch": "precompiled_libtorch",
-    "numeric": "precompiled_numeric",
+    "core": "//tests/support:precompiled",
+    "libtorch": "//tests/support:precompiled_libtorch",
+    "numeric": "//tests/support:precompiled_numeric",
+    "torch": "//bazel:precompiled_torch",
 }
 
 def unit_tests(srcs, deps, overrides = {}, precompiled = "core", copts = [], **kwargs):
@@ -19,14 +20,14 @@ def unit_tests(srcs, deps, overrides = {}, precompiled = "core", copts = [], **k
       overrides: source to the cc_test attributes in which it differs: size, copts, data, more deps and so on. Lists
         are appended to the common ones, other values replace them.
       precompiled: the precompiled header whose options are those of the sources: "core", "numeric" for
-        NUMERIC_TEST_COPTS, "libtorch", or None.
+        NUMERIC_TEST_COPTS, "libtorch" for parts of LibTorch, "torch" for all of it, or None.
       copts: the options of all of them.
       **kwargs: other attributes that all of them have.
     """
     if precompiled:
         header = _PRECOMPILED[precompiled]
-        copts = copts + ["-include", "tests/support/%s.h" % header]
-        deps = deps + ["//tests/support:" + header]
+        copts = copts + ["-include", header[2:].replace(":", "/") + ".h"]
+        deps = deps + [header]
     for source in srcs:
         attributes = {"copts": copts, "deps": deps}
         attributes.update(kwargs)

@@ -1,5 +1,10 @@
 """C++ libraries without LibTorch, for programs that do not call it."""
 
+def _needs_libtorch(label):
+    # With modules the name of the repository has that of its extension in front.
+    is_libtorch = label.workspace_name.endswith("libtorch")
+    return is_libtorch or (not label.package and label.name.startswith("libtorch"))
+
 def _without_libtorch_impl(ctx):
     info = cc_common.merge_cc_infos(cc_infos = [dep[CcInfo] for dep in ctx.attr.deps])
     return [CcInfo(
@@ -7,8 +12,7 @@ def _without_libtorch_impl(ctx):
         linking_context = cc_common.create_linking_context(linker_inputs = depset([
             linked
             for linked in info.linking_context.linker_inputs.to_list()
-            # With modules the name of the repository has that of its extension in front.
-            if not linked.owner.workspace_name.endswith("libtorch")
+            if not _needs_libtorch(linked.owner)
         ], order = "topological")),
     )]
 

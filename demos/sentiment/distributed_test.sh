@@ -55,14 +55,15 @@ run --strategy=none,none_tau --seeds=1 --epochs=1
 [ "$(grep -cE '^\| (\*\*)?none(_tau [(]tau .*[)])?(\*\*)? .*\|$' out)" -ge 2 ] || fail "two strategies: $(cat out)"
 
 # A worker is killed. The other one says so and ends; two ways to go on give the same figures.
+rm -f log.csv
 "$demo" --backend=libtorch --distributed "${one_run[@]}" --log=log.csv --checkpoint=state --checkpoint_steps=1 \
   --timeout=20 > out 2> err &
 launcher=$!
 for ((i = 0; i < 1200; ++i)); do
-  [ -e state ] && break
+  [ -e log.csv ] && break
   sleep 0.05
 done
-[ -e state ] || fail "no checkpoint after a minute"
+[ -e log.csv ] || fail "no epoch after a minute"
 read -r -a children < "/proc/$launcher/task/$launcher/children"
 kill -9 "${children[1]}"
 wait $launcher

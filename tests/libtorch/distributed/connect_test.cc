@@ -278,13 +278,16 @@ TEST(ConnectTest, GivesUpOnAStoreThatDoesNotAnswer) {
   const Listener listener;
   const std::string end = " keeps, does not answer; its version of LibTorch must fit this one, ";
   const WorkerEnvironment environment = with_store_at(listener.port(), 0);
-  EXPECT_EQ(error_of_connect(environment), beginning_of_error(environment) +
-                                               "the store there, which the launcher" + end +
-                                               TORCH_VERSION);
+  std::thread launched([&] {
+    EXPECT_EQ(error_of_connect(environment), beginning_of_error(environment) +
+                                                 "the store there, which the launcher" + end +
+                                                 TORCH_VERSION);
+  });
   WorkerEnvironment other = with_store_at(listener.port(), 1);
   other.has_agent_store = false;
   EXPECT_EQ(error_of_connect(other),
             beginning_of_error(other) + "the store there, which rank 0" + end + TORCH_VERSION);
+  launched.join();
 }
 
 // The thread that waits for the store for ever does not keep the process from ending.
