@@ -120,8 +120,27 @@ TEST(SigmoidLoss, EqualsLibTorchsSum) {
   expect_parity(SumOverRows{}, at::Reduction::Sum, at::kFloat);
 }
 
-// The kernel, tensor operations, and autograd of the operations' value: three ways to one gradient,
-// two to its derivative.
+// Value and gradient by tensor operations without a graph, which overwrite what they no longer
+// need.
+struct InPlace {
+  at::Tensor value;
+  at::Tensor gradient;
+};
+
+template <class S, class R>
+InPlace in_place(const SigmoidLoss<S, R>& loss, const at::Tensor& logits, const at::Tensor& targets,
+                 const LossArguments& arguments) {
+  const detail::SigmoidTensors tensors =
+      detail::make_tensors(equipoise::detail::settings_of(loss), logits.options());
+  const auto result =
+      detail::sigmoid_without_graph(detail::sigmoid_of_tensors("value", loss), tensors,
+                                    logits.detach(), targets, arguments, {.gradient = true});
+  return {result.loss, result.make_gradient ? result.make_gradient(at::ones({1}, logits.options()))
+                                            : result.gradient};
+}
+
+// The kernel, tensor operations with and without a graph, and autograd of the operations' value:
+// four ways to one gradient, two to its derivative.
 void expect_operations_equal_kernel(at::Device device) {
   std::mt19937_64 random(2);
   for (const std::size_t labels : {1U, 7U, 20U}) {
@@ -145,6 +164,9 @@ void expect_operations_equal_kernel(at::Device device) {
                      denominators(loss, on_cpu.targets, on_cpu.arguments), 1e-13);
         const at::Tensor gradient = gradient_of(by_kernel, on_cpu.logits);
         expect_close(by_operations.gradient.detach().cpu(), gradient, 1e-13);
+        const InPlace found = in_place(loss, there.logits, there.targets, there.arguments);
+        expect_close(found.value.cpu(), by_kernel.detach(), 1e-13);
+        expect_close(found.gradient.cpu(), gradient, 1e-13);
         const at::Tensor by_autograd = gradient_of(by_operations.loss, there.logits, true);
         expect_close(by_autograd.detach().cpu(), gradient, 1e-12);
 
@@ -158,6 +180,50 @@ void expect_operations_equal_kernel(at::Device device) {
 }
 
 TEST(SigmoidLoss, OperationsEqualTheKernelAndAutograd) { expect_operations_equal_kernel(at::kCPU); }
+
+// Infinite logits on the right and on the wrong side; rows and labels of weight zero, whose logits
+// may be NaN; a target that is none, wherever it is.
+TEST(SigmoidLoss, OperationsWithoutAGraphAtTheirLimits) {
+  const double inf = std::numeric_limits<double>::infinity();
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const auto check = [&](auto sides) {
+    for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
+      SigmoidLoss<decltype(sides), SumOverRows> loss;
+      loss.sides = sides;
+      loss.class_weights = {1, 0};
+      const at::Tensor logits =
+          at::tensor({inf, nan, -inf, nan, nan, nan, 0.5, nan}, at::kDouble).view({4, 2}).to(type);
+      at::Tensor targets = at::tensor({1, 0, 0, 1, 1, 0, 1, 0}, at::kDouble).view({4, 2}).to(type);
+      LossArguments arguments;
+      arguments.sample_weights = at::tensor({1.0, 1.0, 0.0, 2.0});
+      const InPlace found = in_place(loss, logits, targets, arguments);
+      SigmoidLoss<decltype(sides), SumOverRows> one;
+      one.sides = sides;
+      const at::Tensor z = logits.slice(0, 3).narrow(1, 0, 1).detach().set_requires_grad(true);
+      const at::Tensor expected = 2 * libtorch::value(one, z, at::ones({1, 1}, type));
+      const double epsilon = type == at::kDouble ? 1e-15 : 1e-6;
+      expect_close(found.value, expected.detach(), epsilon);
+      const std::vector<double> gradient = detail::to_vector(found.gradient.to(at::kDouble));
+      EXPECT_NEAR(gradient[6], gradient_of(expected, z).template item<double>(), epsilon);
+      for (std::size_t i = 0; i < gradient.size(); ++i) {
+        if (i == 6) continue;
+        EXPECT_EQ(gradient[i], 0.0) << i;
+      }
+
+      targets[0][0] = 0;
+      EXPECT_EQ(in_place(loss, logits, targets, arguments).value.template item<double>(), inf);
+      for (const std::int64_t row : {0, 2}) {  // also where the weight is 0
+        targets[row][1] = 1.5;
+        EXPECT_TRUE(
+            std::isnan(in_place(loss, logits, targets, arguments).value.template item<double>()));
+        targets[row][1] = 0;
+      }
+    }
+  };
+  check(SigmoidFocal{});
+  check(AsymmetricFocal{1, 4, 0});  // with a margin no loss of a negative is infinite
+  check(BinaryCrossEntropy{});
+}
 
 TEST(SigmoidLoss, OperationsEqualTheKernelOnCuda) {
   if (!torch::cuda::is_available()) GTEST_SKIP() << "no CUDA device";

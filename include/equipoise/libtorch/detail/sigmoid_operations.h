@@ -8,6 +8,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/lerp.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/softplus.h>
 #include <ATen/ops/stack.h>
@@ -240,8 +241,8 @@ inline at::Tensor sum_of_elements(const at::Tensor& numbers) { return sum_of(num
 // How many rows tensor operations take at a time, so that what they make on the way is no more than
 // a few times the gradient; small calls, which wait for launches, go in one.
 inline std::int64_t rows_at_a_time(std::int64_t rows, std::int64_t labels) {
-  constexpr std::int64_t kSmall = std::int64_t{1} << 20;
-  constexpr std::int64_t kParts = 8;
+  constexpr std::int64_t kSmall = std::int64_t{1} << 19;
+  constexpr std::int64_t kParts = 16;
   const std::int64_t of_small = kSmall / std::max<std::int64_t>(labels, 1);
   return std::max<std::int64_t>({of_small, (rows + kParts - 1) / kParts, 1});
 }
@@ -272,47 +273,6 @@ inline void add_masses(const SigmoidOfTensors& loss, const ElementTensors& eleme
   sums.mass = sums.mass + sum_of(mass);
 }
 
-// The loss without a graph, some rows at a time; all elements are in one bucket.
-inline LossAndGradient sigmoid_in_parts(const SigmoidOfTensors& loss, const SigmoidTensors& tensors,
-                                        const at::Tensor& logits, const at::Tensor& targets,
-                                        const LossArguments& arguments, const Wanted& wanted) {
-  const at::ScalarType type = compute_type(logits);
-  const std::int64_t rows = logits.size(0);
-  const auto options = logits.options().dtype(type);
-  LossAndGradient result;
-  if (wanted.gradient) result.gradient = at::empty(logits.sizes(), options);
-  if (wanted.unreduced) result.loss = at::empty(logits.sizes(), options);
-  const at::Tensor zero = at::zeros({1}, sum_options(logits));
-  ElementSums sums{zero, zero, zero};
-  const std::int64_t step = rows_at_a_time(rows, logits.size(1));
-  for (std::int64_t begin = 0; begin < rows; begin += step) {
-    const std::int64_t size = std::min(step, rows - begin);
-    const auto part = [&](const at::Tensor& whole) {
-      return whole.defined() ? whole.narrow(0, begin, size) : whole;
-    };
-    LossArguments own = arguments;
-    for (at::Tensor* each : {&own.sample_weights, &own.groups, &own.mask}) *each = part(*each);
-    const ElementLosses each =
-        element_losses(loss, tensors, part(logits), part(targets), own, wanted.gradient);
-    at::Tensor losses = each.losses;
-    losses.masked_fill_(each.elements.broken, equipoise::detail::quiet_nan());
-    sums.numerator = sums.numerator + sum_of_elements(losses);
-    if (wants_masses(arguments, wanted)) add_masses(loss, each.elements, own.groups, sums);
-    if (wanted.unreduced) part(result.loss).copy_(losses);
-    if (wanted.gradient) {
-      at::Tensor gradient = part(result.gradient);
-      at::sub_out(gradient, each.positive_gradient, each.negative_gradient);
-    }
-  }
-  const at::Tensor coefficient = finish_elements(loss, arguments, wanted, sums, type, result);
-  if (!wanted.gradient || wanted.unreduced) return result;
-  result.make_gradient = [gradient = std::exchange(result.gradient, at::Tensor()),
-                          coefficient = coefficient.to(type)](const at::Tensor& upstream) {
-    return at::Tensor(gradient).mul_(upstream * coefficient);
-  };
-  return result;
-}
-
 // What the two sides of each label are multiplied by, [L] or [1].
 struct SideWeights {
   at::Tensor positive;
@@ -339,9 +299,12 @@ inline bool fits_in_place(const SigmoidOfTensors& loss, const SigmoidTensors& te
          logits.numel() > 0;
 }
 
-// A call without a graph and in as little memory as may be: by the device's own kernels, or binary
-// cross-entropy in closed form by tensor operations. Per element, with a and b the weights of the
-// sides,
+// A call without a graph and in as little memory as may be: by the device's own kernels, binary
+// cross-entropy in closed form by tensor operations, or any modulators by few of these. Per
+// element, with a and b the weights of the sides,
+//   value    t a f(p) + (1 - t) b g(q)
+//   gradient t a f'(p) q - (1 - t) b g'(q) p
+// where p = sigma(z) = 1 - q; of cross-entropy
 //   value    t a log(1 + e^-z) + (1 - t) b log(1 + e^z)
 //   gradient sigma(z) (t a + (1 - t) b) - t a
 // A NaN logit counts wherever its label does, also where pos_weight is 0 and t is 1.
@@ -376,9 +339,7 @@ class SigmoidInPlace {
         on_device ? sum_of(loss_.device->sums(loss_.in_float.sides, elements)) : numerator(t),
         {},
         {}};
-    const auto [least, largest] = at::aminmax(t);
-    const at::Tensor is_target = least.ge(0).bitwise_and(largest.le(1));
-    sums.numerator.masked_fill_(is_target.bitwise_not(), equipoise::detail::quiet_nan());
+    require_targets(t, sums.numerator);
     if (wants_masses(arguments, wanted)) {
       sums.mass = mass(t);
       sums.valid = at::full({1}, static_cast<double>(t.numel()), sums.numerator.options());
@@ -396,6 +357,37 @@ class SigmoidInPlace {
                  : self.gradient(factor);
     };
     return result;
+  }
+
+  // By any modulators: the weighted sum of all losses, [1] of double. The gradient goes where
+  // `gradient` is defined, but for the factor of the call. Modulators are finite at finite logits.
+  at::Tensor by_modulators(at::Tensor gradient) const {
+    const at::Tensor t = targets_.to(type_);
+    // So that also the square of a logarithm is finite.
+    const at::Tensor z = finite_logits(type_ == at::kDouble ? 1e150 : 1e19);
+    const at::Tensor minus_z = z.neg();
+    const at::Tensor p = z.sigmoid();
+    const at::Tensor q = minus_z.sigmoid();
+    const ValueAndSlope<at::Tensor> above = loss_.positive({log_of_sigmoid(z), p, q});
+    const ValueAndSlope<at::Tensor> below = loss_.negative({log_of_sigmoid(minus_z), q, p});
+    const double infinite = type_ == at::kDouble ? 1e149 : 1e18;
+    at::Tensor sum =
+        weighted(above.value * t, weights_.positive, infinite) +
+        weighted(at::addcmul(below.value, below.value, t, -1), weights_.negative, infinite);
+    require_targets(t, sum);
+    if (gradient.defined()) {
+      const at::Tensor rise = (above.slope * q).mul_(weights_.positive);
+      const at::Tensor fall = (below.slope * p).mul_(weights_.negative.neg());
+      weigh_rows(at::lerp_out(gradient, fall, rise, t));
+    }
+    return sum;
+  }
+
+  // Adds what the elements add to the denominator, and their number.
+  void add_masses(ElementSums& sums) const {
+    const at::Tensor t = targets_.to(type_);
+    sums.mass = sums.mass + mass(t);
+    sums.valid = sums.valid + static_cast<double>(t.numel());
   }
 
  private:
@@ -421,29 +413,37 @@ class SigmoidInPlace {
     return shift_.defined() ? z + shift_ : z;
   }
 
-  // The numbers of each label, times the weight of their row, added up: [L]. Overwrites them.
-  at::Tensor sum_rows(at::Tensor& numbers) const {
-    if (row_weights_.defined()) numbers.mul_(row_weights_).masked_fill_(idle_, 0.0);
-    return numbers.sum(0);
+  // Infinite logits as large ones, whose product with a target of zero is zero.
+  at::Tensor finite_logits(double largest) const {
+    const at::Tensor z = shifted();
+    return z.is_same(logits_) ? z.clamp(-largest, largest)
+                              : at::Tensor(z).clamp_(-largest, largest);
   }
 
-  // The weighted sum of all losses, [1] of double. Infinite logits become the largest ones there
-  // are, whose product with a target of zero is zero, and what they add infinite again.
+  // A sum is no number where a target is none.
+  static void require_targets(const at::Tensor& t, at::Tensor& sum) {
+    const auto [least, largest] = at::aminmax(t);
+    const at::Tensor is_target = least.ge(0).bitwise_and(largest.le(1));
+    sum.masked_fill_(is_target.bitwise_not(), equipoise::detail::quiet_nan());
+  }
+
+  // The sum of one side's losses, [1] of double: those of each label times the weight of their row,
+  // added up, infinite from a sum that only an infinite logit reaches. Overwrites them.
+  at::Tensor weighted(at::Tensor losses, const at::Tensor& weights, double infinite) const {
+    if (row_weights_.defined()) losses.mul_(row_weights_).masked_fill_(idle_, 0.0);
+    at::Tensor sums = losses.sum(0);
+    sums.masked_fill_(sums.gt(infinite), equipoise::detail::infinity());
+    return sum_of((sums * weights).masked_fill(weights.eq(0), 0.0));
+  }
+
+  // The weighted sum of all losses of cross-entropy, [1] of double.
   at::Tensor numerator(const at::Tensor& t) const {
-    const double largest = type_ == at::kDouble ? 1e300 : 1e38;
+    const at::Tensor z = finite_logits(type_ == at::kDouble ? 1e300 : 1e38);
     const double infinite = type_ == at::kDouble ? 1e270 : 1e18;
-    const at::Tensor z = shifted();
-    const at::Tensor finite =
-        z.is_same(logits_) ? z.clamp(-largest, largest) : at::Tensor(z).clamp_(-largest, largest);
-    const auto weighted = [&](at::Tensor& losses, const at::Tensor& weights) {
-      at::Tensor sums = sum_rows(losses);
-      sums.masked_fill_(sums.gt(infinite), equipoise::detail::infinity());
-      return sum_of((sums * weights).masked_fill(weights.eq(0), 0.0));
-    };
-    at::Tensor losses = log_of_sigmoid(finite).mul_(t).neg_();
-    const at::Tensor above = weighted(losses, weights_.positive);
-    at::softplus_out(losses, finite, /*beta=*/1, /*threshold=*/40).addcmul_(losses, t, -1);
-    return above + weighted(losses, weights_.negative);
+    at::Tensor losses = log_of_sigmoid(z).mul_(t).neg_();
+    const at::Tensor above = weighted(losses, weights_.positive, infinite);
+    at::softplus_out(losses, z, /*beta=*/1, /*threshold=*/40).addcmul_(losses, t, -1);
+    return above + weighted(losses, weights_.negative, infinite);
   }
 
   // What the elements add to the denominator, [1] of double.
@@ -471,12 +471,15 @@ class SigmoidInPlace {
     const at::Tensor below = weights_.negative * factor;
     at::Tensor result = shifted().sigmoid();
     result.mul_(at::addcmul(below, t, above - below)).addcmul_(t, above, -1);
-    if (row_weights_.defined()) result.mul_(row_weights_).masked_fill_(idle_, 0.0);
-    // The logits of a label that does not count may be NaN.
-    if (weighs_classes_) {
-      result.masked_fill_(weights_.positive.eq(0).bitwise_and(weights_.negative.eq(0)), 0.0);
-    }
+    weigh_rows(result);
     return result;
+  }
+
+  // Rows by their weights, in place. The logits of rows and labels that do not count may be NaN.
+  void weigh_rows(at::Tensor& gradient) const {
+    if (row_weights_.defined()) gradient.mul_(row_weights_).masked_fill_(idle_, 0.0);
+    if (!weighs_classes_) return;
+    gradient.masked_fill_(weights_.positive.eq(0).bitwise_and(weights_.negative.eq(0)), 0.0);
   }
 
   SigmoidOfTensors loss_;
@@ -490,6 +493,54 @@ class SigmoidInPlace {
   at::Tensor idle_;         // [N, 1]: rows of weight zero
 };
 
+// The loss without a graph, some rows at a time; all elements are in one bucket.
+inline LossAndGradient sigmoid_in_parts(const SigmoidOfTensors& loss, const SigmoidTensors& tensors,
+                                        const at::Tensor& logits, const at::Tensor& targets,
+                                        const LossArguments& arguments, const Wanted& wanted) {
+  const at::ScalarType type = compute_type(logits);
+  const std::int64_t rows = logits.size(0);
+  const auto options = logits.options().dtype(type);
+  LossAndGradient result;
+  if (wanted.gradient) result.gradient = at::empty(logits.sizes(), options);
+  if (wanted.unreduced) result.loss = at::empty(logits.sizes(), options);
+  const at::Tensor zero = at::zeros({1}, sum_options(logits));
+  ElementSums sums{zero, zero, zero};
+  const bool in_place = fits_in_place(loss, tensors, logits, arguments, wanted);
+  const std::int64_t step = rows_at_a_time(rows, logits.size(1));
+  for (std::int64_t begin = 0; begin < rows; begin += step) {
+    const std::int64_t size = std::min(step, rows - begin);
+    const auto part = [&](const at::Tensor& whole) {
+      return whole.defined() ? whole.narrow(0, begin, size) : whole;
+    };
+    LossArguments own = arguments;
+    for (at::Tensor* each : {&own.sample_weights, &own.groups, &own.mask}) *each = part(*each);
+    if (in_place) {
+      const SigmoidInPlace each(loss, tensors, part(logits), part(targets), own);
+      sums.numerator = sums.numerator + each.by_modulators(part(result.gradient));
+      if (wants_masses(arguments, wanted)) each.add_masses(sums);
+      continue;
+    }
+    const ElementLosses each =
+        element_losses(loss, tensors, part(logits), part(targets), own, wanted.gradient);
+    at::Tensor losses = each.losses;
+    losses.masked_fill_(each.elements.broken, equipoise::detail::quiet_nan());
+    sums.numerator = sums.numerator + sum_of_elements(losses);
+    if (wants_masses(arguments, wanted)) add_masses(loss, each.elements, own.groups, sums);
+    if (wanted.unreduced) part(result.loss).copy_(losses);
+    if (wanted.gradient) {
+      at::Tensor gradient = part(result.gradient);
+      at::sub_out(gradient, each.positive_gradient, each.negative_gradient);
+    }
+  }
+  const at::Tensor coefficient = finish_elements(loss, arguments, wanted, sums, type, result);
+  if (!wanted.gradient || wanted.unreduced) return result;
+  result.make_gradient = [gradient = std::exchange(result.gradient, at::Tensor()),
+                          coefficient = coefficient.to(type)](const at::Tensor& upstream) {
+    return at::Tensor(gradient).mul_(upstream * coefficient);
+  };
+  return result;
+}
+
 // The loss without a graph, in the best way for the call.
 inline LossAndGradient sigmoid_without_graph(const SigmoidOfTensors& loss,
                                              const SigmoidTensors& tensors,
@@ -498,8 +549,8 @@ inline LossAndGradient sigmoid_without_graph(const SigmoidOfTensors& loss,
   if (loss.reduction.has_buckets()) {
     return sigmoid_by_operations(loss, tensors, logits, targets, arguments, wanted);
   }
-  const bool in_place = loss.is_cross_entropy || SigmoidInPlace::fits_device(loss, logits);
-  if (in_place && fits_in_place(loss, tensors, logits, arguments, wanted)) {
+  const bool has_form = loss.is_cross_entropy || SigmoidInPlace::fits_device(loss, logits);
+  if (has_form && fits_in_place(loss, tensors, logits, arguments, wanted)) {
     return SigmoidInPlace(loss, tensors, logits, targets, arguments).evaluate(arguments, wanted);
   }
   return sigmoid_in_parts(loss, tensors, logits, targets, arguments, wanted);
