@@ -56,6 +56,19 @@ struct Example {
   }
 };
 
+// Figures of scores that are gone, as of Accumulator::value().
+TEST(EntityMetrics, OutliveTheirScores) {
+  const auto figures = [] {
+    EntityScores scores{EntityTags({"O", "B-a-type-with-a-long-name"})};
+    scores.add(std::vector{1, 0}, std::vector{1, 1}, std::vector{0, 2});
+    return scores;
+  };
+  const EntityMetrics strict = figures().strict();
+  EXPECT_EQ(strict.types()[0], "a-type-with-a-long-name");
+  EXPECT_EQ(strict.correct(0), 1);
+  EXPECT_EQ(strict.predicted(0), 2);
+}
+
 TEST(EntityScores, ByHand) {
   const Example example;
   const EntityScores scores = example.scores();

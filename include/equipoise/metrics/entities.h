@@ -28,8 +28,7 @@
 
 namespace equipoise::metrics {
 
-/// Precision, recall and F1 of entities in one reading, seen in an EntityScores and valid as long
-/// as that is.
+/// Precision, recall and F1 of entities in one reading: a copy of what an EntityScores had counted.
 ///
 /// Figures are doubles; an undefined one (0 / 0) is 0 unless the caller gives another Absent rule.
 /// Those of a type are O(1), those of all O(types).
@@ -110,7 +109,7 @@ class EntityMetrics {
  private:
   friend class EntityScores;
   EntityMetrics(std::span<const std::string> types, std::span<const double> counts)
-      : types_(types), counts_(counts) {}
+      : types_(types.begin(), types.end()), counts_(counts.begin(), counts.end()) {}
 
   BinaryCounts counts(std::size_t k) const {
     return {correct(k), predicted(k) - correct(k), support(k) - correct(k), 0};
@@ -132,8 +131,8 @@ class EntityMetrics {
     return detail::ratio(sum, support(), absent);
   }
 
-  std::span<const std::string> types_;
-  std::span<const double> counts_;  // correct, predicted, support of each type
+  std::vector<std::string> types_;
+  std::vector<double> counts_;  // correct, predicted, support of each type
 };
 
 /// How many entities of each type were there, predicted, and both, in both readings.
@@ -201,7 +200,7 @@ class EntityScores {
   /// Everything that merges, as 6 numbers a type and 2, to be summed over ranks in place.
   std::span<double> all_reduce_buffer() { return buffer_; }
 
-  /// The figures of a reading.
+  /// The figures of a reading, as of now. O(types).
   EntityMetrics figures(EntityReading reading) const {
     const std::size_t size = part(tags_.types().size());
     const std::size_t begin = kTotals + (reading == EntityReading::kStrict ? size : 0);

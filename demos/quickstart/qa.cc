@@ -1,0 +1,150 @@
+// Kinds of answers to questions in many languages: one plan for sampler and loss. In PyTorch
+// Lightning, where a sampler balances languages and weights balance kinds of answers:
+//
+//   language = torch.bincount(languages).pow(-0.7)[languages]
+//   sampler = WeightedRandomSampler(language, num_samples=len(languages))
+//   self.loss = nn.CrossEntropyLoss(weight=torch.bincount(kinds).pow(-0.5))
+//
+// Exact here and not there: the weights are those of the kinds as they are drawn, not as they are
+// counted, since the sampler moves the kinds too; a ledger says what both do together, before
+// training; every epoch draws each language and kind in its proportion, not only on average.
+//
+//   bazel run -c opt //demos/quickstart:qa -- TRAIN.jsonl DEV.jsonl TEST.jsonl
+// Each line is an object with question, lang and translated_answer, as AfriQA has them.
+#include <equipoise/equipoise.h>
+#include <equipoise/libtorch.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace eq = equipoise;
+using eq::metrics::ConfusionMatrix;
+using torch::Tensor;
+constexpr std::int64_t kFeatures = 1 << 17;  // three to five bytes in a row, known by their hash
+const std::vector<std::string> kKinds = {"text", "none", "number", "yes or no"};
+
+std::int64_t kind_of(const std::string& answer) {
+  if (answer == "[]" || answer == "['']") return 1;
+  if (answer == "['yes']" || answer == "['no']") return 3;
+  return answer.find_first_of("0123456789") == std::string::npos ? 0 : 2;
+}
+
+struct Questions {
+  std::vector<Tensor> features;
+  std::vector<std::int64_t> kinds, languages;
+};
+
+Questions read(const std::string& path, std::vector<std::string>& languages, bool adds) {
+  std::ifstream file(path);
+  if (!file) throw std::runtime_error(path + ": cannot be read");
+  Questions result;
+  std::string line;
+  for (std::size_t number = 1; std::getline(file, line); ++number) {
+    try {
+      const auto object = nlohmann::json::parse(line);
+      const std::string text = " " + object.at("question").get<std::string>() + " ";
+      std::vector<std::int64_t> features;
+      for (std::size_t length : {3, 4, 5}) {
+        for (std::size_t i = 0; i + length <= text.size(); ++i) {
+          const std::size_t hash = std::hash<std::string>()(text.substr(i, length));
+          features.push_back(static_cast<std::int64_t>(hash % kFeatures));
+        }
+      }
+      const std::string name = object.at("lang");
+      const auto known = std::find(languages.begin(), languages.end(), name) - languages.begin();
+      if (known == std::ssize(languages) && !adds) throw std::runtime_error("new: " + name);
+      if (known == std::ssize(languages)) languages.push_back(name);
+      result.features.push_back(torch::tensor(features));
+      result.kinds.push_back(kind_of(object.at("translated_answer")));
+      result.languages.push_back(known);
+    } catch (const std::exception& error) {
+      throw std::runtime_error(path + ":" + std::to_string(number) + ": " + error.what());
+    }
+  }
+  return result;
+}
+
+int main(int argc, char** argv) try {
+  if (argc != 4) throw std::runtime_error("usage: qa TRAIN.jsonl DEV.jsonl TEST.jsonl");
+  std::vector<std::string> languages;
+  const Questions train = read(argv[1], languages, /*adds=*/true);
+  const Questions dev = read(argv[2], languages, false), test = read(argv[3], languages, false);
+
+  // Languages are drawn as n^0.3, kinds of answers as they occur in each.
+  const std::size_t kinds = kKinds.size();
+  const auto counts = eq::count_grouped(train.kinds, train.languages, languages.size(), kinds);
+  const eq::ClassCounts of_kind = counts.total();
+  const std::vector<double> cells =
+      eq::mix_table(counts, eq::TemperatureMix{0.3}, eq::ProportionalMix{});
+  eq::Plan plan;
+  plan.counts.assign(of_kind.values().begin(), of_kind.values().end());
+  plan.mix.resize(kinds);
+  for (std::size_t i = 0; i < cells.size(); ++i) plan.mix[i % kinds] += cells[i];
+  plan.weights = eq::class_weights(eq::ClassCounts(plan.mix), eq::PowerWeights{.exponent = 0.5});
+  std::printf("%s\n", report(eq::ledger(plan), kKinds).c_str());
+  namespace sampling = eq::sampling;
+  const sampling::ClassSampler stream(
+      sampling::cell_labels(train.kinds, train.languages, languages.size(), kinds), cells,
+      /*seed=*/1, {.mode = sampling::Mode::kExactQuota});
+  eq::libtorch::SoftmaxLossModule<> criterion(
+      std::get<eq::SoftmaxLoss<>>(softmax_loss(plan, eq::CrossEntropy{})));
+  torch::nn::EmbeddingBag model(
+      torch::nn::EmbeddingBagOptions(kFeatures, std::ssize(kKinds)).mode(torch::kSum));
+  model->weight.data().zero_();
+  const auto logits_of = [&](const std::vector<Tensor>& features) {
+    std::vector<std::int64_t> starts = {0};
+    for (const Tensor& each : features) starts.push_back(starts.back() + each.size(0));
+    starts.pop_back();
+    return model->forward(torch::cat(features), torch::tensor(starts));
+  };
+  torch::optim::Adam optimizer(model->parameters(), 1e-3);
+  const std::uint64_t steps = stream.epoch_size() / 64;
+  for (std::uint64_t step = 0; step < 5 * steps; ++step) {
+    std::vector<Tensor> features;
+    std::vector<std::int64_t> targets;
+    for (std::uint64_t t = 64 * step; t < 64 * (step + 1); ++t) {
+      features.push_back(train.features[static_cast<std::size_t>(stream[t])]);
+      targets.push_back(train.kinds[static_cast<std::size_t>(stream[t])]);
+    }
+    optimizer.zero_grad();
+    const Tensor loss = criterion->forward(logits_of(features), torch::tensor(targets));
+    loss.backward();
+    optimizer.step();
+    if ((step + 1) % steps == 0) std::printf("loss %.3f\n", loss.item<double>());
+  }
+
+  // What of the prior is left in the logits, q_c w_c, is taken off as far as is best on dev.
+  const torch::NoGradGuard no_grad;
+  const auto view = [&](const Tensor& logits) {
+    return eq::MatrixView<const float>(logits.data_ptr<float>(),
+                                       static_cast<std::size_t>(logits.size(0)), kinds);
+  };
+  const auto left = sampling::drawn_mass(eq::ClassCounts(plan.mix), plan.weights);
+  const Tensor on_dev = logits_of(dev.features), on_test = logits_of(test.features);
+  const auto macro_f1 = [](const ConfusionMatrix& m) { return m.macro_f1(); };
+  const std::vector<double> taus = {0.0, 0.25, 0.5, 0.75, 1.0};
+  const auto [tau, score] =
+      eq::calibrate::choose_tau(view(on_dev), dev.kinds, left, taus, macro_f1);
+  std::printf("tau %.2f: macro-F1 %.3f on dev\n\n", tau, score);
+  const auto predicted =
+      eq::calibrate::predict(view(on_test), eq::calibrate::posthoc_offset(left, tau));
+  eq::metrics::Grouped<ConfusionMatrix> scores(languages.size(), ConfusionMatrix(kinds));
+  scores.add_rows(test.languages,
+                  [&](ConfusionMatrix& m, std::size_t r) { m.add(test.kinds[r], predicted[r]); });
+  std::printf("%s\n", report(scores.total(), kKinds, 3).c_str());
+  const std::vector<double> f1 = scores.figures(macro_f1);
+  for (std::size_t g = 0; g < languages.size(); ++g) {
+    std::printf("%-4s macro-F1 %.3f\n", languages[g].c_str(), f1[g]);
+  }
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "%s\n", error.what());
+  return 1;
+}
