@@ -13,12 +13,13 @@
 #include <string_view>
 #include <vector>
 
-#include "demos/common/model_file.h"
 #include "demos/common/progress.h"
 #include "demos/common/training.h"
 #include "equipoise/metrics/bootstrap.h"
 
 namespace equipoise::demos {
+
+struct SavedModel;  // see model_file.h
 
 /// One training of one strategy.
 struct Run {

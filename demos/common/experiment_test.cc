@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "demos/common/model_file.h"
 #include "tests/support/errors.h"
 
 namespace equipoise::demos {

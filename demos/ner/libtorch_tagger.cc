@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "demos/common/model_file.h"
 #include "demos/common/trainer.h"
 #include "demos/ner/tagger.h"
 #include "demos/ner/tagger_features.h"

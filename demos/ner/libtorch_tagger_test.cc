@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "demos/common/model_file.h"
 #include "demos/ner/runs.h"
 #include "demos/ner/strategy.h"
 #include "demos/ner/tagger.h"

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "demos/common/model_file.h"
 #include "demos/common/posthoc.h"
 #include "demos/common/reliability.h"
 #include "demos/common/resampled.h"

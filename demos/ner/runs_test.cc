@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "demos/common/input_error.h"
+#include "demos/common/model_file.h"
 #include "demos/ner/strategy.h"
 
 namespace equipoise::demos {

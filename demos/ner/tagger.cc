@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "demos/common/input_error.h"
+#include "demos/common/model_file.h"
 #include "demos/ner/tagger_features.h"
 
 namespace equipoise::demos {

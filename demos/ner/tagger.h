@@ -11,13 +11,14 @@
 
 #include "demos/common/examples.h"
 #include "demos/common/learner.h"
-#include "demos/common/model_file.h"
 #include "demos/common/objective.h"
 #include "demos/common/progress.h"
 #include "demos/common/training.h"
 #include "demos/ner/task.h"
 
 namespace equipoise::demos {
+
+struct SavedModel;  // see model_file.h
 
 class Tagger {
  public:

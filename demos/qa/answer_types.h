@@ -3,7 +3,7 @@
 #define EQUIPOISE_DEMOS_QA_ANSWER_TYPES_H_
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <vector>

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <span>
 #include <stdexcept>
 #include <utility>
 
 #include "demos/common/input_error.h"
+#include "demos/common/model_file.h"
 #include "demos/qa/sentence_data.h"
 #include "equipoise/calibrate.h"
 

@@ -4,14 +4,13 @@
 
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "demos/common/learner.h"
-#include "demos/common/model_file.h"
 #include "demos/qa/answer_types.h"
 #include "demos/qa/json_text.h"
 #include "demos/qa/scores.h"
@@ -19,6 +18,8 @@
 #include "demos/qa/task.h"
 
 namespace equipoise::demos {
+
+struct SavedModel;  // see model_file.h
 
 /// A model with all that it needs to be used.
 struct QaModel {

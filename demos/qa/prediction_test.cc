@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "demos/common/input_error.h"
+#include "demos/common/model_file.h"
 #include "demos/qa/runs.h"
 
 namespace equipoise::demos {

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "demos/common/model_file.h"
+
 namespace equipoise::demos {
 
 namespace {

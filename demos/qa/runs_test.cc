@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "demos/common/model_file.h"
+
 namespace equipoise::demos {
 namespace {
 

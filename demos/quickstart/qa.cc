@@ -1,15 +1,12 @@
-// Kinds of answers to questions in many languages: one plan for sampler and loss. In PyTorch
-// Lightning, where a sampler balances languages and weights balance kinds of answers:
-//
-//   language = torch.bincount(languages).pow(-0.7)[languages]
-//   sampler = WeightedRandomSampler(language, num_samples=len(languages))
+// Kinds of answers to questions in many languages: a sampler and weights that know of each other.
+// In PyTorch Lightning:
+//   sampler = WeightedRandomSampler(torch.bincount(langs).pow(-0.7)[langs], len(langs))
 //   self.loss = nn.CrossEntropyLoss(weight=torch.bincount(kinds).pow(-0.5))
-//
-// Exact here and not there: the weights are those of the kinds as they are drawn, not as they are
-// counted, since the sampler moves the kinds too; a ledger says what both do together, before
-// training; every epoch draws each language and kind in its proportion, not only on average.
-//
-//   bazel run -c opt //demos/quickstart:qa -- TRAIN.jsonl DEV.jsonl TEST.jsonl
+// There the weights are those of the kinds as they are counted, though the sampler moves them too.
+// Here one table of proportions serves the sampler and the plan of the loss: weights are those of
+// the kinds as they are drawn, and a ledger says what both do together, before training. (The loss
+// is a mean over rows; nn.CrossEntropyLoss divides by the weights of the batch.)
+//   bazel run -c opt //demos/quickstart:qa -- "$PWD"/{train,dev,test}.jsonl
 // Each line is an object with question, lang and translated_answer, as AfriQA has them.
 #include <equipoise/equipoise.h>
 #include <equipoise/libtorch.h>
@@ -22,6 +19,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -91,9 +89,10 @@ int main(int argc, char** argv) try {
   plan.weights = eq::class_weights(eq::ClassCounts(plan.mix), eq::PowerWeights{.exponent = 0.5});
   std::printf("%s\n", report(eq::ledger(plan), kKinds).c_str());
   namespace sampling = eq::sampling;
+  const std::uint64_t steps = (train.kinds.size() + 63) / 64;
   const sampling::ClassSampler stream(
       sampling::cell_labels(train.kinds, train.languages, languages.size(), kinds), cells,
-      /*seed=*/1, {.mode = sampling::Mode::kExactQuota});
+      /*seed=*/1, {.mode = sampling::Mode::kExactQuota, .epoch_size = 64 * steps});
   eq::libtorch::SoftmaxLossModule<> criterion(
       std::get<eq::SoftmaxLoss<>>(softmax_loss(plan, eq::CrossEntropy{})));
   torch::nn::EmbeddingBag model(
@@ -106,7 +105,7 @@ int main(int argc, char** argv) try {
     return model->forward(torch::cat(features), torch::tensor(starts));
   };
   torch::optim::Adam optimizer(model->parameters(), 1e-3);
-  const std::uint64_t steps = stream.epoch_size() / 64;
+  double sum = 0;
   for (std::uint64_t step = 0; step < 5 * steps; ++step) {
     std::vector<Tensor> features;
     std::vector<std::int64_t> targets;
@@ -118,7 +117,8 @@ int main(int argc, char** argv) try {
     const Tensor loss = criterion->forward(logits_of(features), torch::tensor(targets));
     loss.backward();
     optimizer.step();
-    if ((step + 1) % steps == 0) std::printf("loss %.3f\n", loss.item<double>());
+    sum += loss.item<double>() / static_cast<double>(steps);
+    if ((step + 1) % steps == 0) std::printf("loss %.3f\n", std::exchange(sum, 0));
   }
 
   // What of the prior is left in the logits, q_c w_c, is taken off as far as is best on dev.
@@ -129,8 +129,8 @@ int main(int argc, char** argv) try {
   };
   const auto left = sampling::drawn_mass(eq::ClassCounts(plan.mix), plan.weights);
   const Tensor on_dev = logits_of(dev.features), on_test = logits_of(test.features);
-  const auto macro_f1 = [](const ConfusionMatrix& m) { return m.macro_f1(); };
-  const std::vector<double> taus = {0.0, 0.25, 0.5, 0.75, 1.0};
+  const auto macro_f1 = [](const auto& m) { return m.macro_f1(eq::metrics::Absent::kSkip); };
+  const std::vector<double> taus = {-1, -0.5, 0, 0.5, 1};
   const auto [tau, score] =
       eq::calibrate::choose_tau(view(on_dev), dev.kinds, left, taus, macro_f1);
   std::printf("tau %.2f: macro-F1 %.3f on dev\n\n", tau, score);

@@ -1,4 +1,4 @@
-// Texts of unequal classes, drawn by a weighted sampler. What it stands for in PyTorch Lightning:
+// Texts of unequal classes, drawn by a weighted sampler. In PyTorch Lightning:
 //
 //   class Texts(LightningDataModule):
 //     def train_dataloader(self):
@@ -6,13 +6,12 @@
 //       sampler = WeightedRandomSampler(weights, num_samples=len(self.labels))
 //       return DataLoader(self.train, batch_size=64, sampler=sampler)
 //
-// What is exact here that is not there: every epoch draws each class as often as it should, not
-// only on average; no text is drawn a second time before all others of its class had their turn;
-// several workers read one sequence without overlap; a stopped run goes on in the middle of an
-// epoch.
+// There each class is drawn as often as it should be on average, and a text may come three times
+// while another waits. Here every epoch draws each class in its proportion, and no text comes again
+// before all others of its class had their turn. The order is a function of the seed and the
+// position: with sampler.save(), not shown, a stopped run goes on in the middle of an epoch.
 //
-//   bazel run -c opt //demos/quickstart:sentiment -- TRAIN.tsv DEV.tsv TEST.tsv
-//
+//   bazel run -c opt //demos/quickstart:sentiment -- "$PWD"/{train,dev,test}.tsv
 // Each line is a text, a tab and its class; columns after these are not read.
 #include <equipoise/equipoise.h>
 #include <equipoise/libtorch.h>

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "demos/common/model_file.h"
 #include "demos/common/posthoc.h"
 #include "demos/common/resampled.h"
 #include "demos/sentiment/calibration.h"

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "demos/common/model_file.h"
 #include "equipoise/calibrate.h"
 
 namespace equipoise::demos {

@@ -212,6 +212,13 @@ TEST(SigmoidLoss, OperationsWithoutAGraphAtTheirLimits) {
 
       targets[0][0] = 0;
       EXPECT_EQ(in_place(loss, logits, targets, arguments).value.template item<double>(), inf);
+      LossArguments small = arguments;
+      small.sample_weights = at::tensor({0.01, 1.0, 0.0, 2.0});
+      logits[0][0] = -inf;
+      targets[0][0] = 0.01;
+      EXPECT_EQ(in_place(loss, logits, targets, small).value.template item<double>(), inf);
+      logits[0][0] = inf;
+      targets[0][0] = 1;
       for (const std::int64_t row : {0, 2}) {  // also where the weight is 0
         targets[row][1] = 1.5;
         EXPECT_TRUE(
@@ -223,6 +230,40 @@ TEST(SigmoidLoss, OperationsWithoutAGraphAtTheirLimits) {
   check(SigmoidFocal{});
   check(AsymmetricFocal{1, 4, 0});  // with a margin no loss of a negative is infinite
   check(BinaryCrossEntropy{});
+}
+
+// A modulator of a user that is infinite where a probability is too small for float.
+struct InverseProbability {
+  template <class T>
+  ValueAndSlope<T> operator()(const TargetProbability<T>& t) const {
+    return {1.0 / t.p - 1.0, -1.0 / t.p};
+  }
+};
+
+TEST(SigmoidLoss, OperationsWithoutAGraphTakeModulatorsThatAreInfinite) {
+  const at::Tensor logits = at::tensor({-100.0, 100.0, 0.5}, at::kFloat).view({3, 1});
+  const at::Tensor targets = at::tensor({0.0, 1.0, 1.0}, at::kFloat).view({3, 1});
+  const SigmoidLoss<BothSides<InverseProbability>, SumOverRows> loss;
+  const InPlace found = in_place(loss, logits, targets, {});
+  EXPECT_NEAR(found.value.item<double>(), std::exp(-0.5), 1e-6);
+  EXPECT_TRUE(found.gradient.isfinite().all().item<bool>());
+}
+
+// Parts, the last of them a short one, come to the whole.
+TEST(SigmoidLoss, OperationsWithoutAGraphGoInParts) {
+  at::manual_seed(3);
+  const at::Tensor logits = at::randn({2500, 1000}).set_requires_grad(true);
+  const at::Tensor targets = at::rand({2500, 1000});
+  LossArguments arguments;
+  arguments.sample_weights = at::rand({2500});
+  SigmoidLoss<SigmoidFocal, MeanByWeight> loss;
+  loss.class_weights = detail::to_vector(at::rand({1000}, at::kDouble));
+  loss.pos_weight = detail::to_vector(at::rand({1000}, at::kDouble) * 5);
+  const InPlace found = in_place(loss, logits, targets, arguments);
+  const at::Tensor expected = libtorch::value(loss, logits, targets, arguments);
+  expect_close(found.value, expected.detach(), 1e-5);
+  const at::Tensor gradient = gradient_of(expected, logits);
+  expect_close(found.gradient / gradient.abs().max(), gradient / gradient.abs().max(), 1e-5);
 }
 
 TEST(SigmoidLoss, OperationsEqualTheKernelOnCuda) {

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <type_traits>
+#include <utility>
 
 #include "equipoise/kernels/dispatch.h"
 #include "equipoise/kernels/sigmoid_driver.h"
@@ -50,6 +51,26 @@ struct DeviceElementKernels {
                          const at::Tensor& factor);
 };
 
+// Whether a modulator's value, and its slope times q, are known to be finite at finite logits, and
+// in proportion to log p at most: then a side of weight zero may be multiplied, and need not be
+// masked.
+template <class M>
+inline constexpr bool kIsFinite = false;
+template <>
+inline constexpr bool kIsFinite<CrossEntropy> = true;
+template <>
+inline constexpr bool kIsFinite<Focal> = true;
+template <class M>
+inline constexpr bool kIsFinite<PolyCrossEntropy<M>> = kIsFinite<M>;
+template <class M>
+inline constexpr bool kIsFinite<ProbabilityShift<M>> = kIsFinite<M>;
+
+template <class S>
+constexpr bool sides_are_finite() {
+  return kIsFinite<decltype(std::declval<S>().positive())> &&
+         kIsFinite<decltype(std::declval<S>().negative())>;
+}
+
 // A sigmoid loss of any modulators and reduction, so that what calls it is compiled once.
 struct SigmoidOfTensors {
   using Side = ValueAndSlope<at::Tensor> (*)(const void* sides,
@@ -62,6 +83,7 @@ struct SigmoidOfTensors {
   kernels::SigmoidKernel<double> in_double;
   TensorReduction reduction;
   bool is_cross_entropy;
+  bool is_finite;
   Side positive_;
   Side negative_;
   const DeviceElementKernels* device;  // or nullptr
@@ -114,6 +136,7 @@ SigmoidOfTensors sigmoid_of_tensors(const char* where, const SigmoidLoss<S, R>& 
           {&loss->sides, &kernels::sigmoid_kernel<S, double>, cpu},
           TensorReduction::of(loss->reduction),
           std::is_same_v<S, BinaryCrossEntropy>,
+          sides_are_finite<S>(),
           &positive_side<S>,
           &negative_side<S>,
           device_element_kernels<S>()};

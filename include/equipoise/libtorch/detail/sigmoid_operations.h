@@ -241,7 +241,7 @@ inline at::Tensor sum_of_elements(const at::Tensor& numbers) { return sum_of(num
 // How many rows tensor operations take at a time, so that what they make on the way is no more than
 // a few times the gradient; small calls, which wait for launches, go in one.
 inline std::int64_t rows_at_a_time(std::int64_t rows, std::int64_t labels) {
-  constexpr std::int64_t kSmall = std::int64_t{1} << 19;
+  constexpr std::int64_t kSmall = std::int64_t{1} << 20;
   constexpr std::int64_t kParts = 16;
   const std::int64_t of_small = kSmall / std::max<std::int64_t>(labels, 1);
   return std::max<std::int64_t>({of_small, (rows + kParts - 1) / kParts, 1});
@@ -360,20 +360,17 @@ class SigmoidInPlace {
   }
 
   // By any modulators: the weighted sum of all losses, [1] of double. The gradient goes where
-  // `gradient` is defined, but for the factor of the call. Modulators are finite at finite logits.
+  // `gradient` is defined, but for the factor of the call. For modulators that kIsFinite knows.
   at::Tensor by_modulators(at::Tensor gradient) const {
     const at::Tensor t = targets_.to(type_);
-    // So that also the square of a logarithm is finite.
-    const at::Tensor z = finite_logits(type_ == at::kDouble ? 1e150 : 1e19);
+    const at::Tensor z = finite_logits();
     const at::Tensor minus_z = z.neg();
     const at::Tensor p = z.sigmoid();
     const at::Tensor q = minus_z.sigmoid();
     const ValueAndSlope<at::Tensor> above = loss_.positive({log_of_sigmoid(z), p, q});
     const ValueAndSlope<at::Tensor> below = loss_.negative({log_of_sigmoid(minus_z), q, p});
-    const double infinite = type_ == at::kDouble ? 1e149 : 1e18;
-    at::Tensor sum =
-        weighted(above.value * t, weights_.positive, infinite) +
-        weighted(at::addcmul(below.value, below.value, t, -1), weights_.negative, infinite);
+    at::Tensor sum = weighted(above.value * t, weights_.positive) +
+                     weighted(at::addcmul(below.value, below.value, t, -1), weights_.negative);
     require_targets(t, sum);
     if (gradient.defined()) {
       const at::Tensor rise = (above.slope * q).mul_(weights_.positive);
@@ -413,8 +410,9 @@ class SigmoidInPlace {
     return shift_.defined() ? z + shift_ : z;
   }
 
-  // Infinite logits as large ones, whose product with a target of zero is zero.
-  at::Tensor finite_logits(double largest) const {
+  // Infinite logits as the largest ones there are, whose product with a target of zero is zero.
+  at::Tensor finite_logits() const {
+    const double largest = type_ == at::kDouble ? 1e300 : 1e38;
     const at::Tensor z = shifted();
     return z.is_same(logits_) ? z.clamp(-largest, largest)
                               : at::Tensor(z).clamp_(-largest, largest);
@@ -429,7 +427,8 @@ class SigmoidInPlace {
 
   // The sum of one side's losses, [1] of double: those of each label times the weight of their row,
   // added up, infinite from a sum that only an infinite logit reaches. Overwrites them.
-  at::Tensor weighted(at::Tensor losses, const at::Tensor& weights, double infinite) const {
+  at::Tensor weighted(at::Tensor losses, const at::Tensor& weights) const {
+    const double infinite = type_ == at::kDouble ? 1e270 : 1e18;
     if (row_weights_.defined()) losses.mul_(row_weights_).masked_fill_(idle_, 0.0);
     at::Tensor sums = losses.sum(0);
     sums.masked_fill_(sums.gt(infinite), equipoise::detail::infinity());
@@ -438,12 +437,11 @@ class SigmoidInPlace {
 
   // The weighted sum of all losses of cross-entropy, [1] of double.
   at::Tensor numerator(const at::Tensor& t) const {
-    const at::Tensor z = finite_logits(type_ == at::kDouble ? 1e300 : 1e38);
-    const double infinite = type_ == at::kDouble ? 1e270 : 1e18;
+    const at::Tensor z = finite_logits();
     at::Tensor losses = log_of_sigmoid(z).mul_(t).neg_();
-    const at::Tensor above = weighted(losses, weights_.positive, infinite);
+    const at::Tensor above = weighted(losses, weights_.positive);
     at::softplus_out(losses, z, /*beta=*/1, /*threshold=*/40).addcmul_(losses, t, -1);
-    return above + weighted(losses, weights_.negative, infinite);
+    return above + weighted(losses, weights_.negative);
   }
 
   // What the elements add to the denominator, [1] of double.
@@ -505,7 +503,7 @@ inline LossAndGradient sigmoid_in_parts(const SigmoidOfTensors& loss, const Sigm
   if (wanted.unreduced) result.loss = at::empty(logits.sizes(), options);
   const at::Tensor zero = at::zeros({1}, sum_options(logits));
   ElementSums sums{zero, zero, zero};
-  const bool in_place = fits_in_place(loss, tensors, logits, arguments, wanted);
+  const bool in_place = loss.is_finite && fits_in_place(loss, tensors, logits, arguments, wanted);
   const std::int64_t step = rows_at_a_time(rows, logits.size(1));
   for (std::int64_t begin = 0; begin < rows; begin += step) {
     const std::int64_t size = std::min(step, rows - begin);
