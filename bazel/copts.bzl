@@ -7,3 +7,9 @@ NUMERIC_TEST_COPTS = select({
     "//bazel:fastbuild": ["-O1"],
     "//conditions:default": [],
 })
+
+# For sources without options of their own that read LibTorch's headers, which take ten seconds.
+PRECOMPILED_TORCH = struct(
+    copts = ["-include", "tests/support/precompiled_torch.h"],
+    deps = ["//tests/support:precompiled_torch"],
+)

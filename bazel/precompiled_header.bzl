@@ -79,9 +79,3 @@ precompiled_header = rule(
     provides = [CcInfo],
     toolchains = ["@bazel_tools//tools/cpp:toolchain_type"],
 )
-
-# For sources without options of their own that read LibTorch's headers, which take ten seconds.
-PRECOMPILED_TORCH = struct(
-    copts = ["-include", "bazel/precompiled_torch.h"],
-    deps = ["//bazel:precompiled_torch"],
-)

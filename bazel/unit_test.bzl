@@ -8,7 +8,7 @@ _PRECOMPILED = {
     "core": "//tests/support:precompiled",
     "libtorch": "//tests/support:precompiled_libtorch",
     "numeric": "//tests/support:precompiled_numeric",
-    "torch": "//bazel:precompiled_torch",
+    "torch": "//tests/support:precompiled_torch",
 }
 
 def unit_tests(srcs, deps, overrides = {}, precompiled = "core", copts = [], **kwargs):
