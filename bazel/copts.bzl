@@ -8,7 +8,12 @@ NUMERIC_TEST_COPTS = select({
     "//conditions:default": [],
 })
 
-# For sources without options of their own that read LibTorch's headers, which take ten seconds.
+# For sources without options of their own that read LibTorch's headers: of tests those that losses need, or all of them,
+# which take ten seconds.
+PRECOMPILED_LIBTORCH = struct(
+    copts = ["-include", "tests/support/precompiled_libtorch.h"],
+    deps = ["//tests/support:precompiled_libtorch"],
+)
 PRECOMPILED_TORCH = struct(
     copts = ["-include", "tests/support/precompiled_torch.h"],
     deps = ["//tests/support:precompiled_torch"],

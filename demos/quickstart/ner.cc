@@ -33,7 +33,7 @@ struct Sentence {
 
 std::vector<Sentence> read(const std::string& path, std::vector<std::string>& tags, bool adds) {
   std::ifstream file(path);
-  if (!file) throw std::runtime_error(path + ": cannot be read");
+  if (file.peek() == EOF) throw std::runtime_error(path + ": no file, or empty");
   std::vector<Sentence> sentences(1);
   std::string line;
   for (std::size_t number = 1; std::getline(file, line); ++number) {

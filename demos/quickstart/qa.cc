@@ -42,7 +42,7 @@ struct Questions {
 
 Questions read(const std::string& path, std::vector<std::string>& languages, bool adds) {
   std::ifstream file(path);
-  if (!file) throw std::runtime_error(path + ": cannot be read");
+  if (file.peek() == EOF) throw std::runtime_error(path + ": no file, or empty");
   Questions result;
   std::string line;
   for (std::size_t number = 1; std::getline(file, line); ++number) {

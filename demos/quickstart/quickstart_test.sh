@@ -58,7 +58,9 @@ for program in "$@"; do
 
   # Mistakes say where they are.
   expect_error "^usage: $name TRAIN" "$program"
-  expect_error '^nothing: cannot be read$' "$program" "${files[0]}" nothing "${files[2]}"
+  expect_error '^nothing: no file, or empty$' "$program" "${files[0]}" nothing "${files[2]}"
+  : > empty
+  expect_error '^empty: no file, or empty$' "$program" empty "${files[@]:1}"
   cp "${files[1]}" broken
   echo broken >> broken
   expect_error "^broken:$(wc -l < broken): " "$program" "${files[0]}" broken "${files[2]}"

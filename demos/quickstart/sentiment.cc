@@ -63,7 +63,7 @@ torch::Tensor words_of(std::string text) {
 // Classes are numbered as they come; in dev and test they must be known.
 Texts read(const char* path, std::map<std::string, std::int64_t>& classes, bool adds_classes) {
   std::ifstream file(path);
-  if (!file) throw std::runtime_error(std::string(path) + ": cannot be read");
+  if (file.peek() == EOF) throw std::runtime_error(std::string(path) + ": no file, or empty");
   Texts texts;
   std::string line, text, name;
   for (std::size_t number = 1; std::getline(file, line); ++number) {

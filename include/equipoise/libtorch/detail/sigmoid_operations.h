@@ -300,8 +300,8 @@ inline bool fits_in_place(const SigmoidOfTensors& loss, const SigmoidTensors& te
 }
 
 // A call without a graph and in as little memory as may be: by the device's own kernels, binary
-// cross-entropy in closed form by tensor operations, or any modulators by few of these. Per
-// element, with a and b the weights of the sides,
+// cross-entropy in closed form by tensor operations, or modulators that kIsFinite knows
+// by few of these. Per element, with a and b the weights of the sides,
 //   value    t a f(p) + (1 - t) b g(q)
 //   gradient t a f'(p) q - (1 - t) b g'(q) p
 // where p = sigma(z) = 1 - q; of cross-entropy
@@ -359,7 +359,7 @@ class SigmoidInPlace {
     return result;
   }
 
-  // By any modulators: the weighted sum of all losses, [1] of double. The gradient goes where
+  // By the modulators: the weighted sum of all losses, [1] of double. The gradient goes where
   // `gradient` is defined, but for the factor of the call. For modulators that kIsFinite knows.
   at::Tensor by_modulators(at::Tensor gradient) const {
     const at::Tensor t = targets_.to(type_);
