@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tools/fuzz.sh: each target for a few seconds; what it says of a failure; how it is used.
+# tools/fuzz.sh: targets for a second; what it says of a failure; how it is used.
 set -euo pipefail
 
 root=$PWD
@@ -28,14 +28,15 @@ for argument in csv --seconds=0 --seconds=x --help; do
   expect test "$code" -eq 2
   expect grep -q "^usage: " "$work/out"
 done
-run "$root/tools/fuzz.sh" --seconds=1
+# Two of the four: most of the time goes into compiling them.
+run "$root/tools/fuzz.sh" tsv conll --seconds=1
 if [ "$code" -eq 3 ]; then
   cat "$work/out"
   echo "SKIPPED: no clang++ with libFuzzer here; nothing was fuzzed"
   exit 0
 fi
 expect test "$code" -eq 0
-for loader in tsv conll squad json_lines; do
+for loader in tsv conll; do
   expect grep -qE "^fuzz: $loader: [1-9][0-9]* executions, coverage [1-9][0-9]*, no failure$" "$work/out"
 done
 

@@ -8,20 +8,10 @@
 
 #include "equipoise/libtorch/arguments.h"
 #include "equipoise/libtorch/detail/compiled.h"
+#include "equipoise/libtorch/detail/linear_inputs.h"
 #include "equipoise/libtorch/detail/softmax_of_tensors.h"
 
 namespace equipoise::libtorch::detail {
-
-// Rows of features and the layer that makes logits of them.
-struct LinearInputs {
-  at::Tensor features;  // [N, D]
-  at::Tensor weight;    // [C, D]
-  at::Tensor bias;      // [C] or undefined
-  at::Tensor targets;   // [N], or [N, C] of probabilities
-
-  std::int64_t rows() const { return features.size(0); }
-  std::int64_t classes() const { return weight.size(0); }
-};
 
 inline namespace EQUIPOISE_ISA_NAMESPACE {
 

@@ -13,6 +13,7 @@
 #include "equipoise/libtorch/detail/compiled.h"
 #include "equipoise/libtorch/detail/linear_call.h"
 #include "equipoise/libtorch/detail/linear_chunks.h"
+#include "equipoise/libtorch/detail/linear_inputs.h"
 #include "equipoise/libtorch/detail/softmax_call.h"
 #include "equipoise/libtorch/detail/softmax_node.h"
 #include "equipoise/libtorch/detail/tensors.h"

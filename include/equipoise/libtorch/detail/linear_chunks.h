@@ -23,7 +23,7 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/kernels/dispatch.h"
 #include "equipoise/libtorch/arguments.h"
-#include "equipoise/libtorch/detail/linear_call.h"
+#include "equipoise/libtorch/detail/linear_inputs.h"
 #include "equipoise/libtorch/detail/loss_function.h"
 #include "equipoise/libtorch/detail/loss_result.h"
 #include "equipoise/libtorch/detail/softmax_node.h"

@@ -258,4 +258,9 @@ inline at::Tensor sigmoid_denominators_of(const SigmoidOfTensors& loss, const at
 
 }  // namespace equipoise::libtorch::detail
 
+// The definition of make_tensors(), which needs all of the above.
+#if !EQUIPOISE_LIBTORCH_CALLS_ARE_COMPILED
+#include "equipoise/libtorch/detail/sigmoid_call.h"  // IWYU pragma: keep
+#endif
+
 #endif  // EQUIPOISE_LIBTORCH_DETAIL_SIGMOID_NODE_H_

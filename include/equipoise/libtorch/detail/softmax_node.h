@@ -324,4 +324,9 @@ inline at::Tensor softmax_denominators_of(const SoftmaxOfTensors& loss, const So
 
 }  // namespace equipoise::libtorch::detail
 
+// The definition of make_tensors(), which needs all of the above.
+#if !EQUIPOISE_LIBTORCH_CALLS_ARE_COMPILED
+#include "equipoise/libtorch/detail/softmax_call.h"  // IWYU pragma: keep
+#endif
+
 #endif  // EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_NODE_H_
