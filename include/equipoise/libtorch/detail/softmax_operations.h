@@ -35,7 +35,7 @@ struct TargetTensors {
   at::Tensor broken;    // [N] bool: not ignored and not a target
   at::Tensor index;     // [N] int64, always a class
   at::Tensor group;     // [N] int64, always a group; undefined where the loss has none
-  at::Tensor outer;     // [N]: sample weight times group weight, 0 where ignored
+  at::Tensor outer;     // [N]: sample weight times group weight, 0 where ignored; bool if 0 or 1
   at::Tensor weight;    // [N]: the weight that the reduction sees, 0 where ignored
   at::Tensor by_class;  // [N, C]: class weight times probability; undefined for indices
 };
@@ -81,8 +81,10 @@ inline TargetTensors make_targets(const kernels::SoftmaxSettings& loss,
     result.index = classes == 0 || !looks_at_class ? no_class : t.argmax(1);
     result.by_class = tensors.class_weights.defined() ? t * tensors.class_weights : t;
   }
-  result.outer = arguments.sample_weights.defined() ? arguments.sample_weights.to(type).masked_fill(
-                                                          result.valid.bitwise_not(), 0.0)
+  result.outer =
+      arguments.sample_weights.defined()
+          ? arguments.sample_weights.to(type).masked_fill(result.valid.bitwise_not(), 0.0)
+      : by_index && tensors.class_weights.defined() ? result.valid  // a factor of what has the type
                                                     : result.valid.to(type);
   if (const std::int64_t groups = groups_of(tensors); groups > 0) {
     result.group = arguments.groups.to(at::kLong).clamp(0, groups - 1);
@@ -198,7 +200,7 @@ inline RowsAndSlopes rows_of_distributions(const SoftmaxOfTensors& loss,
           : at::zeros_like(log_p).scatter(1, column, (target.weight * hard).unsqueeze(1));
   if (smoothing > 0) {
     const bool as_torch = loss.settings.convention == WeightConvention::kTorch;
-    at::Tensor soft = (as_torch ? target.outer : target.weight)
+    at::Tensor soft = (as_torch ? target.outer.to(log_p.scalar_type()) : target.weight)
                           .mul(smoothing / static_cast<double>(log_p.size(1)))
                           .unsqueeze(1);
     if (as_torch && tensors.class_weights.defined()) soft = soft * tensors.class_weights;
@@ -375,12 +377,12 @@ inline bool fits_in_place(const SoftmaxOfTensors& loss, const SoftmaxTensors& te
 }
 
 // The losses of rows [N], and what makes their gradient: with p the softmax of row i and y its
-// target, slope[i] ([c = y] - p_c) - smoothing[i] (1 - C p_c). For distributions by_class it is
-// outer[i] (p_c sum_k by_class_ik - by_class_ic).
+// target, pull[i] (p_c - [c = y]) + smoothing[i] (1 - C p_c). For distributions by_class it is
+// outer[i] (p_c sum_k by_class_ik - by_class_ic), pull[i] being outer[i] times that sum.
 struct RowsInPlace {
   at::Tensor losses;
-  at::Tensor slope;
-  at::Tensor smoothing;  // undefined: none
+  at::Tensor pull;
+  at::Tensor smoothing;  // not above 0; undefined: none
 };
 
 inline RowsInPlace distributions_in_place(const SoftmaxOfTensors& loss, const TargetTensors& target,
@@ -388,9 +390,9 @@ inline RowsInPlace distributions_in_place(const SoftmaxOfTensors& loss, const Ta
   const at::Tensor none = target.by_class.eq(0);  // 0 times -infinity is nothing
   RowsInPlace rows;
   rows.losses = (target.by_class * log_p).masked_fill_(none, 0.0).sum(1).mul_(target.outer).neg_();
-  rows.slope = loss.settings.convention == WeightConvention::kConsistent
-                   ? target.weight.clone()
-                   : target.outer * target.by_class.sum(1);
+  rows.pull = loss.settings.convention == WeightConvention::kConsistent
+                  ? target.weight
+                  : target.outer * target.by_class.sum(1);
   return rows;
 }
 
@@ -405,22 +407,31 @@ inline RowsInPlace rows_in_place(const SoftmaxOfTensors& loss, const RowsOfTenso
   if (!own.defined()) {
     rows = distributions_in_place(loss, in.target, log_p);
   } else if (smoothing == 0 && loss.is_cross_entropy) {
-    rows.slope = in.target.weight.neg();
-    rows.losses = rows.slope * own;
+    rows.pull = in.target.weight;
+    rows.losses = (rows.pull * own).neg_();
   } else if (smoothing == 0) {
     const ValueAndSlope<at::Tensor> modulated =
         loss.modulator(TargetProbability<at::Tensor>{own, own.exp(), own.expm1().neg()});
     rows.losses = in.target.weight * modulated.value;
-    rows.slope = in.target.weight * modulated.slope;
+    rows.pull = (in.target.weight * modulated.slope).neg_();
   } else {
-    rows.slope = in.target.weight * (smoothing - 1);
-    rows.smoothing = in.target.weight * (smoothing / static_cast<double>(log_p.size(1)));
-    rows.losses = rows.slope * own - rows.smoothing * log_p.sum(1).flatten();
+    rows.pull = in.target.weight * (1 - smoothing);
+    rows.smoothing = in.target.weight * (-smoothing / static_cast<double>(log_p.size(1)));
+    rows.losses = (rows.smoothing * log_p.sum(1).flatten()).sub_(rows.pull * own);
   }
   rows.losses.masked_fill_(in.idle, 0.0).masked_fill_(in.broken, equipoise::detail::quiet_nan());
   // A modulator may give what is not finite where the weight is 0; cross-entropy does not.
-  if (!loss.is_cross_entropy) rows.slope.masked_fill_(in.idle, 0.0);
+  if (!loss.is_cross_entropy) rows.pull.masked_fill_(in.idle, 0.0);
   return rows;
+}
+
+// Subtracts 1 in each row's column, dimension 1.
+inline void subtract_one_hot(const at::Tensor& column, at::Tensor& matrix) {
+  if (is_deterministic()) {
+    matrix.scatter_(1, column, matrix.gather(1, column).sub_(1));
+  } else {
+    matrix.scatter_(1, column, -1, "add");
+  }
 }
 
 // Turns log p into the gradient, times a factor [] or of rows in the shape `column`. What the
@@ -429,25 +440,26 @@ inline void write_gradient(const RowsInPlace& rows, const TargetTensors& target,
                            const at::Tensor& idle, const at::Tensor& factor, at::IntArrayRef column,
                            at::Tensor& log_p) {
   at::Tensor& gradient = log_p;
-  const at::Tensor slope = rows.slope.view(column) * factor;
+  const at::Tensor pull = rows.pull.view(column) * factor;
   if (target.by_class.defined()) {
-    gradient.exp_().mul_(slope).addcmul_(target.by_class, target.outer.view(column) * factor, -1);
+    gradient.exp_().mul_(pull).addcmul_(target.by_class, target.outer.view(column) * factor, -1);
     gradient.masked_fill_(idle, 0.0);
     return;
   }
   gradient.masked_fill_(idle, -equipoise::detail::infinity()).exp_();
+  const at::Tensor at_target = target.index.view(column);
   if (rows.smoothing.defined()) {
     const at::Tensor smoothing = rows.smoothing.view(column) * factor;
-    at::addcmul_out(gradient, smoothing.neg(), gradient,
-                    smoothing * static_cast<double>(gradient.size(1)) - slope);
+    at::addcmul_out(gradient, smoothing, gradient,
+                    pull - smoothing * static_cast<double>(gradient.size(1)));
+    if (is_deterministic()) {
+      gradient.scatter_(1, at_target, gradient.gather(1, at_target).sub_(pull));
+    } else {
+      gradient.scatter_add_(1, at_target, pull.neg());
+    }
   } else {
-    gradient.mul_(slope.neg());
-  }
-  const at::Tensor at_target = target.index.view(column);
-  if (is_deterministic()) {
-    gradient.scatter_(1, at_target, gradient.gather(1, at_target).add_(slope));
-  } else {
-    gradient.scatter_add_(1, at_target, slope);
+    subtract_one_hot(at_target, gradient);
+    gradient.mul_(pull);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/threshold.h>
 #include <ATen/ops/zeros.h>
 #include <c10/util/accumulate.h>
 
@@ -389,8 +390,9 @@ at::Tensor coefficient_tensor(const R& reduction, const at::Tensor& denominators
   if constexpr (equipoise::detail::kIsSum<R>) {
     return at::ones_like(denominators);
   } else {
-    const at::Tensor empty = denominators.le(0);
-    at::Tensor inverse = denominators.reciprocal().masked_fill_(empty, 0.0);
+    // Empty buckets get 1 / infinity.
+    const at::Tensor inverse =
+        at::threshold(denominators, 0, equipoise::detail::infinity()).reciprocal();
     if (shares.defined()) return inverse * shares;
     if constexpr (requires { reduction.share(std::size_t{0}); }) {
       std::vector<double> own;
