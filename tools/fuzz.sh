@@ -5,6 +5,7 @@
 #
 #   tsv          labelled texts (demos/sentiment)     squad        questions on texts (demos/qa)
 #   conll        tagged sentences (demos/ner)         json_lines   questions with answers (demos/qa)
+#   safetensors  tensors by name (demos/encoder)
 #
 # demos/fuzz/LOADER_fuzz.cc also has properties: no row is lost, what is read lies in its text, and so on. It
 # starts from demos/fuzz/corpus/LOADER and from what earlier runs have put into build/fuzz/LOADER/corpus. Inputs at
@@ -18,14 +19,14 @@ seconds=60
 loaders=()
 
 usage() {
-  echo "usage: tools/fuzz.sh [tsv|conll|squad|json_lines ...] [--seconds=N]" >&2
+  echo "usage: tools/fuzz.sh [tsv|conll|squad|json_lines|safetensors ...] [--seconds=N]" >&2
   exit 2
 }
 say() { echo "fuzz: $*"; }
 
 for argument in "$@"; do
   case $argument in
-    tsv | conll | squad | json_lines) loaders+=("$argument") ;;
+    tsv | conll | squad | json_lines | safetensors) loaders+=("$argument") ;;
     --seconds=*)
       seconds=${argument#*=}
       [[ $seconds =~ ^[1-9][0-9]{0,6}$ ]] || usage
@@ -33,16 +34,17 @@ for argument in "$@"; do
     *) usage ;;
   esac
 done
-if [ ${#loaders[@]} -eq 0 ]; then loaders=(tsv conll squad json_lines); fi
+if [ ${#loaders[@]} -eq 0 ]; then loaders=(tsv conll squad json_lines safetensors); fi
 
 # The sources of a loader, the target last: of functions in several the linker takes the first.
 sources_of() {
   printf '%s\n' demos/common/files demos/common/unicode
   case $1 in
-    tsv) printf 'demos/sentiment/%s\n' load_corpus polarity ;;
+    tsv) printf 'demos/sentiment/%s\n' complete_corpus load_corpus polarity ;;
     conll) printf 'demos/ner/%s\n' conll tag_notation ;;
     squad) printf 'demos/qa/%s\n' answer_place json_text sentences squad ;;
     json_lines) printf 'demos/qa/%s\n' afriqa json_text ;;
+    safetensors) echo demos/encoder/safetensors ;;
   esac
   echo "demos/fuzz/$1_fuzz"
 }

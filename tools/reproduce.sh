@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Makes the tables and pictures of the documentation's demo pages again, on real data.
 #
-#   tools/reproduce.sh [--data=DIR] [--into=DIR] [--pictures=DIR] [NAME ...]
+#   tools/reproduce.sh [--data=DIR] [--into=DIR] [--results=DIR] [--pictures=DIR] [NAME ...]
 #   tools/reproduce.sh --list
 #
 # Each NAME below is a command of a demo; without names all of them run, one after the other. What one prints
 # is in INTO/NAME.txt, its report (summary.md, results.csv, pictures) in INTO/NAME. INTO is by default
-# build/tables, DATA data/, where tools/fetch_data.sh all puts them. With --pictures those that the pages show
-# are copied, as NAME-PICTURE.png.
+# build/tables, DATA data/, where tools/fetch_data.sh all puts them. With --results each summary is written as
+# NAME.md, under the command it is of: docs/results is made so. With --pictures those that the pages show are copied, as
+# NAME-PICTURE.png.
 set -euo pipefail
 
 workspace=$(cd "$(dirname "$0")/.." && pwd)
 data=$workspace/data
 into=$workspace/build/tables
+results=""
 pictures=""
 
 # Name, demo, and its arguments, {} being the data.
@@ -24,7 +26,7 @@ sentiment-polarity    sentiment --data={}/sentiment/goemotions --labels=polarity
 sentiment-multilabel  sentiment --data={}/sentiment/goemotions --labels=multilabel
 ner-btc               ner --data={}/ner --backend=libtorch
 ner-btc-linear        ner --data={}/ner
-ner-wnut17-linear     ner --data={}/ner --corpus=wnut17 --rate=400
+ner-wnut17-linear     ner --data={}/ner --corpus=wnut17
 qa-answer-type        qa --data={}/qa --task=answer_type
 qa-sentences          qa --data={}/qa --task=sentence_selection
 "
@@ -38,7 +40,7 @@ qa-sentences/mixes qa-sentences/language_scores qa-sentences/reliability
 "
 
 usage() {
-  echo "usage: tools/reproduce.sh [--data=DIR] [--into=DIR] [--pictures=DIR] [--list] [NAME ...]" >&2
+  echo "usage: tools/reproduce.sh [--data=DIR] [--into=DIR] [--results=DIR] [--pictures=DIR] [--list] [NAME ...]" >&2
   exit 2
 }
 
@@ -50,6 +52,7 @@ for argument in "$@"; do
   case $argument in
     --data=*) data=$(realpath -m "${argument#*=}") ;;
     --into=*) into=$(realpath -m "${argument#*=}") ;;
+    --results=*) results=$(realpath -m "${argument#*=}") ;;
     --pictures=*) pictures=$(realpath -m "${argument#*=}") ;;
     --list)
       sed '/^$/d; s/{}/data/' <<< "$TABLES"
@@ -85,6 +88,17 @@ for name in "${names[@]}"; do
   "bazel-bin/demos/$demo/$demo" "${arguments[@]}" --report="$into/$name" | tee "$into/$name.txt"
 done
 
+if [ -n "$results" ]; then
+  mkdir -p "$results"
+  for name in "${names[@]}"; do
+    {
+      command=$(command_of "$name")
+      command=${command/\{\}/data}
+      printf '# %s\n\n    bazel run -c opt //demos/%s -- %s\n\n' "$name" "${command%% *}" "${command#* }"
+      sed "s|$data|data|g" "$into/$name/summary.md"
+    } > "$results/$name.md"
+  done
+fi
 if [ -n "$pictures" ]; then
   mkdir -p "$pictures"
   for shown in $SHOWN; do

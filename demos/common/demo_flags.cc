@@ -36,7 +36,9 @@ ABSL_FLAG(int, threads, 1,
 ABSL_FLAG(std::string, strategy, "", "strategies, with commas between; without it all of them");
 ABSL_FLAG(int, seeds, 3, "runs of each strategy");
 ABSL_FLAG(int, epochs, 0, "epochs of a run, at most; 0: the demo's own");
-ABSL_FLAG(double, rate, 0, "learning rate at the start; 0: the model's own");
+ABSL_FLAG(double, rate, 0,
+          "learning rate at the start; 0: the model's own, or for a linear one what is best on "
+          "validation, for each strategy, of up to five with its first seed");
 ABSL_FLAG(int, micro_batches, 1,
           "parts of a batch that pass through the model one after the other, LibTorch only: less "
           "memory, the same result to rounding; dropout draws other numbers");
@@ -182,10 +184,9 @@ DemoFlags read_flags() {
   flags.save = path_flag(absl::GetFlag(FLAGS_save));
   flags.load = path_flag(absl::GetFlag(FLAGS_load));
   flags.has_epochs = absl::GetFlag(FLAGS_epochs) > 0;
-  flags.has_rate = absl::GetFlag(FLAGS_rate) > 0;
   TrainingOptions& training = flags.training;
   if (flags.has_epochs) training.epochs = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_epochs));
-  if (flags.has_rate) training.rate = absl::GetFlag(FLAGS_rate);
+  training.rate = absl::GetFlag(FLAGS_rate);
   training.micro_batches = static_cast<std::size_t>(absl::GetFlag(FLAGS_micro_batches));
   training.clip_norm = std::max(absl::GetFlag(FLAGS_clip), 0.0);
   if (const std::string monitor = absl::GetFlag(FLAGS_monitor); !monitor.empty()) {
@@ -285,6 +286,13 @@ std::filesystem::path data_directory(const DemoFlags& flags) {
   const std::filesystem::path fetched =
       std::filesystem::path(workspace == nullptr ? "." : workspace) / "data";
   return std::filesystem::is_directory(fetched) ? fetched : std::filesystem::path();
+}
+
+void set_rate(const DemoFlags& flags, double own, bool is_linear, ExperimentOptions& experiment) {
+  const TrainingOptions& training = flags.training;
+  experiment.rate = training.rate > 0 ? training.rate : own;
+  experiment.searches_rate =
+      is_linear && !(training.rate > 0) && training.log.empty() && training.checkpoint.empty();
 }
 
 std::string announcement(std::uint64_t runs, std::uint64_t steps_per_run,

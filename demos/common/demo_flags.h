@@ -31,7 +31,6 @@ struct DemoFlags {
   std::filesystem::path load{};
   TrainingOptions training{};  ///< epochs and rate are the demo's own unless flags say otherwise
   bool has_epochs = false;
-  bool has_rate = false;
 
   /// Those of the processes that train together. `out` is where a demo prints: nowhere, unless this
   /// is the first of them.
@@ -61,6 +60,10 @@ std::vector<std::string> choose_strategies(const std::vector<std::string>& wante
 
 /// The directory where data lie: the flag's; else `data` in the workspace if it exists; else empty.
 std::filesystem::path data_directory(const DemoFlags& flags);
+
+/// The learning rate of an experiment: the flag's; else the model's own, from which that of a
+/// linear model is searched unless a log or a checkpoint is written, which are of one training.
+void set_rate(const DemoFlags& flags, double own, bool is_linear, ExperimentOptions& experiment);
 
 /// How long the table will take, in words: a run's steps from the time that the first few of them
 /// take, which `train_steps(n)` makes and throws away.

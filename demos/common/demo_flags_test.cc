@@ -134,12 +134,11 @@ TEST_F(RunDemo, HasDefaults) {
   EXPECT_THAT(ran.flags.strategies, IsEmpty());
   EXPECT_EQ(ran.flags.seeds, 3U);
   EXPECT_FALSE(ran.flags.has_epochs);
-  EXPECT_FALSE(ran.flags.has_rate);
   EXPECT_TRUE(ran.flags.is_first);
   EXPECT_TRUE(ran.flags.data.empty());
   const TrainingOptions& training = ran.flags.training;
   EXPECT_EQ(training.epochs, TrainingOptions().epochs);
-  EXPECT_EQ(training.rate, TrainingOptions().rate);
+  EXPECT_EQ(training.rate, 0);
   EXPECT_EQ(training.batch_size, TrainingOptions().batch_size);
   EXPECT_EQ(training.micro_batches, 1U);
   EXPECT_EQ(training.clip_norm, 0);
@@ -148,6 +147,28 @@ TEST_F(RunDemo, HasDefaults) {
   EXPECT_TRUE(training.log.empty());
   EXPECT_TRUE(training.checkpoint.empty());
   EXPECT_FALSE(training.resumes);
+}
+
+TEST(SetRate, SearchesForLinearModelsWhereNothingIsSaidOrWritten) {
+  DemoFlags flags;
+  flags.training.rate = 0;
+  ExperimentOptions experiment;
+  set_rate(flags, 40, /*is_linear=*/true, experiment);
+  EXPECT_EQ(experiment.rate, 40);
+  EXPECT_TRUE(experiment.searches_rate);
+  EXPECT_EQ(rate_text(experiment), "");
+  set_rate(flags, 0.008, /*is_linear=*/false, experiment);
+  EXPECT_FALSE(experiment.searches_rate);
+  EXPECT_EQ(rate_text(experiment), ", learning rate 0.008");
+  flags.training.rate = 3;
+  set_rate(flags, 40, /*is_linear=*/true, experiment);
+  EXPECT_EQ(experiment.rate, 3);
+  EXPECT_FALSE(experiment.searches_rate);
+  flags.training.rate = 0;
+  flags.training.log = "log.csv";
+  set_rate(flags, 40, /*is_linear=*/true, experiment);
+  EXPECT_EQ(experiment.rate, 40);
+  EXPECT_FALSE(experiment.searches_rate);
 }
 
 TEST_F(RunDemo, PassesOnWhatTheFlagsSay) {
@@ -162,7 +183,6 @@ TEST_F(RunDemo, PassesOnWhatTheFlagsSay) {
   EXPECT_THAT(ran.flags.strategies, ElementsAre("focal"));
   EXPECT_EQ(ran.flags.seeds, 1U);
   EXPECT_TRUE(ran.flags.has_epochs);
-  EXPECT_TRUE(ran.flags.has_rate);
   EXPECT_EQ(ran.flags.data, "some");
   const TrainingOptions& training = ran.flags.training;
   EXPECT_EQ(training.epochs, 9U);

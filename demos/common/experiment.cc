@@ -42,11 +42,90 @@ std::optional<metrics::Interval> gain_by_seed(const Outcome& outcome, const Outc
   return mean_over_seeds(gains);
 }
 
-double resampled_mean(const Outcome& outcome, std::span<const std::uint32_t> multiplicity) {
+double resampled_mean(const Outcome& outcome, Resampled Run::*figure,
+                      std::span<const std::uint32_t> times) {
   double sum = 0;
-  for (const Run& run : outcome.runs) sum += run.resampled(multiplicity);
+  for (const Run& run : outcome.runs) sum += (run.*figure)(times);
   return sum / static_cast<double>(outcome.runs.size());
 }
+
+constexpr std::size_t kMostRates = 5;
+
+// The trainings of one strategy.
+class Trainings {
+ public:
+  Trainings(const ExperimentOptions& options, std::string strategy,
+            std::function<Run(std::uint64_t seed, double rate)> run, Progress& progress)
+      : options_(options),
+        outcome_{std::move(strategy)},
+        run_(std::move(run)),
+        progress_(progress) {}
+
+  void run_all() {
+    outcome_.rate = options_.rate;
+    keep(options_.searches_rate ? search() : train(0, options_.rate));
+    for (std::uint64_t seed = 1; seed < options_.seeds; ++seed) keep(train(seed, outcome_.rate));
+  }
+
+  Outcome outcome() { return std::move(outcome_); }
+  std::shared_ptr<const SavedModel> model() { return std::move(model_); }
+
+ private:
+  double score_of(const Run& run) const { return value_of(run.validation, options_.headline, ""); }
+
+  Run train(std::uint64_t seed, double rate) {
+    const std::string at = options_.searches_rate ? absl::StrFormat(", rate %.3g", rate) : "";
+    progress_.set_label(absl::StrCat(outcome_.strategy, ", seed ", seed, at));
+    Run run = run_(seed, rate);
+    progress_.note(absl::StrFormat("%-20s seed %d%s: epoch %d%s, %s on validation %.3f, %.1f s",
+                                   outcome_.strategy, seed, at, run.epoch + 1,
+                                   run.choice.empty() ? "" : ", " + run.choice, options_.headline,
+                                   score_of(run), run.seconds));
+    return run;
+  }
+
+  // Models are large: only the best one is kept.
+  void keep(Run run) {
+    if (outcome_.runs.empty() || score_of(run) > best_score_) {
+      best_score_ = score_of(run);
+      model_ = std::move(run.model);
+    }
+    run.model.reset();
+    outcome_.runs.push_back(std::move(run));
+  }
+
+  // Takes a step of the search if it is better; whether it is.
+  bool improve(Run& best, double rate) {
+    ++tried_;
+    Run other = train(0, rate);
+    if (!(score_of(other) > score_of(best))) return false;
+    best = std::move(other);
+    outcome_.rate = rate;
+    return true;
+  }
+
+  Run search() {
+    Run best = train(0, options_.rate);
+    tried_ = 1;
+    const bool is_higher = improve(best, 2 * options_.rate);
+    const bool is_lower = improve(best, options_.rate / 2);
+    if (!is_higher && !is_lower) return best;
+    const double factor = is_lower ? 0.5 : 2;
+    outcome_.is_edge = true;
+    while (tried_ < kMostRates && outcome_.is_edge) {
+      outcome_.is_edge = improve(best, factor * outcome_.rate);
+    }
+    return best;
+  }
+
+  const ExperimentOptions& options_;
+  Outcome outcome_;
+  std::function<Run(std::uint64_t, double)> run_;
+  Progress& progress_;
+  std::shared_ptr<const SavedModel> model_;
+  double best_score_ = 0;
+  std::size_t tried_ = 0;
+};
 
 void append_figures(const std::string& prefix, const Figures& figures, std::string& csv) {
   for (const Figure& figure : figures) {
@@ -71,49 +150,48 @@ const Outcome* find_outcome(const Results& results, std::string_view strategy) {
   return nullptr;
 }
 
-metrics::Interval gain_over(const Outcome& outcome, const Outcome& other, std::size_t test_units) {
-  return metrics::bootstrap(test_units, [&](std::span<const std::uint32_t> multiplicity) {
-    return resampled_mean(outcome, multiplicity) - resampled_mean(other, multiplicity);
+metrics::Interval gain_over(const Outcome& outcome, const Outcome& other, std::size_t test_units,
+                            Resampled Run::*figure) {
+  return metrics::bootstrap(test_units, [&](std::span<const std::uint32_t> times) {
+    return resampled_mean(outcome, figure, times) - resampled_mean(other, figure, times);
   });
 }
 
+std::uint64_t most_runs(const ExperimentOptions& options) {
+  return options.strategies.size() *
+         (options.seeds + (options.searches_rate ? kMostRates - 1 : std::size_t{0}));
+}
+
+std::string rate_text(const ExperimentOptions& options) {
+  return options.searches_rate ? "" : absl::StrCat(", learning rate ", options.rate);
+}
+
 Results run_experiment(const ExperimentOptions& options,
-                       const std::function<Run(std::size_t, std::uint64_t)>& run,
+                       const std::function<Run(std::size_t, std::uint64_t, double)>& run,
                        Progress& progress) {
   Results results;
-  double best_of_outcomes = 0;
+  double best_score = 0;
   for (std::size_t s = 0; s < options.strategies.size(); ++s) {
-    Outcome outcome{options.strategies[s]};
-    std::shared_ptr<const SavedModel> model;
-    double best_of_runs = 0;
-    for (std::uint64_t seed = 0; seed < options.seeds; ++seed) {
-      progress.set_label(absl::StrCat(outcome.strategy, ", seed ", seed));
-      Run one = run(s, seed);
-      const double score = value_of(one.validation, options.headline, "");
-      progress.note(absl::StrFormat("%-20s seed %d: epoch %d%s, %s on validation %.3f, %.1f s",
-                                    outcome.strategy, seed, one.epoch + 1,
-                                    one.choice.empty() ? "" : ", " + one.choice, options.headline,
-                                    score, one.seconds));
-      // Models are large: only the best one is kept.
-      if (seed == 0 || score > best_of_runs) {
-        best_of_runs = score;
-        model = std::move(one.model);
-      }
-      one.model.reset();
-      outcome.runs.push_back(std::move(one));
-    }
-    results.outcomes.push_back(std::move(outcome));
+    Trainings trainings(
+        options, options.strategies[s],
+        [&](std::uint64_t seed, double rate) { return run(s, seed, rate); }, progress);
+    trainings.run_all();
+    results.outcomes.push_back(trainings.outcome());
     const double score = mean_on_validation(results.outcomes.back(), options.headline);
-    if (s == 0 || score > best_of_outcomes) {
-      best_of_outcomes = score;
+    if (s == 0 || score > best_score) {
+      best_score = score;
       results.best = s;
-      results.model = std::move(model);
+      results.model = trainings.model();
     }
   }
   const Outcome* const baseline = find_outcome(results, options.baseline);
   for (Outcome& outcome : results.outcomes) {
     if (baseline == nullptr || &outcome == baseline) continue;
     outcome.gain = gain_over(outcome, *baseline, options.test_units);
+    if (outcome.runs.front().worst_group) {
+      outcome.worst_group_gain =
+          gain_over(outcome, *baseline, options.test_units, &Run::worst_group);
+    }
   }
   return results;
 }
@@ -159,6 +237,7 @@ std::string strategy_table(const Results& results, const ExperimentOptions& opti
   for (std::size_t i = 0; i < results.outcomes.size(); ++i) {
     const Outcome& outcome = results.outcomes[i];
     std::vector<std::string> choices;
+    if (options.searches_rate) choices.push_back(absl::StrFormat("rate %.3g", outcome.rate));
     double seconds = 0;
     for (const Run& run : outcome.runs) {
       const bool is_new = std::find(choices.begin(), choices.end(), run.choice) == choices.end();
@@ -189,11 +268,40 @@ std::string gain_over_posthoc(const Results& results, const ExperimentOptions& o
                       interval_text(gain_over(best, *posthoc, options.test_units)), ".\n\n");
 }
 
-std::string explain_gains(const ExperimentOptions& options, std::string_view test_units) {
-  return absl::StrCat("Gain over ", options.baseline, ": paired bootstrap over ",
-                      std::string(test_units),
-                      "; over seeds: the mean of the gains seed by seed, whose interval is "
-                      "Student's and wide for few seeds.");
+std::string gain_in_words(const Results& results, const ExperimentOptions& options) {
+  const Outcome& best = results.outcomes[results.best];
+  const auto on_validation = [&](const Outcome& outcome) {
+    return figure_text(mean_on_validation(outcome, options.headline));
+  };
+  std::string text =
+      absl::StrCat("What to take from it: --strategy=", best.strategy,
+                   " is the best on validation (", options.headline, " ", on_validation(best));
+  const Outcome* const baseline = find_outcome(results, options.baseline);
+  if (baseline == &best) {
+    return absl::StrCat(text, "): here nothing that was tried does better than no correction.\n");
+  }
+  if (baseline == nullptr || !best.gain) return text + ").\n";
+  absl::StrAppend(&text, ", ", options.baseline, " ", on_validation(*baseline),
+                  ").\nOn test it gains ", interval_text(best.gain), " over ", options.baseline);
+  const bool is_shown = best.gain->lower > 0;
+  return absl::StrCat(text, is_shown ? ".\n" : ": these rows do not show that it helps.\n");
+}
+
+std::string explain_gains(const Results& results, const ExperimentOptions& options,
+                          std::string_view test_units) {
+  std::string text = absl::StrCat(
+      "Gain over ", options.baseline, ": paired bootstrap over ", std::string(test_units),
+      "; over seeds: the mean of the gains seed by seed, whose interval is "
+      "Student's and wide for few seeds.");
+  if (!options.searches_rate) return text;
+  absl::StrAppend(&text, "\nRates: for each strategy the best on validation of up to ", kMostRates,
+                  " that go by factors of two from ", options.rate, ", with the first seed.");
+  for (const Outcome& outcome : results.outcomes) {
+    if (!outcome.is_edge) continue;
+    absl::StrAppend(&text, "\n", outcome.strategy, ": ", outcome.rate,
+                    " was the last rate to be tried and the best: another may be better still.");
+  }
+  return text;
 }
 
 std::string seed_table(const Results& results, std::span<const Column> columns) {

@@ -21,6 +21,9 @@ namespace equipoise::demos {
 
 struct SavedModel;  // see model_file.h
 
+/// A figure on test, of units that are taken so often.
+using Resampled = std::function<double(std::span<const std::uint32_t>)>;
+
 /// One training of one strategy.
 struct Run {
   std::uint64_t seed = 0;
@@ -29,8 +32,8 @@ struct Run {
   double seconds = 0;       ///< of training and scoring
   Figures validation{};
   Figures test{};
-  /// The headline figure on test, of units that are taken so often.
-  std::function<double(std::span<const std::uint32_t>)> resampled{};
+  Resampled resampled{};    ///< the headline figure
+  Resampled worst_group{};  ///< that of the group that does worst, if a task has groups
   std::shared_ptr<const SavedModel> model{};
 };
 
@@ -38,6 +41,9 @@ struct Outcome {
   std::string strategy;
   std::vector<Run> runs{};                  ///< by seed
   std::optional<metrics::Interval> gain{};  ///< in the headline figure over the baseline, on test
+  std::optional<metrics::Interval> worst_group_gain{};
+  double rate = 0;       ///< the learning rate of the runs
+  bool is_edge = false;  ///< of the rates that were tried it is the largest or the smallest
 };
 
 struct Results {
@@ -61,17 +67,32 @@ struct ExperimentOptions {
   std::string headline = "macro_f1";  ///< the figure by which strategies are chosen and compared
   std::string baseline = "none";
   std::size_t test_units = 0;  ///< what bootstraps resample
+  double rate = 0;             ///< learning rate, or where the search for one begins
+  bool searches_rate = false;  ///< chooses a rate for each strategy on validation
 };
 
-/// Runs every strategy with seeds 0, 1, ...; `run(strategy, seed)` does one of them. A line a run
-/// is noted. Gains have 95 % intervals by a paired bootstrap over the units of the test part, the
-/// mean over seeds on either side.
-Results run_experiment(const ExperimentOptions& options,
-                       const std::function<Run(std::size_t strategy, std::uint64_t seed)>& run,
-                       Progress& progress);
+/// The most trainings of a strategy: a rate that is searched takes four more.
+std::uint64_t most_runs(const ExperimentOptions& options);
 
-/// The gain of one outcome over another.
-metrics::Interval gain_over(const Outcome& outcome, const Outcome& other, std::size_t test_units);
+/// Runs every strategy with seeds 0, 1, ...; `run(strategy, seed, rate)` does one of them. A line a
+/// run is noted. Gains have 95 % intervals by a paired bootstrap over the units of the test part,
+/// the mean over seeds on either side.
+///
+/// Where the rate is searched, each strategy's first seed is trained at the rate, at twice and at
+/// half of it, and on in that direction by factors of two while the last one is the best on
+/// validation, at most five times in all; the other seeds have the best of these.
+Results run_experiment(
+    const ExperimentOptions& options,
+    const std::function<Run(std::size_t strategy, std::uint64_t seed, double rate)>& run,
+    Progress& progress);
+
+/// What a description of the model says of the rate: ", learning rate 0.008", or nothing where each
+/// strategy has its own.
+std::string rate_text(const ExperimentOptions& options);
+
+/// The gain of one outcome over another, in the headline figure or another one.
+metrics::Interval gain_over(const Outcome& outcome, const Outcome& other, std::size_t test_units,
+                            Resampled Run::*figure = &Run::resampled);
 
 /// Every figure of every run: strategy,seed,split,metric,label,value.
 std::string results_csv(const Results& results);
@@ -93,8 +114,14 @@ std::string strategy_table(const Results& results, const ExperimentOptions& opti
 /// an empty one; nothing where one of them is the other or was not run.
 std::string gain_over_posthoc(const Results& results, const ExperimentOptions& options);
 
-/// What the last two columns of that table are, said of what the bootstraps resample.
-std::string explain_gains(const ExperimentOptions& options, std::string_view test_units);
+/// A paragraph for whoever wants a decision: the flag of the strategy that is best on validation,
+/// and what it gains on test, if it is shown to gain anything.
+std::string gain_in_words(const Results& results, const ExperimentOptions& options);
+
+/// What the last two columns of that table are, said of what the bootstraps resample; how rates
+/// were chosen, and which strategies may do better at a rate beyond those that were tried.
+std::string explain_gains(const Results& results, const ExperimentOptions& options,
+                          std::string_view test_units);
 
 /// A line a strategy: the mean of each column over seeds, with its interval where there are
 /// several.

@@ -22,6 +22,7 @@ namespace {
 using equipoise::testing::error_of;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr std::size_t kUnits = 12;
 
@@ -74,7 +75,7 @@ Ran run(const ExperimentOptions& options, const Script& script) {
     Progress progress(log, false, 1, "steps");
     ran.results = run_experiment(
         options,
-        [&](std::size_t s, std::uint64_t seed) {
+        [&](std::size_t s, std::uint64_t seed, double) {
           return script.at(options.strategies.at(s)).at(seed);
         },
         progress);
@@ -129,7 +130,7 @@ TEST(Experiment, KeepsTheModelOfTheBestRunAndNoOther) {
   };
   const Results results = run_experiment(
       options,
-      [&](std::size_t s, std::uint64_t seed) {
+      [&](std::size_t s, std::uint64_t seed, double) {
         EXPECT_LE(alive(), 2);  // of the best outcome so far, and of the best run of this one
         demos::Run one = make_run(seed, scores[s][seed], "xxxxxx......");
         models.push_back(one.model);
@@ -150,7 +151,7 @@ TEST(Experiment, RunsEveryStrategyWithEverySeedInOrder) {
   Progress progress(log, false, 1, "steps");
   run_experiment(
       options_for({"none", "b"}, 3),
-      [&](std::size_t s, std::uint64_t seed) {
+      [&](std::size_t s, std::uint64_t seed, double) {
         calls.emplace_back(s, seed);
         return make_run(seed, 0.5, "xxxxxx......");
       },
@@ -337,8 +338,93 @@ TEST(GainOverPosthoc, IsThatOfTheBest) {
 TEST(ExplainGains, NamesTheBaselineAndTheUnits) {
   ExperimentOptions options;
   options.baseline = "smote";
-  EXPECT_THAT(explain_gains(options, "test rows"),
+  EXPECT_THAT(explain_gains({}, options, "test rows"),
               HasSubstr("Gain over smote: paired bootstrap over test rows"));
+  EXPECT_THAT(explain_gains({}, options, "test rows"), Not(HasSubstr("Rates")));
+}
+
+// The rates that are tried in a search from 8 where validation says how good each is.
+struct Search {
+  std::vector<double> tried{};  // with the first seed
+  Outcome outcome{};
+  std::shared_ptr<const SavedModel> model{};
+  std::string table{};
+  std::string explanation{};
+};
+
+Search search(const std::map<double, double>& scores) {
+  Search result;
+  ExperimentOptions options = options_for({"none"}, 2);
+  options.rate = 8;
+  options.searches_rate = true;
+  std::ostringstream log;
+  Progress progress(log, false, 1, "steps");
+  Results results = run_experiment(
+      options,
+      [&](std::size_t, std::uint64_t seed, double rate) {
+        if (seed == 0) result.tried.push_back(rate);
+        return make_run(seed, seed == 0 ? scores.at(rate) : 0.125, "xxxxxx......");
+      },
+      progress);
+  EXPECT_LE(result.tried.size() + 1, most_runs(options));
+  result.table = strategy_table(results, options, {});
+  result.explanation = explain_gains(results, options, "test rows");
+  result.outcome = std::move(results.outcomes[0]);
+  result.model = results.model;
+  return result;
+}
+
+TEST(SearchOfRates, StopsWhereBothNeighboursAreWorse) {
+  const Search stays = search({{8, 0.5}, {16, 0.25}, {4, 0.5}});
+  EXPECT_THAT(stays.tried, ElementsAre(8, 16, 4));
+  EXPECT_EQ(stays.outcome.rate, 8);
+  EXPECT_FALSE(stays.outcome.is_edge);
+  EXPECT_THAT(stays.table, HasSubstr("none (rate 8)"));
+  EXPECT_THAT(stays.explanation, HasSubstr("up to 5 that go by factors of two from 8"));
+  EXPECT_THAT(stays.explanation, Not(HasSubstr("may be better")));
+  EXPECT_EQ(stays.model->facts.at("score"), 0.5);
+  ASSERT_EQ(stays.outcome.runs.size(), 2U);
+  EXPECT_EQ(figure_of(stays.outcome.runs[0].validation, "accuracy"), 0.5);
+}
+
+TEST(SearchOfRates, GoesOnInTheDirectionThatIsBetter) {
+  const Search higher = search({{8, 0.25}, {16, 0.5}, {4, 0.125}, {32, 0.375}});
+  EXPECT_THAT(higher.tried, ElementsAre(8, 16, 4, 32));
+  EXPECT_EQ(higher.outcome.rate, 16);
+  EXPECT_FALSE(higher.outcome.is_edge);
+  const Search lower = search({{8, 0.25}, {16, 0.125}, {4, 0.5}, {2, 0.625}, {1, 0.5}});
+  EXPECT_THAT(lower.tried, ElementsAre(8, 16, 4, 2, 1));
+  EXPECT_EQ(lower.outcome.rate, 2);
+  EXPECT_FALSE(lower.outcome.is_edge);
+}
+
+TEST(SearchOfRates, SaysWhenTheLastOneIsTheBest) {
+  const Search search_up = search({{8, 0.25}, {16, 0.5}, {4, 0.125}, {32, 0.625}, {64, 0.75}});
+  EXPECT_THAT(search_up.tried, ElementsAre(8, 16, 4, 32, 64));
+  EXPECT_EQ(search_up.outcome.rate, 64);
+  EXPECT_TRUE(search_up.outcome.is_edge);
+  EXPECT_THAT(search_up.explanation, HasSubstr("none: 64 was the last rate to be tried"));
+  EXPECT_EQ(search_up.model->facts.at("score"), 0.75);
+}
+
+TEST(Gains, OfTheWorstGroupAreOfMeansOverSeeds) {
+  ExperimentOptions options = options_for({"weights", "none"}, 2);
+  std::ostringstream log;
+  Progress progress(log, false, 1, "steps");
+  const auto run_scaled = [](std::size_t s, std::uint64_t seed, double) {
+    demos::Run one = make_run(seed, 0.5, "xxxxxx......");
+    const double scale = s == 1 ? 1 : seed == 0 ? 1 : 3;
+    one.worst_group = [scale](std::span<const std::uint32_t> times) { return scale * times[0]; };
+    return one;
+  };
+  const Results results = run_experiment(options, run_scaled, progress);
+  ASSERT_TRUE(results.outcomes[0].worst_group_gain.has_value());
+  EXPECT_FALSE(results.outcomes[1].worst_group_gain.has_value());
+  EXPECT_DOUBLE_EQ(results.outcomes[0].worst_group_gain->estimate, 1);  // (1 + 3) / 2 - 1
+  EXPECT_DOUBLE_EQ(results.outcomes[0].worst_group_gain->lower, 0);
+  options.baseline = "other";
+  EXPECT_FALSE(
+      run_experiment(options, run_scaled, progress).outcomes[0].worst_group_gain.has_value());
 }
 
 TEST(StrategyTable, SaysEachChoiceOnce) {

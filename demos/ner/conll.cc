@@ -125,8 +125,8 @@ constexpr std::size_t kRowFlaws = 4;
 std::string remedy_of(RowFlaw flaw) {
   if (flaw == RowFlaw::kEncoding) return "convert the file to UTF-8";
   if (flaw == RowFlaw::kNoToken) return "--token_column says where tokens stand";
-  if (flaw == RowFlaw::kNoTag) return "--column says where tags stand";
-  return "--column says where tags stand, --scheme how they are written";
+  if (flaw == RowFlaw::kNoTag) return "--tag_column says where tags stand";
+  return "--tag_column says where tags stand, --scheme how they are written";
 }
 constexpr const char* kOrSkip = "; --flaws=skip goes on without these rows";
 
@@ -318,7 +318,7 @@ class ConllParser {
     if (!type && types_.size() == kMostTypes) {
       throw InputError(name_, line,
                        "more than " + std::to_string(kMostTypes) +
-                           " entity types; is this the column of the tags? See --column");
+                           " entity types; is this the column of the tags? See --tag_column");
     }
     if (!type) type = types_.add(tag.type);
     return static_cast<std::int64_t>(1 + *type * prefixes_.size() + *tag.letter);

@@ -225,10 +225,11 @@ TEST(Conll, FindsTheSchemeOfTheTags) {
 
 TEST(Conll, TakesTheSchemeThatIsGivenAndNoOtherTags) {
   const std::string_view bioes = "Ann\tS-PER\nin\tO\nOslo\tB-LOC\nCity\tE-LOC\n";
-  EXPECT_EQ(error(bioes, {.scheme = file_scheme("iob2")}),
-            "x:1: 'S-PER' in column 2 is not a tag of IOB2, expected O or a type after B- or I-; "
-            "--column says where tags stand, --scheme how they are written; --flaws=skip goes on "
-            "without these rows");
+  EXPECT_EQ(
+      error(bioes, {.scheme = file_scheme("iob2")}),
+      "x:1: 'S-PER' in column 2 is not a tag of IOB2, expected O or a type after B- or I-; "
+      "--tag_column says where tags stand, --scheme how they are written; --flaws=skip goes on "
+      "without these rows");
   EXPECT_THAT(error(bioes, {.scheme = file_scheme("bilou")}),
               testing::StartsWith("x:1: 'S-PER' in column 2 is not a tag of BILOU"));
   EXPECT_EQ(summary(parse_conll(bioes, "x").report),
@@ -258,10 +259,11 @@ TEST(Conll, RefusesFilesOfWhichMoreThanOneInAHundredRowsIsLeftOut) {
   for (int i = 0; i < 198; ++i) rows += "a\tB-PER\n\n";
   const std::string two = rows + "b\nc\n";  // 2 of 200
   EXPECT_EQ(parse_conll(two, "x").report.malformed.count, 2U);
-  EXPECT_EQ(error(two + "d\n"),
-            "x:397: expected a tag in column 2, found 1 column; 3 of 201 rows are like this, and "
-            "more than 1 % is not left out: --column says where tags stand; --flaws=skip goes on "
-            "without these rows");
+  EXPECT_EQ(
+      error(two + "d\n"),
+      "x:397: expected a tag in column 2, found 1 column; 3 of 201 rows are like this, and "
+      "more than 1 % is not left out: --tag_column says where tags stand; --flaws=skip goes on "
+      "without these rows");
   EXPECT_EQ(parse_conll(two + "d\n", "x", {.flaws = ConllFlaws::kSkip}).report.malformed.count, 3U);
   // Each reason by itself; comments and lines between documents are no flaws.
   EXPECT_EQ(parse_conll(two + "\tO\n\tO\n", "x").report.malformed.count, 4U);
@@ -335,7 +337,7 @@ TEST(Conll, RefusesTextsWithoutTokensAndColumnsThatAreNotOfTags) {
   EXPECT_EQ(
       error("\nno\n"),
       "x:2: no row has a token and a tag; the first that is malformed: x:2: expected a tag in "
-      "column 2, found 1 column; --column says where tags stand");
+      "column 2, found 1 column; --tag_column says where tags stand");
   // UTF-16.
   EXPECT_EQ(
       error(std::string_view("\xff\xfe"
@@ -349,8 +351,9 @@ TEST(Conll, RefusesTextsWithoutTokensAndColumnsThatAreNotOfTags) {
       "is zero, expected text in UTF-8; convert the file to UTF-8");
   std::string rows;
   for (int i = 0; i <= 1000; ++i) rows += "a B-" + std::to_string(i) + "\n";
-  EXPECT_EQ(error(rows),
-            "x:1001: more than 1000 entity types; is this the column of the tags? See --column");
+  EXPECT_EQ(
+      error(rows),
+      "x:1001: more than 1000 entity types; is this the column of the tags? See --tag_column");
 }
 
 TEST(Conll, IsReadFromSeveralFiles) {

@@ -34,7 +34,7 @@ ConllText read_part(const char* flag, const std::vector<path>& files, const Conl
     throw InputError(files.front().string(), 0,
                      absl::StrCat("all tags of --", flag,
                                   " are O: without an entity there is nothing to train or score; "
-                                  "--column says where tags stand"));
+                                  "--tag_column says where tags stand"));
   }
   return text;
 }

@@ -38,7 +38,7 @@ ABSL_FLAG(std::string, train, "",
           "CoNLL files for training, with commas between, in place of --corpus");
 ABSL_FLAG(std::string, dev, "", "CoNLL files for validation");
 ABSL_FLAG(std::string, test, "", "CoNLL files for testing");
-ABSL_FLAG(int, column, 0, "column of the tags in these files, from 1; 0: the last one");
+ABSL_FLAG(int, tag_column, 0, "column of the tags in these files, from 1; 0: the last one");
 ABSL_FLAG(int, token_column, 0,
           "column of the tokens, from 1; 0: the first one, which must not number them");
 ABSL_FLAG(std::string, scheme, "auto",
@@ -89,11 +89,11 @@ void check_own_flags(const DemoFlags& flags) {
   require_choice("flaws", absl::GetFlag(FLAGS_flaws), flaws);
   require_choice("model", absl::GetFlag(FLAGS_model), models);
   require_choice("scheme", absl::GetFlag(FLAGS_scheme), schemes);
-  require_between("column", absl::GetFlag(FLAGS_column), 0, 1000);
+  require_between("tag_column", absl::GetFlag(FLAGS_tag_column), 0, 1000);
   require_between("token_column", absl::GetFlag(FLAGS_token_column), 0, 1000);
-  const int column = absl::GetFlag(FLAGS_column);
+  const int column = absl::GetFlag(FLAGS_tag_column);
   if (column == std::max(absl::GetFlag(FLAGS_token_column), 1)) {
-    throw InputError(absl::StrCat("--column=", column,
+    throw InputError(absl::StrCat("--tag_column=", column,
                                   ": tokens are read from this column; --token_column says where "
                                   "they stand"));
   }
@@ -134,7 +134,7 @@ std::vector<std::filesystem::path> paths_of(const char* flag, const std::string&
 TaggedCorpus find_corpus(const DemoFlags& flags) {
   ConllOptions options;
   options.token_column = static_cast<std::size_t>(absl::GetFlag(FLAGS_token_column));
-  options.tag_column = static_cast<std::size_t>(absl::GetFlag(FLAGS_column));
+  options.tag_column = static_cast<std::size_t>(absl::GetFlag(FLAGS_tag_column));
   options.scheme = file_scheme(absl::GetFlag(FLAGS_scheme));
   const std::string flaws = absl::GetFlag(FLAGS_flaws);
   options.flaws = flaws == "refuse" ? ConllFlaws::kRefuse
@@ -273,7 +273,8 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   options.training = flags.training;
   if (!is_set("monitor")) options.training.monitor = experiment.headline;
   if (!flags.has_epochs) options.training.epochs = 8;
-  if (!flags.has_rate) options.training.rate = default_rate(model);
+  set_rate(flags, default_rate(model), model == "linear", experiment);
+  options.training.rate = experiment.rate;
   if (!is_set("clip") && model != "linear") options.training.clip_norm = 5;
 
   const TaggedCorpus corpus = find_corpus(flags);
@@ -281,15 +282,15 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   make_tagger(options.tagger, task);  // what is impossible is noticed before anything is written
   if (!flags.report.empty()) make_directory(flags.report);
   const std::string header =
-      absl::StrCat(corpus.description, "\nModel: ", model, ", learning rate ",
-                   options.training.rate, ", trained with ", flags.backend, ".");
+      absl::StrCat(corpus.description, "\nModel: ", model, rate_text(experiment), ", trained with ",
+                   flags.backend, ".");
   *flags.out << header << std::endl;
   experiment.test_units = task.test.sentences.size();
+  const std::uint64_t runs = most_runs(experiment);
   std::uint64_t steps = 0;
   for (const std::string& strategy : experiment.strategies) {
-    steps += experiment.seeds * tagging_steps(task, strategy, options.training);
+    steps += runs / experiment.strategies.size() * tagging_steps(task, strategy, options.training);
   }
-  const std::uint64_t runs = experiment.strategies.size() * experiment.seeds;
   if (flags.workers == nullptr) {
     *flags.out << announcement(runs, steps / runs, [&](std::uint64_t few) {
       train_tagging_steps(task, options, few);
@@ -298,7 +299,8 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   const std::unique_ptr<Progress> progress = make_progress(flags, steps);
   const Results results = run_experiment(
       experiment,
-      [&](std::size_t s, std::uint64_t seed) {
+      [&](std::size_t s, std::uint64_t seed, double rate) {
+        options.training.rate = rate;
         return run_tagging(task, experiment.strategies[s], seed, options, *progress);
       },
       *progress);

@@ -9,7 +9,7 @@ set -uo pipefail
 whole=yes expect 0 out '^\| (\*\*)?weights_0\.5' --strategy=none,none_tau,weights_0.5 --seeds=2 --epochs=2 \
   --report=report --save=model
 head -n 1 out | grep -q '^No data: a small synthetic corpus' || fail "first line: $(head -n 1 out)"
-grep -q '^About .* for 6 runs' out || fail "no word of how long it takes: $(cat out)"
+grep -q '^About .* for 18 runs' out || fail "no word of how long it takes: $(cat out)"
 head -n 1 report/results.csv | grep -qx 'strategy,seed,split,metric,label,value' || fail "header of results.csv"
 for metric in token_macro_f1 entity_f1 entity_f1_conlleval seconds; do
   grep -qE "^none_tau,1,test,$metric,,[0-9.e-]+$" report/results.csv || fail "$metric"
@@ -37,8 +37,8 @@ printf 'Ann NNP B-PER\nleft VBD O\n\nin IN O\nRome NNP B-LOC\n' > train.conll
 printf 'Bob NNP B-PER\nto TO O\nOslo NNP B-LOC\n' > dev.conll
 cp dev.conll test.conll
 files=(--train=train.conll --dev=dev.conll --test=test.conll --strategy=none --seeds=1)
-expect 0 out '^2 training, 1 validation and 1 test sentences, 2 entity types\.$' "${files[@]}" --column=3
-expect 2 err '^.*train\.conll:1: ' "${files[@]}" --column=2 --flaws=refuse
+expect 0 out '^2 training, 1 validation and 1 test sentences, 2 entity types\.$' "${files[@]}" --tag_column=3
+expect 2 err '^.*train\.conll:1: ' "${files[@]}" --tag_column=2 --flaws=refuse
 printf 'broken\n' >> train.conll
 expect 2 err '^.*train\.conll:6: expected a tag .*; 1 of 5 rows .*--flaws=skip' "${files[@]}" --report=unwritten
 expect 0 out '1 malformed row' "${files[@]}" --flaws=skip
@@ -72,8 +72,8 @@ expect 2 err 'no files of btc there' --data=.
 expect 2 err '^--predict: the text has no word' --predict='  '
 expect 2 err '^--predict: byte 2 is not UTF-8' --predict=$'a\xff'
 expect 2 err '^--scheme=x: expected one of auto, iob2, iob1, bioes, bilou, bmes' --scheme=x
-expect 2 err '^--column=1: tokens are read from this column' --column=1
-expect 2 err '^--column=2: tokens are read from this column' --column=2 --token_column=2
+expect 2 err '^--tag_column=1: tokens are read from this column' --tag_column=1
+expect 2 err '^--tag_column=2: tokens are read from this column' --tag_column=2 --token_column=2
 expect 2 err '^--token_column=-1: expected a number from 0' --token_column=-1
 expect 2 err '^--scheme: not with --load and --predict' --load=model --predict=- --scheme=iob2
 expect 2 err '^--dev: needs --train' --dev=dev.conll

@@ -186,14 +186,14 @@ std::string tagging_summary(const TaggingTask& task, const ExperimentOptions& op
       "**) are chosen on validation. Tokens' macro-F1:\nthe mean over entity types of the F1 of "
       "tokens by their type; EM: after a prior shift that is estimated from the\ntest tokens "
       "without their tags. Entity F1: strict, and as conlleval reads tags.\n",
-      explain_gains(options, "test sentences"), "\n\n", strategy_table(results, options, columns),
-      "\n", gain_over_posthoc(results, options),
+      explain_gains(results, options, "test sentences"), "\n\n",
+      strategy_table(results, options, columns), "\n", gain_over_posthoc(results, options),
       "Entity F1 on test, of all types and of each, with 95 % intervals over seeds:\n\n",
       entity_table(task, results), "\nEach type on test:\n\n", type_table(task, options, results),
       shift_text(task, options, results),
       "\nProbabilities of test tokens as they are, and with the temperature and biases that fit "
       "validation best:\n\n",
-      calibration_table(results));
+      calibration_table(results), "\n", gain_in_words(results, options));
 }
 
 std::string write_tagging_report(const std::string& header, const TaggingTask& task,

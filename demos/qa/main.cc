@@ -148,7 +148,6 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   const std::vector<QaStrategy> strategies = chosen_strategies(flags);
   QaRunOptions options;
   options.training = flags.training;
-  if (!flags.has_rate) options.training.rate = default_rate(absl::GetFlag(FLAGS_task));
   options.make_learner = [&](const LearnerShape& shape, std::uint64_t seed) {
     return make_learner(flags, shape, seed);
   };
@@ -160,21 +159,23 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   if (!is_set("monitor")) options.training.monitor = headline_of(task);
   if (!flags.report.empty()) make_directory(flags.report);
 
-  const std::string header = absl::StrCat(
-      description, "\nModel: linear softmax on ",
-      task.selects_sentences() ? "what question and sentence have in common"
-                               : "hashed n-grams of question and translation",
-      ", learning rate ", options.training.rate, ", trained with ", flags.backend, ".");
-  *flags.out << header << "\n\n" << treatment_table(task, strategies) << std::endl;
-
   ExperimentOptions experiment;
   for (const QaStrategy& strategy : strategies) experiment.strategies.push_back(strategy.name);
   experiment.seeds = flags.seeds;
   experiment.headline = headline_of(task);
   experiment.test_units = task.resampled_units();
+  set_rate(flags, default_rate(absl::GetFlag(FLAGS_task)), /*is_linear=*/true, experiment);
+  options.training.rate = experiment.rate;
+  const std::string header =
+      absl::StrCat(description, "\nModel: linear softmax on ",
+                   task.selects_sentences() ? "what question and sentence have in common"
+                                            : "hashed n-grams of question and translation",
+                   rate_text(experiment), ", trained with ", flags.backend, ".");
+  *flags.out << header << "\n\n" << treatment_table(task, strategies) << std::endl;
+
   const std::uint64_t steps_per_run =
       options.training.epochs * steps_per_epoch(task.train.rows(), options.training);
-  const std::uint64_t runs = strategies.size() * experiment.seeds;
+  const std::uint64_t runs = most_runs(experiment);
   if (flags.workers == nullptr) {
     // Scoring an epoch takes about as long as its steps.
     *flags.out << announcement(runs, options.training.epochs, [&](std::uint64_t epochs) {
@@ -182,22 +183,18 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
     }) << std::endl;
   }
   const std::unique_ptr<Progress> progress = make_progress(flags, runs * steps_per_run);
-  ResampledRuns worst_language(strategies.size());
-  QaResults results;
-  results.results = run_experiment(
+  const Results results = run_experiment(
       experiment,
-      [&](std::size_t s, std::uint64_t seed) {
-        QaRun run = run_qa_strategy(task, strategies[s], seed, options, *progress);
-        worst_language[s].push_back(std::move(run.worst_language));
-        return std::move(run.run);
+      [&](std::size_t s, std::uint64_t seed, double rate) {
+        options.training.rate = rate;
+        return run_qa_strategy(task, strategies[s], seed, options, *progress);
       },
       *progress);
-  results.worst_language_gains = gains_over_baseline(worst_language, experiment);
   *flags.out << '\n' << qa_summary(task, experiment, results) << std::endl;
   if (!flags.report.empty()) {
     *flags.out << write_qa_report(header, task, experiment, results, flags.report) << std::endl;
   }
-  return results.results.model;
+  return results.model;
 }
 
 // Of a loaded model, on the test questions.

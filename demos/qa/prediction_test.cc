@@ -31,7 +31,7 @@ SavedModel trained(const QaTask& task, std::uint64_t epochs) {
   options.make_learner = [](const LearnerShape& shape, std::uint64_t) { return on_eigen(shape); };
   std::ostringstream log;
   Progress progress(log, false, 1000, "steps");
-  return *run_qa_strategy(task, all_qa_strategies(task.name)[1], 0, options, progress).run.model;
+  return *run_qa_strategy(task, all_qa_strategies(task.name)[1], 0, options, progress).model;
 }
 
 const SavedModel& type_model() {

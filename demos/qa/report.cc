@@ -125,22 +125,22 @@ std::string worst_languages(const QaTask& task, const Outcome& outcome) {
   return absl::StrJoin(names, ", ");
 }
 
-std::string language_table(const QaTask& task, const QaResults& results) {
+std::string language_table(const QaTask& task, const Results& results) {
   const bool selects = task.selects_sentences();
   std::vector<std::string> header = {
       "strategy", "validation worst",        "mean of languages", "worst",
       "which",    "gain in the worst [95 %]"};
   if (selects) header.insert(header.end(), {"mean MRR", "worst MRR"});
   TextTable table(header);
-  for (std::size_t i = 0; i < results.results.outcomes.size(); ++i) {
-    const Outcome& outcome = results.results.outcomes[i];
+  for (std::size_t i = 0; i < results.outcomes.size(); ++i) {
+    const Outcome& outcome = results.outcomes[i];
     std::vector<std::string> row = {
-        i == results.results.best ? "**" + outcome.strategy + "**" : outcome.strategy,
+        i == results.best ? "**" + outcome.strategy + "**" : outcome.strategy,
         figure_text(mean_on_validation(outcome, "worst_language_f1")),
         figure_text(mean_on_test(outcome, "language_f1")),
         figure_text(mean_on_test(outcome, "worst_language_f1")),
         worst_languages(task, outcome),
-        interval_text(results.worst_language_gains[i])};
+        interval_text(outcome.worst_group_gain)};
     if (selects) {
       row.push_back(figure_text(mean_on_test(outcome, "language_mrr")));
       row.push_back(figure_text(mean_on_test(outcome, "worst_language_mrr")));
@@ -277,28 +277,6 @@ BarChart language_score_chart(const QaTask& task, const ExperimentOptions& optio
 
 }  // namespace
 
-std::vector<std::optional<metrics::Interval>> gains_over_baseline(
-    const ResampledRuns& runs, const ExperimentOptions& options) {
-  const auto found =
-      std::find(options.strategies.begin(), options.strategies.end(), options.baseline);
-  std::vector<std::optional<metrics::Interval>> gains(runs.size());
-  if (found == options.strategies.end()) return gains;
-  const auto baseline = static_cast<std::size_t>(found - options.strategies.begin());
-  for (std::size_t s = 0; s < runs.size(); ++s) {
-    if (s == baseline) continue;
-    gains[s] = metrics::bootstrap(options.test_units, [&](std::span<const std::uint32_t> times) {
-      double gain = 0;
-      for (const auto& figure : runs[s])
-        gain += figure(times) / static_cast<double>(runs[s].size());
-      for (const auto& figure : runs[baseline]) {
-        gain -= figure(times) / static_cast<double>(runs[baseline].size());
-      }
-      return gain;
-    });
-  }
-  return gains;
-}
-
 std::string treatment_table(const QaTask& task, const std::vector<QaStrategy>& strategies) {
   const std::vector<std::size_t> languages = languages_by_size(task);
   const std::vector<std::size_t> classes = classes_by_size(task);
@@ -335,8 +313,8 @@ std::string treatment_table(const QaTask& task, const std::vector<QaStrategy>& s
       table.to_string());
 }
 
-std::string qa_summary(const QaTask& task, const ExperimentOptions& options, const QaResults& all) {
-  const Results& results = all.results;
+std::string qa_summary(const QaTask& task, const ExperimentOptions& options,
+                       const Results& results) {
   const Outcome& best = results.outcomes[results.best];
   const std::size_t seeds = best.runs.size();
   const std::string mean = absl::StrCat("mean over ", seeds, seeds == 1 ? " seed" : " seeds");
@@ -352,17 +330,18 @@ std::string qa_summary(const QaTask& task, const ExperimentOptions& options, con
     absl::StrAppend(&text, "Test questions, ", mean, "; epoch, tau and the best strategy (**",
                     best.strategy, "**) are chosen on validation.\n");
   }
-  absl::StrAppend(&text,
-                  explain_gains(options, task.selects_sentences() ? "facts of test questions"
-                                                                  : "test questions"),
-                  "\n\n");
+  absl::StrAppend(
+      &text,
+      explain_gains(results, options,
+                    task.selects_sentences() ? "facts of test questions" : "test questions"),
+      "\n\n");
   absl::StrAppend(&text, strategy_table(results, options, columns), "\n",
                   gain_over_posthoc(results, options), "By language, ",
                   task.selects_sentences()
                       ? "F1: the mean of all languages, and the worst of them"
                       : "macro-F1 over the types that it has: the mean of all languages, and the "
                         "worst of those that\nhave every type in the part at hand",
-                  "; which: the worst in most seeds.\n\n", language_table(task, all));
+                  "; which: the worst in most seeds.\n\n", language_table(task, results));
   if (seeds > 1) {
     absl::StrAppend(&text, "\nOver seeds, the mean and its 95 % interval by Student's t:\n\n",
                     seed_table(results, seed_columns(task)));
@@ -371,17 +350,16 @@ std::string qa_summary(const QaTask& task, const ExperimentOptions& options, con
                   "\nEach language on test:\n\n", each_language_table(task, options, results),
                   "\nProbabilities on test, as they are and with the temperature and biases that "
                   "fit validation best:\n\n",
-                  calibration_table(results));
+                  calibration_table(results), "\n", gain_in_words(results, options));
   return text;
 }
 
 std::string write_qa_report(const std::string& header, const QaTask& task,
-                            const ExperimentOptions& options, const QaResults& all,
+                            const ExperimentOptions& options, const Results& results,
                             const std::filesystem::path& directory) {
-  const Results& results = all.results;
   make_directory(directory);
   write_file(directory / "results.csv", results_csv(results));
-  write_file(directory / "summary.md", header + "\n\n" + qa_summary(task, options, all));
+  write_file(directory / "summary.md", header + "\n\n" + qa_summary(task, options, results));
   std::vector<std::pair<std::string, BarChart>> charts = {
       {"classes.png", class_chart(task)},
       {"languages.png", language_chart(task)},

@@ -68,8 +68,8 @@ Figures figures(const QaTask& task, double more) {
   return all;
 }
 
-QaResults results(const QaTask& task) {
-  QaResults all;
+Results results(const QaTask& task) {
+  Results all;
   for (const auto& [name, more] :
        {std::pair("none", 0.0), std::pair("none_tau", 0.0625), std::pair("weights", 0.125)}) {
     Outcome outcome{name};
@@ -82,11 +82,10 @@ QaResults results(const QaTask& task) {
       outcome.runs.push_back(std::move(run));
     }
     if (more > 0) outcome.gain = {more, more, more};
-    all.results.outcomes.push_back(std::move(outcome));
-    all.worst_language_gains.push_back(std::nullopt);
+    all.outcomes.push_back(std::move(outcome));
   }
-  all.results.best = 2;
-  all.worst_language_gains[2] = {0.0625, -0.03125, 0.125};
+  all.best = 2;
+  all.outcomes[2].worst_group_gain = {0.0625, -0.03125, 0.125};
   return all;
 }
 
@@ -133,8 +132,8 @@ TEST(QaSummary, OfSentencesShowsRanksAndNamesTheWorstLanguage) {
 
 TEST(QaSummary, NamesTheLanguagesThatAreWorstInMostSeeds) {
   const QaTask task = sentence_task();
-  QaResults all = results(task);
-  for (demos::Run& run : all.results.outcomes[0].runs) {
+  Results all = results(task);
+  for (demos::Run& run : all.outcomes[0].runs) {
     for (Figure& figure : run.test) {
       const bool is_english = figure.metric == "f1" && figure.label == "lang=en";
       if (is_english && run.seed == 1) figure.value = 0.125;
@@ -148,32 +147,15 @@ TEST(QaSummary, NamesTheLanguagesThatAreWorstInMostSeeds) {
 
 TEST(QaSummary, HasIntervalsOverSeedsWhereThereAreSeveral) {
   for (const QaTask& task : {type_task(), sentence_task()}) {
-    QaResults all = results(task);
-    all.results.outcomes[0].runs[1].test = figures(task, 0.0625);
+    Results all = results(task);
+    all.outcomes[0].runs[1].test = figures(task, 0.0625);
     ExperimentOptions several = options(task);
     // Half of .0625 either way, of which one degree of freedom makes 12.7 times as much.
     EXPECT_THAT(qa_summary(task, several, all), HasSubstr(".531 [.134, .928]"));
     several.seeds = 1;
-    for (Outcome& outcome : all.results.outcomes) outcome.runs.resize(1);
+    for (Outcome& outcome : all.outcomes) outcome.runs.resize(1);
     EXPECT_THAT(qa_summary(task, several, all), Not(HasSubstr("Over seeds")));
   }
-}
-
-TEST(GainsOverBaseline, AreOfMeansOverSeeds) {
-  ExperimentOptions experiment;
-  experiment.strategies = {"weights", "none"};
-  experiment.test_units = 4;
-  const auto taken = [](double scale) {
-    return [scale](std::span<const std::uint32_t> times) { return scale * times[0]; };
-  };
-  const ResampledRuns runs = {{taken(1), taken(3)}, {taken(1)}};
-  const auto gains = gains_over_baseline(runs, experiment);
-  ASSERT_TRUE(gains[0].has_value());
-  EXPECT_FALSE(gains[1].has_value());
-  EXPECT_DOUBLE_EQ(gains[0]->estimate, 1);  // (1 + 3) / 2 - 1, the first unit once
-  EXPECT_DOUBLE_EQ(gains[0]->lower, 0);
-  experiment.baseline = "other";
-  EXPECT_FALSE(gains_over_baseline(runs, experiment)[0].has_value());
 }
 
 TEST(WriteQaReport, WritesAllFiles) {
@@ -201,10 +183,9 @@ TEST(WriteQaReport, WritesAllFiles) {
 
 TEST(WriteQaReport, ShowsLanguagesThatAreDrawnAlikeBesideTheOthers) {
   const QaTask task = sentence_task();
-  QaResults all = results(task);
-  all.results.outcomes.push_back(all.results.outcomes[0]);
-  all.results.outcomes.back().strategy = "uniform";
-  all.worst_language_gains.push_back(std::nullopt);
+  Results all = results(task);
+  all.outcomes.push_back(all.outcomes[0]);
+  all.outcomes.back().strategy = "uniform";
   const std::filesystem::path directory =
       std::filesystem::path(testing::TempDir()) / "write_qa_report_uniform";
   write_qa_report("", task, options(task), all, directory);

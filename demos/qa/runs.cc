@@ -42,8 +42,8 @@ void train_epochs(const QaTask& task, const QaRunOptions& options, std::uint64_t
                progress);
 }
 
-QaRun run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint64_t seed,
-                      const QaRunOptions& options, Progress& progress) {
+Run run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint64_t seed,
+                    const QaRunOptions& options, Progress& progress) {
   const Clock::time_point start = Clock::now();
   const std::unique_ptr<Learner> learner = options.make_learner(shape_of(task), seed);
   const Objective objective = make_qa_objective(strategy, task, seed);
@@ -52,8 +52,7 @@ QaRun run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint6
   const Fit fit = learner->fit(task.train, task.validation, objective, training,
                                validation_of(task, strategy.posthoc), progress);
 
-  QaRun result;
-  Run& run = result.run;
+  Run run;
   run.seed = seed;
   run.epoch = fit.epoch;
   const QaDecision decision = choose_decision(task, strategy.posthoc, fit.validation);
@@ -65,7 +64,7 @@ QaRun run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint6
   run.test.insert(run.test.end(), calibration.figures.begin(), calibration.figures.end());
   QaResampled resampled = qa_resampled(task, decide(task, test, decision));
   run.resampled = std::move(resampled.headline);
-  result.worst_language = std::move(resampled.worst_language);
+  run.worst_group = std::move(resampled.worst_language);
   auto model = std::make_shared<SavedModel>();
   model->facts = {{"task", task.name},
                   {"strategy", strategy.name},
@@ -79,7 +78,7 @@ QaRun run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint6
   model->parameters = learner->parameters();
   run.model = std::move(model);
   run.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  return result;
+  return run;
 }
 
 }  // namespace equipoise::demos

@@ -35,14 +35,10 @@ double default_rate(std::string_view task);
 /// Trains for some epochs as runs do, each scored on validation, and throws it away.
 void train_epochs(const QaTask& task, const QaRunOptions& options, std::uint64_t epochs);
 
-struct QaRun {
-  Run run;
-  std::function<double(std::span<const std::uint32_t>)> worst_language;  ///< resampled, on test
-};
-
-/// Trains and scores a strategy. Test figures include those of calibration.
-QaRun run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint64_t seed,
-                      const QaRunOptions& options, Progress& progress);
+/// Trains and scores a strategy; the groups are the languages. Test figures include those of
+/// calibration.
+Run run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint64_t seed,
+                    const QaRunOptions& options, Progress& progress);
 
 }  // namespace equipoise::demos
 

@@ -42,7 +42,7 @@ QaRunOptions options_for(const QaTask& task) {
   return options;
 }
 
-QaRun run(const QaTask& task, const std::string& name, std::uint64_t seed = 0) {
+demos::Run run(const QaTask& task, const std::string& name, std::uint64_t seed = 0) {
   const std::vector<QaStrategy> all = all_qa_strategies(task.name);
   const QaStrategy strategy = *std::find_if(
       all.begin(), all.end(), [&](const QaStrategy& each) { return each.name == name; });
@@ -52,15 +52,15 @@ QaRun run(const QaTask& task, const std::string& name, std::uint64_t seed = 0) {
 }
 
 TEST(RunQaStrategy, ScoresTypes) {
-  const QaRun result = run(type_task(), "none_tau", 2);
-  EXPECT_EQ(result.run.seed, 2U);
-  EXPECT_THAT(result.run.choice, testing::StartsWith("tau "));
-  EXPECT_GT(figure_of(result.run.test, "macro_f1"), 0.5);
+  const demos::Run result = run(type_task(), "none_tau", 2);
+  EXPECT_EQ(result.seed, 2U);
+  EXPECT_THAT(result.choice, testing::StartsWith("tau "));
+  EXPECT_GT(figure_of(result.test, "macro_f1"), 0.5);
   const std::vector<std::uint32_t> once(type_task().test.units(), 1);
-  EXPECT_DOUBLE_EQ(result.run.resampled(once), figure_of(result.run.test, "macro_f1"));
-  EXPECT_DOUBLE_EQ(result.worst_language(once), figure_of(result.run.test, "worst_language_f1"));
-  EXPECT_LT(figure_of(result.run.test, "nll_fitted"), figure_of(result.run.test, "nll_raw") + 0.01);
-  const nlohmann::json& facts = result.run.model->facts;
+  EXPECT_DOUBLE_EQ(result.resampled(once), figure_of(result.test, "macro_f1"));
+  EXPECT_DOUBLE_EQ(result.worst_group(once), figure_of(result.test, "worst_language_f1"));
+  EXPECT_LT(figure_of(result.test, "nll_fitted"), figure_of(result.test, "nll_raw") + 0.01);
+  const nlohmann::json& facts = result.model->facts;
   EXPECT_EQ(facts.at("task"), "answer_type");
   EXPECT_EQ(facts.at("strategy"), "none_tau");
   EXPECT_EQ(facts.at("offset").size(), 4U);
@@ -69,33 +69,33 @@ TEST(RunQaStrategy, ScoresTypes) {
 }
 
 TEST(RunQaStrategy, ScoresSentences) {
-  const QaRun result = run(sentence_task(), "mix_0.3_weights_0.5");
-  EXPECT_THAT(result.run.choice, testing::StartsWith("at 0."));
-  EXPECT_GT(figure_of(result.run.test, "positive_f1"), 0.6);
-  EXPECT_GT(figure_of(result.run.test, "mrr"), 0.7);
+  const demos::Run result = run(sentence_task(), "mix_0.3_weights_0.5");
+  EXPECT_THAT(result.choice, testing::StartsWith("at 0."));
+  EXPECT_GT(figure_of(result.test, "positive_f1"), 0.6);
+  EXPECT_GT(figure_of(result.test, "mrr"), 0.7);
   const std::vector<std::uint32_t> once(sentence_task().test.units(), 1);
-  EXPECT_DOUBLE_EQ(result.run.resampled(once), figure_of(result.run.test, "positive_f1"));
-  EXPECT_EQ(result.run.model->facts.at("classes").size(), 2U);
+  EXPECT_DOUBLE_EQ(result.resampled(once), figure_of(result.test, "positive_f1"));
+  EXPECT_EQ(result.model->facts.at("classes").size(), 2U);
 }
 
 TEST(RunQaStrategy, IsTheSameForTheSameSeed) {
-  const QaRun first = run(sentence_task(), "uniform", 1);
-  const QaRun second = run(sentence_task(), "uniform", 1);
-  EXPECT_EQ(first.run.test, second.run.test);
-  EXPECT_NE(first.run.test, run(sentence_task(), "uniform", 2).run.test);
+  const demos::Run first = run(sentence_task(), "uniform", 1);
+  const demos::Run second = run(sentence_task(), "uniform", 1);
+  EXPECT_EQ(first.test, second.test);
+  EXPECT_NE(first.test, run(sentence_task(), "uniform", 2).test);
 }
 
 TEST(RunQaStrategy, FollowsTheStrategy) {
   // Weights find more of the rare type, focal loss and a rake run.
-  const auto recall = [](const QaRun& result) {
+  const auto recall = [](const demos::Run& result) {
     const auto found = std::find_if(
-        result.run.test.begin(), result.run.test.end(),
+        result.test.begin(), result.test.end(),
         [](const Figure& figure) { return figure.metric == "recall" && figure.label == "yes_no"; });
     return found->value;
   };
   EXPECT_GT(recall(run(type_task(), "weights")), recall(run(type_task(), "none")));
   for (const char* name : {"focal", "group_adjustment", "rake"}) {
-    EXPECT_GT(figure_of(run(type_task(), name).run.test, "accuracy"), 0.5) << name;
+    EXPECT_GT(figure_of(run(type_task(), name).test, "accuracy"), 0.5) << name;
   }
 }
 

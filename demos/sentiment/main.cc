@@ -22,6 +22,7 @@
 #include "demos/common/input_error.h"
 #include "demos/common/model_file.h"
 #include "demos/sentiment/corpus.h"
+#include "demos/sentiment/own_files.h"
 #include "demos/sentiment/report.h"
 #include "demos/sentiment/runs.h"
 #include "demos/sentiment/strategy.h"
@@ -33,6 +34,19 @@
 ABSL_FLAG(std::string, labels, "fine",
           "classes: fine (the file's labels, of texts that have one), polarity (positive, neutral, "
           "negative, ambiguous) or multilabel (the file's labels, of all texts)");
+ABSL_FLAG(std::string, train, "",
+          "table of one's own to train on, in place of --data: CSV or TSV, quoted or not");
+ABSL_FLAG(std::string, dev, "", "table for validation; without it a stratified tenth of --train");
+ABSL_FLAG(std::string, test, "", "table for testing; without it a stratified fifth of --train");
+ABSL_FLAG(std::string, text, "text",
+          "column of the texts in these tables: its name in the header, or its number from 1; two "
+          "numbers mean that there is no header");
+ABSL_FLAG(std::string, label, "label", "column of the labels, likewise");
+ABSL_FLAG(std::string, separator, "",
+          "what parts the columns: a character or the word tab; without it tab, comma or "
+          "semicolon, as the first line has it");
+ABSL_FLAG(std::string, label_separator, "",
+          "what parts the labels of a text that may have several; without it each has one");
 ABSL_FLAG(int, hidden, 0, "units of a hidden layer, LibTorch only; 0: a linear model");
 ABSL_FLAG(std::string, predict, "",
           "a text: its most probable classes; -: JSON lines from standard input, each {\"text\": "
@@ -45,6 +59,7 @@ constexpr const char* kUsage =
     "Trains one text classifier in several ways on imbalanced classes and compares them.\n"
     "  bazel run -c opt //demos/sentiment -- --data=DIR --report=DIR\n"
     "  bazel run -c opt //demos/sentiment -- --labels=multilabel\n"
+    "  bazel run -c opt //demos/sentiment -- --train=FILE --text=COLUMN --label=COLUMN\n"
     "  bazel run -c opt //demos/sentiment -- --strategy=none,weights_0.5 --save=FILE\n"
     "  bazel run -c opt //demos/sentiment -- --load=FILE --predict=\"thanks a lot\"\n"
     "  bazel run -c opt //demos/sentiment -- --load=FILE --predict=- < FILE\n"
@@ -54,6 +69,7 @@ constexpr const char* kUsage =
     "none, pos_weight,\npos_weight_0.5, focal, asymmetric, distribution_balanced.";
 
 Granularity granularity() {
+  if (!absl::GetFlag(FLAGS_label_separator).empty()) return Granularity::kMultiLabel;
   const std::string labels = absl::GetFlag(FLAGS_labels);
   if (labels == "multilabel") return Granularity::kMultiLabel;
   return labels == "fine" ? Granularity::kFine : Granularity::kPolarity;
@@ -63,11 +79,38 @@ void check_own_flags(const DemoFlags& flags) {
   const std::vector<std::string> labels = {"fine", "polarity", "multilabel"};
   require_choice("labels", absl::GetFlag(FLAGS_labels), labels);
   require_between("hidden", absl::GetFlag(FLAGS_hidden), 0, 4096);
+  if (is_set("train")) {
+    refuse_flags({"labels", "data"}, "not with --train");
+  } else {
+    refuse_flags({"dev", "test", "text", "label", "separator", "label_separator"}, "needs --train");
+  }
+  const std::string separator = absl::GetFlag(FLAGS_separator);
+  if (separator.size() > 1 && separator != "tab") {
+    throw InputError(absl::StrCat("--separator=", separator, ": expected a character, or tab"));
+  }
   if (!flags.load.empty()) refuse_flags({"hidden"}, "not with --load, whose file says it");
   if (flags.backend != "libtorch") refuse_flags({"hidden"}, "needs --backend=libtorch");
 }
 
+OwnFiles own_files() {
+  const auto path = [](const absl::Flag<std::string>& flag) {
+    const std::string name = absl::GetFlag(flag);
+    return name.empty() ? std::filesystem::path() : user_path(name);
+  };
+  const std::string separator = absl::GetFlag(FLAGS_separator);
+  return {.train = path(FLAGS_train),
+          .validation = path(FLAGS_dev),
+          .test = path(FLAGS_test),
+          .text = absl::GetFlag(FLAGS_text),
+          .label = absl::GetFlag(FLAGS_label),
+          .separator = separator.empty()    ? '\0'
+                       : separator == "tab" ? '\t'
+                                            : separator[0],
+          .label_separator = absl::GetFlag(FLAGS_label_separator)};
+}
+
 Corpus find_corpus(const DemoFlags& flags) {
+  if (is_set("train")) return load_files(own_files());
   const std::filesystem::path directory = corpus_directory(data_directory(flags));
   const bool is_there = !flags.data.empty() || std::filesystem::exists(directory / "labels.txt");
   return is_there ? load_corpus(directory, granularity()) : synthetic_corpus(granularity());
@@ -240,7 +283,8 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   RunOptions options;
   options.training = flags.training;
   options.hidden = static_cast<std::size_t>(absl::GetFlag(FLAGS_hidden));
-  if (!flags.has_rate) options.training.rate = default_rate(options.hidden, several);
+  set_rate(flags, default_rate(options.hidden, several), options.hidden == 0, experiment);
+  options.training.rate = experiment.rate;
   options.make_learner = [&](const LearnerShape& shape, std::uint64_t seed) {
     return make_learner(flags, shape, seed);
   };
@@ -252,8 +296,8 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   const std::string header = absl::StrCat(
       corpus.description, "\nModel: ",
       options.hidden == 0 ? "linear" : absl::StrCat("a hidden layer of ", options.hidden, " units"),
-      several ? " with a sigmoid a label" : " softmax", " on hashed n-grams, learning rate ",
-      options.training.rate, ", trained with ", flags.backend, ".");
+      several ? " with a sigmoid a label" : " softmax", " on hashed n-grams", rate_text(experiment),
+      ", trained with ", flags.backend, ".");
   *flags.out << header << std::endl;
   const Task task = make_task(corpus);
   if (!several) *flags.out << '\n' << ledger_table(task, strategies) << std::endl;
@@ -262,12 +306,7 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   experiment.test_units = task.test.rows();
   const std::uint64_t steps = steps_per_epoch(task.train.rows(), options.training);
   const std::uint64_t steps_per_run = options.training.epochs * steps;
-  const std::uint64_t runs = experiment.strategies.size() * experiment.seeds;
-  const auto run = [&](std::size_t s, std::uint64_t seed, const RunOptions& as,
-                       Progress& progress) {
-    return several ? run_multilabel(task, experiment.strategies[s], seed, as, progress)
-                   : run_strategy(task, strategies[s], seed, as, progress);
-  };
+  const std::uint64_t runs = most_runs(experiment);
   if (flags.workers == nullptr) {
     *flags.out << announcement(runs, steps_per_run, [&](std::uint64_t few) {
       train_steps(task, options, few);
@@ -276,7 +315,11 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   const std::unique_ptr<Progress> progress = make_progress(flags, runs * steps_per_run);
   const Results results = run_experiment(
       experiment,
-      [&](std::size_t s, std::uint64_t seed) { return run(s, seed, options, *progress); },
+      [&](std::size_t s, std::uint64_t seed, double rate) {
+        options.training.rate = rate;
+        return several ? run_multilabel(task, experiment.strategies[s], seed, options, *progress)
+                       : run_strategy(task, strategies[s], seed, options, *progress);
+      },
       *progress);
   *flags.out << '\n' << summary(task, experiment, results) << std::endl;
   if (!flags.report.empty()) {

@@ -15,6 +15,7 @@
 #include "demos/common/files.h"
 #include "demos/common/reliability.h"
 #include "demos/common/text_table.h"
+#include "demos/sentiment/advice.h"
 #include "equipoise/plan/ledger.h"
 #include "equipoise/weights.h"
 
@@ -142,8 +143,8 @@ std::string one_label_summary(const Task& task, const ExperimentOptions& options
       "Test rows, mean over ", seeds, seeds == 1 ? " seed" : " seeds",
       "; epoch, tau and the best strategy (**", best.strategy,
       "**) are chosen on validation. Rare: ", absl::StrJoin(rare, ", ", name_of), ".\n",
-      explain_gains(options, "test rows"), "\n\n", strategy_table(results, options, columns), "\n",
-      gain_over_posthoc(results, options),
+      explain_gains(results, options, "test rows"), "\n\n",
+      strategy_table(results, options, columns), "\n", gain_over_posthoc(results, options),
       "Probabilities on test: as they are; with the treatment undone as the ledger has it "
       "(nominal); with the\ntemperature T and the share of the ledger's offset that fit validation "
       "best, which the first seed's share says (fitted).\nThe rule: argmax of the fitted log p - "
@@ -167,8 +168,9 @@ std::string multilabel_summary(const Task& task, const ExperimentOptions& option
       "; epoch, thresholds and the best loss (**", best.strategy,
       "**) are chosen on validation. Thresholds: each label's\nown, one shared by all, a half. "
       "AP: average precision.\n",
-      explain_gains(options, "test rows"), "\n\n", strategy_table(results, options, columns),
-      "\nEach label on test, at its own threshold:\n\n", class_table(task, options, results));
+      explain_gains(results, options, "test rows"), "\n\n",
+      strategy_table(results, options, columns), "\nEach label on test, at its own threshold:\n\n",
+      class_table(task, options, results));
 }
 
 }  // namespace
@@ -198,8 +200,9 @@ std::string ledger_table(const Task& task, const std::vector<Strategy>& strategi
 }
 
 std::string summary(const Task& task, const ExperimentOptions& options, const Results& results) {
-  return has_several_labels(task) ? multilabel_summary(task, options, results)
-                                  : one_label_summary(task, options, results);
+  return (has_several_labels(task) ? multilabel_summary(task, options, results)
+                                   : one_label_summary(task, options, results)) +
+         advice(task, options, results);
 }
 
 std::string write_report(const std::string& header, const Task& task,

@@ -9,7 +9,7 @@ set -uo pipefail
 whole=yes expect 0 out '^\| (\*\*)?none_tau ' --strategy=none,none_tau,weights_0.5 --seeds=2 --epochs=2 \
   --report=report --save=model
 head -n 1 out | grep -q '^No data: a small synthetic corpus' || fail "first line: $(head -n 1 out)"
-grep -q 'seed 1: epoch' err || fail "no line for the second seed: $(cat err)"
+grep -q 'seed 1, rate [0-9.]*: epoch' err || fail "no line for the second seed: $(cat err)"
 head -n 1 report/results.csv | grep -qx 'strategy,seed,split,metric,label,value' || fail "header of results.csv"
 for strategy in none none_tau weights_0.5; do
   for metric in accuracy macro_f1 balanced_accuracy rare_recall rare_precision seconds; do
@@ -18,7 +18,7 @@ for strategy in none none_tau weights_0.5; do
   grep -qE "^$strategy,0,test,recall,grief,[0-9.e-]+$" report/results.csv || fail "$strategy recall of grief"
 done
 grep -q '^| class ' report/summary.md || fail "summary.md has no table of classes"
-grep -q '^About .* at most for 6 runs' out || fail "no word of how long it will take: $(cat out)"
+grep -q '^About .* at most for 18 runs' out || fail "no word of how long it will take: $(cat out)"
 
 # The same seeds give the same figures.
 cut -d, -f1-6 report/results.csv | grep -v seconds > first
@@ -88,6 +88,34 @@ done
 expect 2 err '^--load: the model.s classes are not those of the data' --load=label_model
 expect 2 err '^--load: the model.s classes are not those of the data' --load=model --labels=multilabel
 expect 2 err 'no strategy .weights., expected none, pos_weight, pos_weight_0.5' --labels=multilabel --strategy=weights
+
+# Tables of one's own: columns by name, quoted texts, what is split off, a model, a text that may have several labels.
+{
+  echo 'id,comment,mood'
+  for ((i = 0; i < 60; ++i)); do
+    echo "$i,\"so glad, day $i\",\"glad\""
+    echo "$i,sad and grim $i,sad"
+    if ((i % 6 == 0)); then echo "$i,what odd thing $i,odd"; fi
+  done
+} > own.csv
+own=(--train=own.csv --text=comment --label=mood --seeds=1 --epochs=3)
+expect 0 out '^The same with the library:$' "${own[@]}" --strategy=none,weights --save=own_model
+grep -q '^own.csv: [0-9]* training, 1[0-9] validation (a tenth of own.csv, stratified) and 2[0-9] test' out ||
+  fail "what was split off: $(head -n 1 out)"
+grep -q '^Read with columns by comma, quoted, with a header\.$' out || fail "the form: $(head -n 5 out)"
+grep -qE '^\| odd +\| +[0-9]+ \|' out || fail "no class list: $(cat out)"
+grep -q '^What to take from it: --strategy=' out || fail "no advice: $(cat out)"
+expect 0 out '^ +[0-9.]+ %  odd$' --load=own_model --predict='what odd thing'
+expect 0 out '^ +macro avg ' --load=own_model --train=own.csv --text=comment --label=mood
+tail -n +2 own.csv | sed 's/,sad$/,sad|grim/' > several.csv
+expect 0 out ' 4 labels, of which a row has any number' --train=several.csv --text=2 --label=3 --label_separator='|' \
+  --strategy=none --seeds=1 --epochs=1
+expect 2 err '^--label=moods: no column of .*; its first row is id | comment | mood' --train=own.csv --text=comment --label=moods
+expect 2 err '^--text: needs --train' --text=comment
+expect 2 err '^--labels: not with --train' "${own[@]}" --labels=fine
+expect 2 err '^--separator=ab: expected a character, or tab' "${own[@]}" --separator=ab
+echo '1,"what, no",nothing,more' >> own.csv
+expect 2 err 'own.csv:[0-9]+: expected 3 columns as in line 1, found 4' "${own[@]}"
 
 # A log of one training.
 expect 0 out '^\| \*\*weights_0.5' --strategy=weights_0.5 --seeds=1 --epochs=3 --log=log.csv
@@ -167,7 +195,7 @@ broken() { # broken PATTERN
   if [ -e unwritten ] || [ -e unwritten.model ]; then fail "something was written: $1"; fi
 }
 corpus
-expect 0 out '^\| \*\*none\*\* ' --data=corpus --strategy=none --seeds=1
+expect 0 out '^\| \*\*none' --data=corpus --strategy=none --seeds=1
 rm -r corpus
 broken 'corpus/labels.txt:0: there is no directory corpus$'
 corpus

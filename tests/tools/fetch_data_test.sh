@@ -30,6 +30,13 @@ expect test -z "$(fetch all)"
 echo changed > "$work/data/ner/btc/a.conll"
 expect test "$(fetch ner)" = "fetch_data: ner/btc/a.conll"
 
+# The encoder is brought only by its name; a mirror may have it.
+mkdir -p "$work/mirror/encoder/small"
+echo three > "$work/mirror/encoder/small/vocab.txt"
+(cd "$work/mirror" && sha256sum encoder/small/vocab.txt >> "$work/tools/data.sha256")
+expect test -z "$(fetch all)"
+expect test "$(fetch encoder)" = "fetch_data: encoder/small/vocab.txt"
+
 # A mirror whose file was changed: an error that names it, and neither the file nor a part of it.
 rm -r "$work/data"
 echo changed > "$work/mirror/ner/btc/a.conll"
@@ -53,4 +60,4 @@ for arguments in "nothing" "--dir"; do
 done
 
 # The list that is shipped has a checksum and a path per line.
-expect test "$(grep -cvE '^[0-9a-f]{64}  (sentiment|ner|qa)/[a-z0-9_]+/[^ /]+$' "$tools/data.sha256")" -eq 0
+expect test "$(grep -cvE '^[0-9a-f]{64}  (sentiment|ner|qa|encoder)/[a-zA-Z0-9_-]+/[^ /]+$' "$tools/data.sha256")" -eq 0

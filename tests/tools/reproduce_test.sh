@@ -22,6 +22,7 @@ for argument in "$@"; do
 done
 mkdir -p "$report"
 echo picture > "$report/counts.png"
+echo "of $1" > "$report/summary.md"
 [ ! -e fails ]
 DEMO
 chmod +x "bazel-bin/demos/$demo/$demo"
@@ -45,13 +46,19 @@ expect grep -qE '^ner-btc +ner --data=data/ner --backend=libtorch$' out
 tables=$(wc -l < out)
 
 # Two tables of one demo: it is built once, run twice, each into its own place.
-run --into=made --pictures=shown ner-btc-linear ner-btc
+run --into=made --results=tables --pictures=shown ner-btc-linear ner-btc
 expect test "$code" -eq 0
 expect grep -qx 'bazel build -c opt //demos/ner' builds
 expect test "$(wc -l < builds)" -eq 1
 expect grep -qx "ner --data=$work/data/ner --report=$work/made/ner-btc-linear" made/ner-btc-linear.txt
 expect grep -qx "ner --data=$work/data/ner --backend=libtorch --report=$work/made/ner-btc" made/ner-btc.txt
 expect test "$(ls shown)" = ner-btc-counts.png
+expect test "$(cat tables/ner-btc.md)" = "# ner-btc
+
+    bazel run -c opt //demos/ner -- --data=data/ner --backend=libtorch
+
+of --data=data/ner"
+expect test -s tables/ner-btc-linear.md
 
 # All of them, with data from elsewhere.
 mkdir elsewhere

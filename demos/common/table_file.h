@@ -1,0 +1,46 @@
+// Files of rows in columns: CSV, TSV and the like.
+#ifndef EQUIPOISE_DEMOS_COMMON_TABLE_FILE_H_
+#define EQUIPOISE_DEMOS_COMMON_TABLE_FILE_H_
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace equipoise::demos {
+
+struct TableFile {
+  struct Row {
+    std::size_t line = 0;  ///< where it begins, from 1
+    std::vector<std::string> cells{};
+  };
+
+  std::string name;  ///< of the file, for messages
+  std::vector<Row> rows{};
+  char separator = ',';
+  bool is_quoted = false;  ///< whether quotes around cells have been taken off
+};
+
+/// Reads a table, its header (if it has one) as the first row. Blank lines are skipped, blanks
+/// around cells are dropped, a byte order mark too.
+///
+/// The separator is the given one; for 0 it is that of the first line with one: a tab, else the
+/// more frequent of comma and semicolon. Cells may be in quotes, which may hold separators, line
+/// ends and doubled quotes (RFC 4180), if the whole file can be read so with as many cells in each
+/// row. Else quotes are characters like others; so they are if reading them so gives more rows,
+/// with as many cells in each.
+/// @throws InputError for a file that cannot be read or is blank, a line that is not UTF-8, one
+/// column, and a row with more or fewer cells than the first.
+TableFile read_table(const std::filesystem::path& path, char separator = 0);
+
+/// The place of a column that --flag names: by its number from 1, or as the first row has it.
+/// @throws InputError that lists the first row for a name that is not in it, or stands there twice.
+std::size_t column_of(const TableFile& table, std::string_view flag, const std::string& name);
+
+/// Whether a column is named by its number.
+bool is_column_number(std::string_view name);
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_COMMON_TABLE_FILE_H_

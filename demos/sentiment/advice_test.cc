@@ -1,0 +1,142 @@
+#include "demos/sentiment/advice.h"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/str_split.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "demos/common/files.h"
+#include "demos/sentiment/strategy.h"
+#include "equipoise/calibrate.h"
+#include "equipoise/equipoise.h"
+
+namespace equipoise::demos {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Every line of advice stands here, so that it compiles and runs; a test looks for it.
+// clang-format off
+double one_label(const std::vector<std::int64_t>& labels, std::size_t classes, std::uint64_t seed) {
+  const equipoise::ClassCounts counts = equipoise::count_labels(labels, classes);
+  double sum = 0;
+  {
+    const std::vector<double> mass = equipoise::sampling::drawn_mass(
+      counts, equipoise::class_weights(counts, equipoise::PowerWeights{1}));
+    sum += mass[1];
+  }
+  const std::vector<double> mass = equipoise::sampling::drawn_mass(
+      counts, equipoise::class_weights(counts, equipoise::PowerWeights{0.5}));
+  const equipoise::sampling::ClassSampler sampler(
+    labels, mass, seed, {.mode = equipoise::sampling::Mode::kExactQuota});
+  std::vector<std::int64_t> rows(4);
+  sampler.fill(0, rows);
+  {
+    equipoise::SoftmaxLoss<equipoise::Focal> loss;
+    sum += loss.modulator.gamma;
+  }
+  equipoise::SoftmaxLoss<> loss;
+  loss.class_weights = equipoise::class_weights(counts, equipoise::PowerWeights{1});
+  sum += loss.class_weights[1];
+  loss.class_weights = equipoise::class_weights(counts, equipoise::PowerWeights{0.5});
+  sum += loss.class_weights[1];
+  loss.class_weights = equipoise::mean_one_over_draws(
+    equipoise::class_weights(counts, equipoise::PowerWeights{1}), mass);
+  sum += loss.class_weights[1];
+  loss.class_weights = equipoise::mean_one_over_draws(
+    equipoise::class_weights(counts, equipoise::PowerWeights{0.5}), mass);
+  sum += loss.class_weights[1];
+  loss.logit_terms = equipoise::logit_terms(counts, equipoise::LogitAdjustment{1});
+  loss.logit_terms = equipoise::logit_terms(counts, equipoise::LogitAdjustment{0.5});
+  sum += loss.logit_terms.shift[1];
+  const std::vector<double> offset =
+    equipoise::calibrate::posthoc_offset(counts.values(), 0.75);
+  return sum + offset[1];
+}
+
+double several_labels(const equipoise::ClassCounts& positives, double rows) {
+  const std::vector<float> values = {1, -1, -1, 1};
+  const std::vector<std::int64_t> held = {1, 0, 0, 1};
+  const equipoise::MatrixView<const float> logits(values.data(), 2, 2);
+  const equipoise::MatrixView<const std::int64_t> targets(held.data(), 2, 2);
+  double sum = 0;
+  {
+    const auto loss = equipoise::distribution_balanced(positives.values(), rows);
+    sum += loss.positive_weight;
+  }
+  {
+    equipoise::SigmoidLoss<equipoise::SigmoidFocal> loss;
+    sum += loss.positive_weight;
+  }
+  {
+    equipoise::SigmoidLoss<equipoise::AsymmetricFocal> loss;
+    sum += loss.positive_weight;
+  }
+  equipoise::SigmoidLoss<> loss;
+  loss.pos_weight = equipoise::pos_weight(positives, rows, {.exponent = 1});
+  loss.pos_weight = equipoise::pos_weight(positives, rows, {.exponent = 0.5});
+  const auto thresholds = equipoise::calibrate::choose_thresholds(logits, targets);
+  return sum + loss.pos_weight[0] + static_cast<double>(thresholds.size());
+}
+// clang-format on
+
+TEST(Advice, RunsAsCode) {
+  EXPECT_TRUE(std::isfinite(one_label({0, 0, 0, 1}, 2, 1)));
+  EXPECT_TRUE(std::isfinite(several_labels(ClassCounts({1, 1}), 2)));
+}
+
+Outcome outcome_of(const std::string& strategy, const std::string& choice = "") {
+  Outcome outcome{strategy};
+  outcome.runs.emplace_back();
+  outcome.runs.front().choice = choice;
+  return outcome;
+}
+
+Task task_of(std::size_t labels) {
+  Task task{{"common", "rare"}, {90, 10}, TfIdf(std::vector<float>()), {}, {}, {}};
+  task.train.labels = labels;
+  return task;
+}
+
+TEST(Advice, ConsistsOfLinesThatCompile) {
+  std::set<std::string> compiled;
+  for (const std::string& line : read_lines("demos/sentiment/advice_test.cc")) {
+    compiled.insert(std::string(absl::StripAsciiWhitespace(line)));
+  }
+  const auto check = [&](const std::string& code) {
+    for (const absl::string_view line : absl::StrSplit(code, '\n')) {
+      const std::string stripped(absl::StripAsciiWhitespace(line));
+      if (stripped.starts_with("//")) continue;
+      EXPECT_TRUE(compiled.contains(stripped)) << stripped;
+    }
+  };
+  for (const Strategy& strategy : all_strategies()) {
+    check(code_of(task_of(0), outcome_of(strategy.name, strategy.posthoc ? "tau 0.75" : "")));
+  }
+  for (const std::string& strategy : all_multilabel_strategies()) {
+    check(code_of(task_of(2), outcome_of(strategy)));
+  }
+}
+
+// The lines of a strategy do what the demo does: the same weights and terms.
+TEST(Advice, NamesThePartsOfTheStrategy) {
+  const std::string split = code_of(task_of(0), outcome_of("split"));
+  EXPECT_THAT(split, HasSubstr("labels, mass, seed, {.mode"));
+  EXPECT_THAT(split, HasSubstr("mean_one_over_draws"));
+  EXPECT_THAT(split, HasSubstr("PowerWeights{0.5}"));
+  EXPECT_THAT(split, Not(HasSubstr("logit_terms")));
+  EXPECT_THAT(code_of(task_of(0), outcome_of("logit_adjustment")), HasSubstr("LogitAdjustment{1}"));
+  EXPECT_THAT(code_of(task_of(0), outcome_of("none_tau", "tau 0.625")), HasSubstr(", 0.625);"));
+  EXPECT_THAT(code_of(task_of(0), outcome_of("none")), Not(HasSubstr("weights")));
+}
+
+}  // namespace
+}  // namespace equipoise::demos

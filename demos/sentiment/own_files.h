@@ -1,0 +1,35 @@
+// A corpus from files of one's own.
+#ifndef EQUIPOISE_DEMOS_SENTIMENT_OWN_FILES_H_
+#define EQUIPOISE_DEMOS_SENTIMENT_OWN_FILES_H_
+
+#include <filesystem>
+#include <string>
+
+#include "demos/sentiment/corpus.h"
+
+namespace equipoise::demos {
+
+/// Tables with a column of texts and one of labels.
+struct OwnFiles {
+  std::filesystem::path train{};
+  std::filesystem::path validation{};  ///< empty: a tenth of train, stratified
+  std::filesystem::path test{};        ///< empty: a fifth of train, stratified
+  /// Columns, by their names in the first row, which is a header then, or by numbers from 1; two
+  /// numbers mean that there is no header.
+  std::string text = "text";
+  std::string label = "label";
+  char separator = 0;             ///< 0: found out, see read_table()
+  std::string label_separator{};  ///< between the labels of a text; empty: each text has one
+};
+
+/// Reads them. Labels are names, blanks around them dropped; the classes are those of the training
+/// file, the most frequent first. The description says how they were read and lists the classes
+/// with their counts in the training rows.
+/// @throws InputError as read_table() and complete(), for a column that is not there, a text that
+/// is empty, a row without a label unless texts may have several, a label that stands twice in a
+/// row or that the training file does not have, and for fewer than two labels.
+Corpus load_files(const OwnFiles& files);
+
+}  // namespace equipoise::demos
+
+#endif  // EQUIPOISE_DEMOS_SENTIMENT_OWN_FILES_H_
