@@ -16,6 +16,7 @@ namespace equipoise::demos {
 /// sentence.
 struct Examples {
   SparseRows features{};
+  std::vector<std::vector<std::int64_t>> pieces{};  ///< of an encoder's, in place of features
   std::vector<std::int64_t> targets{};  ///< a class a row; or L numbers 0 / 1 a row, row by row
   std::size_t labels = 0;               ///< L, where a row has any number of labels; else 0
   std::vector<std::int64_t> groups{};   ///< of each row; empty: none
@@ -23,7 +24,7 @@ struct Examples {
   /// Unit u holds the rows [unit_starts[u], unit_starts[u + 1]); empty: each row is one.
   std::vector<std::size_t> unit_starts{};
 
-  std::size_t rows() const { return features.rows(); }
+  std::size_t rows() const { return pieces.empty() ? features.rows() : pieces.size(); }
   std::size_t units() const { return unit_starts.empty() ? rows() : unit_starts.size() - 1; }
   std::size_t unit_begin(std::size_t unit) const {
     return unit_starts.empty() ? unit : unit_starts[unit];

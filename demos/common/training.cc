@@ -35,7 +35,9 @@ std::uint64_t steps_per_epoch(std::uint64_t epoch_size, const TrainingOptions& o
 
 double falling_rate(std::uint64_t step, std::uint64_t epoch_size, const TrainingOptions& options) {
   const auto steps = static_cast<double>(steps_per_epoch(epoch_size, options) * options.epochs);
-  return 1 - static_cast<double>(step) / steps;
+  const double rising = std::floor(options.warmup * steps);
+  const auto done = static_cast<double>(step);
+  return done < rising ? (done + 1) / rising : (steps - done) / (steps - rising);
 }
 
 std::string log_header(const Figures& figures) {

@@ -32,7 +32,8 @@ struct TrainingOptions {
   std::uint64_t epochs = 6;
   std::size_t batch_size = 64;    ///< units an optimiser step, of all workers together
   std::size_t micro_batches = 1;  ///< parts of a worker's batch, one after the other: saves memory
-  double rate = 40;               ///< learning rate at the start; falls linearly to zero
+  double rate = 40;               ///< the highest learning rate; falls linearly to zero
+  double warmup = 0;              ///< share of all steps over which the rate rises linearly before
   double clip_norm = 0;           ///< the most that a step's gradient may measure; 0: no bound
   std::string monitor = "macro_f1";    ///< the figure that chooses the epoch, the larger the better
   std::uint64_t patience = 2;          ///< epochs in a row without a better figure, then it stops
@@ -44,8 +45,8 @@ struct TrainingOptions {
   bool resumes = false;  ///< goes on from the checkpoint
 };
 
-/// The optimiser steps of an epoch, and the share of its first value that the learning rate has
-/// left at a step.
+/// The optimiser steps of an epoch, and the share of its highest value that the learning rate has
+/// at a step.
 std::uint64_t steps_per_epoch(std::uint64_t epoch_size, const TrainingOptions& options);
 double falling_rate(std::uint64_t step, std::uint64_t epoch_size, const TrainingOptions& options);
 

@@ -72,6 +72,16 @@ TEST(FallingRate, GoesFromOneInAStraightLineToZero) {
   }
 }
 
+TEST(FallingRate, RisesFirst) {
+  const TrainingOptions options{.epochs = 2, .batch_size = 10, .warmup = 0.4};
+  // Two of six steps, rounded down; then four from 1 down to a quarter.
+  EXPECT_EQ(falling_rate(0, 25, options), 0.5);
+  EXPECT_EQ(falling_rate(1, 25, options), 1);
+  EXPECT_EQ(falling_rate(2, 25, options), 1);
+  EXPECT_EQ(falling_rate(5, 25, options), 0.25);
+  EXPECT_EQ(falling_rate(6, 25, options), 0);
+}
+
 TEST(EarlyStopping, KeepsTheFirstAmongTheBest) {
   EarlyStopping stopping(10);
   EXPECT_TRUE(stopping.improves(0, 0.5));

@@ -2,6 +2,7 @@
 #ifndef EQUIPOISE_DEMOS_ENCODER_ENCODER_H_
 #define EQUIPOISE_DEMOS_ENCODER_ENCODER_H_
 
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/modules/embedding.h>
 #include <torch/nn/modules/normalization.h>

@@ -58,7 +58,7 @@ void expect_golden_states(const std::filesystem::path& directory, const std::fil
   for (const nlohmann::json& each : golden) {
     rows.push_back(tokenizer.encode(each.at("text").get<std::string>(), most));
   }
-  const Batch batch = batch_of(rows, tokenizer.padding());
+  const Batch batch = batch_of(rows, kPaddingPiece);
   const torch::Tensor states = encoder->forward(batch.ids, batch.types, batch.mask);
   for (std::size_t i = 0; i < golden.size(); ++i) {
     const std::int64_t stride = golden[i].at("stride");
@@ -91,8 +91,8 @@ TEST(Encoder, EqualsTheReferenceWithRealParameters) {
 TEST(Encoder, LearnsAndDropsOnlyInTraining) {
   Encoder encoder = load_encoder(kSmall);
   const WordPiece tokenizer(kSmall / "vocab.txt");
-  const Batch batch = batch_of({tokenizer.encode("the cat sat", 40), tokenizer.encode("on", 40)},
-                               tokenizer.padding());
+  const Batch batch =
+      batch_of({tokenizer.encode("the cat sat", 40), tokenizer.encode("on", 40)}, kPaddingPiece);
   const auto run = [&] { return encoder->forward(batch.ids, batch.types, batch.mask); };
   EXPECT_TRUE(torch::equal(run(), run()));
   encoder->train();

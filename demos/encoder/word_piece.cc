@@ -80,7 +80,9 @@ WordPiece::WordPiece(const std::filesystem::path& vocabulary) {
       throw InputError(vocabulary.string(), i + 1, "piece '" + lines[i] + "' stands twice");
     }
   }
-  padding_ = id_of(vocabulary, "[PAD]");
+  if (id_of(vocabulary, "[PAD]") != kPaddingPiece) {
+    throw InputError(vocabulary.string(), 1, "expected [PAD], found '" + lines.front() + "'");
+  }
   unknown_ = id_of(vocabulary, "[UNK]");
   first_ = id_of(vocabulary, "[CLS]");
   separator_ = id_of(vocabulary, "[SEP]");

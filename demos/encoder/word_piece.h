@@ -13,6 +13,9 @@
 
 namespace equipoise::demos {
 
+/// The piece that stands where a text has ended.
+inline constexpr std::int64_t kPaddingPiece = 0;
+
 /// The pieces of a text.
 struct Pieces {
   std::vector<std::int64_t> ids{};
@@ -30,12 +33,11 @@ struct Pieces {
 class WordPiece {
  public:
   /// From a vocabulary with a piece a line, numbered from 0.
-  /// @throws InputError for a file that cannot be read, a piece that stands twice, and one that
-  /// lacks [PAD], [UNK], [CLS] or [SEP].
+  /// @throws InputError for a file that cannot be read, a piece that stands twice, another first
+  /// piece than [PAD], and one that lacks [UNK], [CLS] or [SEP].
   explicit WordPiece(const std::filesystem::path& vocabulary);
 
   std::size_t size() const { return ids_.size(); }
-  std::int64_t padding() const { return padding_; }
 
   /// [CLS] text [SEP], at most `most` pieces (3 or more): what is behind them is dropped.
   Pieces encode(std::string_view text, std::size_t most) const;
@@ -51,7 +53,6 @@ class WordPiece {
   std::int64_t id_of(const std::filesystem::path& file, const std::string& piece) const;
 
   std::unordered_map<std::string, std::int64_t> ids_;
-  std::int64_t padding_ = 0;
   std::int64_t unknown_ = 0;
   std::int64_t first_ = 0;
   std::int64_t separator_ = 0;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -21,6 +22,8 @@
 #include "demos/common/flags.h"
 #include "demos/common/input_error.h"
 #include "demos/common/model_file.h"
+#include "demos/encoder/encoder_learner.h"
+#include "demos/encoder/word_piece.h"
 #include "demos/sentiment/corpus.h"
 #include "demos/sentiment/own_files.h"
 #include "demos/sentiment/report.h"
@@ -48,6 +51,13 @@ ABSL_FLAG(std::string, separator, "",
 ABSL_FLAG(std::string, label_separator, "",
           "what parts the labels of a text that may have several; without it each has one");
 ABSL_FLAG(int, hidden, 0, "units of a hidden layer, LibTorch only; 0: a linear model");
+ABSL_FLAG(
+    std::string, encoder, "",
+    "directory of a pretrained BERT, which is trained further in place of a model on n-grams, "
+    "LibTorch only; tools/fetch_data.sh encoder brings one");
+ABSL_FLAG(int, most_pieces, 48, "pieces of a text that the encoder reads, the rest is left out");
+ABSL_FLAG(double, layer_decay, 1,
+          "what the rate of each layer of the encoder is of the next one's");
 ABSL_FLAG(std::string, predict, "",
           "a text: its most probable classes; -: JSON lines from standard input, each {\"text\": "
           "\"...\"}, to JSON lines with label or labels and probabilities");
@@ -60,6 +70,7 @@ constexpr const char* kUsage =
     "  bazel run -c opt //demos/sentiment -- --data=DIR --report=DIR\n"
     "  bazel run -c opt //demos/sentiment -- --labels=multilabel\n"
     "  bazel run -c opt //demos/sentiment -- --train=FILE --text=COLUMN --label=COLUMN\n"
+    "  bazel run -c opt //demos/sentiment -- --backend=libtorch --encoder=DIR --strategy=none\n"
     "  bazel run -c opt //demos/sentiment -- --strategy=none,weights_0.5 --save=FILE\n"
     "  bazel run -c opt //demos/sentiment -- --load=FILE --predict=\"thanks a lot\"\n"
     "  bazel run -c opt //demos/sentiment -- --load=FILE --predict=- < FILE\n"
@@ -89,7 +100,19 @@ void check_own_flags(const DemoFlags& flags) {
     throw InputError(absl::StrCat("--separator=", separator, ": expected a character, or tab"));
   }
   if (!flags.load.empty()) refuse_flags({"hidden"}, "not with --load, whose file says it");
-  if (flags.backend != "libtorch") refuse_flags({"hidden"}, "needs --backend=libtorch");
+  if (flags.backend != "libtorch") {
+    refuse_flags({"hidden", "encoder"}, "needs --backend=libtorch");
+  }
+  require_between("most_pieces", absl::GetFlag(FLAGS_most_pieces), 3, 512);
+  const double decay = absl::GetFlag(FLAGS_layer_decay);
+  if (!(decay > 0 && decay <= 1)) {
+    throw InputError(absl::StrCat("--layer_decay=", decay, ": expected a number above 0, up to 1"));
+  }
+  if (is_set("encoder")) {
+    refuse_flags({"hidden"}, "not with --encoder");
+  } else {
+    refuse_flags({"most_pieces", "layer_decay"}, "needs --encoder");
+  }
 }
 
 OwnFiles own_files() {
@@ -116,8 +139,26 @@ Corpus find_corpus(const DemoFlags& flags) {
   return is_there ? load_corpus(directory, granularity()) : synthetic_corpus(granularity());
 }
 
-std::unique_ptr<Learner> make_learner(const DemoFlags& flags, const LearnerShape& shape,
-                                      std::uint64_t seed) {
+// Empty: none.
+std::string encoder_directory() {
+  const std::string directory = absl::GetFlag(FLAGS_encoder);
+  return directory.empty() ? directory : user_path(directory).string();
+}
+
+WordPiece tokenizer_of(const std::string& encoder) {
+  return WordPiece(std::filesystem::path(encoder) / "vocab.txt");
+}
+
+std::unique_ptr<Learner> make_learner(const DemoFlags& flags, const std::string& encoder,
+                                      const LearnerShape& shape, std::uint64_t seed) {
+  if (!encoder.empty()) {
+    return make_encoder_learner({.directory = encoder,
+                                 .classes = shape.classes,
+                                 .device = flags.device,
+                                 .seed = seed,
+                                 .layer_decay = absl::GetFlag(FLAGS_layer_decay),
+                                 .workers = flags.workers});
+  }
   if (flags.backend == "eigen") return make_eigen_learner(shape);
   return make_libtorch_learner(shape, flags.device, seed, flags.workers);
 }
@@ -126,9 +167,15 @@ std::unique_ptr<Learner> make_learner(const DemoFlags& flags, const LearnerShape
 struct LoadedModel {
   std::vector<std::string> classes;
   TfIdf tf_idf;
+  std::optional<WordPiece> tokenizer;
+  std::size_t most_pieces;
   std::vector<double> offset;
   std::vector<double> thresholds;
   std::unique_ptr<Learner> learner;
+
+  Examples examples(const std::vector<std::string>& texts) const {
+    return tokenizer ? make_examples(*tokenizer, most_pieces, texts) : make_examples(tf_idf, texts);
+  }
 
   bool has_several_labels() const { return !thresholds.empty(); }
 };
@@ -136,11 +183,19 @@ struct LoadedModel {
 LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file) {
   try {
     const nlohmann::json& facts = saved.facts;
-    LoadedModel model{facts.at("classes"), TfIdf(from_block(facts.at("idf"))),
+    const std::string encoder =
+        is_set("encoder") ? encoder_directory() : facts.value("encoder", std::string());
+    LoadedModel model{facts.at("classes"),
+                      TfIdf(encoder.empty() ? from_block(facts.at("idf")) : std::vector<float>()),
+                      std::nullopt,
+                      facts.value("most_pieces", std::size_t{0}),
                       facts.value("offset", std::vector<double>()),
-                      facts.value("thresholds", std::vector<double>()), nullptr};
+                      facts.value("thresholds", std::vector<double>()),
+                      nullptr};
     const std::size_t classes = model.classes.size();
-    const bool fits = classes >= 2 && model.tf_idf.idf().size() == std::size_t{kTextColumns} &&
+    const bool fits = classes >= 2 &&
+                      (encoder.empty() ? model.tf_idf.idf().size() == std::size_t{kTextColumns}
+                                       : model.most_pieces >= 3) &&
                       (model.offset.empty() || model.offset.size() == classes) &&
                       (model.thresholds.empty() || model.thresholds.size() == classes);
     if (!fits) throw std::invalid_argument("its parts are of different sizes");
@@ -148,7 +203,13 @@ LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::stri
     if (hidden != 0 && flags.backend == "eigen") {
       throw InputError("--load: this model has a hidden layer and needs --backend=libtorch");
     }
-    model.learner = make_learner(flags, {std::size_t{kTextColumns}, classes, hidden}, 0);
+    if (!encoder.empty()) {
+      if (flags.backend == "eigen") {
+        throw InputError("--load: this model has an encoder and needs --backend=libtorch");
+      }
+      model.tokenizer = tokenizer_of(encoder);
+    }
+    model.learner = make_learner(flags, encoder, {std::size_t{kTextColumns}, classes, hidden}, 0);
     model.learner->set_parameters(saved.parameters);
     return model;
   } catch (const nlohmann::json::exception& error) {
@@ -167,7 +228,7 @@ struct Prediction {
 };
 
 Prediction predict_text(const LoadedModel& model, const std::string& text) {
-  const Logits logits = model.learner->logits(make_examples(model.tf_idf, {text}));
+  const Logits logits = model.learner->logits(model.examples({text}));
   Prediction result;
   std::vector<double>& scores = result.scores;
   scores.assign(logits.values.begin(), logits.values.end());
@@ -241,7 +302,7 @@ void print_evaluation(const DemoFlags& flags, const LoadedModel& model,
   }
   *flags.out << corpus.description << "\n\nTest rows, strategy " << strategy << ":\n\n";
   const Task task = make_task(corpus);
-  Examples test = make_examples(model.tf_idf, corpus.test.texts);
+  Examples test = model.examples(corpus.test.texts);
   test.labels = task.test.labels;
   const Logits logits = model.learner->logits(test);
   if (several) {
@@ -283,10 +344,20 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   RunOptions options;
   options.training = flags.training;
   options.hidden = static_cast<std::size_t>(absl::GetFlag(FLAGS_hidden));
-  set_rate(flags, default_rate(options.hidden, several), options.hidden == 0, experiment);
+  options.encoder = encoder_directory();
+  options.most_pieces = static_cast<std::size_t>(absl::GetFlag(FLAGS_most_pieces));
+  if (options.encoder.empty()) {
+    set_rate(flags, default_rate(options.hidden, several), options.hidden == 0, experiment);
+  } else {
+    set_rate(flags, kEncoderRate, /*is_linear=*/false, experiment);
+    options.training.warmup = kEncoderWarmup;
+    options.training.batch_size = kEncoderBatch;
+    if (!flags.has_epochs) options.training.epochs = 2;
+    if (!is_set("clip")) options.training.clip_norm = kEncoderClip;
+  }
   options.training.rate = experiment.rate;
   options.make_learner = [&](const LearnerShape& shape, std::uint64_t seed) {
-    return make_learner(flags, shape, seed);
+    return make_learner(flags, options.encoder, shape, seed);
   };
   const Corpus corpus = find_corpus(flags);
   // An impossible device is noticed before anything is written.
@@ -295,11 +366,16 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
 
   const std::string header = absl::StrCat(
       corpus.description, "\nModel: ",
-      options.hidden == 0 ? "linear" : absl::StrCat("a hidden layer of ", options.hidden, " units"),
-      several ? " with a sigmoid a label" : " softmax", " on hashed n-grams", rate_text(experiment),
+      !options.encoder.empty() ? "an encoder with a linear head,"
+      : options.hidden == 0    ? "linear"
+                               : absl::StrCat("a hidden layer of ", options.hidden, " units"),
+      several ? " with a sigmoid a label" : " softmax", " on ",
+      options.encoder.empty() ? "hashed n-grams" : "pieces of words", rate_text(experiment),
       ", trained with ", flags.backend, ".");
   *flags.out << header << std::endl;
-  const Task task = make_task(corpus);
+  const Task task = options.encoder.empty()
+                        ? make_task(corpus)
+                        : make_task(corpus, tokenizer_of(options.encoder), options.most_pieces);
   if (!several) *flags.out << '\n' << ledger_table(task, strategies) << std::endl;
 
   experiment.seeds = flags.seeds;

@@ -39,10 +39,13 @@ double seconds_since(Clock::time_point start) {
 std::shared_ptr<const SavedModel> saved(const Task& task, const std::string& strategy,
                                         const RunOptions& options, const Learner& learner) {
   auto model = std::make_shared<SavedModel>();
-  model->facts = {{"strategy", strategy},
-                  {"hidden", options.hidden},
-                  {"classes", task.classes},
-                  {"idf", to_block(task.tf_idf.idf())}};
+  model->facts = {{"strategy", strategy}, {"hidden", options.hidden}, {"classes", task.classes}};
+  if (options.encoder.empty()) {
+    model->facts["idf"] = to_block(task.tf_idf.idf());
+  } else {
+    model->facts["encoder"] = options.encoder;
+    model->facts["most_pieces"] = options.most_pieces;
+  }
   model->parameters = learner.parameters();
   return model;
 }

@@ -24,6 +24,8 @@ inline constexpr std::string_view kModelKind = "equipoise sentiment model 2";
 struct RunOptions {
   TrainingOptions training{};
   std::size_t hidden = 0;
+  std::string encoder{};        ///< directory of the encoder that reads the texts; empty: none
+  std::size_t most_pieces = 0;  ///< of a text, for the encoder
   /// Makes an untrained model.
   std::function<std::unique_ptr<Learner>(const LearnerShape& shape, std::uint64_t seed)>
       make_learner;

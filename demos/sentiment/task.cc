@@ -9,9 +9,7 @@ namespace equipoise::demos {
 namespace {
 
 // A class a row, or as many numbers 0 / 1 as there are labels.
-Examples with_targets(SparseRows features, const Corpus& corpus, const LabelledTexts& rows) {
-  Examples examples;
-  examples.features = std::move(features);
+Examples with_targets(Examples examples, const Corpus& corpus, const LabelledTexts& rows) {
   if (corpus.has_several_labels) examples.labels = corpus.classes.size();
   for (const std::vector<std::int64_t>& labels : rows.labels) {
     if (!corpus.has_several_labels) {
@@ -50,18 +48,35 @@ Task make_task(const Corpus& corpus) {
   SparseRows train = ngram_counts(corpus.train.texts);
   TfIdf tf_idf(train);
   const auto examples = [&](const LabelledTexts& rows) {
-    return with_targets(tf_idf(ngram_counts(rows.texts)), corpus, rows);
+    return with_targets(make_examples(tf_idf, rows.texts), corpus, rows);
   };
-  Examples training = with_targets(tf_idf(std::move(train)), corpus, corpus.train);
+  Examples training = with_targets({.features = tf_idf(std::move(train))}, corpus, corpus.train);
   Examples validation = examples(corpus.validation);
   Examples test = examples(corpus.test);
   return {corpus.classes,      counts_of(corpus),     std::move(tf_idf),
           std::move(training), std::move(validation), std::move(test)};
 }
 
+Task make_task(const Corpus& corpus, const WordPiece& tokenizer, std::size_t most) {
+  const auto examples = [&](const LabelledTexts& rows) {
+    return with_targets(make_examples(tokenizer, most, rows.texts), corpus, rows);
+  };
+  return {corpus.classes,         counts_of(corpus),           TfIdf(std::vector<float>()),
+          examples(corpus.train), examples(corpus.validation), examples(corpus.test)};
+}
+
 Examples make_examples(const TfIdf& tf_idf, const std::vector<std::string>& texts) {
   Examples examples;
   examples.features = tf_idf(ngram_counts(texts));
+  return examples;
+}
+
+Examples make_examples(const WordPiece& tokenizer, std::size_t most,
+                       const std::vector<std::string>& texts) {
+  Examples examples;
+  for (const std::string& text : texts) {
+    examples.pieces.push_back(tokenizer.encode(text, most).ids);
+  }
   return examples;
 }
 

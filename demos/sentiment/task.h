@@ -8,6 +8,7 @@
 
 #include "demos/common/examples.h"
 #include "demos/common/features.h"
+#include "demos/encoder/word_piece.h"
 #include "demos/sentiment/corpus.h"
 #include "equipoise/counts.h"
 
@@ -16,16 +17,21 @@ namespace equipoise::demos {
 struct Task {
   std::vector<std::string> classes;
   ClassCounts counts;  ///< of the training rows; with several labels, how many rows have each
-  TfIdf tf_idf;
+  TfIdf tf_idf;        ///< without numbers where an encoder reads the texts
   Examples train;
   Examples validation;
   Examples test;
 };
 
+/// With hashed n-grams as features, or with the pieces that a pretrained encoder reads, at most
+/// `most` a text.
 Task make_task(const Corpus& corpus);
+Task make_task(const Corpus& corpus, const WordPiece& tokenizer, std::size_t most);
 
-/// Texts as the features that a model was trained on.
+/// Texts as the features that a model was trained on, or as its pieces.
 Examples make_examples(const TfIdf& tf_idf, const std::vector<std::string>& texts);
+Examples make_examples(const WordPiece& tokenizer, std::size_t most,
+                       const std::vector<std::string>& texts);
 
 /// The rare classes: the smallest ones that together hold at most a tenth of the rows, and at least
 /// one. Ascending.

@@ -1,0 +1,150 @@
+#include "demos/encoder/encoder_learner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "demos/common/input_error.h"
+#include "demos/common/progress.h"
+#include "demos/common/training.h"
+#include "demos/encoder/word_piece.h"
+#include "equipoise/sampling/class_sampler.h"
+
+namespace equipoise::demos {
+namespace {
+
+constexpr const char* kSmall = "tests/golden/encoder";
+
+// Two classes, told by one word; texts of very different length.
+Examples examples_of(std::size_t rows, std::uint64_t seed) {
+  const WordPiece tokenizer(std::string(kSmall) + "/vocab.txt");
+  Examples examples;
+  for (std::size_t r = 0; r < rows; ++r) {
+    const std::uint64_t die = (r * 2654435761U + seed) % 97;
+    std::string text = die % 2 == 0 ? "cat" : "mat";
+    for (std::uint64_t i = 0; i < die % 13; ++i) text += i % 2 == 0 ? " the" : " on world";
+    examples.pieces.push_back(tokenizer.encode(text, 40).ids);
+    examples.targets.push_back(static_cast<std::int64_t>(die % 2));
+  }
+  return examples;
+}
+
+std::unique_ptr<Learner> make_learner(std::uint64_t seed = 1, double layer_decay = 1) {
+  return make_encoder_learner(
+      {.directory = kSmall, .classes = 2, .seed = seed, .layer_decay = layer_decay});
+}
+
+Objective objective_of(const Examples& examples) {
+  const std::vector<double> mass = {1, 1};
+  return {SoftmaxLoss<CrossEntropy>(), Stream(sampling::ClassSampler(examples.targets, mass, 5))};
+}
+
+struct Trained {
+  Fit fit;
+  std::vector<Parameter> parameters{};
+  double accuracy = 0;
+};
+
+Trained train(Learner& learner, TrainingOptions options) {
+  const Examples rows = examples_of(60, 1);
+  const Examples validation = examples_of(30, 2);
+  options.batch_size = 20;
+  options.monitor = "accuracy";
+  std::ostringstream log;
+  Progress progress(log, false, 1000, "steps");
+  const auto accuracy_of = [&](const Logits& logits) {
+    double right = 0;
+    for (std::size_t i = 0; i < validation.rows(); ++i) {
+      const bool second = logits.values[2 * i + 1] > logits.values[2 * i];
+      right += second == (validation.targets[i] == 1) ? 1 : 0;
+    }
+    return right / static_cast<double>(validation.rows());
+  };
+  Trained trained{learner.fit(
+      rows, validation, objective_of(rows), options,
+      [&](const Logits& logits) -> Figures {
+        return {{"accuracy", "", accuracy_of(logits)}};
+      },
+      progress)};
+  trained.parameters = learner.parameters();
+  trained.accuracy = accuracy_of(learner.logits(validation));
+  return trained;
+}
+
+TEST(EncoderLearner, Learns) {
+  const auto learner = make_learner();
+  const Trained trained =
+      train(*learner, {.epochs = 40, .rate = 5e-3, .warmup = 0.1, .clip_norm = 1, .patience = 40});
+  EXPECT_GT(trained.accuracy, 0.9);
+}
+
+TEST(EncoderLearner, RowsDoNotDependOnEachOther) {
+  const auto learner = make_learner();
+  const Examples all = examples_of(37, 3);
+  const Logits together = learner->logits(all);
+  ASSERT_EQ(together.values.size(), 2 * all.rows());
+  for (std::size_t i = 0; i < all.rows(); ++i) {
+    Examples one;
+    one.pieces = {all.pieces[i]};
+    const Logits alone = learner->logits(one);
+    for (std::size_t c = 0; c < 2; ++c) {
+      EXPECT_NEAR(alone.values[c], together.values[2 * i + c], 1e-5) << i;
+    }
+  }
+}
+
+TEST(EncoderLearner, TheSameSeedTrainsTheSame) {
+  const TrainingOptions options{.epochs = 1, .rate = 1e-3};
+  const Trained first = train(*make_learner(), options);
+  EXPECT_EQ(first.parameters, train(*make_learner(), options).parameters);
+  EXPECT_NE(first.parameters, train(*make_learner(2), options).parameters);
+}
+
+// How far a parameter has gone in one step, whose size AdamW makes the rate's.
+double moved(const std::vector<Parameter>& before, const std::vector<Parameter>& after,
+             const std::string& name) {
+  const auto find = [&](const std::vector<Parameter>& all) {
+    return *std::find_if(all.begin(), all.end(),
+                         [&](const Parameter& each) { return each.name == name; });
+  };
+  const Parameter a = find(before);
+  const Parameter b = find(after);
+  double most = 0;
+  for (std::size_t i = 0; i < a.values.size(); ++i) {
+    most = std::max(most, std::abs(static_cast<double>(a.values[i]) - b.values[i]));
+  }
+  return most;
+}
+
+TEST(EncoderLearner, LayersHaveTheirOwnRates) {
+  const auto learner = make_learner(1, 0.5);
+  const std::vector<Parameter> before = learner->parameters();
+  const Trained trained = train(*learner, {.epochs = 1, .rate = 1e-3, .max_steps = 1});
+  const auto distance = [&](const std::string& name) {
+    return moved(before, trained.parameters, name);
+  };
+  EXPECT_NEAR(distance("head.weight"), 20e-3, 2e-3);
+  EXPECT_NEAR(distance("encoder.encoder.layer.1.output.dense.bias"), 1e-3, 1e-5);
+  EXPECT_NEAR(distance("encoder.encoder.layer.0.output.dense.bias"), 0.5e-3, 1e-5);
+  EXPECT_NEAR(distance("encoder.embeddings.LayerNorm.bias"), 0.25e-3, 1e-5);
+}
+
+TEST(EncoderLearner, IsRestored) {
+  const auto learner = make_learner();
+  const Trained trained = train(*learner, {.epochs = 1, .rate = 1e-3});
+  const auto other = make_learner(7);
+  other->set_parameters(trained.parameters);
+  const Examples rows = examples_of(10, 4);
+  EXPECT_EQ(other->logits(rows).values, learner->logits(rows).values);
+  EXPECT_THROW(make_encoder_learner({.directory = "nowhere", .classes = 2}), InputError);
+}
+
+}  // namespace
+}  // namespace equipoise::demos
