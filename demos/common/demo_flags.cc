@@ -38,7 +38,7 @@ ABSL_FLAG(int, seeds, 3, "runs of each strategy");
 ABSL_FLAG(int, epochs, 0, "epochs of a run, at most; 0: the demo's own");
 ABSL_FLAG(double, rate, 0,
           "learning rate at the start; 0: the model's own, or for a linear one what is best on "
-          "validation, for each strategy, of up to five with its first seed");
+          "validation, for each strategy, of up to five");
 ABSL_FLAG(int, micro_batches, 1,
           "parts of a batch that pass through the model one after the other, LibTorch only: less "
           "memory, the same result to rounding; dropout draws other numbers");
@@ -113,18 +113,6 @@ int count_workers() {
   return absl::GetFlag(FLAGS_workers);
 }
 
-void check_batch(std::size_t batch_size) {
-  const int workers = count_workers();
-  const int micro_batches = absl::GetFlag(FLAGS_micro_batches);
-  const std::size_t parts =
-      static_cast<std::size_t>(workers) * static_cast<std::size_t>(micro_batches);
-  if (batch_size % parts == 0) return;
-  throw InputError(absl::StrCat("--micro_batches=", micro_batches,
-                                workers == 1 ? "" : absl::StrCat(" with --workers=", workers),
-                                ": a batch of ", batch_size, " cannot be cut into ", parts,
-                                " equal parts"));
-}
-
 void check_flags(std::size_t batch_size) {
   const std::vector<std::string> backends = {"eigen", "libtorch"};
   const std::vector<std::string> devices = {"cpu", "cuda"};
@@ -168,7 +156,7 @@ void check_flags(std::size_t batch_size) {
   }
   if (!is_set("checkpoint")) refuse_flags({"checkpoint_steps", "resume"}, "needs --checkpoint");
   if (is_set("log") || is_set("checkpoint")) check_one_run();
-  check_batch(batch_size);
+  require_batch(batch_size);
 }
 
 DemoFlags read_flags() {
@@ -262,6 +250,18 @@ void refuse_flags(std::initializer_list<const char*> names, const std::string& r
   for (const char* name : names) {
     if (was_given(name)) throw InputError(absl::StrCat("--", name, ": ", reason));
   }
+}
+
+void require_batch(std::size_t batch_size) {
+  const int workers = count_workers();
+  const int micro_batches = absl::GetFlag(FLAGS_micro_batches);
+  const std::size_t parts =
+      static_cast<std::size_t>(workers) * static_cast<std::size_t>(micro_batches);
+  if (batch_size % parts == 0) return;
+  throw InputError(absl::StrCat("--micro_batches=", micro_batches,
+                                workers == 1 ? "" : absl::StrCat(" with --workers=", workers),
+                                ": a batch of ", batch_size, " cannot be cut into ", parts,
+                                " equal parts"));
 }
 
 std::vector<std::string> choose_strategies(const std::vector<std::string>& wanted,

@@ -53,6 +53,9 @@ bool is_set(const char* name);
 /// @throws InputError that gives the reason.
 void refuse_flags(std::initializer_list<const char*> names, const std::string& reason);
 
+/// @throws InputError unless workers and micro-batches divide a batch of this size.
+void require_batch(std::size_t batch_size);
+
 /// Names from a list, as the flag has them; all of them for an empty list.
 /// @throws InputError for a name that is unknown or stands twice, listing the known ones.
 std::vector<std::string> choose_strategies(const std::vector<std::string>& wanted,

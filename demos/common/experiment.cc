@@ -50,6 +50,7 @@ double resampled_mean(const Outcome& outcome, Resampled Run::*figure,
 }
 
 constexpr std::size_t kMostRates = 5;
+constexpr std::string_view kPosthoc = "none_tau";
 
 // The trainings of one strategy.
 class Trainings {
@@ -57,74 +58,82 @@ class Trainings {
   Trainings(const ExperimentOptions& options, std::string strategy,
             std::function<Run(std::uint64_t seed, double rate)> run, Progress& progress)
       : options_(options),
-        outcome_{std::move(strategy)},
+        strategy_(std::move(strategy)),
         run_(std::move(run)),
         progress_(progress) {}
 
-  void run_all() {
-    outcome_.rate = options_.rate;
-    keep(options_.searches_rate ? search() : train(0, options_.rate));
-    for (std::uint64_t seed = 1; seed < options_.seeds; ++seed) keep(train(seed, outcome_.rate));
+  Outcome at(double rate) {
+    Candidate only = train(rate);
+    return take(std::move(only), /*is_edge=*/false);
   }
 
-  Outcome outcome() { return std::move(outcome_); }
+  // See run_experiment().
+  Outcome search() {
+    Candidate best = train(options_.rate);
+    std::size_t tried = 1;
+    const auto improve = [&](double rate) {
+      ++tried;
+      Candidate other = train(rate);
+      if (!(other.score > best.score)) return false;
+      best = std::move(other);
+      return true;
+    };
+    const bool is_higher = improve(2 * options_.rate);
+    const bool is_lower = improve(options_.rate / 2);
+    bool goes_on = is_higher || is_lower;
+    while (tried < kMostRates && goes_on) goes_on = improve(best.rate * (is_lower ? 0.5 : 2));
+    progress_.skip((kMostRates - tried) * options_.seeds * options_.steps_per_run);
+    return take(std::move(best), goes_on);
+  }
+
   std::shared_ptr<const SavedModel> model() { return std::move(model_); }
 
  private:
+  struct Candidate {
+    double rate = 0;
+    double score = 0;  // the mean over seeds
+    std::vector<Run> runs{};
+    std::shared_ptr<const SavedModel> model{};  // large: that of the best run alone
+  };
+
   double score_of(const Run& run) const { return value_of(run.validation, options_.headline, ""); }
 
-  Run train(std::uint64_t seed, double rate) {
+  Candidate train(double rate) {
+    Candidate candidate{rate};
     const std::string at = options_.searches_rate ? absl::StrFormat(", rate %.3g", rate) : "";
-    progress_.set_label(absl::StrCat(outcome_.strategy, ", seed ", seed, at));
-    Run run = run_(seed, rate);
-    progress_.note(absl::StrFormat("%-20s seed %d%s: epoch %d%s, %s on validation %.3f, %.1f s",
-                                   outcome_.strategy, seed, at, run.epoch + 1,
-                                   run.choice.empty() ? "" : ", " + run.choice, options_.headline,
-                                   score_of(run), run.seconds));
-    return run;
-  }
-
-  // Models are large: only the best one is kept.
-  void keep(Run run) {
-    if (outcome_.runs.empty() || score_of(run) > best_score_) {
-      best_score_ = score_of(run);
-      model_ = std::move(run.model);
+    double best = 0;
+    for (std::uint64_t seed = 0; seed < options_.seeds; ++seed) {
+      progress_.set_label(absl::StrCat(strategy_, ", seed ", seed, at));
+      Run run = run_(seed, rate);
+      const double score = score_of(run);
+      progress_.note(absl::StrFormat("%-20s seed %d%s: epoch %d%s, %s on validation %.3f, %.1f s",
+                                     strategy_, seed, at, run.epoch + 1,
+                                     run.choice.empty() ? "" : ", " + run.choice, options_.headline,
+                                     score, run.seconds));
+      if (seed == 0 || score > best) {
+        best = score;
+        candidate.model = std::move(run.model);
+      }
+      run.model.reset();
+      candidate.score += score / static_cast<double>(options_.seeds);
+      candidate.runs.push_back(std::move(run));
     }
-    run.model.reset();
-    outcome_.runs.push_back(std::move(run));
+    return candidate;
   }
 
-  // Takes a step of the search if it is better; whether it is.
-  bool improve(Run& best, double rate) {
-    ++tried_;
-    Run other = train(0, rate);
-    if (!(score_of(other) > score_of(best))) return false;
-    best = std::move(other);
-    outcome_.rate = rate;
-    return true;
-  }
-
-  Run search() {
-    Run best = train(0, options_.rate);
-    tried_ = 1;
-    const bool is_higher = improve(best, 2 * options_.rate);
-    const bool is_lower = improve(best, options_.rate / 2);
-    if (!is_higher && !is_lower) return best;
-    const double factor = is_lower ? 0.5 : 2;
-    outcome_.is_edge = true;
-    while (tried_ < kMostRates && outcome_.is_edge) {
-      outcome_.is_edge = improve(best, factor * outcome_.rate);
-    }
-    return best;
+  Outcome take(Candidate candidate, bool is_edge) {
+    model_ = std::move(candidate.model);
+    Outcome outcome{strategy_, std::move(candidate.runs)};
+    outcome.rate = candidate.rate;
+    outcome.is_edge = is_edge;
+    return outcome;
   }
 
   const ExperimentOptions& options_;
-  Outcome outcome_;
+  std::string strategy_;
   std::function<Run(std::uint64_t, double)> run_;
   Progress& progress_;
   std::shared_ptr<const SavedModel> model_;
-  double best_score_ = 0;
-  std::size_t tried_ = 0;
 };
 
 void append_figures(const std::string& prefix, const Figures& figures, std::string& csv) {
@@ -158,8 +167,16 @@ metrics::Interval gain_over(const Outcome& outcome, const Outcome& other, std::s
 }
 
 std::uint64_t most_runs(const ExperimentOptions& options) {
-  return options.strategies.size() *
-         (options.seeds + (options.searches_rate ? kMostRates - 1 : std::size_t{0}));
+  const auto has = [&](std::string_view name) {
+    return std::find(options.strategies.begin(), options.strategies.end(), name) !=
+           options.strategies.end();
+  };
+  std::uint64_t candidates = options.strategies.size();
+  if (options.searches_rate) {
+    candidates *= kMostRates;
+    if (has(kPosthoc) && has(options.baseline)) candidates -= kMostRates - 1;
+  }
+  return candidates * options.seeds;
 }
 
 std::string rate_text(const ExperimentOptions& options) {
@@ -175,8 +192,11 @@ Results run_experiment(const ExperimentOptions& options,
     Trainings trainings(
         options, options.strategies[s],
         [&](std::uint64_t seed, double rate) { return run(s, seed, rate); }, progress);
-    trainings.run_all();
-    results.outcomes.push_back(trainings.outcome());
+    const Outcome* const model = find_outcome(results, options.baseline);
+    const bool has_model = options.strategies[s] == kPosthoc && model != nullptr;
+    results.outcomes.push_back(!options.searches_rate ? trainings.at(options.rate)
+                               : has_model            ? trainings.at(model->rate)
+                                                      : trainings.search());
     const double score = mean_on_validation(results.outcomes.back(), options.headline);
     if (s == 0 || score > best_score) {
       best_score = score;
@@ -262,9 +282,9 @@ std::string strategy_table(const Results& results, const ExperimentOptions& opti
 
 std::string gain_over_posthoc(const Results& results, const ExperimentOptions& options) {
   const Outcome& best = results.outcomes[results.best];
-  const Outcome* const posthoc = find_outcome(results, "none_tau");
+  const Outcome* const posthoc = find_outcome(results, kPosthoc);
   if (posthoc == nullptr || posthoc == &best) return "";
-  return absl::StrCat("Gain of ", best.strategy, " over none_tau: ",
+  return absl::StrCat("Gain of ", best.strategy, " over ", std::string(kPosthoc), ": ",
                       interval_text(gain_over(best, *posthoc, options.test_units)), ".\n\n");
 }
 
@@ -283,8 +303,12 @@ std::string gain_in_words(const Results& results, const ExperimentOptions& optio
   if (baseline == nullptr || !best.gain) return text + ").\n";
   absl::StrAppend(&text, ", ", options.baseline, " ", on_validation(*baseline),
                   ").\nOn test it gains ", interval_text(best.gain), " over ", options.baseline);
-  const bool is_shown = best.gain->lower > 0;
-  return absl::StrCat(text, is_shown ? ".\n" : ": these rows do not show that it helps.\n");
+  if (best.gain->lower <= 0) return text + ": these rows do not show that it helps.\n";
+  const std::optional<metrics::Interval> over_seeds =
+      gain_by_seed(best, *baseline, options.headline);
+  if (!over_seeds || over_seeds->lower > 0) return text + ".\n";
+  return absl::StrCat(text, ", with these seeds; over seeds it is known to ",
+                      interval_text(over_seeds), ".\n");
 }
 
 std::string explain_gains(const Results& results, const ExperimentOptions& options,
@@ -294,8 +318,10 @@ std::string explain_gains(const Results& results, const ExperimentOptions& optio
       "; over seeds: the mean of the gains seed by seed, whose interval is "
       "Student's and wide for few seeds.");
   if (!options.searches_rate) return text;
-  absl::StrAppend(&text, "\nRates: for each strategy the best on validation of up to ", kMostRates,
-                  " that go by factors of two from ", options.rate, ", with the first seed.");
+  absl::StrAppend(
+      &text, "\nRates: for each strategy the best on validation, mean over the seeds, of up to ",
+      kMostRates, " that go by factors of two from ", options.rate, "; ", std::string(kPosthoc),
+      " has the model of ", options.baseline, ". Intervals take the rates as given.");
   for (const Outcome& outcome : results.outcomes) {
     if (!outcome.is_edge) continue;
     absl::StrAppend(&text, "\n", outcome.strategy, ": ", outcome.rate,

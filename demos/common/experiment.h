@@ -66,21 +66,23 @@ struct ExperimentOptions {
   std::uint64_t seeds = 3;
   std::string headline = "macro_f1";  ///< the figure by which strategies are chosen and compared
   std::string baseline = "none";
-  std::size_t test_units = 0;  ///< what bootstraps resample
-  double rate = 0;             ///< learning rate, or where the search for one begins
-  bool searches_rate = false;  ///< chooses a rate for each strategy on validation
+  std::size_t test_units = 0;       ///< what bootstraps resample
+  double rate = 0;                  ///< learning rate, or where the search for one begins
+  bool searches_rate = false;       ///< chooses a rate for each strategy on validation
+  std::uint64_t steps_per_run = 0;  ///< what the progress has for a run
 };
 
-/// The most trainings of a strategy: a rate that is searched takes four more.
+/// The most trainings of all strategies together.
 std::uint64_t most_runs(const ExperimentOptions& options);
 
 /// Runs every strategy with seeds 0, 1, ...; `run(strategy, seed, rate)` does one of them. A line a
 /// run is noted. Gains have 95 % intervals by a paired bootstrap over the units of the test part,
 /// the mean over seeds on either side.
 ///
-/// Where the rate is searched, each strategy's first seed is trained at the rate, at twice and at
-/// half of it, and on in that direction by factors of two while the last one is the best on
-/// validation, at most five times in all; the other seeds have the best of these.
+/// Where the rate is searched, each strategy is trained at the rate, at twice and at half of it,
+/// and on in that direction by factors of two while the last one is the best on validation, in the
+/// mean over the seeds, at most at five rates in all. none_tau corrects what the baseline has
+/// learnt, so it has the baseline's rate, if that was run before.
 Results run_experiment(
     const ExperimentOptions& options,
     const std::function<Run(std::size_t strategy, std::uint64_t seed, double rate)>& run,

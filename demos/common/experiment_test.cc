@@ -398,6 +398,50 @@ TEST(SearchOfRates, GoesOnInTheDirectionThatIsBetter) {
   EXPECT_FALSE(lower.outcome.is_edge);
 }
 
+TEST(SearchOfRates, GoesByTheMeanOverSeeds) {
+  ExperimentOptions options = options_for({"none", "none_tau", "weights"}, 2);
+  options.rate = 8;
+  options.searches_rate = true;
+  std::ostringstream log;
+  Progress progress(log, false, 1, "steps");
+  std::map<std::size_t, std::vector<double>> tried;
+  const Results results = run_experiment(
+      options,
+      [&](std::size_t s, std::uint64_t seed, double rate) {
+        if (seed == 1) tried[s].push_back(rate);
+        // Seed 0 likes 8, both together 4.
+        const double score = seed == 0 ? (rate == 8 ? 0.5 : 0.375) : (rate == 4 ? 0.75 : 0.25);
+        return make_run(seed, score, "xxxxxx......");
+      },
+      progress);
+  EXPECT_EQ(results.outcomes[0].rate, 4);
+  EXPECT_THAT(tried[0], ElementsAre(8, 16, 4, 2));
+  EXPECT_EQ(results.outcomes[1].rate, 4);  // the correction of what `none` has learnt
+  EXPECT_THAT(tried[1], ElementsAre(4));
+  EXPECT_EQ(results.outcomes[2].rate, 4);
+  EXPECT_EQ(most_runs(options), 2 * (5 + 1 + 5));
+  EXPECT_EQ(results.model->facts.at("score"), 0.75);
+}
+
+TEST(GainInWords, SaysWhatIsShown) {
+  const auto words = [](const char* none, const char* first, const char* second) {
+    const Script script = {{"none", {make_run(0, 0.5, none), make_run(1, 0.5, none)}},
+                           {"weights", {make_run(0, 0.75, first), make_run(1, 0.75, second)}}};
+    const ExperimentOptions options = options_for({"none", "weights"}, 2);
+    return gain_in_words(run(options, script).results, options);
+  };
+  EXPECT_THAT(words("............", "xxxxxxxxxxxx", "xxxxxxxxxxxx"),
+              HasSubstr("--strategy=weights is the best on validation (accuracy .750, none .500).\n"
+                        "On test it gains +1.000 [+1.000, +1.000] over none.\n"));
+  EXPECT_THAT(words("............", "xxxxxxxxxxxx", "............"),
+              HasSubstr(", with these seeds; over seeds it is known to +.500 ["));
+  EXPECT_THAT(words("xxxxxx......", "xxxxxx......", "xxxxxx......"),
+              HasSubstr("these rows do not show that it helps"));
+  const ExperimentOptions alone = options_for({"none"}, 2);
+  EXPECT_THAT(gain_in_words(run(alone, kScript).results, alone),
+              HasSubstr("nothing that was tried does better than no correction"));
+}
+
 TEST(SearchOfRates, SaysWhenTheLastOneIsTheBest) {
   const Search search_up = search({{8, 0.25}, {16, 0.5}, {4, 0.125}, {32, 0.625}, {64, 0.75}});
   EXPECT_THAT(search_up.tried, ElementsAre(8, 16, 4, 32, 64));

@@ -23,20 +23,19 @@ namespace {
 
 using Rows = std::vector<TableFile::Row>;
 
-bool is_blank(const std::string& line) {
-  return line.find_first_not_of(" \t") == std::string::npos;
+// Tabs are no blanks: they may part cells.
+bool is_blank(const std::string& line) { return line.find_first_not_of(' ') == std::string::npos; }
+
+std::string stripped(std::string_view cell) {
+  return std::string(absl::StripAsciiWhitespace(absl::string_view(cell.data(), cell.size())));
 }
 
-char find_separator(const std::string& file, std::span<const std::string> lines) {
-  for (const std::string& line : lines) {
-    if (is_blank(line)) continue;
-    const auto count = [&](char c) { return std::count(line.begin(), line.end(), c); };
-    if (count('\t') > 0) return '\t';
-    if (count(',') > 0 || count(';') > 0) return count(',') >= count(';') ? ',' : ';';
-  }
-  throw InputError(file, 1,
-                   "expected columns with a tab, comma or semicolon between; is it another "
-                   "--separator?");
+// What may part the columns, the likeliest first.
+std::vector<char> likely_separators(const std::string& line) {
+  const auto count = [&](char c) { return std::count(line.begin(), line.end(), c); };
+  if (count('\t') > 0) return {'\t', ',', ';'};
+  return count(',') >= count(';') ? std::vector<char>{',', ';', '\t'}
+                                  : std::vector<char>{';', ',', '\t'};
 }
 
 Rows split_rows(std::span<const std::string> lines, char separator) {
@@ -45,7 +44,7 @@ Rows split_rows(std::span<const std::string> lines, char separator) {
     if (is_blank(lines[i])) continue;
     TableFile::Row row{i + 1};
     for (const absl::string_view cell : absl::StrSplit(lines[i], separator)) {
-      row.cells.emplace_back(absl::StripAsciiWhitespace(cell));
+      row.cells.push_back(stripped({cell.data(), cell.size()}));
     }
     rows.push_back(std::move(row));
   }
@@ -61,7 +60,8 @@ struct Reading {
 
 extern "C" {
 void take_cell(void* cell, std::size_t size, void* reading) {
-  static_cast<Reading*>(reading)->row.cells.emplace_back(static_cast<const char*>(cell), size);
+  const char* const begin = cell == nullptr ? "" : static_cast<const char*>(cell);
+  static_cast<Reading*>(reading)->row.cells.push_back(stripped({begin, size}));
 }
 void take_row(int, void* given) {
   auto& reading = *static_cast<Reading*>(given);
@@ -70,8 +70,13 @@ void take_row(int, void* given) {
 }
 }
 
-// Nothing where quotes do not fit together.
-std::optional<Rows> read_quoted(std::span<const std::string> lines, char separator) {
+// Rows, or the line at which quotes do not fit together.
+struct Quoted {
+  Rows rows{};
+  std::size_t odd_line = 0;
+};
+
+Quoted read_quoted(std::span<const std::string> lines, char separator) {
   csv_parser parser;
   if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) throw std::bad_alloc();
   const std::unique_ptr<csv_parser, void (*)(csv_parser*)> owner(&parser, csv_free);
@@ -88,10 +93,10 @@ std::optional<Rows> read_quoted(std::span<const std::string> lines, char separat
         csv_parse(&parser, text.data(), text.size(), take_cell, take_row, &reading) == text.size();
     if (is_read) continue;
     if (csv_error(&parser) == CSV_ENOMEM) throw std::bad_alloc();
-    return std::nullopt;
+    return {{}, i + 1};
   }
-  if (csv_fini(&parser, take_cell, take_row, &reading) != 0) return std::nullopt;
-  return std::move(reading.rows);
+  if (csv_fini(&parser, take_cell, take_row, &reading) != 0) return {{}, reading.row.line};
+  return {std::move(reading.rows)};
 }
 
 // The first row that has another number of cells than the first; null if there is none.
@@ -102,36 +107,70 @@ const TableFile::Row* odd_row(const Rows& rows) {
   return nullptr;
 }
 
-}  // namespace
+// With this separator; `why_not` says what is wrong with rows that are not all alike.
+struct Parsed {
+  TableFile table;
+  std::string why_not{};
+  std::size_t line = 0;
+};
 
-TableFile read_table(const std::filesystem::path& path, char separator) {
-  const std::vector<std::string> lines = read_lines(path);
-  TableFile table{path.string()};
-  if (std::all_of(lines.begin(), lines.end(), is_blank)) {
-    throw InputError(table.name, 1, "there are only blank lines");
-  }
-  table.separator = separator != 0 ? separator : find_separator(table.name, lines);
-  table.rows = split_rows(lines, table.separator);
+Parsed parse(const std::string& name, std::span<const std::string> lines, char separator) {
+  Parsed parsed{{.name = name, .rows = split_rows(lines, separator), .separator = separator}};
+  TableFile& table = parsed.table;
   const bool has_quotes = std::any_of(lines.begin(), lines.end(), [](const std::string& line) {
     return line.find('"') != std::string::npos;
   });
   if (has_quotes) {
-    std::optional<Rows> quoted = read_quoted(lines, table.separator);
-    table.is_quoted = quoted && odd_row(*quoted) == nullptr &&
-                      (odd_row(table.rows) != nullptr || quoted->size() == table.rows.size());
-    if (table.is_quoted) table.rows = *std::move(quoted);
+    Quoted quoted = read_quoted(lines, separator);
+    table.odd_quote = quoted.odd_line;
+    const bool is_plain = odd_row(table.rows) == nullptr;
+    if (quoted.odd_line == 0 && (!is_plain || (odd_row(quoted.rows) == nullptr &&
+                                               quoted.rows.size() == table.rows.size()))) {
+      table.rows = std::move(quoted.rows);
+      table.is_quoted = true;
+    }
   }
-  const std::size_t columns = table.rows.front().cells.size();
-  if (columns < 2) {
-    throw InputError(table.name, table.rows.front().line,
-                     "expected at least two columns, found one; is it another --separator?");
-  }
+  const TableFile::Row& first = table.rows.front();
   if (const TableFile::Row* const odd = odd_row(table.rows)) {
-    throw InputError(table.name, odd->line,
-                     absl::StrCat("expected ", columns, " columns as in line ",
-                                  table.rows.front().line, ", found ", odd->cells.size()));
+    parsed.line = odd->line;
+    parsed.why_not = absl::StrCat("expected ", first.cells.size(), " columns as in line ",
+                                  first.line, ", found ", odd->cells.size());
+    if (table.odd_quote != 0) {
+      absl::StrAppend(&parsed.why_not, "; quotes are read as characters, for those of line ",
+                      table.odd_quote, " do not fit together");
+    }
+  } else if (first.cells.size() < 2) {
+    parsed.line = first.line;
+    parsed.why_not = "expected at least two columns, found one";
   }
-  return table;
+  return parsed;
+}
+
+}  // namespace
+
+std::string separator_name(char separator) {
+  return separator == '\t'  ? "a tab"
+         : separator == ',' ? "a comma"
+         : separator == ';' ? "a semicolon"
+                            : absl::StrCat("'", std::string{separator}, "'");
+}
+
+TableFile read_table(const std::filesystem::path& path, char separator) {
+  const std::string name = path.string();
+  const std::vector<std::string> lines = read_lines(path);
+  const auto first = std::find_if_not(lines.begin(), lines.end(), is_blank);
+  if (first == lines.end()) throw InputError(name, 1, "there are only blank lines");
+  const std::vector<char> separators =
+      separator != 0 ? std::vector<char>{separator} : likely_separators(*first);
+  Parsed likeliest = parse(name, lines, separators.front());
+  if (likeliest.why_not.empty()) return std::move(likeliest.table);
+  for (std::size_t i = 1; i < separators.size(); ++i) {
+    Parsed other = parse(name, lines, separators[i]);
+    if (other.why_not.empty()) return std::move(other.table);
+  }
+  throw InputError(name, likeliest.line,
+                   absl::StrCat(likeliest.why_not, ", with ", separator_name(separators.front()),
+                                " between columns; --separator says another"));
 }
 
 bool is_column_number(std::string_view name) {

@@ -46,6 +46,9 @@ TEST_F(Table, FindsTheSeparator) {
   EXPECT_EQ(read("a\tb,c;d\n").separator, '\t');
   EXPECT_EQ(read("a,b;c,d\n").separator, ',');
   EXPECT_EQ(read("a;b,c;d\n").separator, ';');
+  // With which all rows are alike.
+  EXPECT_EQ(read("I like it; really; very,x\nno,y\n").separator, ',');
+  EXPECT_EQ(read("\"text, raw\";label\na;b\n").separator, ';');
   EXPECT_THAT(cells(read("a|b,c\nd|e\n", '|')),
               ElementsAre(ElementsAre("a", "b,c"), ElementsAre("d", "e")));
 }
@@ -88,11 +91,22 @@ TEST_F(Table, DropsBlanksBlankLinesAndTheByteOrderMark) {
   }
 }
 
+TEST_F(Table, RowsOfEmptyCellsAreRows) {
+  EXPECT_THAT(cells(read("a\tb\n\t\n")), ElementsAre(ElementsAre("a", "b"), ElementsAre("", "")));
+  EXPECT_THAT(cells(read("a,b\n,\n")), ElementsAre(ElementsAre("a", "b"), ElementsAre("", "")));
+}
+
 TEST_F(Table, OtherFilesAreRefusedByLine) {
-  EXPECT_THAT(error("a,b\nc,d\ne,f,g\n"), EndsWith(":3: expected 2 columns as in line 1, found 3"));
-  EXPECT_THAT(error("a,b\n\"c\nd\",e\nf\n"), HasSubstr(":2: expected 2 columns"));
-  EXPECT_THAT(error("one\ntwo\n"),
-              HasSubstr(":1: expected columns with a tab, comma or semicolon"));
+  EXPECT_THAT(error("a,b\nc,d\ne,f,g\n"),
+              HasSubstr(":3: expected 2 columns as in line 1, found 3"));
+  // Rows are counted as quotes have them where these fit together.
+  EXPECT_THAT(error("a,b\n\"c\nd\",e\nf,g,h\n"),
+              HasSubstr(":4: expected 2 columns as in line 1, found 3, with a comma"));
+  EXPECT_THAT(
+      error("a,b\n\"c,d\",e\n5\" f,g,h\n"),
+      HasSubstr("; quotes are read as characters, for those of line 3 do not fit together"));
+  EXPECT_THAT(error("one\ntwo\n"), HasSubstr(":1: expected at least two columns, found one, with a "
+                                             "comma between columns; --separator"));
   EXPECT_THAT(error("\none,two\n", '|'), HasSubstr(":2: expected at least two columns, found one"));
   EXPECT_THAT(error(" \n\n"), EndsWith(":1: there are only blank lines"));
   EXPECT_THAT(error(""), HasSubstr(":1: "));

@@ -90,13 +90,14 @@ std::uint64_t digest_of(const at::Tensor& tensor) {
   return splits::fnv1a64({static_cast<const char*>(values.data_ptr()), values.nbytes()});
 }
 
-// Of what a loss sees of data besides logits.
+// Of all that a training sees of data.
 std::uint64_t digest_of(const Dataset& data) {
   std::string digests;
   for (std::size_t begin = 0; begin < data.units(); begin += kChunk) {
     std::vector<std::size_t> units(std::min(kChunk, data.units() - begin));
     std::iota(units.begin(), units.end(), begin);
     const Batch batch = data.batch(units);
+    for (const at::Tensor& each : batch.inputs) absl::StrAppend(&digests, digest_of(each), " ");
     for (const at::Tensor& each : {batch.targets, batch.groups, batch.weights}) {
       absl::StrAppend(&digests, digest_of(each), " ");
     }
@@ -277,10 +278,10 @@ class Training {
     }
     return absl::StrCat("seed ", options_.seed, ", stream ", objective_.stream.fingerprint(),
                         " with seed ", objective_.stream.seed(), ", epochs ", options_.epochs,
-                        ", batch size ", options_.batch_size, ", rate ", rates_.front(), ", clip ",
-                        options_.clip_norm, ", monitor ", options_.monitor, ", patience ",
-                        options_.patience, "\ntargets ", data_digest_, ", class weights ",
-                        digest_of(objective_.loss), "\nnetwork", shapes, "\n",
+                        ", batch size ", options_.batch_size, ", rate ", absl::StrJoin(rates_, "/"),
+                        ", warm-up ", options_.warmup, ", clip ", options_.clip_norm, ", monitor ",
+                        options_.monitor, ", patience ", options_.patience, "\ndata ", data_digest_,
+                        ", class weights ", digest_of(objective_.loss), "\nnetwork", shapes, "\n",
                         objective_.description);
   }
 

@@ -526,15 +526,15 @@ TEST_F(TrainerTest, CheckpointsOfOtherTrainingsAreRefusedByWhatDiffers) {
     return text.substr(begin, text.find_first_of(",\n", begin) - begin);
   };
   std::set<std::string> targets = {
-      number_after(error_with([](Options& o, Setup&) { o.seed = 4; }), "targets ")};
+      number_after(error_with([](Options& o, Setup&) { o.seed = 4; }), "data ")};
   std::set<std::string> weights = {
       number_after(error_with([](Options& o, Setup&) { o.seed = 4; }), "class weights ")};
   targets.insert(number_after(
       error_with([](Options&, Setup& s) { s.change_rows = &DenseSet::change_a_target; }),
-      "targets "));
+      "data "));
   targets.insert(number_after(
       error_with([](Options&, Setup& s) { s.change_rows = &DenseSet::change_a_weight; }),
-      "targets "));
+      "data "));
   EXPECT_EQ(targets.size(), 3U);
   weights.insert(number_after(error_with([](Options&, Setup& s) {
                                 s.class_weights = {0.5, 1, 2.5};

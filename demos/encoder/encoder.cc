@@ -9,8 +9,10 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -37,7 +39,9 @@ std::shared_ptr<nn::Module> under(nn::Module& parent, const std::string& name) {
 class LayerImpl : public nn::Module {
  public:
   explicit LayerImpl(const EncoderOptions& options)
-      : heads_(options.heads), dropout_(options.dropout) {
+      : heads_(options.heads),
+        dropout_(options.dropout),
+        attention_dropout_(options.attention_dropout) {
     const auto attention = under(*this, "attention");
     const auto self = under(*attention, "self");
     const auto linear = [](nn::Module& parent, const char* name, std::int64_t in,
@@ -65,7 +69,8 @@ class LayerImpl : public nn::Module {
     const Tensor query = by_head(query_(states));
     const double scale = 1 / std::sqrt(static_cast<double>(query.size(-1)));
     const Tensor scores = torch::matmul(query * scale, by_head(key_(states)).transpose(-1, -2));
-    const Tensor attention = drop(torch::softmax(scores + hidden, -1));
+    const Tensor attention =
+        torch::dropout(torch::softmax(scores + hidden, -1), attention_dropout_, is_training());
     const Tensor mixed =
         torch::matmul(attention, by_head(value_(states))).transpose(1, 2).flatten(2);
     const Tensor between = mixed_norm_(states + drop(mixed_(mixed)));
@@ -79,6 +84,7 @@ class LayerImpl : public nn::Module {
 
   std::int64_t heads_;
   double dropout_;
+  double attention_dropout_;
   nn::Linear query_ = nullptr;
   nn::Linear key_ = nullptr;
   nn::Linear value_ = nullptr;
@@ -88,6 +94,31 @@ class LayerImpl : public nn::Module {
   nn::Linear outer_ = nullptr;
   nn::LayerNorm outer_norm_ = nullptr;
 };
+
+// The parameters of an encoder but for biases and normalisations.
+double least_numbers(const EncoderOptions& options) {
+  const auto real = [](std::int64_t size) { return static_cast<double>(size); };
+  const double rows = real(options.vocabulary) + real(options.positions) + real(options.types);
+  const double of_layer = 4 * real(options.width) + 2 * real(options.inner_width);
+  return real(options.width) * (rows + real(options.layers) * of_layer);
+}
+
+using Stored = std::map<std::string, StoredTensor>;
+
+// Under its name, with a prefix, or with what older files call the parameters of normalisations.
+Stored::const_iterator find_tensor(const Stored& stored, const std::string& key) {
+  std::string old = key;
+  for (const auto& [now, before] : {std::pair("LayerNorm.weight", "LayerNorm.gamma"),
+                                    std::pair("LayerNorm.bias", "LayerNorm.beta")}) {
+    if (!key.ends_with(now)) continue;
+    old = key.substr(0, key.size() - std::string_view(now).size()) + before;
+  }
+  for (const std::string& name : {key, "bert." + key, old, "bert." + old}) {
+    const auto found = stored.find(name);
+    if (found != stored.end()) return found;
+  }
+  return stored.end();
+}
 
 std::string shape_text(c10::IntArrayRef shape) {
   return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
@@ -120,10 +151,12 @@ EncoderOptions read_encoder_options(const std::filesystem::path& file) {
     fail(absl::StrCat("hidden_size ", options.width, " cannot be parted among ", options.heads,
                       " heads"));
   }
-  if (config.value("hidden_act", "gelu") != "gelu") fail("hidden_act: expected gelu");
-  if (config.value("position_embedding_type", "absolute") != "absolute") {
-    fail("position_embedding_type: expected absolute");
-  }
+  const auto require = [&](const char* name, const char* value) {
+    const auto found = config.find(name);
+    if (found != config.end() && *found != value) fail(absl::StrCat(name, ": expected ", value));
+  };
+  require("hidden_act", "gelu");
+  require("position_embedding_type", "absolute");
   const auto number = [&](const char* name, double usual) {
     const auto found = config.find(name);
     if (found == config.end()) return usual;
@@ -134,6 +167,7 @@ EncoderOptions read_encoder_options(const std::filesystem::path& file) {
   };
   options.epsilon = number("layer_norm_eps", options.epsilon);
   options.dropout = number("hidden_dropout_prob", options.dropout);
+  options.attention_dropout = number("attention_probs_dropout_prob", options.attention_dropout);
   return options;
 }
 
@@ -174,11 +208,13 @@ Encoder load_encoder(const std::filesystem::path& directory) {
   const std::string name = (directory / "model.safetensors").string();
   const std::string file = read_file(directory / "model.safetensors");
   const std::map<std::string, StoredTensor> stored = parse_safetensors(file, name);
+  if (least_numbers(options) > static_cast<double>(file.size()) / 2) {
+    throw InputError(name, 0, "there are fewer numbers than config.json says");
+  }
   Encoder encoder(options);
   const torch::NoGradGuard no_grad;
   for (auto& parameter : encoder->named_parameters()) {
-    auto found = stored.find(parameter.key());
-    if (found == stored.end()) found = stored.find("bert." + parameter.key());
+    const auto found = find_tensor(stored, parameter.key());
     if (found == stored.end()) throw InputError(name, 0, "there is no tensor " + parameter.key());
     if (parameter->sizes() != c10::IntArrayRef(found->second.shape)) {
       throw InputError(name, 0,

@@ -25,6 +25,7 @@ struct EncoderOptions {
   std::int64_t types = 2;
   double epsilon = 1e-12;  ///< of layer normalisation
   double dropout = 0.1;    ///< in training
+  double attention_dropout = 0.1;
 };
 
 /// @throws InputError for a file that cannot be read or lacks a number, for numbers out of range,
@@ -59,9 +60,10 @@ class EncoderImpl : public torch::nn::Module {
 TORCH_MODULE(Encoder);
 
 /// The encoder in a directory: config.json and model.safetensors, whose tensors may all begin with
-/// "bert.". What a head or the pooler has there is not used. In evaluation mode.
-/// @throws InputError as read_encoder_options() and parse_safetensors(), and for a parameter that
-/// is missing or has another shape.
+/// "bert.", and whose normalisations may have gamma and beta in place of weight and bias. What a
+/// head or the pooler has there is not used. In evaluation mode.
+/// @throws InputError as read_encoder_options() and parse_safetensors(), for sizes that the file
+/// cannot have the numbers of, and for a parameter that is missing or has another shape.
 Encoder load_encoder(const std::filesystem::path& directory);
 
 /// The mean of the states of the pieces that are there: [N, width] of [N, T, width] and [N, T].

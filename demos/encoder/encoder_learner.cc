@@ -3,16 +3,20 @@
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>
+#include <compare>
 #include <map>
 #include <numeric>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "demos/common/input_error.h"
 #include "demos/common/trainer.h"
 #include "demos/encoder/encoder.h"
 #include "demos/encoder/word_piece.h"
@@ -31,7 +35,11 @@ constexpr std::size_t kGroup = 8;
 // as wide as its longest.
 class PieceSet final : public Dataset {
  public:
-  explicit PieceSet(const Examples& examples) : examples_(examples) {}
+  explicit PieceSet(const Examples& examples) : examples_(examples) {
+    if (!examples.groups.empty() || !examples.weights.empty() || !examples.unit_starts.empty()) {
+      throw std::invalid_argument("PieceSet: groups, weights and units are not for an encoder");
+    }
+  }
 
   std::size_t units() const override { return examples_.units(); }
   std::size_t rows(std::size_t) const override { return 1; }
@@ -118,10 +126,17 @@ std::int64_t layers_above(const std::string& name, std::int64_t layers) {
              : layers;
 }
 
-// The head first: its rate is what the log shows.
+// Parameters of the given rate first: it is what the log shows.
 std::unique_ptr<torch::optim::Optimizer> make_optimizer(const EncoderNetwork& network, double rate,
                                                         double layer_decay) {
-  std::map<std::pair<double, bool>, std::vector<at::Tensor>, std::greater<>> groups;
+  struct Kind {
+    bool has_another_rate;
+    double rate;
+    bool is_spared;
+
+    auto operator<=>(const Kind&) const = default;
+  };
+  std::map<Kind, std::vector<at::Tensor>> groups;
   for (const auto& parameter : network.named_parameters()) {
     const std::string& name = parameter.key();
     const bool is_spared = absl::EndsWith(name, "bias") || absl::StrContains(name, "LayerNorm");
@@ -129,16 +144,28 @@ std::unique_ptr<torch::optim::Optimizer> make_optimizer(const EncoderNetwork& ne
         absl::StartsWith(name, "head.")
             ? kHeadRate * rate
             : rate * std::pow(layer_decay, layers_above(name, network.encoder->options().layers));
-    groups[{own_rate, is_spared}].push_back(parameter.value());
+    groups[{own_rate != rate, own_rate, is_spared}].push_back(parameter.value());
   }
   std::vector<torch::optim::OptimizerParamGroup> all;
   for (auto& [kind, parameters] : groups) {
-    all.emplace_back(
-        std::move(parameters),
-        std::make_unique<torch::optim::AdamWOptions>(
-            torch::optim::AdamWOptions(kind.first).weight_decay(kind.second ? 0.0 : kWeightDecay)));
+    all.emplace_back(std::move(parameters), std::make_unique<torch::optim::AdamWOptions>(
+                                                torch::optim::AdamWOptions(kind.rate).weight_decay(
+                                                    kind.is_spared ? 0.0 : kWeightDecay)));
   }
   return std::make_unique<torch::optim::AdamW>(std::move(all), torch::optim::AdamWOptions(rate));
+}
+
+void require_room(const EncoderLearnerOptions& options, const EncoderOptions& encoder) {
+  const std::string config = (options.directory / "config.json").string();
+  if (options.pieces > static_cast<std::size_t>(encoder.vocabulary)) {
+    throw InputError(config, 0,
+                     absl::StrCat("vocab_size is ", encoder.vocabulary, ", but vocab.txt has ",
+                                  options.pieces, " pieces"));
+  }
+  if (options.most_pieces > static_cast<std::size_t>(encoder.positions)) {
+    throw InputError(absl::StrCat("--most_pieces=", options.most_pieces, ": this encoder reads ",
+                                  encoder.positions, " at most"));
+  }
 }
 
 class EncoderLearner final : public Learner {
@@ -148,6 +175,7 @@ class EncoderLearner final : public Learner {
         layer_decay_(options.layer_decay),
         workers_(options.workers ? options.workers : std::make_shared<const Workers>()) {
     const Encoder encoder = load_encoder(options.directory);
+    require_room(options, encoder->options());
     torch::manual_seed(options.seed);
     network_ = std::make_shared<EncoderNetwork>(encoder, options.classes);
     network_->to(device_);

@@ -16,8 +16,10 @@ struct EncoderLearnerOptions {
   std::filesystem::path directory{};  ///< see load_encoder()
   std::size_t classes = 0;
   std::string device = "cpu";
-  std::uint64_t seed = 0;  ///< draws the head
-  double layer_decay = 1;  ///< the rate of a layer is that of the one above it times this
+  std::uint64_t seed = 0;       ///< draws the head
+  std::size_t pieces = 0;       ///< of the tokenizer
+  std::size_t most_pieces = 0;  ///< of a text
+  double layer_decay = 1;       ///< the rate of a layer is that of the one above it times this
   std::shared_ptr<const Workers> workers{};
 };
 
@@ -32,7 +34,8 @@ inline constexpr std::size_t kEncoderBatch = 32;
 /// by AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) with a decay of .01, which biases and
 /// normalisations are spared; the head has 20 times the rate of the top layer. Padding changes no
 /// row: rows of like length pass through the encoder together.
-/// @throws InputError as load_encoder(), and where the program was built without LibTorch.
+/// @throws InputError as load_encoder(), for a tokenizer or texts that the encoder is too small
+/// for, and where the program was built without LibTorch.
 std::unique_ptr<Learner> make_encoder_learner(const EncoderLearnerOptions& options);
 
 }  // namespace equipoise::demos

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -144,6 +145,16 @@ TEST(EncoderLearner, IsRestored) {
   const Examples rows = examples_of(10, 4);
   EXPECT_EQ(other->logits(rows).values, learner->logits(rows).values);
   EXPECT_THROW(make_encoder_learner({.directory = "nowhere", .classes = 2}), InputError);
+}
+
+TEST(EncoderLearner, TextsAndTokenizersMustFit) {
+  EXPECT_THROW(make_encoder_learner({.directory = kSmall, .classes = 2, .most_pieces = 41}),
+               InputError);
+  EXPECT_THROW(make_encoder_learner({.directory = kSmall, .classes = 2, .pieces = 10000}),
+               InputError);
+  Examples examples = examples_of(4, 1);
+  examples.weights = {1, 1, 1, 1};
+  EXPECT_THROW(make_learner()->logits(examples), std::invalid_argument);
 }
 
 }  // namespace

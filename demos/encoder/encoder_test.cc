@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "demos/common/files.h"
@@ -65,7 +66,7 @@ void expect_golden_states(const std::filesystem::path& directory, const std::fil
     for (const auto& [place, numbers] : golden[i].at("states").items()) {
       const auto expected = numbers.get<std::vector<float>>();
       const torch::Tensor found = states[static_cast<std::int64_t>(i)][std::stoll(place)]
-                                      .slice(0, 0, c10::nullopt, stride)
+                                      .slice(0, 0, {}, stride)
                                       .contiguous();
       ASSERT_EQ(found.numel(), static_cast<std::int64_t>(expected.size()));
       for (std::size_t k = 0; k < expected.size(); ++k) {
@@ -134,6 +135,20 @@ class EncoderFiles : public ::testing::Test {
   nlohmann::json config_{};
 };
 
+// As files of older models have them.
+TEST_F(EncoderFiles, MayHaveOlderNames) {
+  std::string file = read_file(kSmall / "model.safetensors");
+  for (const auto& [now, before] : {std::pair("LayerNorm.weight\"", "LayerNorm.gamma\" "),
+                                    std::pair("LayerNorm.bias\"", "LayerNorm.beta\"")}) {
+    const std::string name = now;
+    for (std::size_t at = file.find(name); at != std::string::npos; at = file.find(name)) {
+      file.replace(at, name.size(), before);
+    }
+  }
+  write_file(directory_ / "model.safetensors", file);
+  EXPECT_EQ(error(), "no error");
+}
+
 TEST_F(EncoderFiles, MistakesAreNamed) {
   EXPECT_EQ(error(), "no error");
   config_["num_hidden_layers"] = 3;
@@ -150,6 +165,12 @@ TEST_F(EncoderFiles, MistakesAreNamed) {
   config_["num_attention_heads"] = 4;
   config_["hidden_act"] = "relu";
   EXPECT_THAT(error(), HasSubstr("hidden_act: expected gelu"));
+  config_["hidden_act"] = nullptr;
+  EXPECT_THAT(error(), HasSubstr("hidden_act: expected gelu"));
+  config_["hidden_act"] = "gelu";
+  config_["vocab_size"] = 1 << 24;
+  EXPECT_THAT(error(),
+              HasSubstr("model.safetensors:0: there are fewer numbers than config.json says"));
   config_ = nlohmann::json::array();
   EXPECT_THAT(error(), HasSubstr("config.json:0: expected the configuration of an encoder"));
 }

@@ -18,6 +18,7 @@ namespace equipoise::demos {
 namespace {
 
 constexpr std::size_t kSizeOfSize = 8;
+constexpr std::uint64_t kMostHeader = 100'000'000;  // as the format's own reader has it
 
 std::uint64_t little_endian(std::string_view bytes) {
   std::uint64_t value = 0;
@@ -70,6 +71,7 @@ std::map<std::string, StoredTensor> parse_safetensors(std::string_view file,
   if (file.size() < kSizeOfSize) fail("it ends before the header");
   const std::uint64_t header_size = little_endian(file.substr(0, kSizeOfSize));
   if (header_size > file.size() - kSizeOfSize) fail("its header is larger than the file");
+  if (header_size > kMostHeader) fail("its header is larger than 100 MB");
   const std::string_view numbers = file.substr(kSizeOfSize + header_size);
   const nlohmann::json header = nlohmann::json::parse(file.substr(kSizeOfSize, header_size),
                                                       nullptr, /*allow_exceptions=*/false);
@@ -84,7 +86,9 @@ std::map<std::string, StoredTensor> parse_safetensors(std::string_view file,
     Placed placed{};
     try {
       tensor.type = entry.at("dtype").get<std::string>();
-      for (const nlohmann::json& extent : entry.at("shape")) {
+      const nlohmann::json& shape = entry.at("shape");
+      if (!shape.is_array()) fail(of + "has no list as its shape");
+      for (const nlohmann::json& extent : shape) {
         if (!extent.is_number_unsigned()) fail(of + "has an extent that is no number from 0");
         tensor.shape.push_back(extent.get<std::int64_t>());
         if (tensor.shape.back() < 0) fail(of + "has an extent that is too large");

@@ -85,6 +85,8 @@ TEST(Safetensors, RefusesWhatIsNotOne) {
               HasSubstr("there is more behind the last tensor"));
   EXPECT_THAT(error_of(file(entry(usual + R"("data_offsets":[0])"), "ab")),
               HasSubstr("tensor 'a' has no two data_offsets"));
+  EXPECT_THAT(error_of(file(entry(R"("dtype":"U8","shape":2,"data_offsets":[0,2])"), "ab")),
+              HasSubstr("tensor 'a' has no list as its shape"));
   EXPECT_THAT(error_of(file(entry(R"("dtype":"U8","shape":[2])"), "ab")),
               HasSubstr("tensor 'a' is not described"));
   EXPECT_THAT(error_of(file(entry(R"("dtype":"U4","shape":[2],"data_offsets":[0,1])"), "a")),

@@ -1,5 +1,7 @@
 #include "demos/encoder/word_piece.h"
 
+#include <absl/strings/ascii.h>
+#include <absl/strings/str_join.h>
 #include <utf8proc.h>
 
 #include <algorithm>
@@ -9,6 +11,7 @@
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
 #include "demos/common/unicode.h"
+#include "equipoise/splits/hash.h"
 
 namespace equipoise::demos {
 
@@ -76,10 +79,16 @@ std::u32string cleaned(std::string_view text) {
 WordPiece::WordPiece(const std::filesystem::path& vocabulary) {
   const std::vector<std::string> lines = read_lines(vocabulary);
   for (std::size_t i = 0; i < lines.size(); ++i) {
+    const bool is_mark = lines[i].starts_with('[') && lines[i].ends_with(']');
+    if (!is_mark && std::any_of(lines[i].begin(), lines[i].end(), absl::ascii_isupper)) {
+      throw InputError(vocabulary.string(), i + 1,
+                       "piece '" + lines[i] + "' is of a cased model, expected an uncased one");
+    }
     if (!ids_.emplace(lines[i], static_cast<std::int64_t>(i)).second) {
       throw InputError(vocabulary.string(), i + 1, "piece '" + lines[i] + "' stands twice");
     }
   }
+  fingerprint_ = splits::fnv1a64(absl::StrJoin(lines, "\n"));
   if (id_of(vocabulary, "[PAD]") != kPaddingPiece) {
     throw InputError(vocabulary.string(), 1, "expected [PAD], found '" + lines.front() + "'");
   }

@@ -34,10 +34,12 @@ class WordPiece {
  public:
   /// From a vocabulary with a piece a line, numbered from 0.
   /// @throws InputError for a file that cannot be read, a piece that stands twice, another first
-  /// piece than [PAD], and one that lacks [UNK], [CLS] or [SEP].
+  /// piece than [PAD], one that lacks [UNK], [CLS] or [SEP], and one with capitals, which is of a
+  /// cased model.
   explicit WordPiece(const std::filesystem::path& vocabulary);
 
   std::size_t size() const { return ids_.size(); }
+  std::uint64_t fingerprint() const { return fingerprint_; }  ///< of the file's lines
 
   /// [CLS] text [SEP], at most `most` pieces (3 or more): what is behind them is dropped.
   Pieces encode(std::string_view text, std::size_t most) const;
@@ -53,6 +55,7 @@ class WordPiece {
   std::int64_t id_of(const std::filesystem::path& file, const std::string& piece) const;
 
   std::unordered_map<std::string, std::int64_t> ids_;
+  std::uint64_t fingerprint_ = 0;
   std::int64_t unknown_ = 0;
   std::int64_t first_ = 0;
   std::int64_t separator_ = 0;

@@ -86,6 +86,8 @@ TEST(WordPiece, VocabulariesHaveTheMarksOnce) {
   EXPECT_THAT(error_of("[PAD]\n[UNK]\n[CLS]\n"), EndsWith(":0: there is no piece [SEP]"));
   EXPECT_THAT(error_of("a\n[PAD]\n[UNK]\n[CLS]\n[SEP]\n"),
               EndsWith(":1: expected [PAD], found 'a'"));
+  EXPECT_THAT(error_of("[PAD]\n[UNK]\n[CLS]\n[SEP]\nThe\n"),
+              EndsWith(":5: piece 'The' is of a cased model, expected an uncased one"));
   EXPECT_THAT(error_of("[PAD]\na\na\n"), EndsWith(":3: piece 'a' stands twice"));
 }
 

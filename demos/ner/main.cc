@@ -109,9 +109,9 @@ void check_own_flags(const DemoFlags& flags) {
   if (!flags.load.empty()) {
     refuse_flags({"model"}, "not with --load, whose file says it");
     if (!text.empty()) {
-      refuse_flags(
-          {"data", "corpus", "train", "dev", "test", "column", "token_column", "scheme", "flaws"},
-          "not with --load and --predict, which read no data");
+      refuse_flags({"data", "corpus", "train", "dev", "test", "tag_column", "token_column",
+                    "scheme", "flaws"},
+                   "not with --load and --predict, which read no data");
     }
   }
   if (model_name(flags) != "linear" && flags.backend == "eigen" && flags.load.empty()) {
@@ -286,11 +286,14 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
                    flags.backend, ".");
   *flags.out << header << std::endl;
   experiment.test_units = task.test.sentences.size();
+  // A search is of linear models, whose strategies all have as many steps.
+  experiment.steps_per_run = tagging_steps(task, experiment.strategies.front(), options.training);
   const std::uint64_t runs = most_runs(experiment);
   std::uint64_t steps = 0;
   for (const std::string& strategy : experiment.strategies) {
-    steps += runs / experiment.strategies.size() * tagging_steps(task, strategy, options.training);
+    steps += experiment.seeds * tagging_steps(task, strategy, options.training);
   }
+  if (experiment.searches_rate) steps = runs * experiment.steps_per_run;
   if (flags.workers == nullptr) {
     *flags.out << announcement(runs, steps / runs, [&](std::uint64_t few) {
       train_tagging_steps(task, options, few);

@@ -9,7 +9,7 @@ set -uo pipefail
 whole=yes expect 0 out '^\| (\*\*)?weights_0\.5' --strategy=none,none_tau,weights_0.5 --seeds=2 --epochs=2 \
   --report=report --save=model
 head -n 1 out | grep -q '^No data: a small synthetic corpus' || fail "first line: $(head -n 1 out)"
-grep -q '^About .* for 18 runs' out || fail "no word of how long it takes: $(cat out)"
+grep -q '^About .* for 22 runs' out || fail "no word of how long it takes: $(cat out)"
 head -n 1 report/results.csv | grep -qx 'strategy,seed,split,metric,label,value' || fail "header of results.csv"
 for metric in token_macro_f1 entity_f1 entity_f1_conlleval seconds; do
   grep -qE "^none_tau,1,test,$metric,,[0-9.e-]+$" report/results.csv || fail "$metric"

@@ -23,10 +23,10 @@ struct TaggingRunOptions {
   TaggerOptions tagger{};
 };
 
-/// The rate that suits a model, "linear" or a neural one, the same for every strategy: of 50, 100,
-/// 200 and 400 the one with the best token_macro_f1 of any strategy on the validation sentences of
-/// the Broad Twitter Corpus; of 2e-3, 4e-3, 8e-3 and 16e-3 the larger of the two that do best
-/// there, which are alike.
+/// The rate of a neural model, and where the search for one begins for "linear": of 50, 100, 200
+/// and 400 the one with the best token_macro_f1 of any strategy on the validation sentences of the
+/// Broad Twitter Corpus; of 2e-3, 4e-3, 8e-3 and 16e-3 the larger of the two that do best there,
+/// which are alike.
 double default_rate(const std::string& model);
 
 /// The figures of predicted tags: token_macro_f1, the mean over types of the F1 of tokens, by the

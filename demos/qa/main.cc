@@ -175,6 +175,7 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
 
   const std::uint64_t steps_per_run =
       options.training.epochs * steps_per_epoch(task.train.rows(), options.training);
+  experiment.steps_per_run = steps_per_run;
   const std::uint64_t runs = most_runs(experiment);
   if (flags.workers == nullptr) {
     // Scoring an epoch takes about as long as its steps.

@@ -9,7 +9,7 @@ set -uo pipefail
 whole=yes expect 0 out '^\| (\*\*)?none_tau ' --strategy=none,none_tau,weights --seeds=2 --epochs=2 --report=report \
   --save=model
 head -n 1 out | grep -q '^No data: questions with four types of answers' || fail "first line: $(head -n 1 out)"
-grep -qE '^About .* for 18 runs' out || fail "no announcement: $(cat out)"
+grep -qE '^About .* for 22 runs' out || fail "no announcement: $(cat out)"
 grep -q 'seed 1, rate [0-9.]*: epoch' err || fail "no line for the second seed: $(cat err)"
 head -n 1 report/results.csv | grep -qx 'strategy,seed,split,metric,label,value' || fail "header of results.csv"
 for strategy in none none_tau weights; do

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -59,25 +58,21 @@ splits::Split split(const LabelledTexts& rows, const Corpus& corpus, double shar
 
 // A part that is taken out of the training rows.
 struct PartOfTrain {
-  std::string_view purpose;  // "validation"
-  std::string_view file;     // what is missing: "dev.tsv"
-  std::string_view share_name;
+  std::string purpose;  // "validation"
+  std::string name;     // of the file that is missing
+  std::string share_name;
   double share;
 };
-constexpr PartOfTrain kValidation = {"validation", "dev.tsv", "tenth", 0.1};
-constexpr PartOfTrain kTest = {"testing", "test file", "fifth", 0.2};
 
 // Returns how many rows it drops.
 std::size_t split_off(const PartOfTrain& kind, const path& file, Corpus& corpus,
                       LabelledTexts& part) {
   constexpr std::size_t kLeastRows = 10;
   if (corpus.train.size() < kLeastRows) {
-    throw InputError(
-        file.string(), 0,
-        absl::StrCat("there is no ", std::string(kind.file), ", and of ", corpus.train.size(),
-                     " rows", corpus.has_several_labels ? "" : " with one label", " no ",
-                     std::string(kind.share_name), " can be taken for ",
-                     std::string(kind.purpose)));
+    throw InputError(file.string(), 0,
+                     absl::StrCat("there is no ", kind.name, ", and of ", corpus.train.size(),
+                                  " rows", corpus.has_several_labels ? "" : " with one label",
+                                  " no ", kind.share_name, " can be taken for ", kind.purpose));
   }
   const splits::Split parts = split(corpus.train, corpus, kind.share);
   part = take(corpus.train, parts.test);
@@ -85,15 +80,17 @@ std::size_t split_off(const PartOfTrain& kind, const path& file, Corpus& corpus,
   return drop_known(corpus.train, part);  // texts that stand twice in the file
 }
 
-void require_rows(const PartOfTrain& kind, const LabelledTexts& part, const path& own,
+void require_rows(const PartOfTrain& kind, std::size_t rows, std::size_t dropped, const path& own,
                   const path& train) {
-  if (part.size() > 0) return;
-  const std::string none = absl::StrCat("no row is left for ", std::string(kind.purpose));
-  if (!own.empty()) throw InputError(own.string(), 0, none);
-  throw InputError(
-      train.string(), 0,
-      absl::StrCat(none, ": there is no ", std::string(kind.file), ", and each text of the ",
-                   std::string(kind.share_name), " that was taken here stands in the rest too"));
+  if (rows > 0) return;
+  const std::string none = absl::StrCat("no row is left for ", kind.purpose);
+  if (!own.empty()) {
+    throw InputError(own.string(), 0,
+                     none + (dropped > 0 ? ": its texts stand in another part too" : ""));
+  }
+  throw InputError(train.string(), 0,
+                   absl::StrCat(none, ": there is no ", kind.name, ", and each text of the ",
+                                kind.share_name, " that was taken here stands in the rest too"));
 }
 
 void require_rows_of_each_class(const Corpus& corpus, const path& file) {
@@ -110,17 +107,18 @@ void require_rows_of_each_class(const Corpus& corpus, const path& file) {
 
 std::string origin(const PartOfTrain& kind, const path& own, const path& train) {
   if (!own.empty()) return "";
-  return absl::StrCat(" (a ", std::string(kind.share_name), " of ", train.filename().string(),
-                      ", stratified)");
+  return absl::StrCat(" (a ", kind.share_name, " of ", train.filename().string(), ", stratified)");
 }
 
 }  // namespace
 
 Corpus complete(Corpus corpus, const CorpusSources& sources) {
+  const PartOfTrain validation = {"validation", sources.validation_name, "tenth", 0.1};
+  const PartOfTrain test = {"testing", sources.test_name, "fifth", 0.2};
   std::size_t test_dropped = 0;
   std::size_t validation_dropped = 0;
   if (sources.test.empty()) {
-    test_dropped = split_off(kTest, sources.train, corpus, corpus.test);
+    test_dropped = split_off(test, sources.train, corpus, corpus.test);
   } else {
     test_dropped = drop_known(corpus.train, corpus.test);
   }
@@ -130,14 +128,15 @@ Corpus complete(Corpus corpus, const CorpusSources& sources) {
   }
   require_rows_of_each_class(corpus, sources.train);
   if (sources.validation.empty()) {
-    validation_dropped = split_off(kValidation, sources.train, corpus, corpus.validation);
+    validation_dropped = split_off(validation, sources.train, corpus, corpus.validation);
   }
-  require_rows(kTest, corpus.test, sources.test, sources.train);
-  require_rows(kValidation, corpus.validation, sources.validation, sources.train);
+  require_rows(test, corpus.test.size(), test_dropped, sources.test, sources.train);
+  require_rows(validation, corpus.validation.size(), validation_dropped, sources.validation,
+               sources.train);
   corpus.description = absl::StrCat(
       sources.source.string(), ": ", corpus.train.size(), " training, ", corpus.validation.size(),
-      " validation", origin(kValidation, sources.validation, sources.train), " and ",
-      corpus.test.size(), " test", origin(kTest, sources.test, sources.train), " rows, ",
+      " validation", origin(validation, sources.validation, sources.train), " and ",
+      corpus.test.size(), " test", origin(test, sources.test, sources.train), " rows, ",
       corpus.classes.size(),
       corpus.has_several_labels ? " labels, of which a row has any number." : " classes.",
       "\nLeft out: ", sources.left_out, test_dropped, " test and ", validation_dropped,

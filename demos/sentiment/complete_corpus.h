@@ -13,9 +13,11 @@ namespace equipoise::demos {
 struct CorpusSources {
   std::filesystem::path source{};  ///< all of them, for the description
   std::filesystem::path train{};
-  std::filesystem::path validation{};  ///< empty: a tenth of train, stratified
-  std::filesystem::path test{};        ///< empty: a fifth of train, stratified
-  std::string left_out{};              ///< what reading left out, for the description
+  std::filesystem::path validation{};       ///< empty: a tenth of train, stratified
+  std::filesystem::path test{};             ///< empty: a fifth of train, stratified
+  std::string left_out{};                   ///< what reading left out, for the description
+  std::string validation_name = "dev.tsv";  ///< what is missing where there is no such file
+  std::string test_name = "test.tsv";
 };
 
 /// Takes validation and test rows out whose text stands in train, and validation rows whose text

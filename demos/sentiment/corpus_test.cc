@@ -271,7 +271,7 @@ TEST_F(CorpusFiles, RefusesClassesWithoutTrainingRowsAndPartsWithoutRows) {
   EXPECT_EQ(error(), "train.tsv:0: no row for training has the label 'neutral'");
   SetUp();
   write("test.tsv", "good\t0\ta\n");
-  EXPECT_EQ(error(), "test.tsv:0: no row is left for testing");
+  EXPECT_EQ(error(), "test.tsv:0: no row is left for testing: its texts stand in another part too");
   SetUp();
   remove("dev.tsv");
   EXPECT_EQ(error(),
@@ -281,7 +281,8 @@ TEST_F(CorpusFiles, RefusesClassesWithoutTrainingRowsAndPartsWithoutRows) {
             "train.tsv:0: there is no dev.tsv, and of 5 rows no tenth can be taken for validation");
   SetUp();
   write("dev.tsv", "good\t0\ta\n");
-  EXPECT_EQ(error(), "dev.tsv:0: no row is left for validation");
+  EXPECT_EQ(error(),
+            "dev.tsv:0: no row is left for validation: its texts stand in another part too");
 }
 
 TEST_F(CorpusFiles, RefusesLabelFilesThatDoNotDo) {

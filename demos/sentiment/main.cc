@@ -65,6 +65,8 @@ ABSL_FLAG(std::string, predict, "",
 namespace equipoise::demos {
 namespace {
 
+constexpr int kLeastPieces = 3;  // the two marks, and one
+
 constexpr const char* kUsage =
     "Trains one text classifier in several ways on imbalanced classes and compares them.\n"
     "  bazel run -c opt //demos/sentiment -- --data=DIR --report=DIR\n"
@@ -90,20 +92,28 @@ void check_own_flags(const DemoFlags& flags) {
   const std::vector<std::string> labels = {"fine", "polarity", "multilabel"};
   require_choice("labels", absl::GetFlag(FLAGS_labels), labels);
   require_between("hidden", absl::GetFlag(FLAGS_hidden), 0, 4096);
-  if (is_set("train")) {
-    refuse_flags({"labels", "data"}, "not with --train");
+  if (!flags.load.empty()) {
+    refuse_flags({"train", "dev", "hidden", "most_pieces", "layer_decay"},
+                 "not with --load, which trains nothing");
+    if (is_set("predict")) refuse_flags({"test"}, "not with --predict");
+  }
+  if (is_set("train") || is_set("test")) {
+    refuse_flags({"labels", "data"}, "not with files of one's own");
   } else {
-    refuse_flags({"dev", "test", "text", "label", "separator", "label_separator"}, "needs --train");
+    refuse_flags({"text", "label", "separator", "label_separator"}, "needs --train");
+  }
+  if (!is_set("train")) {
+    refuse_flags({"dev"}, "needs --train");
+    if (flags.load.empty()) refuse_flags({"test"}, "needs --train or --load");
   }
   const std::string separator = absl::GetFlag(FLAGS_separator);
   if (separator.size() > 1 && separator != "tab") {
     throw InputError(absl::StrCat("--separator=", separator, ": expected a character, or tab"));
   }
-  if (!flags.load.empty()) refuse_flags({"hidden"}, "not with --load, whose file says it");
   if (flags.backend != "libtorch") {
     refuse_flags({"hidden", "encoder"}, "needs --backend=libtorch");
   }
-  require_between("most_pieces", absl::GetFlag(FLAGS_most_pieces), 3, 512);
+  require_between("most_pieces", absl::GetFlag(FLAGS_most_pieces), kLeastPieces, 512);
   const double decay = absl::GetFlag(FLAGS_layer_decay);
   if (!(decay > 0 && decay <= 1)) {
     throw InputError(absl::StrCat("--layer_decay=", decay, ": expected a number above 0, up to 1"));
@@ -142,20 +152,30 @@ Corpus find_corpus(const DemoFlags& flags) {
 // Empty: none.
 std::string encoder_directory() {
   const std::string directory = absl::GetFlag(FLAGS_encoder);
-  return directory.empty() ? directory : user_path(directory).string();
+  return directory.empty() ? directory : std::filesystem::absolute(user_path(directory)).string();
 }
 
-WordPiece tokenizer_of(const std::string& encoder) {
-  return WordPiece(std::filesystem::path(encoder) / "vocab.txt");
+// What makes pieces of texts for an encoder; without one there is no directory.
+struct Encoding {
+  std::string directory{};
+  std::optional<WordPiece> tokenizer{};
+  std::size_t most_pieces = 0;
+};
+
+Encoding make_encoding(const std::string& directory, std::size_t most_pieces) {
+  if (directory.empty()) return {};
+  return {directory, WordPiece(std::filesystem::path(directory) / "vocab.txt"), most_pieces};
 }
 
-std::unique_ptr<Learner> make_learner(const DemoFlags& flags, const std::string& encoder,
+std::unique_ptr<Learner> make_learner(const DemoFlags& flags, const Encoding& encoding,
                                       const LearnerShape& shape, std::uint64_t seed) {
-  if (!encoder.empty()) {
-    return make_encoder_learner({.directory = encoder,
+  if (encoding.tokenizer) {
+    return make_encoder_learner({.directory = encoding.directory,
                                  .classes = shape.classes,
                                  .device = flags.device,
                                  .seed = seed,
+                                 .pieces = encoding.tokenizer->size(),
+                                 .most_pieces = encoding.most_pieces,
                                  .layer_decay = absl::GetFlag(FLAGS_layer_decay),
                                  .workers = flags.workers});
   }
@@ -167,35 +187,51 @@ std::unique_ptr<Learner> make_learner(const DemoFlags& flags, const std::string&
 struct LoadedModel {
   std::vector<std::string> classes;
   TfIdf tf_idf;
-  std::optional<WordPiece> tokenizer;
-  std::size_t most_pieces;
+  Encoding encoding;
   std::vector<double> offset;
   std::vector<double> thresholds;
   std::unique_ptr<Learner> learner;
 
   Examples examples(const std::vector<std::string>& texts) const {
-    return tokenizer ? make_examples(*tokenizer, most_pieces, texts) : make_examples(tf_idf, texts);
+    return encoding.tokenizer ? make_examples(*encoding.tokenizer, encoding.most_pieces, texts)
+                              : make_examples(tf_idf, texts);
   }
 
   bool has_several_labels() const { return !thresholds.empty(); }
 };
 
+// What made the pieces that a saved model was trained on.
+Encoding encoding_of(const DemoFlags& flags, const nlohmann::json& facts) {
+  if (flags.backend == "eigen") {
+    throw InputError("--load: this model has an encoder and needs --backend=libtorch");
+  }
+  const std::string directory =
+      is_set("encoder") ? encoder_directory() : facts.at("encoder").get<std::string>();
+  Encoding encoding = make_encoding(
+      directory, std::max(facts.at("most_pieces").get<std::size_t>(), std::size_t{kLeastPieces}));
+  if (encoding.tokenizer->fingerprint() != facts.at("vocabulary").get<std::uint64_t>()) {
+    throw InputError(directory, 0,
+                     "vocab.txt is not the one that the model of --load was trained with");
+  }
+  return encoding;
+}
+
 LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file) {
   try {
     const nlohmann::json& facts = saved.facts;
-    const std::string encoder =
-        is_set("encoder") ? encoder_directory() : facts.value("encoder", std::string());
+    const bool has_encoder = facts.contains("encoder");
+    if (is_set("encoder") && !has_encoder) {
+      throw InputError("--encoder: the model of --load has none");
+    }
     LoadedModel model{facts.at("classes"),
-                      TfIdf(encoder.empty() ? from_block(facts.at("idf")) : std::vector<float>()),
-                      std::nullopt,
-                      facts.value("most_pieces", std::size_t{0}),
+                      TfIdf(has_encoder ? std::vector<float>() : from_block(facts.at("idf"))),
+                      {},
                       facts.value("offset", std::vector<double>()),
                       facts.value("thresholds", std::vector<double>()),
                       nullptr};
     const std::size_t classes = model.classes.size();
     const bool fits = classes >= 2 &&
-                      (encoder.empty() ? model.tf_idf.idf().size() == std::size_t{kTextColumns}
-                                       : model.most_pieces >= 3) &&
+                      (has_encoder || model.tf_idf.idf().size() == std::size_t{kTextColumns}) &&
                       (model.offset.empty() || model.offset.size() == classes) &&
                       (model.thresholds.empty() || model.thresholds.size() == classes);
     if (!fits) throw std::invalid_argument("its parts are of different sizes");
@@ -203,13 +239,9 @@ LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::stri
     if (hidden != 0 && flags.backend == "eigen") {
       throw InputError("--load: this model has a hidden layer and needs --backend=libtorch");
     }
-    if (!encoder.empty()) {
-      if (flags.backend == "eigen") {
-        throw InputError("--load: this model has an encoder and needs --backend=libtorch");
-      }
-      model.tokenizer = tokenizer_of(encoder);
-    }
-    model.learner = make_learner(flags, encoder, {std::size_t{kTextColumns}, classes, hidden}, 0);
+    if (has_encoder) model.encoding = encoding_of(flags, facts);
+    model.learner =
+        make_learner(flags, model.encoding, {std::size_t{kTextColumns}, classes, hidden}, 0);
     model.learner->set_parameters(saved.parameters);
     return model;
   } catch (const nlohmann::json::exception& error) {
@@ -293,30 +325,49 @@ void predict_lines(const DemoFlags& flags, const LoadedModel& model) {
   *flags.out << std::flush;
 }
 
+// A corpus of which the test rows alone matter, in the model's classes.
+Corpus find_test_rows(const DemoFlags& flags, const LoadedModel& model) {
+  const bool several = model.has_several_labels();
+  if (!is_set("test")) {
+    Corpus corpus = find_corpus(flags);
+    if (corpus.classes == model.classes && corpus.has_several_labels == several) return corpus;
+    throw InputError(
+        "--load: the model's classes are not those of the data; see --labels, or --test for a "
+        "table "
+        "of your own");
+  }
+  const OwnFiles files = own_files();
+  if (files.label_separator.empty() == several) {
+    throw InputError(several ? "--label_separator: needed, the model has several labels a text"
+                             : "--label_separator: the model has one label a text");
+  }
+  Corpus corpus;
+  corpus.classes = model.classes;
+  corpus.has_several_labels = several;
+  corpus.test = load_rows(files.test, files, model.classes, "the model");
+  corpus.description = absl::StrCat(files.test.string(), ": ", corpus.test.size(), " rows.");
+  return corpus;
+}
+
 void print_evaluation(const DemoFlags& flags, const LoadedModel& model,
                       const std::string& strategy) {
-  const Corpus corpus = find_corpus(flags);
   const bool several = model.has_several_labels();
-  if (corpus.classes != model.classes || corpus.has_several_labels != several) {
-    throw InputError("--load: the model's classes are not those of the data; see --labels");
-  }
+  const Corpus corpus = find_test_rows(flags, model);
   *flags.out << corpus.description << "\n\nTest rows, strategy " << strategy << ":\n\n";
-  const Task task = make_task(corpus);
-  Examples test = model.examples(corpus.test.texts);
-  test.labels = task.test.labels;
+  const Examples test = with_targets(model.examples(corpus.test.texts), corpus, corpus.test);
   const Logits logits = model.learner->logits(test);
   if (several) {
     const std::vector<std::uint8_t> predictions =
         calibrate::predict_labels(logits.view(), model.thresholds);
     metrics::MultiLabelCounts counts(test.labels);
-    counts.add(MatrixView<const std::int64_t>(task.test.targets.data(), test.rows(), test.labels),
+    counts.add(MatrixView<const std::int64_t>(test.targets.data(), test.rows(), test.labels),
                MatrixView<const std::uint8_t>(predictions.data(), test.rows(), test.labels));
     *flags.out << absl::StrFormat("macro-F1 %.3f, micro-F1 %.3f\n", counts.macro_f1(),
                                   counts.micro_f1());
     return;
   }
   metrics::ConfusionMatrix matrix(model.classes.size());
-  matrix.add(task.test.targets, calibrate::predict(logits.view(), model.offset));
+  matrix.add(test.targets, calibrate::predict(logits.view(), model.offset));
   *flags.out << report(matrix, model.classes, 3);
 }
 
@@ -344,9 +395,9 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
   RunOptions options;
   options.training = flags.training;
   options.hidden = static_cast<std::size_t>(absl::GetFlag(FLAGS_hidden));
-  options.encoder = encoder_directory();
-  options.most_pieces = static_cast<std::size_t>(absl::GetFlag(FLAGS_most_pieces));
-  if (options.encoder.empty()) {
+  const Encoding encoding = make_encoding(
+      encoder_directory(), static_cast<std::size_t>(absl::GetFlag(FLAGS_most_pieces)));
+  if (!encoding.tokenizer) {
     set_rate(flags, default_rate(options.hidden, several), options.hidden == 0, experiment);
   } else {
     set_rate(flags, kEncoderRate, /*is_linear=*/false, experiment);
@@ -354,10 +405,14 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
     options.training.batch_size = kEncoderBatch;
     if (!flags.has_epochs) options.training.epochs = 2;
     if (!is_set("clip")) options.training.clip_norm = kEncoderClip;
+    require_batch(kEncoderBatch);
+    options.facts = {{"encoder", encoding.directory},
+                     {"most_pieces", encoding.most_pieces},
+                     {"vocabulary", encoding.tokenizer->fingerprint()}};
   }
   options.training.rate = experiment.rate;
   options.make_learner = [&](const LearnerShape& shape, std::uint64_t seed) {
-    return make_learner(flags, options.encoder, shape, seed);
+    return make_learner(flags, encoding, shape, seed);
   };
   const Corpus corpus = find_corpus(flags);
   // An impossible device is noticed before anything is written.
@@ -366,22 +421,23 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags) {
 
   const std::string header = absl::StrCat(
       corpus.description, "\nModel: ",
-      !options.encoder.empty() ? "an encoder with a linear head,"
-      : options.hidden == 0    ? "linear"
-                               : absl::StrCat("a hidden layer of ", options.hidden, " units"),
+      encoding.tokenizer    ? "an encoder with a linear head,"
+      : options.hidden == 0 ? "linear"
+                            : absl::StrCat("a hidden layer of ", options.hidden, " units"),
       several ? " with a sigmoid a label" : " softmax", " on ",
-      options.encoder.empty() ? "hashed n-grams" : "pieces of words", rate_text(experiment),
+      encoding.tokenizer ? "pieces of words" : "hashed n-grams", rate_text(experiment),
       ", trained with ", flags.backend, ".");
   *flags.out << header << std::endl;
-  const Task task = options.encoder.empty()
-                        ? make_task(corpus)
-                        : make_task(corpus, tokenizer_of(options.encoder), options.most_pieces);
+  const Task task = encoding.tokenizer
+                        ? make_task(corpus, *encoding.tokenizer, encoding.most_pieces)
+                        : make_task(corpus);
   if (!several) *flags.out << '\n' << ledger_table(task, strategies) << std::endl;
 
   experiment.seeds = flags.seeds;
   experiment.test_units = task.test.rows();
   const std::uint64_t steps = steps_per_epoch(task.train.rows(), options.training);
   const std::uint64_t steps_per_run = options.training.epochs * steps;
+  experiment.steps_per_run = steps_per_run;
   const std::uint64_t runs = most_runs(experiment);
   if (flags.workers == nullptr) {
     *flags.out << announcement(runs, steps_per_run, [&](std::uint64_t few) {

@@ -46,11 +46,24 @@ bool has_header(const OwnFiles& files) {
 
 // What was found out about a file.
 std::string form_of(const TableFile& table, const OwnFiles& files) {
-  const std::string separator = table.separator == '\t'  ? "tab"
-                                : table.separator == ',' ? "comma"
-                                                         : std::string{table.separator};
-  return absl::StrCat("columns by ", separator, table.is_quoted ? ", quoted" : ", no quotes",
-                      has_header(files) ? ", with a header" : ", no header");
+  std::string form = absl::StrCat(separator_name(table.separator), " between columns, ",
+                                  has_header(files) ? "a header" : "no header", ", ",
+                                  table.is_quoted ? "quoted cells" : "no quotes");
+  if (table.odd_quote != 0) {
+    absl::StrAppend(&form, " (those of line ", table.odd_quote, " do not fit together)");
+  }
+  return form;
+}
+
+// A first row that seems to be a header: the only one with its label.
+std::string warning_of(const OwnFiles& files, const std::vector<NamedRow>& rows) {
+  if (has_header(files) || rows.front().labels.empty()) return "";
+  const auto same = std::count_if(rows.begin(), rows.end(), [&](const NamedRow& row) {
+    return row.labels == rows.front().labels;
+  });
+  if (same > 1) return "";
+  return absl::StrCat("\nOnly line ", rows.front().line, " has the label '",
+                      rows.front().labels.front(), "': if it is a header, say columns by name.");
 }
 
 std::vector<NamedRow> read_rows(const TableFile& table, const OwnFiles& files) {
@@ -98,7 +111,7 @@ std::vector<std::string> classes_of(const std::vector<NamedRow>& rows, const pat
 }
 
 LabelledTexts numbered(std::vector<NamedRow> rows, const std::vector<std::string>& classes,
-                       const path& file, const path& train) {
+                       const path& file, const std::string& named_by) {
   std::map<std::string, std::int64_t> numbers;
   for (std::size_t c = 0; c < classes.size(); ++c) {
     numbers[classes[c]] = static_cast<std::int64_t>(c);
@@ -110,7 +123,7 @@ LabelledTexts numbered(std::vector<NamedRow> rows, const std::vector<std::string
       const auto found = numbers.find(label);
       if (found == numbers.end()) {
         throw InputError(file.string(), row.line,
-                         "label '" + label + "' does not occur in " + train.string());
+                         "label '" + label + "' does not occur in " + named_by);
       }
       labels.push_back(found->second);
     }
@@ -120,41 +133,56 @@ LabelledTexts numbered(std::vector<NamedRow> rows, const std::vector<std::string
   return result;
 }
 
-std::string class_list(const Corpus& corpus) {
-  std::vector<std::size_t> counts(corpus.classes.size());
-  for (const std::vector<std::int64_t>& labels : corpus.train.labels) {
+std::vector<std::size_t> counts_of(const LabelledTexts& part, std::size_t classes) {
+  std::vector<std::size_t> counts(classes);
+  for (const std::vector<std::int64_t>& labels : part.labels) {
     for (const std::int64_t label : labels) ++counts[static_cast<std::size_t>(label)];
   }
-  TextTable table({"class", "training rows", "share"});
-  for (std::size_t c = 0; c < counts.size(); ++c) {
-    table.add_row({corpus.classes[c], absl::StrCat(counts[c]),
-                   absl::StrFormat("%.1f %%", 100 * static_cast<double>(counts[c]) /
-                                                  static_cast<double>(corpus.train.size()))});
+  return counts;
+}
+
+std::string class_list(const Corpus& corpus) {
+  const std::size_t classes = corpus.classes.size();
+  const std::vector<std::size_t> train = counts_of(corpus.train, classes);
+  const std::vector<std::size_t> validation = counts_of(corpus.validation, classes);
+  const std::vector<std::size_t> test = counts_of(corpus.test, classes);
+  TextTable table({"class", "training rows", "share", "validation rows", "test rows"});
+  for (std::size_t c = 0; c < classes; ++c) {
+    table.add_row({corpus.classes[c], absl::StrCat(train[c]),
+                   absl::StrFormat("%.1f %%", 100 * static_cast<double>(train[c]) /
+                                                  static_cast<double>(corpus.train.size())),
+                   absl::StrCat(validation[c]), absl::StrCat(test[c])});
   }
   return table.to_string();
 }
 
 }  // namespace
 
+LabelledTexts load_rows(const path& file, const OwnFiles& files,
+                        const std::vector<std::string>& classes, const std::string& named_by) {
+  return numbered(read_rows(read_table(file, files.separator), files), classes, file, named_by);
+}
+
 Corpus load_files(const OwnFiles& files) {
   const TableFile table = read_table(files.train, files.separator);
   std::vector<NamedRow> train = read_rows(table, files);
+  const std::string warning = warning_of(files, train);
   Corpus corpus;
   corpus.classes = classes_of(train, files.train);
   corpus.has_several_labels = !files.label_separator.empty();
-  corpus.train = numbered(std::move(train), corpus.classes, files.train, files.train);
+  corpus.train = numbered(std::move(train), corpus.classes, files.train, "");
   const auto read = [&](const path& file, LabelledTexts& part) {
-    if (file.empty()) return;
-    part = numbered(read_rows(read_table(file, files.separator), files), corpus.classes, file,
-                    files.train);
+    if (!file.empty()) part = load_rows(file, files, corpus.classes, files.train.string());
   };
   read(files.validation, corpus.validation);
   read(files.test, corpus.test);
   corpus = complete(std::move(corpus), {.source = files.train,
                                         .train = files.train,
                                         .validation = files.validation,
-                                        .test = files.test});
-  absl::StrAppend(&corpus.description, "\nRead with ", form_of(table, files), ".\n\n",
+                                        .test = files.test,
+                                        .validation_name = "--dev",
+                                        .test_name = "--test"});
+  absl::StrAppend(&corpus.description, "\nRead with ", form_of(table, files), ".", warning, "\n\n",
                   class_list(corpus));
   return corpus;
 }

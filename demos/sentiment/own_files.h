@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "demos/sentiment/corpus.h"
 
@@ -22,9 +23,15 @@ struct OwnFiles {
   std::string label_separator{};  ///< between the labels of a text; empty: each text has one
 };
 
+/// Rows of one such table, for a model of these classes; `named_by` says where the classes are
+/// from.
+/// @throws InputError as load_files() for a file that is read.
+LabelledTexts load_rows(const std::filesystem::path& file, const OwnFiles& files,
+                        const std::vector<std::string>& classes, const std::string& named_by);
+
 /// Reads them. Labels are names, blanks around them dropped; the classes are those of the training
 /// file, the most frequent first. The description says how they were read and lists the classes
-/// with their counts in the training rows.
+/// with their counts in each part.
 /// @throws InputError as read_table() and complete(), for a column that is not there, a text that
 /// is empty, a row without a label unless texts may have several, a label that stands twice in a
 /// row or that the training file does not have, and for fewer than two labels.

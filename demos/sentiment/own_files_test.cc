@@ -69,9 +69,10 @@ TEST_F(OwnFilesTest, LeavesNoRowOfOneInAnotherPart) {
   EXPECT_THAT(corpus.test.texts, ElementsAre("d", "e"));
   EXPECT_THAT(corpus.description,
               HasSubstr("2 training, 1 validation and 2 test rows, 2 classes.\nLeft out: 1 test "
-                        "and 2 validation rows whose text stands in another part.\nRead with "
-                        "columns by comma, no quotes, with a header.\n"));
-  EXPECT_THAT(corpus.description, HasSubstr("| x     |             1 | 50.0 % |"));
+                        "and 2 validation rows whose text stands in another part.\nRead with a "
+                        "comma between columns, a header, no quotes.\n"));
+  EXPECT_THAT(corpus.description,
+              HasSubstr("| x     |             1 | 50.0 % |               1 |         1 |"));
 }
 
 TEST_F(OwnFilesTest, SplitsWhatHasNoFile) {
@@ -95,6 +96,39 @@ TEST_F(OwnFilesTest, SplitsWhatHasNoFile) {
   EXPECT_THAT(corpus.description, HasSubstr("no header"));
   EXPECT_EQ(load_files({.train = directory_ / "train.tsv", .text = "1", .label = "2"}).test.texts,
             corpus.test.texts);
+}
+
+TEST_F(OwnFilesTest, BlanksAroundCellsDoNotCount) {
+  const OwnFiles files{.train = write("train.csv", "text,\" label\"\na,\" x \"\nb,y\nc, x\n"),
+                       .validation = write("dev.csv", "text,label\nd,x\n"),
+                       .test = write("test.csv", "text,label\n\"e \",x\n")};
+  EXPECT_THAT(load_files(files).classes, ElementsAre("x", "y"));
+  EXPECT_THAT(load_files(files).test.texts, ElementsAre("e"));
+}
+
+TEST_F(OwnFilesTest, AHeaderThatIsTakenForARowIsNoticed) {
+  const std::filesystem::path train = write("train.csv", "text,label\na,x\nb,y\nc,x\nd,y\n");
+  const std::filesystem::path other = write("other.csv", "e,x\nf,y\n");
+  const OwnFiles files{.train = train,
+                       .validation = write("dev.csv", "g,x\n"),
+                       .test = other,
+                       .text = "1",
+                       .label = "2"};
+  EXPECT_THAT(
+      load_files(files).description,
+      HasSubstr("Only line 1 has the label 'label': if it is a header, say columns by name."));
+}
+
+TEST_F(OwnFilesTest, RowsForAModelHaveItsClasses) {
+  const std::filesystem::path file = write("new.csv", "text,label\na,y\nb,x\n");
+  EXPECT_THAT(load_rows(file, {}, {"x", "y"}, "the model").labels,
+              ElementsAre(Labels{1}, Labels{0}));
+  try {
+    load_rows(file, {}, {"x", "z"}, "the model");
+    FAIL() << "no error";
+  } catch (const InputError& error) {
+    EXPECT_THAT(error.what(), EndsWith("new.csv:2: label 'y' does not occur in the model"));
+  }
 }
 
 TEST_F(OwnFilesTest, TextsMayHaveSeveralLabels) {
@@ -123,11 +157,14 @@ TEST_F(OwnFilesTest, MistakesAreNamedByLine) {
   EXPECT_THAT(error_with(",x\n"), EndsWith("dev.csv:2: expected a text, found nothing"));
   EXPECT_THAT(error_with("c,x|x\n", "|"), EndsWith("dev.csv:2: label 'x' stands twice"));
   EXPECT_THAT(error_with(""), EndsWith("dev.csv:0: there is no row below the header"));
-  EXPECT_THAT(error_with("c,x\n"), EndsWith("train.csv:0: no row is left for testing"));
+  EXPECT_THAT(
+      error_with("c,x\n"),
+      HasSubstr("train.csv:0: no row is left for testing: its texts stand in another part too"));
   EXPECT_THAT(error_of({.train = train, .label = "mood"}), HasSubstr("--label=mood: no column of"));
   EXPECT_THAT(error_of({.train = train, .label = "text"}),
               HasSubstr("--label: this is the column of --text"));
-  EXPECT_THAT(error_of({.train = train}), HasSubstr("no fifth can be taken for testing"));
+  EXPECT_THAT(error_of({.train = train}),
+              HasSubstr("there is no --test, and of 2 rows with one label no fifth can be taken"));
   EXPECT_THAT(error_of({.train = write("one.csv", "text,label\na,x\nb,x\n")}),
               EndsWith("one.csv:0: expected at least two labels, found 'x' alone"));
 }

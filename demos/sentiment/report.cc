@@ -25,7 +25,8 @@ namespace {
 
 bool has_several_labels(const Task& task) { return task.train.labels > 0; }
 
-// Of outcomes whose probabilities are their own; a post-hoc correction has those of `none`.
+// Of outcomes whose probabilities are their own; a post-hoc correction has those of `none`, whose
+// model it is but for the epoch.
 bool is_trained(const Outcome& outcome) { return outcome.runs.front().choice.empty(); }
 
 std::string share_text(const Outcome& outcome) {

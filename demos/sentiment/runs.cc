@@ -40,11 +40,10 @@ std::shared_ptr<const SavedModel> saved(const Task& task, const std::string& str
                                         const RunOptions& options, const Learner& learner) {
   auto model = std::make_shared<SavedModel>();
   model->facts = {{"strategy", strategy}, {"hidden", options.hidden}, {"classes", task.classes}};
-  if (options.encoder.empty()) {
+  if (options.facts.is_null()) {
     model->facts["idf"] = to_block(task.tf_idf.idf());
   } else {
-    model->facts["encoder"] = options.encoder;
-    model->facts["most_pieces"] = options.most_pieces;
+    model->facts.update(options.facts);
   }
   model->parameters = learner.parameters();
   return model;

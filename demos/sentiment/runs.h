@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
@@ -24,16 +25,15 @@ inline constexpr std::string_view kModelKind = "equipoise sentiment model 2";
 struct RunOptions {
   TrainingOptions training{};
   std::size_t hidden = 0;
-  std::string encoder{};        ///< directory of the encoder that reads the texts; empty: none
-  std::size_t most_pieces = 0;  ///< of a text, for the encoder
+  nlohmann::json facts{};  ///< what models have to know besides; empty: the features are n-grams
   /// Makes an untrained model.
   std::function<std::unique_ptr<Learner>(const LearnerShape& shape, std::uint64_t seed)>
       make_learner;
 };
 
-/// The rate that suits a model, the same for every strategy: of 10, 20, 40, 80 for the linear model
-/// and of 5, 10, 20 with 128 units the one with the best macro-F1 of any strategy on GoEmotions'
-/// validation rows; for several labels of 500, 1000, 2000 and 4000.
+/// The rate at which trainings, or the search for a rate, begin: of 10, 20, 40, 80 for the linear
+/// model and of 5, 10, 20 with 128 units the one with the best macro-F1 of any strategy on
+/// GoEmotions' validation rows; for several labels of 500, 1000, 2000 and 4000.
 double default_rate(std::size_t hidden, bool has_several_labels);
 
 /// Makes a few steps of a training as runs do, and throws it away.

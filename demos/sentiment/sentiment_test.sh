@@ -2,6 +2,7 @@
 # The demo as its user runs it: flags, files, exit codes.
 set -uo pipefail
 
+encoder=$PWD/tests/golden/encoder
 # shellcheck source=demos/common/demo_test.sh
 . demos/common/demo_test.sh
 
@@ -18,7 +19,7 @@ for strategy in none none_tau weights_0.5; do
   grep -qE "^$strategy,0,test,recall,grief,[0-9.e-]+$" report/results.csv || fail "$strategy recall of grief"
 done
 grep -q '^| class ' report/summary.md || fail "summary.md has no table of classes"
-grep -q '^About .* at most for 18 runs' out || fail "no word of how long it will take: $(cat out)"
+grep -q '^About .* at most for 22 runs' out || fail "no word of how long it will take: $(cat out)"
 
 # The same seeds give the same figures.
 cut -d, -f1-6 report/results.csv | grep -v seconds > first
@@ -102,17 +103,20 @@ own=(--train=own.csv --text=comment --label=mood --seeds=1 --epochs=3)
 expect 0 out '^The same with the library:$' "${own[@]}" --strategy=none,weights --save=own_model
 grep -q '^own.csv: [0-9]* training, 1[0-9] validation (a tenth of own.csv, stratified) and 2[0-9] test' out ||
   fail "what was split off: $(head -n 1 out)"
-grep -q '^Read with columns by comma, quoted, with a header\.$' out || fail "the form: $(head -n 5 out)"
+grep -q '^Read with a comma between columns, a header, quoted cells\.$' out || fail "the form: $(head -n 5 out)"
 grep -qE '^\| odd +\| +[0-9]+ \|' out || fail "no class list: $(cat out)"
 grep -q '^What to take from it: --strategy=' out || fail "no advice: $(cat out)"
 expect 0 out '^ +[0-9.]+ %  odd$' --load=own_model --predict='what odd thing'
-expect 0 out '^ +macro avg ' --load=own_model --train=own.csv --text=comment --label=mood
+expect 0 out '^own.csv: 130 rows\.$' --load=own_model --test=own.csv --text=comment --label=mood
+grep -q '^ *macro avg ' out || fail "no figures: $(cat out)"
+expect 2 err '^--train: not with --load' --load=own_model --train=own.csv --text=comment --label=mood
+expect 2 err '^--label_separator: the model has one label' --load=own_model --test=own.csv --text=2 --label=3 --label_separator='|'
 tail -n +2 own.csv | sed 's/,sad$/,sad|grim/' > several.csv
 expect 0 out ' 4 labels, of which a row has any number' --train=several.csv --text=2 --label=3 --label_separator='|' \
   --strategy=none --seeds=1 --epochs=1
 expect 2 err '^--label=moods: no column of .*; its first row is id | comment | mood' --train=own.csv --text=comment --label=moods
 expect 2 err '^--text: needs --train' --text=comment
-expect 2 err '^--labels: not with --train' "${own[@]}" --labels=fine
+expect 2 err '^--labels: not with files' "${own[@]}" --labels=fine
 expect 2 err '^--separator=ab: expected a character, or tab' "${own[@]}" --separator=ab
 echo '1,"what, no",nothing,more' >> own.csv
 expect 2 err 'own.csv:[0-9]+: expected 3 columns as in line 1, found 4' "${own[@]}"
@@ -159,6 +163,21 @@ if grep -q 'built without LibTorch' err; then
 else
   killed_and_resumed --strategy=weights_0.5
   killed_and_resumed --labels=multilabel --strategy=focal --hidden=8 --clip=0.1 --micro_batches=2
+  killed_and_resumed --strategy=weights_0.5 --encoder="$encoder" --most_pieces=12 --layer_decay=0.9 --rate=0.001
+
+  # A pretrained encoder, a very small one.
+  encoded=(--backend=libtorch --encoder="$encoder")
+  expect 0 out '^Model: an encoder with a linear head, softmax on pieces of words, learning rate 0.001' "${encoded[@]}" \
+    --strategy=none --seeds=1 --epochs=1 --rate=0.001 --most_pieces=16 --report=encoded --save=encoded.model
+  figure=$(sed -n 's/^none,0,test,macro_f1,,//p' encoded/results.csv)
+  expect 0 out "^ +macro avg .* $(printf '%.3f' "$figure") " --backend=libtorch --load=encoded.model
+  expect 0 out '^ +[0-9.]+ %  neutral$' --backend=libtorch --load=encoded.model --predict='so so'
+  whole=yes expect 2 err '^--load: this model has an encoder and needs --backend=libtorch' --load=encoded.model --predict=hm
+  expect 2 err 'nowhere/vocab.txt:0: ' --backend=libtorch --encoder=nowhere --strategy=none
+  expect 2 err '^--hidden: not with --encoder' "${encoded[@]}" --hidden=8
+  expect 2 err '^--most_pieces=41: this encoder reads 40 at most' "${encoded[@]}" --most_pieces=41 --report=unwritten
+  expect 2 err '^--micro_batches=64: a batch of 32 cannot be cut' "${encoded[@]}" --most_pieces=40 --micro_batches=64 --report=unwritten
+  expect 2 err '^--encoder: the model of --load has none' --backend=libtorch --load=model --encoder="$encoder" --predict=hm
 fi
 
 # Flags that are wrong: what is accepted, and exit code 2.
@@ -176,6 +195,8 @@ expect 2 err '^--seeds=many: not a value of this flag' --seeds=many
 expect 2 err '^--rate=-1: expected a number from 0' --rate=-1
 expect 2 err '^--hidden: needs --backend=libtorch' --hidden=8
 expect 2 err '^--device: needs --backend=libtorch' --device=cuda
+expect 2 err '^--encoder: needs --backend=libtorch' --encoder=nowhere
+expect 2 err '^--layer_decay: needs --encoder' --layer_decay=0.5
 expect 2 err "^unexpected argument 'none'" none
 expect 2 err 'there is no directory nowhere' --save=nowhere/model
 expect 2 err '^report:0: expected a name for a file' --save=report

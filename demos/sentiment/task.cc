@@ -8,23 +8,6 @@ namespace equipoise::demos {
 
 namespace {
 
-// A class a row, or as many numbers 0 / 1 as there are labels.
-Examples with_targets(Examples examples, const Corpus& corpus, const LabelledTexts& rows) {
-  if (corpus.has_several_labels) examples.labels = corpus.classes.size();
-  for (const std::vector<std::int64_t>& labels : rows.labels) {
-    if (!corpus.has_several_labels) {
-      examples.targets.push_back(labels.front());
-      continue;
-    }
-    const std::size_t begin = examples.targets.size();
-    examples.targets.resize(begin + examples.labels, 0);
-    for (const std::int64_t label : labels) {
-      examples.targets[begin + static_cast<std::size_t>(label)] = 1;
-    }
-  }
-  return examples;
-}
-
 ClassCounts counts_of(const Corpus& corpus) {
   std::vector<std::int64_t> labels;
   for (const auto& of_row : corpus.train.labels) {
@@ -43,6 +26,22 @@ std::vector<std::size_t> sorted_classes(const ClassCounts& counts, bool ascendin
 }
 
 }  // namespace
+
+Examples with_targets(Examples examples, const Corpus& corpus, const LabelledTexts& rows) {
+  if (corpus.has_several_labels) examples.labels = corpus.classes.size();
+  for (const std::vector<std::int64_t>& labels : rows.labels) {
+    if (!corpus.has_several_labels) {
+      examples.targets.push_back(labels.front());
+      continue;
+    }
+    const std::size_t begin = examples.targets.size();
+    examples.targets.resize(begin + examples.labels, 0);
+    for (const std::int64_t label : labels) {
+      examples.targets[begin + static_cast<std::size_t>(label)] = 1;
+    }
+  }
+  return examples;
+}
 
 Task make_task(const Corpus& corpus) {
   SparseRows train = ngram_counts(corpus.train.texts);

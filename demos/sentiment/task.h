@@ -33,6 +33,9 @@ Examples make_examples(const TfIdf& tf_idf, const std::vector<std::string>& text
 Examples make_examples(const WordPiece& tokenizer, std::size_t most,
                        const std::vector<std::string>& texts);
 
+/// The same with the targets of these rows of a corpus.
+Examples with_targets(Examples examples, const Corpus& corpus, const LabelledTexts& rows);
+
 /// The rare classes: the smallest ones that together hold at most a tenth of the rows, and at least
 /// one. Ascending.
 std::vector<std::size_t> rare_classes(const ClassCounts& counts);
