@@ -530,11 +530,9 @@ TEST_F(TrainerTest, CheckpointsOfOtherTrainingsAreRefusedByWhatDiffers) {
   std::set<std::string> weights = {
       number_after(error_with([](Options& o, Setup&) { o.seed = 4; }), "class weights ")};
   targets.insert(number_after(
-      error_with([](Options&, Setup& s) { s.change_rows = &DenseSet::change_a_target; }),
-      "data "));
+      error_with([](Options&, Setup& s) { s.change_rows = &DenseSet::change_a_target; }), "data "));
   targets.insert(number_after(
-      error_with([](Options&, Setup& s) { s.change_rows = &DenseSet::change_a_weight; }),
-      "data "));
+      error_with([](Options&, Setup& s) { s.change_rows = &DenseSet::change_a_weight; }), "data "));
   EXPECT_EQ(targets.size(), 3U);
   weights.insert(number_after(error_with([](Options&, Setup& s) {
                                 s.class_weights = {0.5, 1, 2.5};
