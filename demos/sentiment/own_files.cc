@@ -123,7 +123,7 @@ LabelledTexts numbered(std::vector<NamedRow> rows, const std::vector<std::string
       const auto found = numbers.find(label);
       if (found == numbers.end()) {
         throw InputError(file.string(), row.line,
-                         "label '" + label + "' does not occur in " + named_by);
+                         absl::StrCat("label '", label, "' does not occur in ", named_by));
       }
       labels.push_back(found->second);
     }
