@@ -52,6 +52,13 @@ double resampled_mean(const Outcome& outcome, Resampled Run::*figure,
 constexpr std::size_t kMostRates = 5;
 constexpr std::string_view kPosthoc = "none_tau";
 
+// Whether the post-hoc correction is of what the baseline has learnt: it comes after it.
+bool corrects_baseline(const ExperimentOptions& options) {
+  const auto baseline =
+      std::find(options.strategies.begin(), options.strategies.end(), options.baseline);
+  return std::find(baseline, options.strategies.end(), kPosthoc) != options.strategies.end();
+}
+
 // The trainings of one strategy.
 class Trainings {
  public:
@@ -100,7 +107,7 @@ class Trainings {
 
   Candidate train(double rate) {
     Candidate candidate{rate};
-    const std::string at = options_.searches_rate ? absl::StrFormat(", rate %.3g", rate) : "";
+    const std::string at = options_.searches_rate ? absl::StrFormat(", rate %g", rate) : "";
     double best = 0;
     for (std::uint64_t seed = 0; seed < options_.seeds; ++seed) {
       progress_.set_label(absl::StrCat(strategy_, ", seed ", seed, at));
@@ -167,14 +174,10 @@ metrics::Interval gain_over(const Outcome& outcome, const Outcome& other, std::s
 }
 
 std::uint64_t most_runs(const ExperimentOptions& options) {
-  const auto has = [&](std::string_view name) {
-    return std::find(options.strategies.begin(), options.strategies.end(), name) !=
-           options.strategies.end();
-  };
   std::uint64_t candidates = options.strategies.size();
   if (options.searches_rate) {
     candidates *= kMostRates;
-    if (has(kPosthoc) && has(options.baseline)) candidates -= kMostRates - 1;
+    if (corrects_baseline(options)) candidates -= kMostRates - 1;
   }
   return candidates * options.seeds;
 }
@@ -257,7 +260,7 @@ std::string strategy_table(const Results& results, const ExperimentOptions& opti
   for (std::size_t i = 0; i < results.outcomes.size(); ++i) {
     const Outcome& outcome = results.outcomes[i];
     std::vector<std::string> choices;
-    if (options.searches_rate) choices.push_back(absl::StrFormat("rate %.3g", outcome.rate));
+    if (options.searches_rate) choices.push_back(absl::StrFormat("rate %g", outcome.rate));
     double seconds = 0;
     for (const Run& run : outcome.runs) {
       const bool is_new = std::find(choices.begin(), choices.end(), run.choice) == choices.end();
@@ -320,8 +323,11 @@ std::string explain_gains(const Results& results, const ExperimentOptions& optio
   if (!options.searches_rate) return text;
   absl::StrAppend(
       &text, "\nRates: for each strategy the best on validation, mean over the seeds, of up to ",
-      kMostRates, " that go by factors of two from ", options.rate, "; ", std::string(kPosthoc),
-      " has the model of ", options.baseline, ". Intervals take the rates as given.");
+      kMostRates, " that go by factors of two from ", options.rate, ".");
+  if (corrects_baseline(options)) {
+    absl::StrAppend(&text, " ", std::string(kPosthoc), " has that of ", options.baseline, ".");
+  }
+  absl::StrAppend(&text, " Intervals take the rates as given.");
   for (const Outcome& outcome : results.outcomes) {
     if (!outcome.is_edge) continue;
     absl::StrAppend(&text, "\n", outcome.strategy, ": ", outcome.rate,

@@ -420,6 +420,10 @@ TEST(SearchOfRates, GoesByTheMeanOverSeeds) {
   EXPECT_THAT(tried[1], ElementsAre(4));
   EXPECT_EQ(results.outcomes[2].rate, 4);
   EXPECT_EQ(most_runs(options), 2 * (5 + 1 + 5));
+  EXPECT_THAT(explain_gains(results, options, "rows"), HasSubstr("none_tau has that of none."));
+  options.strategies = {"none_tau", "none"};  // nothing to correct yet
+  EXPECT_EQ(most_runs(options), 2 * (5 + 5));
+  EXPECT_THAT(explain_gains(results, options, "rows"), Not(HasSubstr("none_tau has")));
   EXPECT_EQ(results.model->facts.at("score"), 0.75);
 }
 

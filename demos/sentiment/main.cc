@@ -47,7 +47,7 @@ ABSL_FLAG(std::string, text, "text",
 ABSL_FLAG(std::string, label, "label", "column of the labels, likewise");
 ABSL_FLAG(std::string, separator, "",
           "what parts the columns: a character or the word tab; without it tab, comma or "
-          "semicolon, as the first line has it");
+          "semicolon, with which all rows have as many columns");
 ABSL_FLAG(std::string, label_separator, "",
           "what parts the labels of a text that may have several; without it each has one");
 ABSL_FLAG(int, hidden, 0, "units of a hidden layer, LibTorch only; 0: a linear model");
