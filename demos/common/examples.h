@@ -2,6 +2,7 @@
 #ifndef EQUIPOISE_DEMOS_COMMON_EXAMPLES_H_
 #define EQUIPOISE_DEMOS_COMMON_EXAMPLES_H_
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -12,11 +13,21 @@
 
 namespace equipoise::demos {
 
+/// Where a row is read among the pieces of texts.
+struct PiecePlace {
+  std::size_t text = 0;
+  std::size_t piece = 0;
+
+  auto operator<=>(const PiecePlace&) const = default;
+};
+
 /// Rows to learn from. What samplers draw are units: rows, or runs of rows such as the tokens of a
 /// sentence.
 struct Examples {
   SparseRows features{};
-  std::vector<std::vector<std::int64_t>> pieces{};  ///< of an encoder's, in place of features
+  std::vector<std::vector<std::int64_t>> pieces{};  ///< of an encoder's texts, in place of features
+  std::vector<std::size_t> seconds{};   ///< where a second text begins in each; empty: none do
+  std::vector<PiecePlace> places{};     ///< of each row, by text; empty: each text is a row
   std::vector<std::int64_t> targets{};  ///< a class a row; or L numbers 0 / 1 a row, row by row
   std::size_t labels = 0;               ///< L, where a row has any number of labels; else 0
   std::vector<std::int64_t> groups{};   ///< of each row; empty: none
@@ -24,7 +35,10 @@ struct Examples {
   /// Unit u holds the rows [unit_starts[u], unit_starts[u + 1]); empty: each row is one.
   std::vector<std::size_t> unit_starts{};
 
-  std::size_t rows() const { return pieces.empty() ? features.rows() : pieces.size(); }
+  std::size_t rows() const {
+    if (pieces.empty()) return features.rows();
+    return places.empty() ? pieces.size() : places.size();
+  }
   std::size_t units() const { return unit_starts.empty() ? rows() : unit_starts.size() - 1; }
   std::size_t unit_begin(std::size_t unit) const {
     return unit_starts.empty() ? unit : unit_starts[unit];

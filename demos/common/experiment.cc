@@ -211,9 +211,8 @@ Results run_experiment(const ExperimentOptions& options,
   for (Outcome& outcome : results.outcomes) {
     if (baseline == nullptr || &outcome == baseline) continue;
     outcome.gain = gain_over(outcome, *baseline, options.test_units);
-    if (outcome.runs.front().worst_group) {
-      outcome.worst_group_gain =
-          gain_over(outcome, *baseline, options.test_units, &Run::worst_group);
+    if (outcome.runs.front().second) {
+      outcome.second_gain = gain_over(outcome, *baseline, options.test_units, &Run::second);
     }
   }
   return results;

@@ -32,8 +32,8 @@ struct Run {
   double seconds = 0;       ///< of training and scoring
   Figures validation{};
   Figures test{};
-  Resampled resampled{};    ///< the headline figure
-  Resampled worst_group{};  ///< that of the group that does worst, if a task has groups
+  Resampled resampled{};  ///< the headline figure
+  Resampled second{};     ///< another figure, if a task has one: see its gain
   std::shared_ptr<const SavedModel> model{};
 };
 
@@ -41,8 +41,8 @@ struct Outcome {
   std::string strategy;
   std::vector<Run> runs{};                  ///< by seed
   std::optional<metrics::Interval> gain{};  ///< in the headline figure over the baseline, on test
-  std::optional<metrics::Interval> worst_group_gain{};
-  double rate = 0;       ///< the learning rate of the runs
+  std::optional<metrics::Interval> second_gain{};  ///< that of the second figure
+  double rate = 0;                                 ///< the learning rate of the runs
   bool is_edge = false;  ///< of the rates that were tried it is the largest or the smallest
 };
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "demos/common/examples.h"
+#include "demos/common/input_error.h"
 #include "demos/common/objective.h"
 #include "demos/common/progress.h"
 #include "demos/common/training.h"
@@ -37,6 +38,13 @@ class Learner {
   /// best. The progress counts steps.
   virtual Fit fit(const Examples& train, const Examples& validation, const Objective& objective,
                   const TrainingOptions& options, const Validate& validate, Progress& progress) = 0;
+  /// The same of the head alone, which starts anew; for models that have more than a head.
+  /// @throws InputError by default.
+  virtual Fit fit_head(const Examples&, const Examples&, const Objective&, const TrainingOptions&,
+                       const Validate&, Progress&) {
+    throw InputError("--strategy=crt: this model is all head");
+  }
+
   virtual Logits logits(const Examples& examples) const = 0;
 
   virtual std::vector<Parameter> parameters() const = 0;

@@ -4,11 +4,19 @@
 #include <absl/strings/str_format.h>
 
 #include <cmath>
+#include <filesystem>
 
 #include "demos/common/csv.h"
 #include "demos/common/input_error.h"
 
 namespace equipoise::demos {
+
+TrainingOptions of_head(TrainingOptions training) {
+  if (!training.log.empty()) training.log += ".head";
+  if (!training.checkpoint.empty()) training.checkpoint += ".head";
+  training.resumes = training.resumes && std::filesystem::exists(training.checkpoint);
+  return training;
+}
 
 double figure_of(const Figures& figures, std::string_view metric) {
   std::string known;

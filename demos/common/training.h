@@ -45,6 +45,10 @@ struct TrainingOptions {
   bool resumes = false;  ///< goes on from the checkpoint
 };
 
+/// The options of a training that follows another one, of the head alone: it has files of its own,
+/// their names with .head, and resumes if its checkpoint is there.
+TrainingOptions of_head(TrainingOptions training);
+
 /// The optimiser steps of an epoch, and the share of its highest value that the learning rate has
 /// at a step.
 std::uint64_t steps_per_epoch(std::uint64_t epoch_size, const TrainingOptions& options);

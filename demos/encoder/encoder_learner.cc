@@ -9,10 +9,12 @@
 #include <algorithm>
 #include <cmath>
 #include <compare>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -23,6 +25,22 @@
 
 namespace equipoise::demos {
 
+class FrozenStates {
+ public:
+  /// Those of the same texts and places, computed at the first time.
+  at::Tensor find(const Examples& examples, const std::function<at::Tensor()>& compute) {
+    const auto [found, is_new] =
+        states_.try_emplace({examples.pieces, examples.seconds, examples.places});
+    if (is_new) found->second = compute();
+    return found->second;
+  }
+
+ private:
+  using Texts = std::tuple<std::vector<std::vector<std::int64_t>>, std::vector<std::size_t>,
+                           std::vector<PiecePlace>>;
+  std::map<Texts, at::Tensor> states_;
+};
+
 namespace {
 
 constexpr double kWeightDecay = 0.01;
@@ -31,88 +49,216 @@ constexpr double kHeadDeviation = 0.02;
 // Rows that pass through the encoder together, the shortest of a batch first.
 constexpr std::size_t kGroup = 8;
 
-// Texts as pieces: where each row of the batch is among the sorted ones, and groups of these, each
-// as wide as its longest.
+// The rows of units, in order.
+std::vector<std::size_t> rows_of(const Examples& examples, std::span<const std::size_t> units) {
+  std::vector<std::size_t> rows;
+  for (const std::size_t unit : units) {
+    for (std::size_t row = examples.unit_begin(unit); row < examples.unit_begin(unit + 1); ++row) {
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
+// What a batch has besides inputs.
+Batch targets_of(const Examples& examples, std::span<const std::size_t> units) {
+  const std::size_t width = std::max<std::size_t>(examples.labels, 1);
+  std::vector<std::int64_t> targets;
+  std::vector<double> weights;
+  std::vector<std::int64_t> groups;
+  for (const std::size_t row : rows_of(examples, units)) {
+    for (std::size_t l = 0; l < width && !examples.targets.empty(); ++l) {
+      targets.push_back(examples.targets[row * width + l]);
+    }
+    if (!examples.weights.empty()) weights.push_back(examples.weights[row]);
+    if (!examples.groups.empty()) groups.push_back(examples.groups[row]);
+  }
+  Batch batch{{}, tensor_of(targets)};
+  if (examples.labels > 0) {
+    batch.targets = batch.targets.view({-1, static_cast<std::int64_t>(width)});
+  }
+  if (!groups.empty()) batch.groups = tensor_of(groups);
+  if (!weights.empty()) batch.weights = at::tensor(at::ArrayRef<double>(weights), at::kDouble);
+  return batch;
+}
+
+// Texts as pieces: the shortest of a batch first, in groups as wide as their longest. Inputs: where
+// each row is among what the groups give, then of each group ids and types.
 class PieceSet final : public Dataset {
  public:
-  explicit PieceSet(const Examples& examples) : examples_(examples) {
-    if (!examples.groups.empty() || !examples.weights.empty() || !examples.unit_starts.empty()) {
-      throw std::invalid_argument("PieceSet: groups, weights and units are not for an encoder");
+  PieceSet(const Examples& examples, bool reads_places) : examples_(examples) {
+    if (reads_places == examples.places.empty()) {
+      throw std::invalid_argument(reads_places ? "PieceSet: rows have no places"
+                                               : "PieceSet: rows have places");
     }
   }
 
   std::size_t units() const override { return examples_.units(); }
-  std::size_t rows(std::size_t) const override { return 1; }
+  std::size_t rows(std::size_t unit) const override {
+    return examples_.unit_begin(unit + 1) - examples_.unit_begin(unit);
+  }
 
   Batch batch(std::span<const std::size_t> units) const override {
-    std::vector<std::size_t> order(units.size());
+    std::vector<std::size_t> texts;     // of the batch
+    std::vector<std::size_t> own_text;  // of each row, among these
+    for (const std::size_t row : rows_of(examples_, units)) {
+      const std::size_t text = examples_.places.empty() ? row : examples_.places[row].text;
+      if (texts.empty() || texts.back() != text) texts.push_back(text);
+      own_text.push_back(texts.size() - 1);
+    }
+    std::vector<std::size_t> order(texts.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return examples_.pieces[units[a]].size() < examples_.pieces[units[b]].size();
+      return examples_.pieces[texts[a]].size() < examples_.pieces[texts[b]].size();
     });
-    std::vector<std::int64_t> place(units.size());
-    for (std::size_t i = 0; i < order.size(); ++i) place[order[i]] = static_cast<std::int64_t>(i);
-    Batch batch{{tensor_of(place)}, targets_of(units)};
+    Batch batch = targets_of(examples_, units);
+    batch.inputs.emplace_back();
+    std::vector<std::size_t> start(texts.size());  // where what is made of a text begins
+    std::size_t made = 0;
     for (std::size_t begin = 0; begin < order.size(); begin += kGroup) {
-      const std::size_t end = std::min(begin + kGroup, order.size());
-      const std::size_t length = examples_.pieces[units[order[end - 1]]].size();
-      std::vector<std::int64_t> ids((end - begin) * length, kPaddingPiece);
-      for (std::size_t i = begin; i < end; ++i) {
-        const std::vector<std::int64_t>& pieces = examples_.pieces[units[order[i]]];
-        std::copy(pieces.begin(), pieces.end(),
-                  ids.begin() + static_cast<std::ptrdiff_t>((i - begin) * length));
+      const std::size_t count = std::min(kGroup, order.size() - begin);
+      const std::size_t length = examples_.pieces[texts[order[begin + count - 1]]].size();
+      for (std::size_t i = begin; i < begin + count; ++i) {
+        start[order[i]] = made;
+        made += examples_.places.empty() ? 1 : length;
       }
-      batch.inputs.push_back(tensor_of(ids).view(
-          {static_cast<std::int64_t>(end - begin), static_cast<std::int64_t>(length)}));
+      add_group(texts, std::span(order).subspan(begin, count), length, batch);
     }
+    std::vector<std::int64_t> at;
+    for (std::size_t i = 0; const std::size_t row : rows_of(examples_, units)) {
+      const std::size_t piece = examples_.places.empty() ? 0 : examples_.places[row].piece;
+      at.push_back(static_cast<std::int64_t>(start[own_text[i++]] + piece));
+    }
+    batch.inputs[0] = tensor_of(at);
     return batch;
   }
 
  private:
-  at::Tensor targets_of(std::span<const std::size_t> units) const {
-    const std::size_t width = std::max<std::size_t>(examples_.labels, 1);
-    std::vector<std::int64_t> targets;
-    for (const std::size_t unit : units) {
-      for (std::size_t l = 0; l < width && !examples_.targets.empty(); ++l) {
-        targets.push_back(examples_.targets[unit * width + l]);
-      }
+  void add_group(std::span<const std::size_t> texts, std::span<const std::size_t> group,
+                 std::size_t length, Batch& batch) const {
+    std::vector<std::int64_t> ids(group.size() * length, kPaddingPiece);
+    std::vector<std::int64_t> types(ids.size(), 0);
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      const std::vector<std::int64_t>& pieces = examples_.pieces[texts[group[i]]];
+      const auto begin = static_cast<std::ptrdiff_t>(i * length);
+      std::copy(pieces.begin(), pieces.end(), ids.begin() + begin);
+      if (examples_.seconds.empty()) continue;
+      const auto second = static_cast<std::ptrdiff_t>(examples_.seconds[texts[group[i]]]);
+      std::fill(types.begin() + begin + second,
+                types.begin() + begin + static_cast<std::ptrdiff_t>(pieces.size()), 1);
     }
-    const at::Tensor all = tensor_of(targets);
-    return examples_.labels > 0 ? all.view({-1, static_cast<std::int64_t>(width)}) : all;
+    for (const std::vector<std::int64_t>& each : {ids, types}) {
+      batch.inputs.push_back(tensor_of(each).view({static_cast<std::int64_t>(group.size()), -1}));
+    }
   }
 
   const Examples& examples_;
 };
 
-class EncoderNetwork final : public Network {
+// Rows whose states are known.
+class StateSet final : public Dataset {
  public:
-  EncoderNetwork(Encoder loaded, std::size_t classes)
-      : encoder(std::move(loaded)), classes_(classes) {
+  StateSet(const Examples& examples, at::Tensor states)
+      : examples_(examples), states_(std::move(states)) {}
+
+  std::size_t units() const override { return examples_.units(); }
+  std::size_t rows(std::size_t unit) const override {
+    return examples_.unit_begin(unit + 1) - examples_.unit_begin(unit);
+  }
+  Batch batch(std::span<const std::size_t> units) const override {
+    std::vector<std::int64_t> rows;
+    for (const std::size_t row : rows_of(examples_, units)) {
+      rows.push_back(static_cast<std::int64_t>(row));
+    }
+    Batch batch = targets_of(examples_, units);
+    batch.inputs = {states_.index_select(0, tensor_of(rows))};
+    return batch;
+  }
+
+ private:
+  const Examples& examples_;
+  at::Tensor states_;
+};
+
+// The states that rows are read from.
+class StateNetwork final : public Network {
+ public:
+  StateNetwork(Encoder loaded, bool reads_places)
+      : encoder(std::move(loaded)), reads_places_(reads_places) {
     register_module("encoder", encoder);
-    head = register_module(
-        "head", torch::nn::Linear(encoder->options().width, static_cast<std::int64_t>(classes)));
+  }
+
+  at::Tensor forward(const Batch& batch) override {
+    std::vector<at::Tensor> made;
+    for (std::size_t i = 1; i < batch.inputs.size(); i += 2) {
+      const at::Tensor& ids = batch.inputs[i];
+      const at::Tensor mask = ids.ne(kPaddingPiece);
+      const at::Tensor states = encoder->forward(ids, batch.inputs[i + 1], mask);
+      made.push_back(reads_places_ ? states.flatten(0, 1) : mean_of_pieces(states, mask));
+    }
+    return torch::cat(made).index_select(0, batch.inputs[0]);
+  }
+  std::size_t classes() const override {
+    return static_cast<std::size_t>(encoder->options().width);
+  }
+
+  Encoder encoder;
+
+ private:
+  bool reads_places_;
+};
+
+// A linear layer behind dropout, on states that are the batch's one input.
+class HeadNetwork final : public Network {
+ public:
+  HeadNetwork(const EncoderOptions& options, std::size_t classes)
+      : head(options.width, static_cast<std::int64_t>(classes)), dropout_(options.dropout) {
+    register_module("head", head);
+    start_anew();
+  }
+
+  void start_anew() {
     const torch::NoGradGuard no_gradient;
     torch::nn::init::normal_(head->weight, 0.0, kHeadDeviation);
     torch::nn::init::zeros_(head->bias);
   }
 
-  at::Tensor forward(const Batch& batch) override {
-    std::vector<at::Tensor> means;
-    for (std::size_t i = 1; i < batch.inputs.size(); ++i) {
-      const at::Tensor& ids = batch.inputs[i];
-      const at::Tensor mask = ids.ne(kPaddingPiece);
-      means.push_back(mean_of_pieces(encoder->forward(ids, torch::zeros_like(ids), mask), mask));
-    }
-    const at::Tensor rows = torch::cat(means).index_select(0, batch.inputs[0]);
-    return head->forward(torch::dropout(rows, encoder->options().dropout, is_training()));
+  at::Tensor logits(const at::Tensor& states) {
+    return head->forward(torch::dropout(states, dropout_, is_training()));
   }
-  std::size_t classes() const override { return classes_; }
+  at::Tensor forward(const Batch& batch) override { return logits(batch.inputs[0]); }
+  std::size_t classes() const override {
+    return static_cast<std::size_t>(head->options.out_features());
+  }
 
-  Encoder encoder;
-  torch::nn::Linear head = nullptr;
+  torch::nn::Linear head;
 
  private:
-  std::size_t classes_;
+  double dropout_;
+};
+
+// Both, under the names that the encoder and the head have.
+class EncoderNetwork final : public Network {
+ public:
+  EncoderNetwork(const Encoder& loaded, bool reads_places, std::size_t classes)
+      : states(std::make_shared<StateNetwork>(loaded, reads_places)),
+        top(std::make_shared<HeadNetwork>(loaded->options(), classes)) {
+    register_module("encoder", states->encoder);
+    register_module("head", top->head);
+  }
+
+  at::Tensor forward(const Batch& batch) override { return top->logits(states->forward(batch)); }
+  std::size_t classes() const override { return top->classes(); }
+
+  // Those of the modules that hold its own.
+  void train(bool on = true) override {
+    torch::nn::Module::train(on);
+    states->train(on);
+    top->train(on);
+  }
+
+  std::shared_ptr<StateNetwork> states;
+  std::shared_ptr<HeadNetwork> top;
 };
 
 // How many layers lie above a parameter's: none above the top one, all above the embeddings.
@@ -143,7 +289,8 @@ std::unique_ptr<torch::optim::Optimizer> make_optimizer(const EncoderNetwork& ne
     const double own_rate =
         absl::StartsWith(name, "head.")
             ? kHeadRate * rate
-            : rate * std::pow(layer_decay, layers_above(name, network.encoder->options().layers));
+            : rate * std::pow(layer_decay,
+                              layers_above(name, network.states->encoder->options().layers));
     groups[{own_rate != rate, own_rate, is_spared}].push_back(parameter.value());
   }
   std::vector<torch::optim::OptimizerParamGroup> all;
@@ -171,25 +318,36 @@ void require_room(const EncoderLearnerOptions& options, const EncoderOptions& en
 class EncoderLearner final : public Learner {
  public:
   explicit EncoderLearner(const EncoderLearnerOptions& options)
-      : device_(device_of(options.device)),
-        layer_decay_(options.layer_decay),
+      : options_(options),
+        device_(device_of(options.device)),
         workers_(options.workers ? options.workers : std::make_shared<const Workers>()) {
     const Encoder encoder = load_encoder(options.directory);
     require_room(options, encoder->options());
     torch::manual_seed(options.seed);
-    network_ = std::make_shared<EncoderNetwork>(encoder, options.classes);
+    network_ = std::make_shared<EncoderNetwork>(encoder, options.reads_places, options.classes);
     network_->to(device_);
   }
 
   Fit fit(const Examples& train, const Examples& validation, const Objective& objective,
           const TrainingOptions& options, const Validate& validate, Progress& progress) override {
-    return Trainer(network_, make_optimizer(*network_, options.rate, layer_decay_), options,
+    if (options_.frozen)
+      return train_head(train, validation, objective, options, validate, progress);
+    return Trainer(network_, make_optimizer(*network_, options.rate, options_.layer_decay), options,
                    workers_)
-        .fit(PieceSet(train), PieceSet(validation), objective, validate, progress);
+        .fit(pieces_of(train), pieces_of(validation), objective, validate, progress);
+  }
+
+  Fit fit_head(const Examples& train, const Examples& validation, const Objective& objective,
+               const TrainingOptions& options, const Validate& validate,
+               Progress& progress) override {
+    torch::manual_seed(options_.seed);  // the same head, whatever has been drawn before
+    network_->top->start_anew();
+    return train_head(train, validation, objective, options, validate, progress);
   }
 
   Logits logits(const Examples& examples) const override {
-    return predict(*network_, PieceSet(examples), device_, *workers_);
+    if (!options_.frozen) return predict(*network_, pieces_of(examples), device_, *workers_);
+    return predict(*network_->top, StateSet(examples, states_of(examples)), device_, *workers_);
   }
 
   std::vector<Parameter> parameters() const override { return parameters_of(*network_); }
@@ -198,13 +356,35 @@ class EncoderLearner final : public Learner {
   }
 
  private:
+  PieceSet pieces_of(const Examples& examples) const { return {examples, options_.reads_places}; }
+
+  at::Tensor states_of(const Examples& examples) const {
+    const auto compute = [&] {
+      const Logits states = predict(*network_->states, pieces_of(examples), device_, *workers_);
+      return torch::tensor(states.values).view({-1, network_->states->encoder->options().width});
+    };
+    return options_.frozen ? options_.frozen->find(examples, compute) : compute();
+  }
+
+  Fit train_head(const Examples& train, const Examples& validation, const Objective& objective,
+                 const TrainingOptions& options, const Validate& validate, Progress& progress) {
+    auto optimizer = std::make_unique<torch::optim::AdamW>(
+        network_->top->parameters(),
+        torch::optim::AdamWOptions(kHeadRate * options.rate).weight_decay(kWeightDecay));
+    return Trainer(network_->top, std::move(optimizer), options, workers_)
+        .fit(StateSet(train, states_of(train)), StateSet(validation, states_of(validation)),
+             objective, validate, progress);
+  }
+
+  EncoderLearnerOptions options_;
   at::Device device_;
-  double layer_decay_;
   std::shared_ptr<const Workers> workers_;
   std::shared_ptr<EncoderNetwork> network_;
 };
 
 }  // namespace
+
+std::shared_ptr<FrozenStates> make_frozen_states() { return std::make_shared<FrozenStates>(); }
 
 std::unique_ptr<Learner> make_encoder_learner(const EncoderLearnerOptions& options) {
   return std::make_unique<EncoderLearner>(options);

@@ -101,6 +101,118 @@ TEST(EncoderLearner, RowsDoNotDependOnEachOther) {
   }
 }
 
+// Words of sentences, two texts of which belong to the second one.
+Examples words_of_sentences() {
+  const WordPiece tokenizer(std::string(kSmall) + "/vocab.txt");
+  Examples examples;
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"the", "cat"}, {"on", "the", "mat", "the", "world"}, {"cat"}}) {
+    const Pieces pieces = tokenizer.encode_words(words, 40);
+    for (const std::size_t start : pieces.starts) {
+      examples.places.push_back({examples.pieces.size(), start});
+    }
+    examples.pieces.push_back(pieces.ids);
+  }
+  examples.unit_starts = {0, 2, 8};
+  examples.targets = {0, 1, 0, 0, 1, 0, 0, 1};
+  return examples;
+}
+
+// Each row is the head of the state at its place, whatever else is in the batch.
+TEST(EncoderLearner, ReadsPlaces) {
+  const auto learner =
+      make_encoder_learner({.directory = kSmall, .classes = 2, .reads_places = true});
+  const Examples all = words_of_sentences();
+  const Logits together = learner->logits(all);
+  ASSERT_EQ(together.values.size(), 2 * all.rows());
+  for (std::size_t row = 0; row < all.rows(); ++row) {
+    Examples one;
+    one.pieces = {all.pieces[all.places[row].text]};
+    one.places = {{0, all.places[row].piece}};
+    const Logits alone = learner->logits(one);
+    for (std::size_t c = 0; c < 2; ++c) {
+      EXPECT_NEAR(alone.values[c], together.values[2 * row + c], 1e-5) << row;
+    }
+  }
+  EXPECT_NE(together.values[0], together.values[2]);
+}
+
+TEST(EncoderLearner, LearnsWordsWithWeights) {
+  const auto learner =
+      make_encoder_learner({.directory = kSmall, .classes = 2, .reads_places = true});
+  Examples rows = words_of_sentences();
+  rows.weights = {1, 1, 1, 1, 1, 1, 1, 0};  // the last row is as if it were not there
+  rows.targets.back() = 0;
+  Objective objective{
+      SoftmaxLoss<CrossEntropy>(),
+      Stream(sampling::ClassSampler(std::vector<std::int64_t>{0, 0}, std::vector<double>{1}, 5))};
+  std::ostringstream log;
+  Progress progress(log, false, 1000, "steps");
+  learner->fit(rows, rows, objective,
+               {.epochs = 200, .batch_size = 2, .rate = 5e-3, .clip_norm = 1, .patience = 200}, {},
+               progress);
+  const Logits logits = learner->logits(rows);
+  for (const std::size_t row : {0, 1, 2, 3, 4, 5, 6}) {
+    const bool is_second = logits.values[2 * row + 1] > logits.values[2 * row];
+    EXPECT_EQ(is_second, row == 1 || row == 4) << row;
+  }
+}
+
+// The type of a piece tells which of two texts it is of.
+TEST(EncoderLearner, ReadsPairs) {
+  const WordPiece tokenizer(std::string(kSmall) + "/vocab.txt");
+  const auto learner = make_learner();
+  const Pieces pair = tokenizer.encode_pair("the cat", "on the mat", 40);
+  Examples examples;
+  examples.pieces = {pair.ids, tokenizer.encode("cat", 40).ids};
+  const Logits as_one = learner->logits(examples);
+  examples.seconds = {static_cast<std::size_t>(std::find(pair.types.begin(), pair.types.end(), 1) -
+                                               pair.types.begin()),
+                      examples.pieces[1].size()};
+  const Logits as_two = learner->logits(examples);
+  EXPECT_NE(as_one.values[0], as_two.values[0]);
+  EXPECT_EQ(as_one.values[2], as_two.values[2]);
+}
+
+// A frozen encoder keeps its parameters, and its head learns from states that are kept.
+TEST(EncoderLearner, TrainsTheHeadAlone) {
+  const std::shared_ptr<FrozenStates> frozen = make_frozen_states();
+  const auto learner =
+      make_encoder_learner({.directory = kSmall, .classes = 2, .seed = 1, .frozen = frozen});
+  const std::vector<Parameter> before = learner->parameters();
+  const Trained trained = train(*learner, {.epochs = 60, .rate = 2e-3, .patience = 60});
+  ASSERT_EQ(before.size(), trained.parameters.size());
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    EXPECT_EQ(before[i] == trained.parameters[i], !before[i].name.starts_with("head."))
+        << before[i].name;
+  }
+  EXPECT_GT(trained.accuracy, 0.6);
+  // The same model without the cache.
+  const auto other = make_learner(7);
+  other->set_parameters(trained.parameters);
+  const Examples rows = examples_of(10, 4);
+  const Logits kept = learner->logits(rows);
+  const Logits fresh = other->logits(rows);
+  for (std::size_t i = 0; i < kept.values.size(); ++i) {
+    EXPECT_NEAR(kept.values[i], fresh.values[i], 1e-5) << i;
+  }
+}
+
+TEST(EncoderLearner, RetrainsTheHeadOfATrainedEncoder) {
+  const auto learner = make_learner();
+  train(*learner, {.epochs = 1, .rate = 1e-3});
+  const std::vector<Parameter> before = learner->parameters();
+  const Examples rows = examples_of(60, 1);
+  std::ostringstream log;
+  Progress progress(log, false, 1000, "steps");
+  learner->fit_head(rows, rows, objective_of(rows), {.epochs = 1, .batch_size = 20, .rate = 1e-3},
+                    {}, progress);
+  const std::vector<Parameter> after = learner->parameters();
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    EXPECT_EQ(before[i] == after[i], !before[i].name.starts_with("head.")) << before[i].name;
+  }
+}
+
 TEST(EncoderLearner, TheSameSeedTrainsTheSame) {
   const TrainingOptions options{.epochs = 1, .rate = 1e-3};
   const Trained first = train(*make_learner(), options);
@@ -152,8 +264,8 @@ TEST(EncoderLearner, TextsAndTokenizersMustFit) {
                InputError);
   EXPECT_THROW(make_encoder_learner({.directory = kSmall, .classes = 2, .pieces = 10000}),
                InputError);
-  Examples examples = examples_of(4, 1);
-  examples.weights = {1, 1, 1, 1};
+  Examples examples = examples_of(1, 1);
+  examples.places = {{0, 1}};  // a learner that reads means
   EXPECT_THROW(make_learner()->logits(examples), std::invalid_argument);
 }
 

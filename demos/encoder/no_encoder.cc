@@ -3,8 +3,15 @@
 
 namespace equipoise::demos {
 
-std::unique_ptr<Learner> make_encoder_learner(const EncoderLearnerOptions&) {
+namespace {
+
+[[noreturn]] void refuse() {
   throw InputError("--encoder: this program was built without LibTorch");
 }
+
+}  // namespace
+
+std::shared_ptr<FrozenStates> make_frozen_states() { refuse(); }
+std::unique_ptr<Learner> make_encoder_learner(const EncoderLearnerOptions&) { refuse(); }
 
 }  // namespace equipoise::demos

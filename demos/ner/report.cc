@@ -48,6 +48,13 @@ std::string entity_table(const TaggingTask& task, const Results& results) {
   return seed_table(results, columns);
 }
 
+std::string entity_gain(const Outcome& best, const ExperimentOptions& options) {
+  if (!best.second_gain) return "";
+  return absl::StrCat("\nGain of ", best.strategy, " over ", options.baseline,
+                      " in entity F1, strict, over resampled test sentences: ",
+                      interval_text(best.second_gain), ".\n");
+}
+
 std::string percent(double share) { return absl::StrFormat("%.2f %%", 100 * share); }
 
 // Whether shares were estimated: validation must have every tag.
@@ -189,8 +196,8 @@ std::string tagging_summary(const TaggingTask& task, const ExperimentOptions& op
       explain_gains(results, options, "test sentences"), "\n\n",
       strategy_table(results, options, columns), "\n", gain_over_posthoc(results, options),
       "Entity F1 on test, of all types and of each, with 95 % intervals over seeds:\n\n",
-      entity_table(task, results), "\nEach type on test:\n\n", type_table(task, options, results),
-      shift_text(task, options, results),
+      entity_table(task, results), entity_gain(best, options), "\nEach type on test:\n\n",
+      type_table(task, options, results), shift_text(task, options, results),
       "\nProbabilities of test tokens as they are, and with the temperature and biases that fit "
       "validation best:\n\n",
       calibration_table(results), "\n", gain_in_words(results, options));

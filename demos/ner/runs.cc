@@ -3,8 +3,8 @@
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
-#include <filesystem>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -53,6 +53,33 @@ std::vector<std::int64_t> types_of(const metrics::EntityTags& tags,
   return types;
 }
 
+// The F1 of entities, strict, of sentences that are taken so often.
+Resampled resampled_entities(const TaggingTask& task, const std::vector<std::int64_t>& tags) {
+  std::vector<std::array<double, 2>> counts;  // correct; predicted and there
+  for (std::size_t s = 0; s + 1 < task.test.offsets.size(); ++s) {
+    const std::size_t begin = task.test.offsets[s];
+    const std::size_t size = task.test.offsets[s + 1] - begin;
+    metrics::EntityScores scores(task.tags);
+    scores.add(std::span(task.test.tags).subspan(begin, size), std::span(tags).subspan(begin, size),
+               std::vector<std::size_t>{0, size});
+    const metrics::EntityMetrics strict = scores.strict();
+    counts.push_back({0, 0});
+    for (std::size_t k = 0; k < task.types(); ++k) {
+      counts.back()[0] += strict.correct(k);
+      counts.back()[1] += strict.predicted(k) + strict.support(k);
+    }
+  }
+  return [counts = std::move(counts)](std::span<const std::uint32_t> times) {
+    double correct = 0;
+    double all = 0;
+    for (std::size_t s = 0; s < counts.size(); ++s) {
+      correct += times[s] * counts[s][0];
+      all += times[s] * counts[s][1];
+    }
+    return all > 0 ? 2 * correct / all : 0.0;
+  };
+}
+
 // How well the probabilities of test tokens are calibrated, as they are and as fits validation, and
 // what a prior shift that is estimated from these tokens, without their tags, makes of them.
 void add_calibration(const TaggingTask& task, const Logits& validation, const Logits& test,
@@ -91,14 +118,6 @@ void add_calibration(const TaggingTask& task, const Logits& validation, const Lo
     figures.push_back({"tokens", task.tags.types()[k], truth[k + 1] / truth.total()});
     figures.push_back({"tokens_em", task.tags.types()[k], share});
   }
-}
-
-// The second training of two, whose files are its own.
-TrainingOptions of_head(TrainingOptions training) {
-  if (!training.log.empty()) training.log += ".head";
-  if (!training.checkpoint.empty()) training.checkpoint += ".head";
-  training.resumes = training.resumes && std::filesystem::exists(training.checkpoint);
-  return training;
 }
 
 }  // namespace
@@ -181,6 +200,7 @@ Run run_tagging(const TaggingTask& task, const std::string& strategy, std::uint6
   add_calibration(task, fit.validation, test, run.test);
   run.resampled = resampled_confusion(task.test.types, types_of(task.tags, tags), task.types() + 1,
                                       type_macro_f1, task.test.offsets);
+  run.second = resampled_entities(task, tags);
   auto model = std::make_shared<SavedModel>(tagger->save());
   model->facts["strategy"] = strategy;
   model->facts["model"] = options.tagger.model;

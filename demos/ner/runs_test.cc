@@ -66,6 +66,7 @@ TEST(RunTagging, TrainsEveryStrategyOfALinearTagger) {
     const auto run = run_tagging(task, strategy, 0, options, progress);
     const std::vector<std::uint32_t> once(task.test.sentences.size(), 1);
     EXPECT_DOUBLE_EQ(run.resampled(once), value_of(run.test, "token_macro_f1")) << strategy;
+    EXPECT_DOUBLE_EQ(run.second(once), value_of(run.test, "entity_f1")) << strategy;
     EXPECT_EQ(run.choice.empty(), strategy != "none_tau");
     if (strategy != "dice") {
       EXPECT_GT(value_of(run.test, "token_macro_f1"), 0.2) << strategy;

@@ -4,8 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +14,7 @@
 #include "demos/common/objective.h"
 #include "demos/common/progress.h"
 #include "demos/common/training.h"
+#include "demos/encoder/encoder_flags.h"
 #include "demos/ner/task.h"
 
 namespace equipoise::demos {
@@ -47,12 +48,18 @@ class Tagger {
 
 /// Which tagger, and where it computes.
 struct TaggerOptions {
-  std::string model = "linear";  ///< linear, bilstm or cnn
+  std::string model = "linear";  ///< linear, bilstm, cnn or encoder
   std::string backend = "eigen";
   std::string device = "cpu";
   std::uint64_t seed = 0;
   std::shared_ptr<const Workers> workers{};
+  std::optional<Encoding> encoding{};  ///< of the model encoder
 };
+
+/// Tokens as places of pieces, sentences as units: a token is read where its first piece stands
+/// (Devlin et al. 2019, section 5.3). A sentence of more than `most` pieces is cut between tokens.
+Examples piece_examples(const TaggedPart& part, const WordPiece& tokenizer, std::size_t most,
+                        std::vector<double> weights = {});
 
 /// An untrained tagger. The words of a neural one are those of the training sentences.
 /// @throws InputError for a neural model without LibTorch, and where there is no such device.

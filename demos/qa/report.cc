@@ -140,7 +140,7 @@ std::string language_table(const QaTask& task, const Results& results) {
         figure_text(mean_on_test(outcome, "language_f1")),
         figure_text(mean_on_test(outcome, "worst_language_f1")),
         worst_languages(task, outcome),
-        interval_text(outcome.worst_group_gain)};
+        interval_text(outcome.second_gain)};
     if (selects) {
       row.push_back(figure_text(mean_on_test(outcome, "language_mrr")));
       row.push_back(figure_text(mean_on_test(outcome, "worst_language_mrr")));

@@ -85,7 +85,7 @@ Results results(const QaTask& task) {
     all.outcomes.push_back(std::move(outcome));
   }
   all.best = 2;
-  all.outcomes[2].worst_group_gain = {0.0625, -0.03125, 0.125};
+  all.outcomes[2].second_gain = {0.0625, -0.03125, 0.125};
   return all;
 }
 

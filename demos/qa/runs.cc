@@ -64,7 +64,7 @@ Run run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint64_
   run.test.insert(run.test.end(), calibration.figures.begin(), calibration.figures.end());
   QaResampled resampled = qa_resampled(task, decide(task, test, decision));
   run.resampled = std::move(resampled.headline);
-  run.worst_group = std::move(resampled.worst_language);
+  run.second = std::move(resampled.worst_language);
   auto model = std::make_shared<SavedModel>();
   model->facts = {{"task", task.name},
                   {"strategy", strategy.name},

@@ -58,7 +58,7 @@ TEST(RunQaStrategy, ScoresTypes) {
   EXPECT_GT(figure_of(result.test, "macro_f1"), 0.5);
   const std::vector<std::uint32_t> once(type_task().test.units(), 1);
   EXPECT_DOUBLE_EQ(result.resampled(once), figure_of(result.test, "macro_f1"));
-  EXPECT_DOUBLE_EQ(result.worst_group(once), figure_of(result.test, "worst_language_f1"));
+  EXPECT_DOUBLE_EQ(result.second(once), figure_of(result.test, "worst_language_f1"));
   EXPECT_LT(figure_of(result.test, "nll_fitted"), figure_of(result.test, "nll_raw") + 0.01);
   const nlohmann::json& facts = result.model->facts;
   EXPECT_EQ(facts.at("task"), "answer_type");

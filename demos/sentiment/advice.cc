@@ -2,7 +2,6 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <algorithm>
 #include <string_view>
 
 #include "demos/sentiment/strategy.h"
@@ -40,6 +39,16 @@ std::string one_label_code(const Strategy& strategy, const std::string& choice) 
     absl::StrAppend(&code,
                     "loss.logit_terms = equipoise::logit_terms(counts, equipoise::LogitAdjustment{",
                     strategy.adjustment_tau, "});\n");
+  }
+  if (strategy.margin != 0) {
+    absl::StrAppend(&code, "loss.logit_terms = equipoise::logit_terms(\n    counts, ",
+                    "equipoise::LdamMargin{.max_margin = ", strategy.margin, ", .scale = 1});\n");
+  }
+  if (strategy.deferred)
+    absl::StrAppend(&code, "// The weights from two thirds of the steps on.\n");
+  if (strategy.retrains_head) {
+    absl::StrAppend(&code,
+                    "// With these for a new head alone, once all is trained without them.\n");
   }
   if (strategy.posthoc) {
     const std::size_t space = choice.rfind(' ');
@@ -91,10 +100,7 @@ std::string cost_in_calibration(const Outcome& best, const Outcome* baseline) {
 
 std::string code_of(const Task& task, const Outcome& outcome) {
   if (task.train.labels > 0) return several_labels_code(outcome.strategy);
-  const auto& all = all_strategies();
-  const auto strategy = std::find_if(
-      all.begin(), all.end(), [&](const Strategy& each) { return each.name == outcome.strategy; });
-  return one_label_code(*strategy, outcome.runs.front().choice);
+  return one_label_code(strategy_named(outcome.strategy), outcome.runs.front().choice);
 }
 
 std::string advice(const Task& task, const ExperimentOptions& options, const Results& results) {

@@ -57,6 +57,9 @@ double one_label(const std::vector<std::int64_t>& labels, std::size_t classes, s
   loss.logit_terms = equipoise::logit_terms(counts, equipoise::LogitAdjustment{1});
   loss.logit_terms = equipoise::logit_terms(counts, equipoise::LogitAdjustment{0.5});
   sum += loss.logit_terms.shift[1];
+  loss.logit_terms = equipoise::logit_terms(
+    counts, equipoise::LdamMargin{.max_margin = 1, .scale = 1});
+  sum += loss.logit_terms.margin[1];
   const std::vector<double> offset =
     equipoise::calibrate::posthoc_offset(counts.values(), 0.75);
   return sum + offset[1];
@@ -120,6 +123,9 @@ TEST(Advice, ConsistsOfLinesThatCompile) {
   };
   for (const Strategy& strategy : all_strategies()) {
     check(code_of(task_of(0), outcome_of(strategy.name, strategy.posthoc ? "tau 0.75" : "")));
+  }
+  for (const Strategy& strategy : network_strategies()) {
+    check(code_of(task_of(0), outcome_of(strategy.name)));
   }
   for (const std::string& strategy : all_multilabel_strategies()) {
     check(code_of(task_of(2), outcome_of(strategy)));

@@ -32,9 +32,13 @@ struct FittedCalibration {
   std::optional<metrics::Interval> share{};
 };
 
-FittedCalibration fit_calibration(const Ledger& entries, const Logits& logits,
+// A margin is none: nothing is known that undoes it.
+bool has_margin(const Plan& plan) { return !plan.logit_terms.margin.empty(); }
+
+FittedCalibration fit_calibration(const Plan& plan, const Logits& logits,
                                   std::span<const std::int64_t> labels) {
-  const std::vector<double> offset = entries.offset();
+  if (has_margin(plan)) return {calibrate::fit_temperature(logits.view(), labels), std::nullopt};
+  const std::vector<double> offset = ledger(plan).offset();
   const auto [least, most] = std::minmax_element(offset.begin(), offset.end());
   if (*most - *least < std::sqrt(std::numeric_limits<double>::epsilon())) {
     return {calibrate::fit_temperature(logits.view(), labels), std::nullopt};
@@ -51,6 +55,7 @@ Probabilities logs_of(Probabilities p) {
 template <class M, class R>
 Probabilities nominal_posterior(const SoftmaxLoss<M, R>& loss, const Plan& plan,
                                 const Logits& logits) {
+  if (has_margin(plan)) return calibrate::LogitCalibration{}.probabilities(logits.view());
   return calibrate::posterior(loss, logits.view(), plan.mix, plan.counts);
 }
 template <class S, class R>
@@ -73,7 +78,7 @@ Figures calibration_figures(const Plan& plan, const Loss& loss, const Logits& va
       std::visit([&](const auto& each) { return nominal_posterior(each, plan, test); }, loss);
   add_reliability("nominal", nominal, classes, test_labels, figures);
 
-  const FittedCalibration fitted = fit_calibration(ledger(plan), validation, validation_labels);
+  const FittedCalibration fitted = fit_calibration(plan, validation, validation_labels);
   const Probabilities on_test = fitted.calibration.probabilities(test.view());
   add_reliability("fitted", on_test, classes, test_labels, figures);
   figures.push_back({"temperature", "", 1 / fitted.calibration.scale});

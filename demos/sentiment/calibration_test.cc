@@ -79,7 +79,7 @@ Figures figures_of(const std::string& strategy, const Rows& validation, const Ro
       labels.insert(labels.end(), static_cast<std::size_t>(kCounts[c]),
                     static_cast<std::int64_t>(c));
     }
-    return make_objective(named(strategy), kCounts, labels, 0);
+    return make_objective(named(strategy), kCounts, labels, 0, 1);
   }();
   return calibration_figures(make_plan(named(strategy), kCounts), objective.loss, validation.logits,
                              validation.labels, test.logits, test.labels, kTaus);
@@ -108,7 +108,7 @@ TEST(Calibration, OfProbabilitiesAsTheyAreIsThatOfTheSoftmax) {
   const std::vector<std::int64_t> labels = {0, 1, 0, 1};
   const std::vector<std::int64_t> training = {0, 0, 0, 1};
   const ClassCounts counts = {3, 1};
-  const Objective objective = make_objective(named("none"), counts, training, 0);
+  const Objective objective = make_objective(named("none"), counts, training, 0, 1);
   const Figures figures = calibration_figures(make_plan(named("none"), counts), objective.loss,
                                               logits, labels, logits, labels, kTaus);
   // Three rows are sure to .75, of which two are right; one to .65, which is right.

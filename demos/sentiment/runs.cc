@@ -178,7 +178,7 @@ void train_steps(const Task& task, const RunOptions& options, std::uint64_t step
   const Objective objective =
       task.train.labels > 0
           ? make_multilabel_objective("none", task.counts.values(), task.train.rows(), 0)
-          : make_objective(all_strategies().front(), task.counts, task.train.targets, 0);
+          : make_objective(all_strategies().front(), task.counts, task.train.targets, 0, steps);
   std::ostringstream log;
   Progress progress(log, false, steps, "steps");
   learner->fit(task.train, task.validation, objective, few.training, {}, progress);
@@ -214,7 +214,10 @@ Run run_strategy(const Task& task, const Strategy& strategy, std::uint64_t seed,
   const std::size_t classes = task.classes.size();
   const std::unique_ptr<Learner> learner =
       options.make_learner({std::size_t{kTextColumns}, classes, options.hidden}, seed);
-  const Objective objective = make_objective(strategy, task.counts, task.train.targets, seed);
+  const std::uint64_t steps =
+      options.training.epochs * steps_per_epoch(task.train.rows(), options.training);
+  const Objective objective =
+      make_objective(strategy, task.counts, task.train.targets, seed, steps);
   const std::span<const double> taus = strategy.posthoc ? std::span<const double>(kTaus) : kNoTau;
   const auto tau_for = [&](const Logits& logits) {
     return calibrate::choose_tau(logits.view(), task.validation.targets, task.counts.values(), taus,
@@ -227,12 +230,18 @@ Run run_strategy(const Task& task, const Strategy& strategy, std::uint64_t seed,
   };
   TrainingOptions training = options.training;
   training.seed = seed;
-  const Fit fit = learner->fit(
-      task.train, task.validation, objective, training,
-      [&](const Logits& logits) {
-        return class_figures(task, task.validation, predictions_of(logits, tau_for(logits).tau));
-      },
-      progress);
+  const Validate validate = [&](const Logits& logits) {
+    return class_figures(task, task.validation, predictions_of(logits, tau_for(logits).tau));
+  };
+  const Objective first =
+      strategy.retrains_head
+          ? make_objective(all_strategies().front(), task.counts, task.train.targets, seed, steps)
+          : objective;
+  Fit fit = learner->fit(task.train, task.validation, first, training, validate, progress);
+  if (strategy.retrains_head) {
+    fit = learner->fit_head(task.train, task.validation, objective, of_head(training), validate,
+                            progress);
+  }
 
   Run run;
   run.seed = seed;

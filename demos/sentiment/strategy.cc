@@ -1,5 +1,9 @@
 #include "demos/sentiment/strategy.h"
 
+#include <absl/strings/str_cat.h>
+
+#include <stdexcept>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -37,6 +41,23 @@ const std::vector<Strategy>& all_strategies() {
   return strategies;
 }
 
+const std::vector<Strategy>& network_strategies() {
+  static const std::vector<Strategy> strategies = {
+      {.name = "ldam_drw", .weight_tau = 0.5, .margin = 1, .deferred = true},
+      {.name = "crt", .weight_tau = 0.5, .retrains_head = true},
+  };
+  return strategies;
+}
+
+const Strategy& strategy_named(std::string_view name) {
+  for (const auto* strategies : {&all_strategies(), &network_strategies()}) {
+    for (const Strategy& strategy : *strategies) {
+      if (strategy.name == name) return strategy;
+    }
+  }
+  throw std::invalid_argument("strategy_named(): there is no strategy " + std::string(name));
+}
+
 Plan make_plan(const Strategy& strategy, const ClassCounts& counts) {
   Plan plan;
   plan.counts.assign(counts.values().begin(), counts.values().end());
@@ -50,15 +71,21 @@ Plan make_plan(const Strategy& strategy, const ClassCounts& counts) {
   if (strategy.adjustment_tau != 0) {
     plan.logit_terms = logit_terms(counts, LogitAdjustment{strategy.adjustment_tau});
   }
+  if (strategy.margin != 0) {
+    plan.logit_terms = logit_terms(counts, LdamMargin{.max_margin = strategy.margin, .scale = 1});
+  }
   return plan;
 }
 
 Objective make_objective(const Strategy& strategy, const ClassCounts& counts,
-                         std::span<const std::int64_t> labels, std::uint64_t seed) {
+                         std::span<const std::int64_t> labels, std::uint64_t seed,
+                         std::uint64_t steps) {
   const Plan plan = make_plan(strategy, counts);
   const Loss loss = strategy.focal ? loss_of(plan, Focal{2.0}) : loss_of(plan, CrossEntropy{});
-  return {
-      loss, Stream(class_sampler(plan, labels, seed)), {}, strategy.name + "\n" + to_text(plan)};
+  RampSchedule ramp;
+  if (strategy.deferred) ramp = {2 * steps / 3, 2 * steps / 3};
+  return {loss, Stream(class_sampler(plan, labels, seed)), ramp,
+          absl::StrCat(strategy.name, ", deferred to step ", ramp.begin, "\n", to_text(plan))};
 }
 
 const std::vector<std::string>& all_multilabel_strategies() {

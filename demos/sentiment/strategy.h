@@ -21,7 +21,11 @@ struct Strategy {
   double sampler_tau = 0;     ///< classes drawn in proportion to n_c^(1 - tau)
   double adjustment_tau = 0;  ///< logits + tau log prior in training
   bool focal = false;         ///< focal loss, gamma 2
-  bool posthoc = false;       ///< after training: logits - tau log prior, tau chosen on validation
+  double margin = 0;          ///< the largest margin of LDAM, on logits as they are
+  bool deferred = false;      ///< weights from two thirds of the steps on
+  bool retrains_head =
+      false;             ///< trained without correction; then the head anew, with these weights
+  bool posthoc = false;  ///< after training: logits - tau log prior, tau chosen on validation
 };
 
 /// All that the demo knows for texts with one label, in the order of its table:
@@ -34,13 +38,25 @@ struct Strategy {
 ///   focal                       focal loss (Lin et al. 2017, arXiv:1708.02002)
 const std::vector<Strategy>& all_strategies();
 
+/// Those that are for models with more than a head:
+///   ldam_drw   margins that rare classes have the largest of, and weights at half strength that
+///              are deferred (Cao et al. 2019, arXiv:1906.07413)
+///   crt        the head trained again with weights at half strength, after a training without
+///              (Kang et al. 2020, arXiv:1910.09217)
+const std::vector<Strategy>& network_strategies();
+
+/// One of either by its name.
+/// @throws std::invalid_argument where there is none.
+const Strategy& strategy_named(std::string_view name);
+
 /// What a strategy does to the classes. Weights have mean one over what is drawn, so that all
 /// strategies learn at the same rate.
 Plan make_plan(const Strategy& strategy, const ClassCounts& counts);
 
-/// The loss and the sampler of a plan.
+/// The loss and the sampler of a plan; `steps` is how many a training has at most.
 Objective make_objective(const Strategy& strategy, const ClassCounts& counts,
-                         std::span<const std::int64_t> labels, std::uint64_t seed);
+                         std::span<const std::int64_t> labels, std::uint64_t seed,
+                         std::uint64_t steps);
 
 /// The losses for texts with several labels, in the order of their table:
 ///   none                       binary cross-entropy

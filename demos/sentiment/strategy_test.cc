@@ -45,7 +45,7 @@ std::vector<std::int64_t> labels_of(const ClassCounts& counts) {
 }
 
 Objective objective_of(const Strategy& strategy, std::uint64_t seed = 0) {
-  return make_objective(strategy, kCounts, labels_of(kCounts), seed);
+  return make_objective(strategy, kCounts, labels_of(kCounts), seed, 9);
 }
 
 const SoftmaxLoss<CrossEntropy>& cross_entropy(const Objective& objective) {

@@ -1,0 +1,147 @@
+#include "demos/ner/ner_flags.h"
+
+#include <absl/flags/flag.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+
+#include "demos/common/files.h"
+#include "demos/common/flags.h"
+#include "demos/common/input_error.h"
+#include "demos/common/unicode.h"
+#include "demos/encoder/encoder_flags.h"
+#include "demos/ner/conll.h"
+#include "demos/ner/strategy.h"
+#include "demos/ner/tag_notation.h"
+
+ABSL_FLAG(std::string, corpus, "btc", "what to look for in --data: btc or wnut17");
+ABSL_FLAG(std::string, train, "",
+          "CoNLL files for training, with commas between, in place of --corpus");
+ABSL_FLAG(std::string, dev, "", "CoNLL files for validation");
+ABSL_FLAG(std::string, test, "", "CoNLL files for testing");
+ABSL_FLAG(int, tag_column, 0, "column of the tags in these files, from 1; 0: the last one");
+ABSL_FLAG(int, token_column, 0,
+          "column of the tokens, from 1; 0: the first one, which must not number them");
+ABSL_FLAG(std::string, scheme, "auto",
+          "scheme of the tags: iob1, iob2 (also called BIO), bioes, bilou or bmes; auto: what fits "
+          "the tags of a file. The letter may stand before the type (B-PER), behind it (PER-B) or "
+          "alone (B)");
+ABSL_FLAG(std::string, flaws, "repair",
+          "what becomes of flaws: repair (broken tag sequences are read as conlleval does; "
+          "malformed rows are left out and counted, but more than 1 % of a file's rows, or a tag "
+          "of another scheme, is an error), skip (the same, but malformed rows are left out "
+          "however many there are) or refuse (any flaw is an error)");
+ABSL_FLAG(std::string, model, "",
+          "linear, bilstm or cnn; without it linear on Eigen, bilstm on LibTorch");
+ABSL_FLAG(std::string, predict, "",
+          "a text, words parted by spaces: its entities; -: JSON lines from standard input, each "
+          "{\"tokens\": [...]} or {\"text\": \"...\"}, to JSON lines with tags");
+
+namespace equipoise::demos {
+
+namespace {
+
+std::string model_name(const DemoFlags& flags) {
+  const std::string model = absl::GetFlag(FLAGS_model);
+  if (!model.empty()) return model;
+  if (is_set("encoder")) return "encoder";
+  return flags.backend == "eigen" ? "linear" : "bilstm";
+}
+
+void check(const DemoFlags& flags) {
+  const std::vector<std::string> corpora = {"btc", "wnut17"};
+  const std::vector<std::string> flaws = {"repair", "skip", "refuse"};
+  std::vector<std::string> schemes = {"auto"};
+  for (const FileScheme& scheme : file_schemes()) schemes.emplace_back(scheme.flag);
+  const std::vector<std::string> models = {"", "linear", "bilstm", "cnn"};
+  require_choice("corpus", absl::GetFlag(FLAGS_corpus), corpora);
+  require_choice("flaws", absl::GetFlag(FLAGS_flaws), flaws);
+  require_choice("model", absl::GetFlag(FLAGS_model), models);
+  require_choice("scheme", absl::GetFlag(FLAGS_scheme), schemes);
+  require_between("tag_column", absl::GetFlag(FLAGS_tag_column), 0, 1000);
+  require_between("token_column", absl::GetFlag(FLAGS_token_column), 0, 1000);
+  const int column = absl::GetFlag(FLAGS_tag_column);
+  if (column == std::max(absl::GetFlag(FLAGS_token_column), 1)) {
+    throw InputError(absl::StrCat("--tag_column=", column,
+                                  ": tokens are read from this column; --token_column says where "
+                                  "they stand"));
+  }
+  const std::string text = absl::GetFlag(FLAGS_predict);
+  if (const auto at = first_invalid_utf8(text)) {
+    throw InputError(absl::StrCat("--predict: byte ", *at + 1, " is not UTF-8"));
+  }
+  if (!text.empty() && words_of(text).empty()) {
+    throw InputError("--predict: the text has no word");
+  }
+  if (!is_set("train")) refuse_flags({"dev", "test"}, "needs --train");
+  if (is_set("train")) refuse_flags({"corpus", "data"}, "not with --train");
+  if (!flags.load.empty()) {
+    refuse_flags({"model"}, "not with --load, whose file says it");
+    if (!text.empty()) {
+      refuse_flags({"data", "corpus", "train", "dev", "test", "tag_column", "token_column",
+                    "scheme", "flaws"},
+                   "not with --load and --predict, which read no data");
+    }
+  }
+  if (is_set("encoder")) refuse_flags({"model"}, "not with --encoder");
+  check_encoder_flags(flags);
+  if (model_name(flags) != "linear" && flags.backend == "eigen" && flags.load.empty()) {
+    throw InputError("--model: a neural model needs --backend=libtorch");
+  }
+}
+
+std::vector<std::filesystem::path> paths_of(const char* flag, const std::string& list) {
+  std::vector<std::filesystem::path> paths;
+  if (list.empty()) return paths;
+  for (const absl::string_view name : absl::StrSplit(list, ',')) {
+    if (name.empty()) {
+      throw InputError(absl::StrCat("--", flag, "=", list, ": a name of a file is empty"));
+    }
+    paths.push_back(user_path(std::string(name)));
+  }
+  return paths;
+}
+
+}  // namespace
+
+std::vector<std::string> words_of(const std::string& text) {
+  return absl::StrSplit(text, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+}
+
+NerFlags read_ner_flags(const DemoFlags& flags) {
+  check(flags);
+  const std::string model = model_name(flags);
+  std::vector<std::string> known = all_tagging_strategies();
+  if (model == "linear") known.pop_back();  // its head is all it has
+  return {model, choose_strategies(flags.strategies, known), absl::GetFlag(FLAGS_predict)};
+}
+
+TaggedCorpus find_corpus(const DemoFlags& flags) {
+  ConllOptions options;
+  options.token_column = static_cast<std::size_t>(absl::GetFlag(FLAGS_token_column));
+  options.tag_column = static_cast<std::size_t>(absl::GetFlag(FLAGS_tag_column));
+  options.scheme = file_scheme(absl::GetFlag(FLAGS_scheme));
+  const std::string flaws = absl::GetFlag(FLAGS_flaws);
+  options.flaws = flaws == "refuse" ? ConllFlaws::kRefuse
+                  : flaws == "skip" ? ConllFlaws::kSkip
+                                    : ConllFlaws::kRepair;
+  if (is_set("train")) {
+    const CorpusFiles files{paths_of("train", absl::GetFlag(FLAGS_train)),
+                            paths_of("dev", absl::GetFlag(FLAGS_dev)),
+                            paths_of("test", absl::GetFlag(FLAGS_test))};
+    return load_tagged_corpus(files, options);
+  }
+  const std::string name = absl::GetFlag(FLAGS_corpus);
+  const std::filesystem::path data = data_directory(flags);
+  const CorpusFiles files = find_files(name, data);
+  if (!files.train.empty()) return load_tagged_corpus(files, options);
+  if (!flags.data.empty()) {
+    throw InputError(data.string(), 0, "no files of " + name + " there; see --corpus and --train");
+  }
+  return synthetic_tagged_corpus();
+}
+
+}  // namespace equipoise::demos

@@ -1,0 +1,238 @@
+#include "demos/sentiment/model.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <span>
+#include <stdexcept>
+#include <utility>
+
+#include "demos/common/flags.h"
+#include "demos/common/input_error.h"
+#include "demos/common/resampled.h"
+#include "demos/sentiment/corpus.h"
+#include "demos/sentiment/runs.h"
+#include "equipoise/calibrate.h"
+#include "equipoise/metrics/bootstrap.h"
+#include "equipoise/metrics/confusion.h"
+#include "equipoise/metrics/multilabel.h"
+
+namespace equipoise::demos {
+
+namespace {
+
+// Scores of a text's classes and their probabilities, which the offset of a post-hoc correction
+// moves. With several labels, each has a probability of its own.
+struct Prediction {
+  std::vector<double> scores{};
+  std::vector<double> probabilities{};
+  std::vector<std::size_t> order{};  // the most probable first
+};
+
+Prediction predict_text(const LoadedModel& model, const std::string& text) {
+  const Logits logits = model.learner->logits(model.examples({text}));
+  Prediction result;
+  std::vector<double>& scores = result.scores;
+  scores.assign(logits.values.begin(), logits.values.end());
+  for (std::size_t c = 0; c < model.offset.size(); ++c) scores[c] += model.offset[c];
+  result.order.resize(scores.size());
+  std::iota(result.order.begin(), result.order.end(), std::size_t{0});
+  std::stable_sort(result.order.begin(), result.order.end(),
+                   [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+  const double largest = scores[result.order[0]];
+  double sum = 0;
+  for (const double score : scores) sum += std::exp(score - largest);
+  for (const double score : scores) {
+    result.probabilities.push_back(model.has_several_labels() ? 1 / (1 + std::exp(-score))
+                                                              : std::exp(score - largest) / sum);
+  }
+  return result;
+}
+
+// The five most probable classes; with several labels those are marked that reach their thresholds.
+void print_prediction(const DemoFlags& flags, const LoadedModel& model, const std::string& text) {
+  const Prediction prediction = predict_text(model, text);
+  *flags.out << "\"" << text << "\"\n";
+  constexpr std::size_t kShown = 5;
+  for (std::size_t i = 0; i < std::min(kShown, prediction.order.size()); ++i) {
+    const std::size_t c = prediction.order[i];
+    const bool is_marked =
+        model.has_several_labels() && prediction.scores[c] >= model.thresholds[c];
+    *flags.out << absl::StrFormat("  %5.1f %%  %s%s\n", 100 * prediction.probabilities[c],
+                                  model.classes[c], is_marked ? " *" : "");
+  }
+}
+
+// A line of JSON for each on standard input that is not blank.
+void predict_lines(const DemoFlags& flags, const LoadedModel& model) {
+  std::string line;
+  bool is_empty = true;
+  for (std::size_t number = 1; std::getline(std::cin, line); ++number) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    is_empty = false;
+    try {
+      const std::string text = nlohmann::json::parse(line).at("text");
+      const Prediction prediction = predict_text(model, text);
+      nlohmann::ordered_json result = {{"text", text}};
+      if (model.has_several_labels()) {
+        std::vector<std::string> labels;
+        for (const std::size_t c : prediction.order) {
+          if (prediction.scores[c] >= model.thresholds[c]) labels.push_back(model.classes[c]);
+        }
+        result["labels"] = labels;
+      } else {
+        result["label"] = model.classes[prediction.order[0]];
+      }
+      for (const std::size_t c : prediction.order) {
+        result["probabilities"][model.classes[c]] = prediction.probabilities[c];
+      }
+      *flags.out << result.dump() << "\n";
+    } catch (const nlohmann::json::exception& error) {
+      throw InputError("standard input", number, error.what());
+    }
+  }
+  if (is_empty) throw InputError("standard input", 0, "there is no text");
+  *flags.out << std::flush;
+}
+
+// A corpus of which the test rows alone matter, in the model's classes.
+Corpus find_test_rows(const DemoFlags& flags, const SentimentFlags& own, const LoadedModel& model) {
+  const bool several = model.has_several_labels();
+  if (!is_set("test")) {
+    Corpus corpus = find_corpus(flags, own);
+    if (corpus.classes == model.classes && corpus.has_several_labels == several) return corpus;
+    throw InputError(
+        "--load: the model's classes are not those of the data; see --labels, or --test for a "
+        "table "
+        "of your own");
+  }
+  const OwnFiles& files = own.files;
+  if (files.label_separator.empty() == several) {
+    throw InputError(several ? "--label_separator: needed, the model has several labels a text"
+                             : "--label_separator: the model has one label a text");
+  }
+  Corpus corpus;
+  corpus.classes = model.classes;
+  corpus.has_several_labels = several;
+  corpus.test = load_rows(files.test, files, model.classes, "the model");
+  corpus.description = absl::StrCat(files.test.string(), ": ", corpus.test.size(), " rows.");
+  return corpus;
+}
+
+// The macro-F1 of a model, of test rows that are taken so often.
+Resampled resampled_macro_f1(const LoadedModel& model, const Corpus& corpus) {
+  const Examples test = with_targets(model.examples(corpus.test.texts), corpus, corpus.test);
+  return resampled_confusion(
+      test.targets, calibrate::predict(model.learner->logits(test).view(), model.offset),
+      model.classes.size(), [](const metrics::ConfusionMatrix& each) { return each.macro_f1(); });
+}
+
+// What a model gains over that of --against.
+void print_gain(const DemoFlags& flags, const std::filesystem::path& file, const LoadedModel& model,
+                const Corpus& corpus) {
+  const LoadedModel other = use(flags, load_model(kModelKind, file), file.string());
+  if (other.classes != model.classes || other.has_several_labels() || model.has_several_labels()) {
+    throw InputError("--against: both models must have the same classes, one of them a text");
+  }
+  const Resampled own = resampled_macro_f1(model, corpus);
+  const Resampled others = resampled_macro_f1(other, corpus);
+  const metrics::Interval gain = metrics::bootstrap(
+      corpus.test.size(),
+      [&](std::span<const std::uint32_t> times) { return own(times) - others(times); });
+  *flags.out << "\nGain in macro-F1 over " << file.string() << " (strategy " << other.strategy
+             << "), paired bootstrap over test rows: " << interval_text(gain) << "\n";
+}
+
+}  // namespace
+
+std::unique_ptr<Learner> make_learner(const DemoFlags& flags,
+                                      const std::optional<Encoding>& encoding,
+                                      const LearnerShape& shape, std::uint64_t seed) {
+  if (encoding) {
+    EncoderLearnerOptions options = learner_options(*encoding);
+    options.classes = shape.classes;
+    options.device = flags.device;
+    options.seed = seed;
+    options.workers = flags.workers;
+    return make_encoder_learner(options);
+  }
+  if (flags.backend == "eigen") return make_eigen_learner(shape);
+  return make_libtorch_learner(shape, flags.device, seed, flags.workers);
+}
+
+Examples LoadedModel::examples(const std::vector<std::string>& texts) const {
+  return encoding ? make_examples(encoding->tokenizer, encoding->most_pieces, texts)
+                  : make_examples(tf_idf, texts);
+}
+
+LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file) {
+  try {
+    const nlohmann::json& facts = saved.facts;
+    const bool has_encoder = facts.contains("encoder");
+    LoadedModel model{facts.at("classes"),
+                      TfIdf(has_encoder ? std::vector<float>() : from_block(facts.at("idf"))),
+                      encoding_of_facts(flags, facts),
+                      facts.value("offset", std::vector<double>()),
+                      facts.value("thresholds", std::vector<double>()),
+                      facts.value("strategy", "?"),
+                      nullptr};
+    const std::size_t classes = model.classes.size();
+    const bool fits = classes >= 2 &&
+                      (has_encoder || model.tf_idf.idf().size() == std::size_t{kTextColumns}) &&
+                      (model.offset.empty() || model.offset.size() == classes) &&
+                      (model.thresholds.empty() || model.thresholds.size() == classes);
+    if (!fits) throw std::invalid_argument("its parts are of different sizes");
+    const std::size_t hidden = facts.at("hidden");
+    if (hidden != 0 && flags.backend == "eigen") {
+      throw InputError("--load: this model has a hidden layer and needs --backend=libtorch");
+    }
+    model.learner =
+        make_learner(flags, model.encoding, {std::size_t{kTextColumns}, classes, hidden}, 0);
+    model.learner->set_parameters(saved.parameters);
+    return model;
+  } catch (const nlohmann::json::exception& error) {
+    throw InputError(file, 0, absl::StrCat("not a model that --save has written: ", error.what()));
+  } catch (const std::invalid_argument& error) {
+    throw InputError(file, 0, absl::StrCat("not a model that --save has written: ", error.what()));
+  }
+}
+
+void print_evaluation(const DemoFlags& flags, const SentimentFlags& own, const LoadedModel& model) {
+  const bool several = model.has_several_labels();
+  if (several) refuse_flags({"against"}, "not for several labels a text");
+  const Corpus corpus = find_test_rows(flags, own, model);
+  *flags.out << corpus.description << "\n\nTest rows, strategy " << model.strategy << ":\n\n";
+  const Examples test = with_targets(model.examples(corpus.test.texts), corpus, corpus.test);
+  const Logits logits = model.learner->logits(test);
+  if (several) {
+    const std::vector<std::uint8_t> predictions =
+        calibrate::predict_labels(logits.view(), model.thresholds);
+    metrics::MultiLabelCounts counts(test.labels);
+    counts.add(MatrixView<const std::int64_t>(test.targets.data(), test.rows(), test.labels),
+               MatrixView<const std::uint8_t>(predictions.data(), test.rows(), test.labels));
+    *flags.out << absl::StrFormat("macro-F1 %.3f, micro-F1 %.3f\n", counts.macro_f1(),
+                                  counts.micro_f1());
+    return;
+  }
+  metrics::ConfusionMatrix matrix(model.classes.size());
+  matrix.add(test.targets, calibrate::predict(logits.view(), model.offset));
+  *flags.out << report(matrix, model.classes, 3);
+  if (!own.against.empty()) print_gain(flags, own.against, model, corpus);
+}
+
+void print_predictions(const DemoFlags& flags, const LoadedModel& model, const std::string& text) {
+  if (text == "-") {
+    predict_lines(flags, model);
+  } else {
+    print_prediction(flags, model, text);
+  }
+}
+
+}  // namespace equipoise::demos

@@ -1,0 +1,121 @@
+#include "demos/sentiment/sentiment_flags.h"
+
+#include <absl/flags/flag.h>
+#include <absl/strings/str_cat.h>
+
+#include "demos/common/files.h"
+#include "demos/common/flags.h"
+#include "demos/common/input_error.h"
+#include "demos/encoder/encoder_flags.h"
+#include "demos/sentiment/strategy.h"
+
+ABSL_FLAG(std::string, labels, "fine",
+          "classes: fine (the file's labels, of texts that have one), polarity (positive, neutral, "
+          "negative, ambiguous) or multilabel (the file's labels, of all texts)");
+ABSL_FLAG(std::string, train, "",
+          "table of one's own to train on, in place of --data: CSV or TSV, quoted or not");
+ABSL_FLAG(std::string, dev, "", "table for validation; without it a stratified tenth of --train");
+ABSL_FLAG(std::string, test, "", "table for testing; without it a stratified fifth of --train");
+ABSL_FLAG(std::string, text, "text",
+          "column of the texts in these tables: its name in the header, or its number from 1; two "
+          "numbers mean that there is no header");
+ABSL_FLAG(std::string, label, "label", "column of the labels, likewise");
+ABSL_FLAG(std::string, separator, "",
+          "what parts the columns: a character or the word tab; without it tab, comma or "
+          "semicolon, with which all rows have as many columns");
+ABSL_FLAG(std::string, label_separator, "",
+          "what parts the labels of a text that may have several; without it each has one");
+ABSL_FLAG(int, hidden, 0, "units of a hidden layer, LibTorch only; 0: a linear model");
+ABSL_FLAG(std::string, against, "",
+          "file with another saved model: what that of --load gains over it on the test rows");
+ABSL_FLAG(std::string, predict, "",
+          "a text: its most probable classes; -: JSON lines from standard input, each {\"text\": "
+          "\"...\"}, to JSON lines with label or labels and probabilities");
+
+namespace equipoise::demos {
+
+namespace {
+
+Granularity granularity() {
+  if (!absl::GetFlag(FLAGS_label_separator).empty()) return Granularity::kMultiLabel;
+  const std::string labels = absl::GetFlag(FLAGS_labels);
+  if (labels == "multilabel") return Granularity::kMultiLabel;
+  return labels == "fine" ? Granularity::kFine : Granularity::kPolarity;
+}
+
+void check(const DemoFlags& flags) {
+  const std::vector<std::string> labels = {"fine", "polarity", "multilabel"};
+  require_choice("labels", absl::GetFlag(FLAGS_labels), labels);
+  require_between("hidden", absl::GetFlag(FLAGS_hidden), 0, 4096);
+  if (flags.load.empty() || is_set("predict")) {
+    refuse_flags({"against"}, "needs --load, without --predict");
+  }
+  if (!flags.load.empty()) {
+    refuse_flags({"train", "dev", "hidden"}, "not with --load, which trains nothing");
+    if (is_set("predict")) refuse_flags({"test"}, "not with --predict");
+  }
+  if (is_set("train") || is_set("test")) {
+    refuse_flags({"labels", "data"}, "not with files of one's own");
+  } else {
+    refuse_flags({"text", "label", "separator", "label_separator"}, "needs --train");
+  }
+  if (!is_set("train")) {
+    refuse_flags({"dev"}, "needs --train");
+    if (flags.load.empty()) refuse_flags({"test"}, "needs --train or --load");
+  }
+  const std::string separator = absl::GetFlag(FLAGS_separator);
+  if (separator.size() > 1 && separator != "tab") {
+    throw InputError(absl::StrCat("--separator=", separator, ": expected a character, or tab"));
+  }
+  if (flags.backend != "libtorch") refuse_flags({"hidden"}, "needs --backend=libtorch");
+  if (is_set("encoder")) refuse_flags({"hidden"}, "not with --encoder");
+  check_encoder_flags(flags);
+}
+
+OwnFiles own_files() {
+  const auto path = [](const absl::Flag<std::string>& flag) {
+    const std::string name = absl::GetFlag(flag);
+    return name.empty() ? std::filesystem::path() : user_path(name);
+  };
+  const std::string separator = absl::GetFlag(FLAGS_separator);
+  return {.train = path(FLAGS_train),
+          .validation = path(FLAGS_dev),
+          .test = path(FLAGS_test),
+          .text = absl::GetFlag(FLAGS_text),
+          .label = absl::GetFlag(FLAGS_label),
+          .separator = separator.empty()    ? '\0'
+                       : separator == "tab" ? '\t'
+                                            : separator[0],
+          .label_separator = absl::GetFlag(FLAGS_label_separator)};
+}
+
+std::vector<std::string> known_strategies() {
+  if (granularity() == Granularity::kMultiLabel) return all_multilabel_strategies();
+  std::vector<std::string> names;
+  for (const Strategy& strategy : all_strategies()) names.push_back(strategy.name);
+  if (!is_set("encoder")) return names;
+  for (const Strategy& strategy : network_strategies()) names.push_back(strategy.name);
+  return names;
+}
+
+}  // namespace
+
+SentimentFlags read_sentiment_flags(const DemoFlags& flags) {
+  check(flags);
+  const std::string against = absl::GetFlag(FLAGS_against);
+  return {granularity(),
+          own_files(),
+          static_cast<std::size_t>(absl::GetFlag(FLAGS_hidden)),
+          choose_strategies(flags.strategies, known_strategies()),
+          against.empty() ? std::filesystem::path() : user_path(against),
+          absl::GetFlag(FLAGS_predict)};
+}
+
+Corpus find_corpus(const DemoFlags& flags, const SentimentFlags& own) {
+  if (is_set("train")) return load_files(own.files);
+  const std::filesystem::path directory = corpus_directory(data_directory(flags));
+  const bool is_there = !flags.data.empty() || std::filesystem::exists(directory / "labels.txt");
+  return is_there ? load_corpus(directory, own.granularity) : synthetic_corpus(own.granularity);
+}
+
+}  // namespace equipoise::demos
