@@ -8,10 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "demos/common/advice.h"
 #include "demos/common/bar_chart.h"
 #include "demos/common/files.h"
 #include "demos/common/reliability.h"
 #include "demos/common/text_table.h"
+#include "demos/ner/advice.h"
 #include "equipoise/counts.h"
 #include "equipoise/metrics/entity_sequences.h"
 #include "equipoise/metrics/entity_tags.h"
@@ -200,7 +202,10 @@ std::string tagging_summary(const TaggingTask& task, const ExperimentOptions& op
       type_table(task, options, results), shift_text(task, options, results),
       "\nProbabilities of test tokens as they are, and with the temperature and biases that fit "
       "validation best:\n\n",
-      calibration_table(results), "\n", gain_in_words(results, options));
+      calibration_table(results), "\n",
+      advice(results, options,
+             cost_in_calibration(results, options, "a temperature and biases have"),
+             tagging_code(best)));
 }
 
 std::string write_tagging_report(const std::string& header, const TaggingTask& task,

@@ -10,10 +10,12 @@
 #include <cstdint>
 #include <utility>
 
+#include "demos/common/advice.h"
 #include "demos/common/bar_chart.h"
 #include "demos/common/files.h"
 #include "demos/common/reliability.h"
 #include "demos/common/text_table.h"
+#include "demos/qa/advice.h"
 #include "demos/qa/scores.h"
 #include "equipoise/weights.h"
 
@@ -350,7 +352,10 @@ std::string qa_summary(const QaTask& task, const ExperimentOptions& options,
                   "\nEach language on test:\n\n", each_language_table(task, options, results),
                   "\nProbabilities on test, as they are and with the temperature and biases that "
                   "fit validation best:\n\n",
-                  calibration_table(results), "\n", gain_in_words(results, options));
+                  calibration_table(results), "\n",
+                  advice(results, options,
+                         cost_in_calibration(results, options, "a temperature and biases have"),
+                         qa_code(task, best)));
   return text;
 }
 

@@ -81,6 +81,12 @@ std::vector<QaStrategy> all_qa_strategies(std::string_view task) {
   return strategies;
 }
 
+bool is_for_one_language(const QaStrategy& strategy) {
+  const bool draws_rows_or_classes = strategy.languages == LanguageMix::kNatural ||
+                                     strategy.languages == LanguageMix::kUniformAndClasses;
+  return draws_rows_or_classes && strategy.group_adjustment_tau == 0;
+}
+
 std::vector<double> drawn_cells(const QaStrategy& strategy, const GroupedCounts& counts) {
   switch (strategy.languages) {
     case LanguageMix::kNatural:

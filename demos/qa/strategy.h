@@ -48,6 +48,10 @@ struct QaStrategy {
 ///   rake, rake_0.5          languages alike and classes at once: alike, or by their square roots
 std::vector<QaStrategy> all_qa_strategies(std::string_view task);
 
+/// Whether a strategy is another one than those before it where there is one language: it does not
+/// go by language.
+bool is_for_one_language(const QaStrategy& strategy);
+
 /// The masses with which a strategy draws the cells (language, class), language by language; they
 /// sum to one.
 /// @throws InputError where no table has the marginals that the strategy asks for.

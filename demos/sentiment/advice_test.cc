@@ -1,18 +1,15 @@
 #include "demos/sentiment/advice.h"
 
-#include <absl/strings/ascii.h>
-#include <absl/strings/str_split.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "demos/common/files.h"
+#include "demos/common/advice_test.h"
 #include "demos/sentiment/strategy.h"
 #include "equipoise/calibrate.h"
 #include "equipoise/equipoise.h"
@@ -110,16 +107,8 @@ Task task_of(std::size_t labels) {
 }
 
 TEST(Advice, ConsistsOfLinesThatCompile) {
-  std::set<std::string> compiled;
-  for (const std::string& line : read_lines("demos/sentiment/advice_test.cc")) {
-    compiled.insert(std::string(absl::StripAsciiWhitespace(line)));
-  }
-  const auto check = [&](const std::string& code) {
-    for (const absl::string_view line : absl::StrSplit(code, '\n')) {
-      const std::string stripped(absl::StripAsciiWhitespace(line));
-      if (stripped.starts_with("//")) continue;
-      EXPECT_TRUE(compiled.contains(stripped)) << stripped;
-    }
+  const auto check = [](const std::string& code) {
+    expect_lines_of("demos/sentiment/advice_test.cc", code);
   };
   for (const Strategy& strategy : all_strategies()) {
     check(code_of(task_of(0), outcome_of(strategy.name, strategy.posthoc ? "tau 0.75" : "")));
