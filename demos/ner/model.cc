@@ -88,8 +88,9 @@ LoadedTagger use(const DemoFlags& flags, const SavedModel& saved, const std::str
     if (model != "linear" && flags.backend == "eigen") {
       throw InputError("--load: this model is neural and needs --backend=libtorch");
     }
-    result.tagger = make_tagger(tagger_options(flags, model, encoding_of_facts(flags, saved.facts)),
-                                result.task);
+    const TaggerOptions options{model, flags.backend, flags.device,
+                                0,     flags.workers, encoding_of_facts(flags, saved.facts)};
+    result.tagger = make_tagger(options, result.task);
     result.tagger->restore(saved);
     return result;
   } catch (const nlohmann::json::exception& error) {

@@ -3,6 +3,7 @@
 set -uo pipefail
 
 # shellcheck source=demos/common/demo_test.sh
+encoder=$PWD/tests/golden/encoder
 . demos/common/demo_test.sh
 
 # Without data: the synthetic corpus, said in the first line; a report; a model.
@@ -61,6 +62,21 @@ expect 2 err '^.*wrong\.conll:2: column 1.*--token_column' "${files[@]}"
 expect 2 err "^.*wrong\.conll:2: 'B:PER' in column 3 is not a tag" "${files[@]}" --token_column=2
 sed -i s/B:PER/O/ wrong.conll
 expect 2 err '^.*wrong\.conll:0: all tags of --train are O' "${files[@]}" --token_column=2
+
+# A pretrained encoder, a very small one: trained, saved, loaded.
+run --backend=libtorch --strategy=none --seeds=1 --epochs=1 --model=cnn
+if ! grep -q 'built without LibTorch' err; then
+  encoded=(--backend=libtorch --encoder="$encoder" --most_pieces=16)
+  expect 0 out '^\| (\*\*)?crt' "${encoded[@]}" --strategy=none,spans_0.5,crt --seeds=1 --epochs=1 --rate=0.003 \
+    --save=encoded.model --report=encoded
+  figure=$(grep -h "^$(sed -n 's/^Model of strategy \(.*\): .*/\1/p' out),0,test,entity_f1," encoded/results.csv)
+  expect 0 out "^ *micro avg .* $(printf '%.3f' "${figure##*,}") " --backend=libtorch --load=encoded.model
+  expect 0 out '^"i saw Annna"$' --backend=libtorch --load=encoded.model --predict='i saw Annna'
+  expect 0 out '^Model: encoder' "${encoded[@]}" --strategy=weights_0.5 --seeds=1 --epochs=2 --freeze
+  expect 2 err '^--model: not with --encoder' "${encoded[@]}" --model=cnn
+  expect 2 err '^--load: this model is neural' --backend=eigen --load=encoded.model
+fi
+expect 2 err '^--freeze: needs --encoder' --freeze
 
 # Flags that do not fit.
 whole=yes expect 0 out '^  --corpus: ' --help

@@ -171,6 +171,11 @@ else
     --strategy=none --seeds=1 --epochs=1 --rate=0.001 --most_pieces=16 --report=encoded --save=encoded.model
   figure=$(sed -n 's/^none,0,test,macro_f1,,//p' encoded/results.csv)
   expect 0 out "^ +macro avg .* $(printf '%.3f' "$figure") " --backend=libtorch --load=encoded.model
+  expect 0 out '^Gain in macro-F1 over model .strategy [a-z_0-9.]+., paired bootstrap over test rows: [+-]' \
+    --backend=libtorch --load=encoded.model --against=model
+  expect 2 err '^--against: needs --load, without --predict' --against=model
+  expect 0 out '^\| (\*\*)?crt' "${encoded[@]}" --strategy=none,ldam_drw,crt --seeds=1 --epochs=1 --most_pieces=16 --freeze
+  expect 2 err '^--layer_decay: not with --freeze' "${encoded[@]}" --freeze --layer_decay=0.5
   expect 0 out '^ +[0-9.]+ %  neutral$' --backend=libtorch --load=encoded.model --predict='so so'
   whole=yes expect 2 err '^--load: this model has an encoder and needs --backend=libtorch' --load=encoded.model --predict=hm
   expect 2 err 'nowhere/vocab.txt:0: ' --backend=libtorch --encoder=nowhere --strategy=none
