@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -29,6 +30,25 @@ TEST(Version, IsTheModules) {
   EXPECT_NE(module.find("name = \"equipoise\",\n    version = \"" EQUIPOISE_VERSION_STRING "\""),
             std::string::npos)
       << module;
+}
+
+// Conan's recipe, CMake and pkg-config read the header.
+TEST(Version, IsThatOfPackagesAndPages) {
+  for (const auto& [path, text] : {
+           std::pair("packaging/vcpkg/equipoise/vcpkg.json",
+                     "\"version\": \"" EQUIPOISE_VERSION_STRING "\""),
+           std::pair("CITATION.cff", "\nversion: " EQUIPOISE_VERSION_STRING "\n"),
+           std::pair("docs/installing.md", "GIT_TAG v" EQUIPOISE_VERSION_STRING ")"),
+           std::pair("docs/installing.md", "tag = \"v" EQUIPOISE_VERSION_STRING "\""),
+           std::pair("docs/installing.md", "version = \"" EQUIPOISE_VERSION_STRING "\""),
+           std::pair("docs/installing.md", "`equipoise/" EQUIPOISE_VERSION_STRING "`"),
+           std::pair("packaging/bazel_registry/README.md",
+                     "prefix=equipoise-" EQUIPOISE_VERSION_STRING "/"),
+           std::pair("tests/consumer/bazel/MODULE.bazel",
+                     "version = \"" EQUIPOISE_VERSION_STRING "\""),
+       }) {
+    EXPECT_NE(contents(path).find(text), std::string::npos) << path << ": " << text;
+  }
 }
 
 TEST(Version, HasAnEntryInTheListOfChanges) {
