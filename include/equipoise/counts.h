@@ -51,6 +51,7 @@ class ClassCounts {
   ClassCounts(std::initializer_list<double> mass)
       : ClassCounts(std::span<const double>(mass.begin(), mass.size())) {}
 
+  /// The number C of classes.
   std::size_t classes() const { return classes_; }
 
   /// The mass n_c of class c, unchecked.
@@ -283,6 +284,7 @@ class GroupedCounts {
     }
   }
 
+  /// The number G of groups, and the number C of classes, which all groups share.
   std::size_t groups() const { return groups_.size(); }
   std::size_t classes() const { return groups_.empty() ? 0 : groups_[0].classes(); }
 
@@ -387,6 +389,7 @@ class CountSummary {
     max_ = *most;
   }
 
+  /// The number C of classes.
   std::size_t classes() const { return counts_.size(); }
   /// n_c, smoothed; unchecked.
   double count(std::size_t c) const { return counts_[c]; }

@@ -21,6 +21,7 @@
 #if defined(EQUIPOISE_KERNELS_DISPATCH_H_)
 #error "include equipoise/cuda.h before other headers of equipoise"
 #endif
+/// Defined where losses have their kernels for CUDA.
 #define EQUIPOISE_CUDA 1
 
 #include "equipoise/libtorch/detail/cuda.h"

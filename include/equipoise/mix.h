@@ -74,6 +74,7 @@ struct UniMaxMix {
   double budget = 0;      ///< > 0
   double max_epochs = 4;  ///< > 0
 
+  /// The amount that each class gets of the budget. O(C log C).
   UniMaxAllocation allocation(std::span<const double> counts) const {
     std::vector<std::size_t> order(counts.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -231,6 +232,7 @@ std::vector<double> mix_table(const GroupedCounts& counts, const P& group_policy
   return result;
 }
 
+/// Options of rake().
 struct RakeOptions {
   /// How far a marginal of the result may be from its target, all of which sum to one.
   double tolerance = 1e-12;

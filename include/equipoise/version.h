@@ -2,6 +2,7 @@
 #ifndef EQUIPOISE_VERSION_H_
 #define EQUIPOISE_VERSION_H_
 
+/// The version of the library, in numbers and as text.
 #define EQUIPOISE_VERSION_MAJOR 0
 #define EQUIPOISE_VERSION_MINOR 2
 #define EQUIPOISE_VERSION_PATCH 0

@@ -89,6 +89,7 @@ concept BinaryMetric = requires(const F& metric, const metrics::BinaryCounts& co
   { metric(counts) } -> std::convertible_to<double>;
 };
 
+/// A threshold and what the metric is there.
 struct Threshold {
   double threshold = 0;
   double score = 0;

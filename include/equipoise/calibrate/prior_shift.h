@@ -95,6 +95,7 @@ struct EstimatedPrior {
   bool converged = false;
 };
 
+/// Options of estimate_prior().
 struct EstimatePriorOptions {
   double tolerance = 1e-9;  ///< the most that a prior moves in the last iteration
   std::size_t max_iterations = 10000;

@@ -37,6 +37,7 @@ struct LogitCalibration {
   /// the logits rank the classes the wrong way round, so that no a > 0 is best.
   bool converged = false;
 
+  /// T = 1 / a, by which logits are divided.
   double temperature() const { return 1 / scale; }
 
   /// The posteriors softmax(a z + b) of rows, row by row. A logit of minus infinity rules its class

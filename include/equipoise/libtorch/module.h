@@ -30,6 +30,7 @@ class LinearLossImpl;
 ///     SoftmaxLossOptions<Focal>(loss).class_dim(1).reduce(false)
 template <Modulator M = CrossEntropy, LossReduction R = MeanByCount>
 struct SoftmaxLossOptions {
+  /// The loss that is configured.
   using Loss = SoftmaxLoss<M, R>;
   SoftmaxLossOptions(Loss loss = {})  // NOLINT(google-explicit-constructor)
       : loss_(std::move(loss)) {}

@@ -23,6 +23,7 @@ namespace equipoise::libtorch {
 ///     OverlapLossOptions<Tversky>(loss).class_dim(1)
 template <OverlapPolicy P = Dice>
 struct OverlapLossOptions {
+  /// The loss that is configured.
   using Loss = OverlapLoss<P>;
   OverlapLossOptions(Loss loss = {})  // NOLINT(google-explicit-constructor)
       : loss_(std::move(loss)) {}

@@ -162,6 +162,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
         state.shard);
   }
 
+  /// The stream that is sampled from.
   const S& stream() const { return state_->stream; }
 
   /// Stores the place and what it is a place in. As costly as stream().fingerprint().

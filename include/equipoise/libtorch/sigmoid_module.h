@@ -22,6 +22,7 @@ namespace equipoise::libtorch {
 ///     SigmoidLossOptions<AsymmetricFocal>(loss).reduce(false)
 template <SigmoidModulators S = BinaryCrossEntropy, LossReduction R = MeanByCount>
 struct SigmoidLossOptions {
+  /// The loss that is configured.
   using Loss = SigmoidLoss<S, R>;
   SigmoidLossOptions(Loss loss = {})  // NOLINT(google-explicit-constructor)
       : loss_(std::move(loss)) {}

@@ -20,6 +20,7 @@ struct BinaryCounts {
   double false_negatives = 0;
   double true_negatives = 0;
 
+  /// Adds a row.
   void add(bool target, bool prediction) {
     (target ? (prediction ? true_positives : false_negatives)
             : (prediction ? false_positives : true_negatives)) += 1;
@@ -33,12 +34,14 @@ struct BinaryCounts {
   }
   friend bool operator==(const BinaryCounts&, const BinaryCounts&) = default;
 
+  /// Rows: all of them; with the label; with the label predicted.
   double total() const {
     return true_positives + false_positives + false_negatives + true_negatives;
   }
   double support() const { return true_positives + false_negatives; }
   double predicted() const { return true_positives + false_positives; }
 
+  /// Fractions: of all rows those that are right, of the predicted ones, of those with the label.
   double accuracy(Absent absent = Absent::kZero) const {
     return detail::ratio(true_positives + true_negatives, total(), absent);
   }

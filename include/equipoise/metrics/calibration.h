@@ -45,6 +45,7 @@ class Calibration {
     if (classes > 0) sums_.assign(kTotals + grid().size(classes + 1), 0.0);
   }
 
+  /// The number C of classes.
   std::size_t classes() const { return classes_; }
   std::size_t bins() const { return bins_; }
 

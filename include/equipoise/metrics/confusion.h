@@ -120,6 +120,7 @@ class ConfusionMatrix {
   explicit ConfusionMatrix(std::size_t classes = 0)
       : classes_(classes), counts_(classes * classes, 0.0) {}
 
+  /// The number C of classes.
   std::size_t classes() const { return classes_; }
 
   /// Adds one sample.

@@ -34,6 +34,7 @@ namespace equipoise::metrics {
 /// Those of a type are O(1), those of all O(types).
 class EntityMetrics {
  public:
+  /// The names of the types, in the order of their numbers.
   std::span<const std::string> types() const { return types_; }
 
   /// Entities of type k, unchecked: predicted with the type and the limits of one that is there;
@@ -146,6 +147,7 @@ class EntityScores {
   explicit EntityScores(EntityTags tags)
       : tags_(std::move(tags)), buffer_(kTotals + 2 * part(tags_.types().size()), 0.0) {}
 
+  /// The tags that are counted by.
   const EntityTags& tags() const { return tags_; }
 
   /// Adds sequences: sequence s holds the tokens [offsets[s], offsets[s + 1]). An entity counts as

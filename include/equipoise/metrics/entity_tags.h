@@ -132,6 +132,7 @@ class EntityTags {
              TagLayout layout = TagLayout::kPrefix)
       : EntityTags(std::span<const std::string>(names.begin(), names.size()), scheme, layout) {}
 
+  /// How tags say where an entity begins and ends.
   TagScheme scheme() const { return scheme_; }
   TagLayout layout() const { return layout_; }
   /// Number of tags.

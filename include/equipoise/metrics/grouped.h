@@ -53,6 +53,7 @@ class Grouped {
   explicit Grouped(std::size_t groups = 0, const Metric& empty = Metric())
       : empty_(empty), metrics_(groups, empty) {}
 
+  /// The number G of groups.
   std::size_t groups() const { return metrics_.size(); }
   /// Of group g, unchecked.
   const Metric& group(std::size_t g) const { return metrics_[g]; }

@@ -26,6 +26,7 @@ class LabelScores {
  public:
   explicit LabelScores(std::size_t labels = 0) : labels_(labels) {}
 
+  /// The number L of labels.
   std::size_t labels() const { return labels_.size(); }
   /// The scores of one label, unchecked.
   const BinaryScores<T>& label(std::size_t l) const { return labels_[l]; }

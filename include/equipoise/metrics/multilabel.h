@@ -32,6 +32,7 @@ class MultiLabelCounts {
   explicit MultiLabelCounts(std::size_t labels = 0)
       : labels_(labels), sums_(labels > 0 ? kTotals + kCells * labels : 0, 0.0) {}
 
+  /// The number L of labels.
   std::size_t labels() const { return labels_; }
 
   /// Adds rows: N x L targets and N x L predictions, each 0 or 1. Where a target is the ignore
@@ -91,6 +92,7 @@ class MultiLabelCounts {
     return all;
   }
 
+  /// Of label l. O(1).
   double precision(std::size_t l, Absent absent = Absent::kZero) const {
     return label(l).precision(absent);
   }

@@ -37,6 +37,7 @@ class MultiLabelCalibration {
     if (labels > 0) sums_.assign(kTotals * labels + grid().size(labels), 0.0);
   }
 
+  /// The number L of labels.
   std::size_t labels() const { return labels_; }
   std::size_t bins() const { return bins_; }
 

@@ -57,6 +57,7 @@ class RankedRows {
     }
   }
 
+  /// The number N of rows.
   std::size_t rows() const { return order_.size(); }
 
   /// The area under the ROC curve of rows with weights: that of the rows, each repeated so often.

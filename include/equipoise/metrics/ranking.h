@@ -43,6 +43,7 @@ concept ScoreRange = ContiguousRange<R> && std::floating_point<ElementOf<R>> &&
 template <std::floating_point T = double>
 class BinaryScores {
  public:
+  /// The number of rows of each kind.
   std::size_t positives() const { return positives_.size(); }
   std::size_t negatives() const { return negatives_.size(); }
 

@@ -35,6 +35,7 @@ struct ClassForecast {
   double missing = 0;    ///< the probability that a batch has none; the mean over the run
 };
 
+/// What a warning is about.
 enum class PlanWarningKind {
   kWeightRatio,    ///< the largest weight is many times the smallest
   kRepeats,        ///< rows of a class are repeated often within an epoch
@@ -44,6 +45,7 @@ enum class PlanWarningKind {
   kCorrectedTwice,
 };
 
+/// Something in a plan that deserves a second look.
 struct PlanWarning {
   PlanWarningKind kind;
   std::size_t class_index;  ///< the class it is about; the number of classes where it is about all
@@ -52,6 +54,7 @@ struct PlanWarning {
   std::string text;         ///< for people; names classes by number
 };
 
+/// What a model will see in a training run by a plan, before it starts.
 struct DryRun {
   std::vector<ClassForecast> classes;
   std::vector<PlanWarning> warnings;

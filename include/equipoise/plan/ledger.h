@@ -31,6 +31,7 @@ struct CorrectionStrength {
   double sampler = 0;
   double weights = 0;
   double logit_terms = 0;
+  /// The sum of the parts.
   double total() const { return sampler + weights + logit_terms; }
 };
 
@@ -56,6 +57,7 @@ struct Ledger {
   /// Whether the treatment was a schedule, of which this is the last stage.
   bool approximate = false;
 
+  /// The number C of classes.
   std::size_t classes() const { return natural.size(); }
 
   /// Whether more than one part corrects, and together they overshoot: the rare classes weigh more

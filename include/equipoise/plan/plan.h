@@ -51,6 +51,7 @@ struct Plan : ImbalanceCorrection {
   RampSchedule weights_ramp{};
   RampSchedule logit_terms_ramp{};
 
+  /// The number C of classes.
   std::size_t classes() const { return counts.size(); }
   friend bool operator==(const Plan&, const Plan&) = default;
 

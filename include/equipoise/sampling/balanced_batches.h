@@ -21,6 +21,7 @@
 
 namespace equipoise::sampling {
 
+/// Options of a BalancedBatchSampler.
 struct BalancedBatchOptions {
   std::uint64_t classes_per_batch = 0;  ///< P >= 1, at most the number of classes with rows
   std::uint64_t rows_per_class = 0;     ///< M >= 1
@@ -67,6 +68,7 @@ class BalancedBatchSampler {
     }
   }
 
+  /// The seed of the draws.
   std::uint64_t seed() const { return random_.seed; }
   /// P M: the rows of a batch.
   std::uint64_t batch_size() const { return options_.classes_per_batch * options_.rows_per_class; }

@@ -21,6 +21,7 @@
 
 namespace equipoise::sampling {
 
+/// Options of a ClassResampler.
 struct ClassResamplerOptions {
   /// Rows with this label are never drawn; without it every label must be a class.
   std::optional<std::int64_t> ignore_index = std::nullopt;
@@ -90,6 +91,7 @@ class ClassResampler {
     }
   }
 
+  /// The seed of the draws.
   std::uint64_t seed() const { return random_.seed; }
   /// Draws in an epoch: the sum of the targets.
   std::uint64_t epoch_size() const { return starts_.back(); }

@@ -35,6 +35,7 @@ enum class Mode {
   kExactQuota,
 };
 
+/// Options of a ClassSampler.
 struct ClassSamplerOptions {
   Mode mode = Mode::kIndependent;
   /// Draws in an epoch; 0 for as many as there are labels.
@@ -109,6 +110,7 @@ class ClassSampler {
     }
   }
 
+  /// The seed of the draws.
   std::uint64_t seed() const { return random_.seed; }
   /// Draws in an epoch.
   std::uint64_t epoch_size() const { return options_.epoch_size; }

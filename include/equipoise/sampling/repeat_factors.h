@@ -79,6 +79,7 @@ struct CountRarenessDensityRepeats {
                          const CountRarenessDensityRepeats&) = default;
 };
 
+/// Options of repeat factors.
 struct RepeatOptions {
   /// The class of tokens that are nothing in particular, the `O` of named entities, which says
   /// nothing about its sequences; without it all classes count.

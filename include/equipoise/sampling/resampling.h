@@ -53,6 +53,7 @@ class SystematicResampling {
     return std::move(rows).take();
   }
 
+  /// The seed of the draws.
   std::uint64_t seed() const { return random_.seed; }
   /// k.
   std::uint64_t epoch_size() const { return dues_.draws(); }
@@ -104,6 +105,7 @@ class ResidualResampling {
     return std::move(rows).take();
   }
 
+  /// The seed of the draws.
   std::uint64_t seed() const { return random_.seed; }
   /// k.
   std::uint64_t epoch_size() const { return dues_.draws(); }

@@ -91,6 +91,7 @@ class WeightedReservoir {
     return result;
   }
 
+  /// The number of rows that it holds at most.
   std::size_t k() const { return size_; }
 
  private:

@@ -30,6 +30,7 @@ namespace equipoise::sampling {
 template <class M>
 concept MixSchedule = ScheduleOf<M, std::vector<double>>;
 
+/// Options of a ScheduledSampler.
 struct ScheduledSamplerOptions {
   /// Draws in an epoch; 0 for as many as there are labels.
   std::uint64_t epoch_size = 0;
@@ -83,6 +84,7 @@ class ScheduledSampler {
     }
   }
 
+  /// The seed of the draws.
   std::uint64_t seed() const { return random_.seed; }
   /// Draws in an epoch.
   std::uint64_t epoch_size() const { return options_.epoch_size; }

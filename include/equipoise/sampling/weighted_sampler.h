@@ -19,6 +19,7 @@
 
 namespace equipoise::sampling {
 
+/// Options of a WeightedSampler.
 struct WeightedSamplerOptions {
   /// Draws in an epoch; 0 for as many as there are weights.
   std::uint64_t epoch_size = 0;
@@ -59,6 +60,7 @@ class WeightedSampler {
     }
   }
 
+  /// The seed of the draws.
   std::uint64_t seed() const { return random_.seed; }
   /// Draws in an epoch.
   std::uint64_t epoch_size() const { return epoch_size_; }

@@ -141,6 +141,7 @@ class WithoutReplacement {
     return rows;
   }
 
+  /// The seed of the draws.
   std::uint64_t seed() const { return random_.seed; }
   /// k.
   std::uint64_t epoch_size() const { return draws_; }

@@ -22,6 +22,7 @@ struct Split {
   friend bool operator==(const Split&, const Split&) = default;
 };
 
+/// Options of the functions that split.
 struct SplitOptions {
   /// Whether the lists are in random order; otherwise they ascend. Which rows they hold is random
   /// either way, and the same.

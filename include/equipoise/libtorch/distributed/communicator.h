@@ -66,9 +66,11 @@ class Communicator {
                         std::chrono::milliseconds timeout = kDefaultTimeout)
       : collectives_(group, device, timeout) {}
 
+  /// The number of this worker, in [0, size()).
   int rank() const { return collectives_.rank(); }
   /// The number of workers.
   int size() const { return collectives_.size(); }
+  /// How long an operation waits for the other workers.
   std::chrono::milliseconds timeout() const { return collectives_.timeout(); }
 
   /// Sums each of the numbers over all workers, in place. This makes a communicator an

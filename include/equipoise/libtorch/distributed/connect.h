@@ -30,6 +30,7 @@ enum class CommunicationBackend {
   kNccl,
 };
 
+/// Options of connect().
 struct ConnectOptions {
   /// How long to wait for the other workers, when meeting (in whole seconds, rounded up) and in
   /// each operation.

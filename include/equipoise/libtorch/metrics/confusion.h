@@ -23,6 +23,7 @@
 
 namespace equipoise::libtorch {
 
+/// A confusion matrix of tensors.
 template <>
 class Accumulator<metrics::ConfusionMatrix>
     : public detail::SummedMetric<metrics::ConfusionMatrix> {
@@ -60,6 +61,7 @@ class Accumulator<metrics::ConfusionMatrix>
   static constexpr const char* kWhere = "Accumulator<ConfusionMatrix>::add";
 };
 
+/// A confusion matrix for each group, of tensors.
 template <>
 class Accumulator<metrics::Grouped<metrics::ConfusionMatrix>>
     : public detail::SummedMetric<metrics::Grouped<metrics::ConfusionMatrix>> {
@@ -111,6 +113,7 @@ class Accumulator<metrics::Grouped<metrics::ConfusionMatrix>>
   std::size_t classes_;
 };
 
+/// Hits and misses of several labels a row, of tensors.
 template <>
 class Accumulator<metrics::MultiLabelCounts>
     : public detail::SummedMetric<metrics::MultiLabelCounts> {

@@ -22,6 +22,7 @@
 
 namespace equipoise::libtorch {
 
+/// Precision and recall of named entities, of tensors.
 template <>
 class Accumulator<metrics::EntityScores> {
  public:
