@@ -53,7 +53,7 @@ _SAID_ELSEWHERE = re.compile(
 def _powers(text):
     """Subscripts and powers of text that is HTML already."""
     text = re.sub(r"\^\(([^()]*)\)", r"<sup>\1</sup>", text)
-    text = re.sub(r"\^(-?(?:<i>\w</i>|[\w.]+)(?:<sub>\w+</sub>)?)", r"<sup>\1</sup>", text)
+    text = re.sub(r"\^(-?(?:<i>\w</i>|\w+(?:\.\w+)*)(?:<sub>\w+</sub>)?)", r"<sup>\1</sup>", text)
     return text.replace("<sup>-", "<sup>−")
 
 
@@ -62,7 +62,7 @@ def prose(text):
     text = html.escape(text, quote=False)
     text = re.sub(r"\bpi_([a-z])\b", r"π<sub>\1</sub>", text)
     text = re.sub(
-        r"(?<![\w.])((?:[A-Za-z]|TP|FP|FN|log|sum|loss|weight|mass)'?)_([a-z]{1,2}|\d)(?![\w(.]\w)",
+        r"(?<![\w.])((?:[A-Za-z]|TP|FP|FN|log|sum|loss|weight|mass|shift)'?)_([a-z]{1,2}|\d)(?![\w(.]\w)",
         r"<i>\1</i><sub>\2</sub>",
         text,
     )
@@ -83,14 +83,14 @@ def formula(text):
         source = _powers(source)
         source = re.sub(r"\b(%s)\b" % "|".join(_GREEK), lambda found: _GREEK[found.group(1)], source)
         source = re.sub(r"(?<![\w&<>/])([A-Za-z])(?![\w;>])", r"<i>\1</i>", source)
-        source = source.replace(" - ", " − ").replace("&gt;=", "≥").replace("&lt;=", "≤").replace("-&gt;", "→")
-        return re.sub(r"(?<=[(=] )-(?=\()|(?<=^)-(?=\()", "−", re.sub(r" {3,}", "&emsp;&emsp;", source))
+        source = source.replace(" - ", " − ").replace("(-", "(−").replace("&gt;=", "≥").replace("&lt;=", "≤").replace("-&gt;", "→")
+        return re.sub(r"(?<=[(=] )-(?=\()|^-(?=\()", "−", re.sub(r" {3,}", "&emsp;&emsp;", source))
 
     return '<div class="formula">%s</div>' % "<br>".join(line(source) for source in text.strip("\n").split("\n"))
 
 
 def _is_formula(text):
-    is_code = re.search(r"[;{}]|::|->|//|\)\.|[A-Za-z]<", text)
+    is_code = re.search(r"[;{}$]|::|->|//|--|\)\.|[A-Za-z]<|\w\.(sh|cc|h|md|py|txt)\b|bazel", text)
     return not is_code and re.search(r" [=/] |\^|\w_\w", text) is not None
 
 
@@ -256,6 +256,7 @@ class Site:
     def __init__(self, root, xml, output):
         self.root, self.xml, self.output = root, xml, output
         self.headers, self.urls, self.symbols, self.missing, self.search = {}, {}, [], [], []
+        self.current = None  # the address of the symbol that is being described
         for path in sorted((root / "include" / "equipoise").rglob("*.h")):
             relative = path.relative_to(root / "include" / "equipoise").as_posix()
             if "detail/" not in relative and "kernels/" not in relative:
@@ -341,6 +342,7 @@ class Site:
             above = merged[-1] if merged else None
             if (
                 not symbol.has_comment()
+                and not _SAID_ELSEWHERE.match(symbol.name)
                 and above is not None
                 and symbol.kind == above.kind
                 and symbol.kind in ("function", "type", "constant", "macro")
@@ -390,6 +392,8 @@ class Site:
         if tag == "ref":
             url = self.urls.get(node.get("refid"))
             text = html.escape("".join(node.itertext()), quote=False)
+            if url == self.current:
+                url = None
             return '<a href="%s">%s</a>' % (self._to(page, url), text) if url else text
         if tag in ("emphasis", "bold"):
             return "<em>%s</em>" % self._inline(node, page)
@@ -534,6 +538,7 @@ class Site:
         return "(%s)" % ", ".join(name or "" for name in names) if names else ""
 
     def _entry(self, header, symbol, links, level):
+        self.current = "%s#%s" % (header.page, symbol.anchor)
         names = [symbol.name] + [one.name for one in symbol.others if one.name != symbol.name]
         title = ", ".join(dict.fromkeys(names))
         out = [
@@ -546,9 +551,10 @@ class Site:
         if symbol.fields:
             out.append('<dl class="fields">')
             for field in symbol.fields:
-                text = re.sub(r"\s*///<.*", "", header.declaration(field.line))
+                text = re.sub(r"\s*///<.*|\{\}$", "", header.declaration(field.line))
                 out.append("<dt><code>%s</code></dt>" % code(text, links))
-                out.append("<dd>%s</dd>" % self.description(field, header.page))
+                if field.has_comment():
+                    out.append("<dd>%s</dd>" % self.description(field, header.page))
             out.append("</dl>")
         values = symbol.node.findall("enumvalue")
         if values:
@@ -570,6 +576,10 @@ class Site:
         return "\n".join(out)
 
     def summary(self, symbol):
+        return prose(self.plain_summary(symbol))
+
+    def plain_summary(self, symbol):
+        """The first sentence of a comment, or what there is room for."""
         text = ""
         for tag in ("briefdescription", "detaileddescription"):
             part = symbol.node.find(tag)
@@ -582,7 +592,7 @@ class Site:
         text = " ".join(text.split())
         found = re.match(r"(.{15,}?(?<! al)[.:;])(?= |$)", text)
         text = found.group(1).rstrip(".:;") if found else text
-        return prose(text if len(text) < 160 else text[:150].rsplit(" ", 1)[0] + " ...")
+        return text if len(text) < 160 else text[:150].rsplit(" ", 1)[0] + " ..."
 
     def page(self, path, title, body):
         up = posixpath.relpath(".", posixpath.dirname(path) or ".")
@@ -642,6 +652,13 @@ class Site:
             body,
         )
         body = re.sub(r'<pre><code class="language-(\w+)">(.*?)</code></pre>', self._fenced(page), body, flags=re.DOTALL)
+        body = re.sub(
+            r"<pre><code>(.*?)</code></pre>",
+            lambda found: formula(html.unescape(found.group(1))) if _is_formula(found.group(1)) else found.group(),
+            body,
+            flags=re.DOTALL,
+        )
+        body = _prose_of_page(body)
         body = re.sub(r"<code>([^<]+)</code>", lambda found: self._named(found, page), body)
         body = re.sub(r"(<table>.*?</table>)", r'<div class="wide">\1</div>', body, flags=re.DOTALL)
         title = re.search(r"^# (.*)", text, re.MULTILINE).group(1).replace("`", "")
@@ -710,8 +727,11 @@ class Site:
         for symbol, header, url in self.symbols:
             for one in [symbol] + symbol.others:
                 where = one.qualified.replace("equipoise::", "", 1).rpartition("::")[0]
-                plain = html.unescape(re.sub(r"<[^>]+>", "", self.summary(symbol)))
-                self.search.append([one.name, symbol.kind, url, (where + ": " if where else "") + plain])
+                # A constructor is found with its class, what a concept wants with the concept.
+                if one.name == where.rpartition("::")[2] or (where and _SAID_ELSEWHERE.match(one.name)):
+                    continue
+                text = self.plain_summary(symbol)
+                self.search.append([one.name, symbol.kind, url, (where + ": " if where else "") + text])
         for header in self.headers.values():
             self.search.append([header.path, "header", header.page, header.introduction()[:100]])
         here = pathlib.Path(__file__).resolve().parent
@@ -726,10 +746,9 @@ class Site:
             for path, header in self.headers.items():
                 if posixpath.dirname(path) != folder:
                     continue
-                names = [symbol for symbol in header.entries]
                 listed = ", ".join(
                     '<a href="%s"><code>%s</code></a>' % (self._to(page, header.page + "#" + symbol.anchor), html.escape(symbol.name))
-                    for symbol in {symbol.name: symbol for symbol in reversed(names)}.values()
+                    for symbol in _first_of_each_name(header.entries)
                 )
                 out.append(
                     '<dt><a href="%s">%s</a></dt><dd>%s<p class="names">%s</p></dd>'
@@ -745,6 +764,9 @@ class Site:
         rows = []
         for symbol, header, url in self.symbols:
             for one in [symbol] + symbol.others:
+                owner = one.qualified.rpartition("::")[0].rpartition("::")[2]
+                if owner == one.name or _SAID_ELSEWHERE.match(one.name):
+                    continue
                 rows.append((one.name.lower(), one.name, symbol.kind, header.path, url, one.qualified))
         for _, name, kind, path, url, qualified in sorted(set(rows)):
             first = name[0].upper() if name[0].isalpha() else "~"
@@ -757,6 +779,23 @@ class Site:
                 % (self._to(page, url), html.escape(name), kind, " in " + html.escape(scope) if scope else "", path)
             )
         return self.page(page, "All symbols", "\n".join(out) + "</ul>")
+
+
+def _prose_of_page(body):
+    """The formulas in the text of a page, but for code."""
+    out, inside = [], 0
+    for piece in re.split(r"(<[^>]+>)", body):
+        if re.match(r"</?(pre|code)\b|<div class=\"formula|</div>", piece):
+            inside = 0 if piece.startswith("</") else 1
+        out.append(piece if inside or piece.startswith("<") else prose(html.unescape(piece)))
+    return "".join(out)
+
+
+def _first_of_each_name(symbols):
+    found = {}
+    for symbol in symbols:
+        found.setdefault(symbol.name, symbol)
+    return found.values()
 
 
 def _dedent(text):
