@@ -2,6 +2,10 @@
 #ifndef EQUIPOISE_EIGEN_H_
 #define EQUIPOISE_EIGEN_H_
 
+#if !__has_include(<Eigen/Core>)
+#error "Eigen's headers were not found: compile with -isystem EIGEN, or link equipoise::eigen"
+#endif
+
 // IWYU pragma: begin_exports
 #include "equipoise/eigen/linear_loss.h"
 #include "equipoise/eigen/loss.h"

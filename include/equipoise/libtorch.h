@@ -2,6 +2,10 @@
 #ifndef EQUIPOISE_LIBTORCH_H_
 #define EQUIPOISE_LIBTORCH_H_
 
+#if !__has_include(<torch/nn/module.h>)
+#error "LibTorch's headers were not found: compile with -isystem LIBTORCH/include -isystem LIBTORCH/include/torch/csrc/api/include, or link equipoise::libtorch"
+#endif
+
 // IWYU pragma: begin_exports
 #include "equipoise/equipoise.h"
 #include "equipoise/libtorch/accumulation.h"

@@ -10,6 +10,7 @@
 #   conan     as a package of Conan 2; SKIPPED where there is no conan
 #   vcpkg     by the portfile of the vcpkg port, with stand-ins for vcpkg's own commands
 #   registry  from the archive that an entry of the Bazel Central Registry names, and the entry itself
+#   mistakes  the mistakes of docs/what_went_wrong.md, their messages and remedies
 #   bazel     in a Bazel workspace of its own
 #
 # CXX: the compiler (g++). EIGEN_INCLUDE: Eigen's headers (/usr/include/eigen3). LIBTORCH: LibTorch's directory
@@ -18,7 +19,7 @@ set -euo pipefail
 
 consumer=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$consumer/../.." && pwd)
-readonly ALL=(plain install fetch page conan vcpkg registry bazel)
+readonly ALL=(plain install fetch page conan vcpkg registry mistakes bazel)
 ways=("$@")
 if [ ${#ways[@]} -eq 0 ]; then ways=("${ALL[@]}"); fi
 for way in "${ways[@]}"; do
@@ -251,6 +252,12 @@ try_registry() {
   refused "does not name version $version" registry_entry --url="${url//$version/9.9}"
   refused "does not lie in" registry_entry --url="$url" --repository=https://elsewhere.example/
   say "Bazel Central Registry: an entry for $version"
+}
+
+try_mistakes() {
+  mkdir "$work/mistakes"
+  quietly "$consumer/mistakes.py" "$root" "$work/mistakes"
+  say "docs/what_went_wrong.md: $(tail -n 1 "$work/log")"
 }
 
 try_bazel() {

@@ -5,6 +5,7 @@
 #define EQUIPOISE_KERNELS_SIGMOID_KERNEL_H_
 
 #include <cstddef>
+#include <type_traits>
 
 #include "equipoise/config.h"
 #include "equipoise/kernels/dispatch.h"
@@ -139,14 +140,18 @@ void sigmoid_kernel(const SigmoidElements<T>& in, const void* sides, Cpu instruc
 #if !defined(__CUDA_ARCH__)
   const auto positive = static_cast<const S*>(sides)->positive();
   const auto negative = static_cast<const S*>(sides)->negative();
-  run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
-    using P = Pack<T, width() / sizeof(T)>;
-    if (in.negative_scale == T(1)) {
-      sigmoid_run<P, false>(in, positive, negative);
-    } else {
-      sigmoid_run<P, true>(in, positive, negative);
-    }
-  });
+  using Narrow = Pack<T, 16 / sizeof(T)>;
+  if constexpr (detail::require_modulator_on<std::remove_const_t<decltype(positive)>, Narrow>() &&
+                detail::require_modulator_on<std::remove_const_t<decltype(negative)>, Narrow>()) {
+    run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
+      using P = Pack<T, width() / sizeof(T)>;
+      if (in.negative_scale == T(1)) {
+        sigmoid_run<P, false>(in, positive, negative);
+      } else {
+        sigmoid_run<P, true>(in, positive, negative);
+      }
+    });
+  }
 #endif
 }
 

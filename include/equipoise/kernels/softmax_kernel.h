@@ -631,18 +631,20 @@ void softmax_kernel(const SoftmaxRows<T>& given, const void* modulator_, Cpu ins
   }
   const bool dense =
       in.probabilities != nullptr || (in.smoothing != nullptr && !std::same_as<M, CrossEntropy>);
-  run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
-    using P = Pack<T, width() / sizeof(T)>;
-    if (dense) {
-      softmax_distributions<P>(in, modulator);
-    } else if (in.classes <= kNarrowClasses) {
-      softmax_narrow<P>(in, modulator);
-    } else if (in.smoothing != nullptr) {
-      softmax_wide<P, true>(in, modulator);
-    } else {
-      softmax_wide<P, false>(in, modulator);
-    }
-  });
+  if constexpr (detail::require_modulator_on<M, Pack<T, 16 / sizeof(T)>>()) {
+    run_kernel(instructions, [&](auto width) EQUIPOISE_INLINE_LAMBDA {
+      using P = Pack<T, width() / sizeof(T)>;
+      if (dense) {
+        softmax_distributions<P>(in, modulator);
+      } else if (in.classes <= kNarrowClasses) {
+        softmax_narrow<P>(in, modulator);
+      } else if (in.smoothing != nullptr) {
+        softmax_wide<P, true>(in, modulator);
+      } else {
+        softmax_wide<P, false>(in, modulator);
+      }
+    });
+  }
   if (by_row) scale_gradient_of_rows(given);
 #endif
 }

@@ -51,6 +51,19 @@ concept ModulatorOn = math::Field<T> && requires(const M& modulator, TargetProba
 template <class M>
 concept Modulator = std::copyable<M> && ModulatorOn<M, double>;
 
+namespace detail {
+
+// For the message of a compiler: what a kernel asks of a modulator, on packs of numbers.
+template <class M, class Pack>
+constexpr bool require_modulator_on() {
+  static_assert(ModulatorOn<M, Pack>,
+                "a modulator has `template <class T> ValueAndSlope<T> operator()(const "
+                "TargetProbability<T>&) const`, for every T, and computes with equipoise::math");
+  return ModulatorOn<M, Pack>;
+}
+
+}  // namespace detail
+
 /// -log p: cross-entropy.
 struct CrossEntropy {
   template <class T>
