@@ -3,7 +3,7 @@
 #define EQUIPOISE_LIBTORCH_H_
 
 #if !__has_include(<torch/nn/module.h>)
-#error "LibTorch's headers were not found: compile with -isystem LIBTORCH/include -isystem LIBTORCH/include/torch/csrc/api/include, or link equipoise::libtorch"
+#error "LibTorch not found: -isystem DIR/include -isystem DIR/include/torch/csrc/api/include"
 #endif
 
 // IWYU pragma: begin_exports
