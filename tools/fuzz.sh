@@ -40,7 +40,7 @@ if [ ${#loaders[@]} -eq 0 ]; then loaders=(tsv conll squad json_lines safetensor
 sources_of() {
   printf '%s\n' demos/common/files demos/common/unicode
   case $1 in
-    tsv) printf 'demos/sentiment/%s\n' complete_corpus load_corpus polarity ;;
+    tsv) printf 'demos/%s\n' common/complete_corpus sentiment/load_corpus sentiment/polarity ;;
     conll) printf 'demos/ner/%s\n' conll tag_notation ;;
     squad) printf 'demos/qa/%s\n' answer_place json_text sentences squad ;;
     json_lines) printf 'demos/qa/%s\n' afriqa json_text ;;

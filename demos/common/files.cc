@@ -35,6 +35,17 @@ std::filesystem::path user_path(std::string_view path) {
   return given.is_absolute() || base == nullptr ? given : std::filesystem::path(base) / given;
 }
 
+std::vector<std::filesystem::path> user_paths(const std::string& flag, const std::string& list) {
+  std::vector<std::filesystem::path> paths;
+  for (std::size_t begin = 0; !list.empty() && begin <= list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    if (begin == end) throw InputError("--" + flag + "=" + list + ": a name of a file is empty");
+    paths.push_back(user_path(std::string_view(list).substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return paths;
+}
+
 std::string read_file(const std::filesystem::path& path) {
   const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
   if (type_of(directory) == std::filesystem::file_type::not_found) {

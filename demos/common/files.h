@@ -14,6 +14,10 @@ namespace equipoise::demos {
 /// Bazel says in BUILD_WORKING_DIRECTORY, not in the directory where it runs the program.
 std::filesystem::path user_path(std::string_view path);
 
+/// Those in a list with commas between, as a flag has it; none for an empty one.
+/// @throws InputError for an empty name.
+std::vector<std::filesystem::path> user_paths(const std::string& flag, const std::string& list);
+
 /// The content of a file.
 /// @throws InputError (line 0) if it cannot be read.
 std::string read_file(const std::filesystem::path& path);

@@ -198,5 +198,12 @@ TEST(UserPath, StartsWhereBazelWasCalled) {
   EXPECT_EQ(user_path("data/x"), "data/x");
 }
 
+TEST(UserPaths, StandInAListWithCommasBetween) {
+  unsetenv("BUILD_WORKING_DIRECTORY");
+  EXPECT_THAT(user_paths("train", "a.json,b/c.json"), ElementsAre("a.json", "b/c.json"));
+  EXPECT_THAT(user_paths("train", ""), IsEmpty());
+  EXPECT_EQ(message_of([] { user_paths("train", "a,"); }), "--train=a,: a name of a file is empty");
+}
+
 }  // namespace
 }  // namespace equipoise::demos

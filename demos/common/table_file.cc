@@ -148,6 +148,14 @@ Parsed parse(const std::string& name, std::span<const std::string> lines, char s
 
 }  // namespace
 
+char separator_named(const std::string& name) {
+  if (name == "tab") return '\t';
+  if (name.size() > 1) {
+    throw InputError(absl::StrCat("--separator=", name, ": expected a character, or tab"));
+  }
+  return name.empty() ? '\0' : name[0];
+}
+
 std::string separator_name(char separator) {
   return separator == '\t'  ? "a tab"
          : separator == ',' ? "a comma"

@@ -36,6 +36,10 @@ struct TableFile {
 /// column, and a row with more or fewer cells than the first.
 TableFile read_table(const std::filesystem::path& path, char separator = 0);
 
+/// The separator that --separator names: a character, or "tab"; 0 for nothing.
+/// @throws InputError for anything else.
+char separator_named(const std::string& name);
+
 /// "a tab", "a comma", "'|'".
 std::string separator_name(char separator);
 

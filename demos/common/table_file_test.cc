@@ -114,6 +114,13 @@ TEST_F(Table, OtherFilesAreRefusedByLine) {
   EXPECT_THROW(read_table(path_ / "nothing"), InputError);
 }
 
+TEST(Separator, IsACharacterOrATab) {
+  EXPECT_EQ(separator_named("|"), '|');
+  EXPECT_EQ(separator_named("tab"), '\t');
+  EXPECT_EQ(separator_named(""), '\0');
+  EXPECT_THROW(separator_named("ab"), InputError);
+}
+
 TEST_F(Table, ColumnsHaveNamesOrNumbers) {
   const TableFile table = read("id,text,text,2020\n1,a,b,c\n");
   EXPECT_EQ(column_of(table, "text", "id"), 0U);

@@ -8,7 +8,11 @@ namespace equipoise::demos {
 
 namespace {
 
+constexpr const char* kTypes =
+    "// labels: the tag of each token, of the EntityTags names; types: 0 outside, k + 1 in an\n"
+    "// entity of type k; sentence s begins at offsets[s].\n";
 constexpr const char* kTagCounts =
+    "// labels: the tag of each training token, of the EntityTags names.\n"
     "const equipoise::ClassCounts counts = equipoise::count_labels(labels, names.size());\n";
 
 // A tag may not occur in training.
@@ -28,6 +32,7 @@ std::string outside_code() {
 
 std::string span_code() {
   return absl::StrCat(
+      kTypes,
       "// Each token weighs 1 over the length of its entity.\n"
       "std::vector<double> shares(labels.size(), 1.0);\n"
       "for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {\n"
@@ -51,16 +56,16 @@ std::string span_code() {
 }
 
 std::string sentence_sampler_code(const std::string& policy) {
-  return absl::StrCat(
-      "const std::vector<double> factors = equipoise::sampling::repeat_factors(\n"
-      "    types, offsets, names.types().size() + 1,\n    equipoise::sampling::",
-      policy,
-      ", {.background = 0});\n"
-      "const equipoise::sampling::EpochStream sampler(\n"
-      "    equipoise::sampling::SystematicResampling(\n"
-      "        factors, factors.size(), seed));\n"
-      "// Sentences of a batch: sampler.fill(step * batch_size, sentences).\n",
-      softmax_code({}));
+  return absl::StrCat(kTypes,
+                      "const std::vector<double> factors = equipoise::sampling::repeat_factors(\n"
+                      "    types, offsets, names.types().size() + 1,\n    equipoise::sampling::",
+                      policy,
+                      ", {.background = 0});\n"
+                      "const equipoise::sampling::EpochStream sampler(\n"
+                      "    equipoise::sampling::SystematicResampling(\n"
+                      "        factors, factors.size(), seed));\n"
+                      "// Sentences of a batch: sampler.fill(step * batch_size, sentences).\n",
+                      softmax_code({}));
 }
 
 std::string deferred_code() {

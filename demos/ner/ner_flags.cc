@@ -93,18 +93,6 @@ void check(const DemoFlags& flags) {
   }
 }
 
-std::vector<std::filesystem::path> paths_of(const char* flag, const std::string& list) {
-  std::vector<std::filesystem::path> paths;
-  if (list.empty()) return paths;
-  for (const absl::string_view name : absl::StrSplit(list, ',')) {
-    if (name.empty()) {
-      throw InputError(absl::StrCat("--", flag, "=", list, ": a name of a file is empty"));
-    }
-    paths.push_back(user_path(std::string(name)));
-  }
-  return paths;
-}
-
 }  // namespace
 
 std::vector<std::string> words_of(const std::string& text) {
@@ -129,9 +117,9 @@ TaggedCorpus find_corpus(const DemoFlags& flags) {
                   : flaws == "skip" ? ConllFlaws::kSkip
                                     : ConllFlaws::kRepair;
   if (is_set("train")) {
-    const CorpusFiles files{paths_of("train", absl::GetFlag(FLAGS_train)),
-                            paths_of("dev", absl::GetFlag(FLAGS_dev)),
-                            paths_of("test", absl::GetFlag(FLAGS_test))};
+    const CorpusFiles files{user_paths("train", absl::GetFlag(FLAGS_train)),
+                            user_paths("dev", absl::GetFlag(FLAGS_dev)),
+                            user_paths("test", absl::GetFlag(FLAGS_test))};
     return load_tagged_corpus(files, options);
   }
   const std::string name = absl::GetFlag(FLAGS_corpus);

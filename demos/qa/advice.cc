@@ -52,20 +52,21 @@ std::string drawn_code(const QaStrategy& strategy) {
          "const equipoise::ClassCounts drawn_counts(drawn);\n";
 }
 
-std::string sampler_code(const QaTask& task, const QaStrategy& strategy) {
+std::string sampler_code(const QaStrategy& strategy, bool has_groups) {
   if (strategy.languages == LanguageMix::kNatural) return "";
-  if (task.languages.size() == 1) return class_sampler_code(strategy.class_tau);
+  if (!has_groups) return class_sampler_code(strategy.class_tau);
   return absl::StrCat(mass_code(strategy),
                       "const std::vector<std::int32_t> cells =\n"
                       "    equipoise::sampling::cell_labels(labels, groups, languages, classes);\n",
                       batch_sampler_code("cells"), drawn_code(strategy));
 }
 
-std::string count_code(const QaTask& task) {
-  if (task.languages.size() == 1) {
+std::string count_code(bool has_groups) {
+  if (!has_groups) {
     return "const equipoise::ClassCounts counts = equipoise::count_labels(labels, classes);\n";
   }
-  return "const equipoise::GroupedCounts table =\n"
+  return "// groups: the language of each row, as a number.\n"
+         "const equipoise::GroupedCounts table =\n"
          "    equipoise::count_grouped(labels, groups, languages, classes);\n"
          "const equipoise::ClassCounts counts = table.total();\n";
 }
@@ -94,8 +95,9 @@ std::string qa_code(const QaTask& task, const Outcome& outcome) {
   const QaStrategy& strategy = *std::find_if(all.begin(), all.end(), [&](const QaStrategy& each) {
     return each.name == outcome.strategy;
   });
+  const bool has_groups = task.languages.size() > 1 || !is_for_one_language(strategy);
   std::string code =
-      absl::StrCat(count_code(task), sampler_code(task, strategy), loss_code(strategy));
+      absl::StrCat(count_code(has_groups), sampler_code(strategy, has_groups), loss_code(strategy));
   if (strategy.posthoc) absl::StrAppend(&code, posthoc_code(outcome.runs.front().choice));
   if (task.selects_sentences()) {
     absl::StrAppend(

@@ -133,9 +133,7 @@ TEST(QaAdvice, ConsistsOfLinesThatCompile) {
   for (const std::string_view task : {kAnswerType, kSentenceSelection}) {
     for (const QaStrategy& strategy : all_qa_strategies(task)) {
       expect_lines_of("demos/qa/advice_test.cc", code_of(task, {"hau", "yor"}, strategy.name));
-      if (is_for_one_language(strategy)) {
-        expect_lines_of("demos/qa/advice_test.cc", code_of(task, {"hau"}, strategy.name));
-      }
+      expect_lines_of("demos/qa/advice_test.cc", code_of(task, {"hau"}, strategy.name));
     }
   }
 }
@@ -150,6 +148,7 @@ TEST(QaAdvice, NamesThePartsOfTheStrategy) {
   EXPECT_THAT(raked, HasSubstr("drawn_mass(\n    counts, equipoise::class_weights(counts, "
                                "equipoise::PowerWeights{0.5}))"));
   EXPECT_THAT(raked, HasSubstr("choose_threshold"));
+  EXPECT_THAT(code_of(kAnswerType, {"de"}, "uniform"), HasSubstr("GroupedCounts table"));
   EXPECT_THAT(code_of(kAnswerType, {"en"}, "none_tau"), HasSubstr("counts.values(), 0.75);"));
 }
 

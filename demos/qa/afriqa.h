@@ -13,8 +13,8 @@
 
 namespace equipoise::demos {
 
-/// What an answer is.
-enum class AnswerType : std::uint8_t { kText, kNoAnswer, kNumberDate, kYesNo };
+/// What an answer is: one of AfriQA's types, or the number of a label of other questions.
+enum class AnswerType : std::int64_t { kText, kNoAnswer, kNumberDate, kYesNo };
 
 /// The names of the types, in the order of their values: text, no_answer, number_date, yes_no.
 const std::vector<std::string>& answer_type_names();

@@ -19,6 +19,8 @@ struct AnswerTypeData {
   std::vector<AfriqaQuestion> train;
   std::vector<AfriqaQuestion> validation;
   std::vector<AfriqaQuestion> test;
+  std::vector<std::string> types = answer_type_names();
+  bool is_translated = true;  ///< whether questions have translations
 };
 
 /// Where AfriQA lies in what --data names: there, or in afriqa/ or qa/afriqa/ under it. The

@@ -94,6 +94,7 @@ QaModel use_qa_model(const SavedModel& saved, const std::string& file,
     task.name = facts.at("task");
     task.classes = facts.at("classes").get<std::vector<std::string>>();
     task.languages = facts.at("languages").get<std::vector<std::string>>();
+    task.is_translated = facts.value("translated", true);
     task.columns = task.selects_sentences() ? kSentenceColumns : kQuestionColumns;
     QaModel model{std::move(task), facts.at("strategy"),
                   features_from(facts.at("task"), facts.at("features"))};
@@ -102,8 +103,8 @@ QaModel use_qa_model(const SavedModel& saved, const std::string& file,
     model.calibration = facts.at("calibration").get<std::vector<double>>();
     model.test = facts.at("test");
     const std::size_t classes = model.task.classes.size();
-    const std::size_t expected = model.task.selects_sentences() ? 2 : answer_type_names().size();
-    const bool fits = classes == expected && model.calibration.size() == classes + 1 &&
+    const bool fits = (model.task.selects_sentences() ? classes == 2 : classes > 1) &&
+                      model.calibration.size() == classes + 1 &&
                       (model.decision.offset.empty() || model.decision.offset.size() == classes);
     if (!fits) throw std::invalid_argument("its parts are of different sizes");
     model.learner = make({model.task.columns, classes, 0});

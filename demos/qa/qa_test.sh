@@ -147,9 +147,44 @@ texts() { # texts START
   done | paste -sd, > paragraphs
   printf '{"data": [{"paragraphs": [%s]}]}\n' "$(cat paragraphs)" > data/mlqa/dev-context-sw-question-sw.json
 }
+# Files of one's own: a table of questions and labels.
+{
+  printf 'id\task\tkind\n'
+  for ((i = 0; i < 60; ++i)); do
+    printf '%d\twho was king %d?\tperson\n%d\twhich year was %d?\tdate\n' "$i" "$i" "$i" "$i"
+    if ((i % 6 == 0)); then printf '%d\tis it so %d?\tyes or no\n' "$i" "$i"; fi
+  done
+} > own.tsv
+own=(--train=own.tsv --question=ask --label=kind)
+expect 0 out '^The same with the library:$' "${own[@]}" --seeds=1 --epochs=2 --save=own_model
+grep -q '^own.tsv: [0-9]* training, 1[0-9] validation (a tenth of own.tsv, stratified) and 2[0-9] test' out ||
+  fail "what was split off: $(head -n 1 out)"
+grep -qE '^\| yes or no +\| +[0-9]+ \|' out || fail "no class list: $(cat out)"
+grep -q '^What to take from it: --strategy=' out || fail "no advice: $(cat out)"
+grep -qi 'mix_0.3\|by language' out && fail "languages where there are none: $(cat out)"
+expect 0 out '^ +[0-9.]+ %  date \*$' --load=own_model --predict='which year?'
+expect 0 out '^macro_f1 ' --load=own_model "${own[@]}"
+expect 0 out '^own.tsv: 130 questions\.$' --load=own_model --test=own.tsv --question=ask --label=kind
+expect 2 err '^--question=question: no column of own.tsv has this name; its first row is id | ask' --train=own.tsv
+expect 2 err '^--task: own.tsv is a table, which serves answer_type alone$' "${own[@]}" "${selection[@]}"
+expect 2 err '^--flaws: is of SQuAD files, and own.tsv is a table$' "${own[@]}" --flaws=skip
+expect 2 err '^--data: not with files of one.s own$' "${own[@]}" --data=.
+expect 2 err '^--label: needs --train$' --label=kind
+expect 2 err '^--dev: needs --train$' --dev=own.tsv
+expect 2 err '^own.tsv:0: this is a table, but texts.json is a SQuAD file$' --train=texts.json --test=own.tsv
+expect 2 err '^--load: the model is of sentence_selection, the files are for answer_type$' --load=selector --test=own.tsv
+printf 'ask\tkind\nwho\tperson\nwhom\tperson\n' > one.tsv
+expect 2 err "^one.tsv:0: expected at least two labels, found 'person' alone$" --train=one.tsv --question=ask --label=kind
+
 texts 12
 expect 0 out '20 questions on 20 texts, 40 pairs' "${selection[@]}" --data=data --strategy=none --seeds=1 --flaws=refuse
 expect 2 err '^--load: the model is of the languages xa, xb, xc, xd, xe, the data of sw: ' --load=selector --data=data
+cp data/mlqa/dev-context-sw-question-sw.json mine
+expect 0 out '^No text is in two parts: 14 training, 2 validation and 4 test questions\.' --train=mine --strategy=none --seeds=1 \
+  --save=mine_model
+expect 0 out '^mrr ' --load=mine_model --test=mine
+expect 2 err '^--task: mine is a SQuAD file, which serves sentence_selection alone$' --train=mine --task=answer_type
+expect 2 err '^--label: is of tables, and mine is a SQuAD file$' --train=mine --label=kind
 texts 5
 expect 0 out '; 20 answers moved to where they stand, the first data/mlqa/dev-context-sw-question-sw.json:0: data' \
   "${selection[@]}" --data=data --strategy=none --seeds=1

@@ -85,7 +85,7 @@ std::vector<Column> seed_columns(const QaTask& task) {
   for (const std::size_t c : classes_by_size(task)) {
     columns.push_back({task.classes[c] + " F1", "f1", task.classes[c]});
   }
-  columns.push_back({"worst language", "worst_language_f1"});
+  if (task.languages.size() > 1) columns.push_back({"worst language", "worst_language_f1"});
   return columns;
 }
 
@@ -284,9 +284,16 @@ std::string treatment_table(const QaTask& task, const std::vector<QaStrategy>& s
   const std::vector<std::size_t> classes = classes_by_size(task);
   const std::size_t width = task.classes.size();
   const std::size_t rarest = classes.back();
-  TextTable table({"strategy", "draws of " + task.languages[languages.front()],
-                   "of " + task.languages[languages.back()], "of " + task.classes[rarest],
-                   "a row at most", "weight of " + task.classes[rarest], "logit terms"});
+  const bool has_languages = task.languages.size() > 1;
+  std::vector<std::string> header = {"strategy", "draws of " + task.classes[rarest],
+                                     "a row at most", "weight of " + task.classes[rarest],
+                                     "logit terms"};
+  if (has_languages) {
+    header[1] = "of " + task.classes[rarest];
+    header.insert(header.begin() + 1, {"draws of " + task.languages[languages.front()],
+                                       "of " + task.languages[languages.back()]});
+  }
+  TextTable table(header);
   for (const QaStrategy& strategy : strategies) {
     const std::vector<double> cells = drawn_cells(strategy, task.counts);
     const std::vector<double> of_language = language_shares(cells, width);
@@ -303,16 +310,21 @@ std::string treatment_table(const QaTask& task, const std::vector<QaStrategy>& s
     if (strategy.group_adjustment_tau != 0) {
       terms = absl::StrFormat("%.2f by language", strategy.group_adjustment_tau);
     }
-    table.add_row({strategy.name, absl::StrFormat("%.1f %%", 100 * of_language[languages.front()]),
-                   absl::StrFormat("%.1f %%", 100 * of_language[languages.back()]),
-                   absl::StrFormat("%.1f %%", 100 * of_class[rarest]),
-                   absl::StrFormat("%.1f times", most),
-                   absl::StrFormat("%.2f", weights.empty() ? 1.0 : weights[rarest]), terms});
+    const auto percent = [](double share) { return absl::StrFormat("%.1f %%", 100 * share); };
+    std::vector<std::string> row = {
+        strategy.name, percent(of_class[rarest]), absl::StrFormat("%.1f times", most),
+        absl::StrFormat("%.2f", weights.empty() ? 1.0 : weights[rarest]), terms};
+    if (has_languages) {
+      row.insert(row.begin() + 1,
+                 {percent(of_language[languages.front()]), percent(of_language[languages.back()])});
+    }
+    table.add_row(row);
   }
   return absl::StrCat(
-      "Before training: the share of draws that the largest and the smallest language and the "
-      "rarest class have,\nhow often an epoch draws a row at most, and what the loss does.\n\n",
-      table.to_string());
+      "Before training: the share of draws that ",
+      has_languages ? "the largest and the smallest language and the rarest class have,\n"
+                    : "the rarest class has, ",
+      "how often an epoch draws a row at most, and what the loss does.\n\n", table.to_string());
 }
 
 std::string qa_summary(const QaTask& task, const ExperimentOptions& options,
@@ -321,6 +333,7 @@ std::string qa_summary(const QaTask& task, const ExperimentOptions& options,
   const std::size_t seeds = best.runs.size();
   const std::string mean = absl::StrCat("mean over ", seeds, seeds == 1 ? " seed" : " seeds");
   const std::vector<Column> columns = strategy_columns(task);
+  const bool has_languages = task.languages.size() > 1;
   std::string text;
   if (task.selects_sentences()) {
     absl::StrAppend(&text, "Test questions, ", mean, "; epoch, threshold and the best strategy (**",
@@ -338,18 +351,25 @@ std::string qa_summary(const QaTask& task, const ExperimentOptions& options,
                     task.selects_sentences() ? "facts of test questions" : "test questions"),
       "\n\n");
   absl::StrAppend(&text, strategy_table(results, options, columns), "\n",
-                  gain_over_posthoc(results, options), "By language, ",
-                  task.selects_sentences()
-                      ? "F1: the mean of all languages, and the worst of them"
-                      : "macro-F1 over the types that it has: the mean of all languages, and the "
-                        "worst of those that\nhave every type in the part at hand",
-                  "; which: the worst in most seeds.\n\n", language_table(task, results));
-  if (seeds > 1) {
-    absl::StrAppend(&text, "\nOver seeds, the mean and its 95 % interval by Student's t:\n\n",
-                    seed_table(results, seed_columns(task)));
+                  gain_over_posthoc(results, options));
+  if (has_languages) {
+    absl::StrAppend(&text, "By language, ",
+                    task.selects_sentences()
+                        ? "F1: the mean of all languages, and the worst of them"
+                        : "macro-F1 over the types that it has: the mean of all languages, and the "
+                          "worst of those that\nhave every type in the part at hand",
+                    "; which: the worst in most seeds.\n\n", language_table(task, results), "\n");
   }
-  absl::StrAppend(&text, "\nEach class on test:\n\n", class_table(task, options, results),
-                  "\nEach language on test:\n\n", each_language_table(task, options, results),
+  if (seeds > 1) {
+    absl::StrAppend(&text, "Over seeds, the mean and its 95 % interval by Student's t:\n\n",
+                    seed_table(results, seed_columns(task)), "\n");
+  }
+  absl::StrAppend(&text, "Each class on test:\n\n", class_table(task, options, results));
+  if (has_languages) {
+    absl::StrAppend(&text, "\nEach language on test:\n\n",
+                    each_language_table(task, options, results));
+  }
+  absl::StrAppend(&text,
                   "\nProbabilities on test, as they are and with the temperature and biases that "
                   "fit validation best:\n\n",
                   calibration_table(results), "\n",
@@ -367,14 +387,16 @@ std::string write_qa_report(const std::string& header, const QaTask& task,
   write_file(directory / "summary.md", header + "\n\n" + qa_summary(task, options, results));
   std::vector<std::pair<std::string, BarChart>> charts = {
       {"classes.png", class_chart(task)},
-      {"languages.png", language_chart(task)},
-      {"mixes.png", mix_chart(task)},
       {"weights.png", weight_chart(task)},
-      {"language_scores.png", language_score_chart(task, options, results)},
       {"reliability.png",
        reliability_chart(task.selects_sentences() ? "Reliability of `positive` on test"
                                                   : "Reliability of the top type on test",
                          results.outcomes[results.best], {"raw", "fitted"})}};
+  if (task.languages.size() > 1) {
+    charts.emplace_back("languages.png", language_chart(task));
+    charts.emplace_back("mixes.png", mix_chart(task));
+    charts.emplace_back("language_scores.png", language_score_chart(task, options, results));
+  }
   if (!task.selects_sentences()) {
     const std::vector<std::string> classes = names_in(classes_by_size(task), task.classes);
     charts.emplace_back(

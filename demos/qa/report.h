@@ -23,9 +23,9 @@ std::string treatment_table(const QaTask& task, const std::vector<QaStrategy>& s
 std::string qa_summary(const QaTask& task, const ExperimentOptions& options,
                        const Results& results);
 
-/// Writes results.csv, summary.md and the pictures classes.png, languages.png, mixes.png,
-/// weights.png, language_scores.png, reliability.png and, of types, class_scores.png. Returns a
-/// line that says what was written.
+/// Writes results.csv, summary.md and the pictures classes.png, weights.png, reliability.png and,
+/// where there are several languages, languages.png, mixes.png and language_scores.png; of types,
+/// class_scores.png. Returns a line that says what was written.
 /// @throws InputError where a file cannot be written.
 std::string write_qa_report(const std::string& header, const QaTask& task,
                             const ExperimentOptions& options, const Results& results,

@@ -74,6 +74,7 @@ Run run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint64_
                   {"offset", decision.offset},
                   {"threshold", decision.threshold},
                   {"calibration", calibration.scale_and_bias},
+                  {"translated", task.is_translated},
                   {"test", fingerprint(task.test)}};
   model->parameters = learner->parameters();
   run.model = std::move(model);

@@ -5,6 +5,7 @@
 #include <absl/strings/str_split.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -17,6 +18,7 @@
 #include <utility>
 
 #include "demos/common/input_error.h"
+#include "demos/common/own_files.h"
 #include "demos/common/unicode.h"
 #include "demos/qa/sentences.h"
 #include "equipoise/splits.h"
@@ -120,6 +122,30 @@ bool has_both_classes(const std::vector<SentenceQuestion>& questions) {
   return has[0] && has[1];
 }
 
+// Into how many folds questions are cut, and which of them are not for training.
+struct Folds {
+  std::uint32_t all = 5;
+  std::uint32_t test = 1;
+  std::uint32_t validation = 1;
+};
+
+void require_both_classes(const std::vector<SentenceQuestion>& part, const path& source) {
+  if (has_both_classes(part)) return;
+  throw InputError(source.string(), 0,
+                   "too few texts: a part of them has no sentence with an answer, or no other");
+}
+
+std::string sizes_of(const SentenceData& data, const std::string& start) {
+  return absl::StrCat(start, ": ", data.train.size(), " training, ", data.validation.size(),
+                      " validation and ", data.test.size(), " test questions.");
+}
+
+void sort_by_fact(std::vector<SentenceQuestion>& questions) {
+  std::stable_sort(
+      questions.begin(), questions.end(),
+      [](const SentenceQuestion& a, const SentenceQuestion& b) { return a.fact < b.fact; });
+}
+
 class Reader {
  public:
   Reader(MisplacedAnswers misplaced, DamagedFiles damaged) : damaged_(damaged) {
@@ -128,8 +154,10 @@ class Reader {
         misplaced == MisplacedAnswers::kRefuse ? RepeatedIds::kRefuse : RepeatedIds::kCount;
   }
 
-  void read(const path& file) {
-    const std::string language = language_of(file);
+  // A name that says no language is an error unless there is another to take.
+  void read(const path& file, const char* unnamed = nullptr) {
+    std::string language = language_of(file);
+    if (language.empty() && unnamed != nullptr) language = unnamed;
     if (language.empty()) {
       throw InputError(
           file.string(), 0,
@@ -175,44 +203,71 @@ class Reader {
     found_.repeated_ids += text.report.repeated_ids;
   }
 
-  // What was read, in parts, with its description behind the given words.
-  SentenceData finish(const std::string& start) {
-    SentenceData data;
-    for (const SentenceQuestion& question : questions_) data.languages.push_back(question.language);
-    std::sort(data.languages.begin(), data.languages.end());
-    data.languages.erase(std::unique(data.languages.begin(), data.languages.end()),
-                         data.languages.end());
-    std::vector<std::int64_t> languages;
+  // Sorted.
+  std::vector<std::string> languages() const {
+    std::set<std::string> languages;
+    for (const SentenceQuestion& question : questions_) languages.insert(question.language);
+    return {languages.begin(), languages.end()};
+  }
+
+  // What was read, behind the given words.
+  std::string description(const std::string& start) const {
     std::size_t sentences = 0;
     std::size_t alone = 0;
     for (const SentenceQuestion& question : questions_) {
-      const auto language =
-          std::lower_bound(data.languages.begin(), data.languages.end(), question.language);
-      languages.push_back(language - data.languages.begin());
       sentences += question.sentences.size();
       alone += question.sentences.size() == 1 ? 1 : 0;
     }
-    data.description =
-        absl::StrCat(start, ": ", questions_.size(), " questions on ", contexts_.size(), " texts, ",
-                     sentences, " pairs of a question and a sentence, ", data.languages.size(),
-                     " languages: ", absl::StrJoin(data.languages, ", "), ".\n", alone,
-                     " questions are on a text of one sentence", findings(), ".\n");
-    const std::size_t facts = deal(languages, data);
-    absl::StrAppend(&data.description, "By fact, of which there are ", facts, ": ",
-                    data.train.size(), " training, ", data.validation.size(), " validation and ",
-                    data.test.size(), " test questions.");
-    return data;
+    const std::vector<std::string> names = languages();
+    return absl::StrCat(
+        start, ": ", questions_.size(), " questions on ", contexts_.size(), " texts, ", sentences,
+        " pairs of a question and a sentence, ", names.size(),
+        names.size() == 1 ? " language: " : " languages: ", absl::StrJoin(names, ", "), ".\n",
+        alone, " questions are on a text of one sentence", findings(), ".\n");
   }
 
-  const Finding& damaged_files() const { return damaged_files_; }
-  bool has_enough() {
+  // Gives the questions to parts: all of a fact to one, each language to all. Returns the number of
+  // facts.
+  // @throws InputError, of this source, for fewer facts than folds.
+  std::size_t deal(const Folds& folds, const path& source, SentenceData& data) {
+    constexpr std::uint64_t kSeed = 1;
     const std::vector<std::int64_t> facts = facts_.numbers();
-    return std::set<std::int64_t>(facts.begin(), facts.end()).size() >= kFolds;
+    const auto size = facts.empty() ? 0 : *std::max_element(facts.begin(), facts.end()) + 1;
+    if (size < folds.all) {
+      throw InputError(source.string(), 0,
+                       absl::StrCat("too few texts to train, validate and test on",
+                                    damaged_files_.text("damaged files")));
+    }
+    data.languages = languages();
+    std::vector<std::int64_t> numbers;
+    for (const SentenceQuestion& question : questions_) {
+      const auto language =
+          std::lower_bound(data.languages.begin(), data.languages.end(), question.language);
+      numbers.push_back(language - data.languages.begin());
+    }
+    const std::vector<std::uint32_t> fold_of =
+        splits::grouped_k_fold(numbers, splits::RowGroups(facts, static_cast<std::size_t>(size)),
+                               data.languages.size(), folds.all, kSeed);
+    const std::vector<SentenceQuestion> questions = take();
+    for (std::size_t q = 0; q < questions.size(); ++q) {
+      std::vector<SentenceQuestion>& part = fold_of[q] < folds.test ? data.test
+                                            : fold_of[q] < folds.test + folds.validation
+                                                ? data.validation
+                                                : data.train;
+      part.push_back(questions[q]);
+    }
+    sort_by_fact(data.test);
+    return static_cast<std::size_t>(size);
+  }
+
+  // All questions, with their facts.
+  std::vector<SentenceQuestion> take() {
+    const std::vector<std::int64_t> facts = facts_.numbers();
+    for (std::size_t q = 0; q < questions_.size(); ++q) questions_[q].fact = facts[q];
+    return std::move(questions_);
   }
 
  private:
-  static constexpr std::uint32_t kFolds = 5;
-
   void add(const SquadQuestion& question, bool has_own_id, const std::string& language,
            const std::string& context, const std::vector<TextRange>& ranges) {
     const bool is_found =
@@ -235,27 +290,6 @@ class Reader {
     const std::string of_context = "context " + context;
     facts_.add({of_context, has_own_id ? "id " + question.id : of_context,
                 absl::StrCat("question ", language, " ", question.text)});
-  }
-
-  // Gives the questions to parts: all of a fact to one, each language to all. Returns the number of
-  // facts.
-  std::size_t deal(const std::vector<std::int64_t>& languages, SentenceData& data) {
-    constexpr std::uint64_t kSeed = 1;
-    const std::vector<std::int64_t> facts = facts_.numbers();
-    const auto size = static_cast<std::size_t>(*std::max_element(facts.begin(), facts.end()) + 1);
-    const std::vector<std::uint32_t> folds = splits::grouped_k_fold(
-        languages, splits::RowGroups(facts, size), data.languages.size(), kFolds, kSeed);
-    for (std::size_t q = 0; q < questions_.size(); ++q) {
-      questions_[q].fact = facts[q];
-      std::vector<SentenceQuestion>& part = folds[q] == 0   ? data.test
-                                            : folds[q] == 1 ? data.validation
-                                                            : data.train;
-      part.push_back(std::move(questions_[q]));
-    }
-    std::stable_sort(
-        data.test.begin(), data.test.end(),
-        [](const SentenceQuestion& a, const SentenceQuestion& b) { return a.fact < b.fact; });
-    return size;
   }
 
   std::string findings() const {
@@ -289,6 +323,76 @@ class Reader {
   SquadReport found_;
   std::size_t dropped_ = 0;
 };
+
+// The texts of questions and those that they are on, as keys.
+std::set<std::string> keys_of(const std::vector<SentenceQuestion>& questions) {
+  std::set<std::string> keys;
+  for (const SentenceQuestion& question : questions) {
+    keys.insert(absl::StrCat("context ", absl::StrJoin(question.sentences, "\n")));
+    keys.insert(absl::StrCat("question ", question.language, " ", question.text));
+  }
+  return keys;
+}
+
+// Takes out questions that have a text or words of known ones; returns how many.
+std::size_t drop_known(const std::vector<SentenceQuestion>& known,
+                       std::vector<SentenceQuestion>& questions) {
+  const std::set<std::string> keys = keys_of(known);
+  return std::erase_if(questions, [&](const SentenceQuestion& question) {
+    const std::set<std::string> own = keys_of({question});
+    return std::any_of(own.begin(), own.end(),
+                       [&](const std::string& key) { return keys.contains(key); });
+  });
+}
+
+std::string names_of(const std::vector<path>& files) {
+  return absl::StrJoin(
+      files, ", ", [](std::string* out, const path& file) { absl::StrAppend(out, file.string()); });
+}
+
+// What reads files of one's own.
+struct OwnReading {
+  MisplacedAnswers misplaced;
+  DamagedFiles damaged;
+
+  Reader read(const std::vector<path>& files) const {
+    Reader reader(misplaced, damaged);
+    for (const path& file : files) reader.read(file, kUnnamedLanguage);
+    return reader;
+  }
+
+  // A part that has files of its own, of languages that others know.
+  std::vector<SentenceQuestion> part(const std::vector<path>& files,
+                                     const std::vector<std::string>& languages,
+                                     const std::string& named_by, std::string& description) const {
+    Reader reader = read(files);
+    for (const std::string& language : reader.languages()) {
+      if (std::binary_search(languages.begin(), languages.end(), language)) continue;
+      throw InputError(files.front().string(), 0,
+                       absl::StrCat("language '", language, "' does not occur in ", named_by));
+    }
+    description += reader.description(names_of(files));
+    std::vector<SentenceQuestion> questions = reader.take();
+    if (questions.empty()) {
+      throw InputError(files.front().string(), 0, "there is no question that can be read");
+    }
+    sort_by_fact(questions);
+    return questions;
+  }
+};
+
+std::string class_list_of(const SentenceData& data) {
+  std::array<std::vector<std::size_t>, 3> counts;
+  std::size_t number = 0;
+  for (const auto part : {&SentenceData::train, &SentenceData::validation, &SentenceData::test}) {
+    counts[number].assign(2, 0);
+    for (const SentenceQuestion& question : data.*part) {
+      for (const std::int64_t c : question.is_answer) ++counts[number][static_cast<std::size_t>(c)];
+    }
+    ++number;
+  }
+  return class_list({"other", "positive"}, counts, counts[0][0] + counts[0][1]);
+}
 
 }  // namespace
 
@@ -342,23 +446,61 @@ SentenceData load_sentence_data(const path& data, MisplacedAnswers misplaced,
                      "there is no file in the format of SQuAD, such as "
                      "dev-context-de-question-de.json");
   }
-  if (!reader.has_enough()) {
-    throw InputError(data.string(), 0,
-                     absl::StrCat("too few texts to train, validate and test on",
-                                  reader.damaged_files().text("damaged files")));
-  }
-  SentenceData result =
-      reader.finish(absl::StrCat(data.string(), ", ", used, used == 1 ? " file" : " files"));
+  SentenceData result;
+  result.description =
+      reader.description(absl::StrCat(data.string(), ", ", used, used == 1 ? " file" : " files"));
+  const std::size_t facts = reader.deal({}, data, result);
+  result.description += sizes_of(result, absl::StrCat("By fact, of which there are ", facts));
   for (const auto part : {&SentenceData::train, &SentenceData::validation, &SentenceData::test}) {
-    if (has_both_classes(result.*part)) continue;
-    throw InputError(data.string(), 0,
-                     "too few texts: a part of them has no sentence with an answer, or no other");
+    require_both_classes(result.*part, data);
   }
   if (used < files.size()) {
     absl::StrAppend(&result.description, "\nLeft out: ", files.size() - used,
                     " files whose questions are of another language than the texts.");
   }
   return result;
+}
+
+SentenceData load_sentence_files(const SentenceFiles& files, MisplacedAnswers misplaced,
+                                 DamagedFiles damaged) {
+  const path& source = files.train.front();
+  const OwnReading reading{misplaced, damaged};
+  Reader train = reading.read(files.train);
+  SentenceData data;
+  data.description = train.description(names_of(files.train));
+  Folds folds{.all = 10, .test = 2, .validation = 1};
+  if (!files.test.empty()) folds.test = 0;
+  if (!files.validation.empty()) folds.validation = 0;
+  if (folds.test + folds.validation == 0) folds.all = 2;  // nothing is taken
+  train.deal(folds, source, data);
+  std::size_t dropped = 0;
+  const auto read = [&](const std::vector<path>& own, std::vector<SentenceQuestion>& part) {
+    if (own.empty()) return;
+    part = reading.part(own, data.languages, source.string(), data.description);
+    dropped += drop_known(data.train, part);
+  };
+  read(files.test, data.test);
+  dropped += drop_known(data.validation, data.test);  // what was taken out of train
+  read(files.validation, data.validation);
+  dropped += drop_known(data.test, data.validation);
+  require_both_classes(data.train, source);
+  require_both_classes(data.validation, files.validation.empty() ? source : files.validation[0]);
+  require_both_classes(data.test, files.test.empty() ? source : files.test[0]);
+  absl::StrAppend(&data.description, sizes_of(data, "No text is in two parts"),
+                  " Left out: ", dropped, " whose text or words stand in another part.\n\n",
+                  class_list_of(data));
+  return data;
+}
+
+SentenceData load_sentence_test(const std::vector<path>& files,
+                                const std::vector<std::string>& languages,
+                                MisplacedAnswers misplaced, DamagedFiles damaged) {
+  SentenceData data;
+  data.languages = languages;
+  data.test = OwnReading{misplaced, damaged}.part(files, languages, "the model", data.description);
+  require_both_classes(data.test, files.front());
+  data.description.pop_back();  // the line's end
+  return data;
 }
 
 }  // namespace equipoise::demos

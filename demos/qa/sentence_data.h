@@ -54,6 +54,29 @@ enum class DamagedFiles {
 SentenceData load_sentence_data(const std::filesystem::path& data, MisplacedAnswers misplaced,
                                 DamagedFiles damaged = DamagedFiles::kRefuse);
 
+/// Files of one's own, of any name.
+struct SentenceFiles {
+  std::vector<std::filesystem::path> train{};
+  std::vector<std::filesystem::path> validation{};  ///< none: a tenth of train, by fact
+  std::vector<std::filesystem::path> test{};        ///< none: a fifth of train, by fact
+};
+
+/// The language of what says none.
+inline constexpr const char* kUnnamedLanguage = "unnamed";
+
+/// Reads them. Questions are of the language that the name of their file says, else of
+/// kUnnamedLanguage. Left out are test and validation questions whose text or words stand in train,
+/// and validation questions whose stand in test. The description lists the classes.
+/// @throws InputError as load_sentence_data() does, and for a language that train does not have.
+SentenceData load_sentence_files(const SentenceFiles& files, MisplacedAnswers misplaced,
+                                 DamagedFiles damaged = DamagedFiles::kRefuse);
+
+/// Files for testing alone, of the languages of a model.
+SentenceData load_sentence_test(const std::vector<std::filesystem::path>& files,
+                                const std::vector<std::string>& languages,
+                                MisplacedAnswers misplaced,
+                                DamagedFiles damaged = DamagedFiles::kRefuse);
+
 /// Texts and questions that a generator makes, for a first look without data: five invented
 /// languages from 900 questions down to 60. Equal on every platform.
 SentenceData synthetic_sentence_data();

@@ -345,6 +345,62 @@ TEST_F(SquadFiles, NeedTextsForAllParts) {
   EXPECT_THAT(error(), HasSubstr("no sentence with an answer"));
 }
 
+// Files of one's own, of any name: sizes of the parts.
+std::vector<std::size_t> sizes_of(const SentenceData& data) {
+  return {data.train.size(), data.validation.size(), data.test.size()};
+}
+
+TEST_F(SquadFiles, OfAnyNameAreCutByText) {
+  write("mine", squad(40, "Text"));
+  const SentenceData data =
+      load_sentence_files({.train = {directory_ / "mine"}}, MisplacedAnswers::kRefuse);
+  EXPECT_THAT(data.languages, ElementsAre(kUnnamedLanguage));
+  EXPECT_THAT(sizes_of(data), ElementsAre(56, 8, 16));
+  for (int i = 0; i < 40; ++i) {
+    const std::string text = "Text " + std::to_string(i) + " ends.";
+    const auto is_on_it = [&](const SentenceQuestion& q) { return q.sentences[0] == text; };
+    EXPECT_EQ(parts_of(data, is_on_it).size(), 1U) << text;
+  }
+  EXPECT_THAT(data.description, HasSubstr("No text is in two parts: 56 training, 8 validation and "
+                                          "16 test questions. Left out: 0 whose"));
+  EXPECT_THAT(data.description, HasSubstr("| positive |            56 | 50.0 % |"));
+}
+
+TEST_F(SquadFiles, ForEachPartShareNoTextAndNoWords) {
+  write("a.json", squad(40, "Text"));
+  json other = squad(10, "Other", "other ");
+  other["data"][0]["paragraphs"].push_back(squad(1, "Text", "new ")["data"][0]["paragraphs"][0]);
+  other["data"][0]["paragraphs"][0]["qas"][0]["question"] = "What is 7?";
+  write("b.json", other);
+  const SentenceFiles files{.train = {directory_ / "a.json"}, .test = {directory_ / "b.json"}};
+  const SentenceData data = load_sentence_files(files, MisplacedAnswers::kRefuse);
+  EXPECT_THAT(sizes_of(data), ElementsAre(72, 8, 19));
+  EXPECT_THAT(data.description, HasSubstr("Left out: 3 whose text or words stand in another"));
+}
+
+TEST_F(SquadFiles, OfOnesOwnNeedTheLanguagesOfTrain) {
+  const auto error_with = [&](const SentenceFiles& files) {
+    try {
+      load_sentence_files(files, MisplacedAnswers::kRepair);
+    } catch (const InputError& failure) {
+      return std::string(failure.what());
+    }
+    return std::string();
+  };
+  const std::filesystem::path english = directory_ / "tydiqa.goldp.en.train.json";
+  const std::filesystem::path german = directory_ / "dev-context-de-question-de.json";
+  EXPECT_THAT(error_with({.train = {english}, .test = {german}}),
+              testing::EndsWith("-de.json:0: language 'de' does not occur in " + english.string()));
+  EXPECT_EQ(error_with({.train = {english, german}, .test = {german}}),
+            german.string() +
+                ":0: too few texts: a part of them has no sentence with an answer, "
+                "or no other");
+  write("few.json", squad(9, "Text"));
+  EXPECT_THAT(error_with({.train = {directory_ / "few.json"}}), HasSubstr("few.json:0: too few"));
+  EXPECT_THAT(load_sentence_test({german}, {"de", "en"}, MisplacedAnswers::kRepair).test.size(),
+              40);
+}
+
 TEST(Sentences, AreCutByTheRulesOfTheLanguage) {
   EXPECT_THAT(sentences_of("Am 3. Mai kam er. Er ging.", "de"),
               ElementsAre("Am 3. Mai kam er.", "Er ging."));

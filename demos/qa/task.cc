@@ -61,7 +61,8 @@ std::vector<std::size_t> by_falling(std::size_t size, const std::function<double
 QaTask make_task(const AnswerTypeData& data) {
   QaTask task;
   task.name = kAnswerType;
-  task.classes = answer_type_names();
+  task.classes = data.types;
+  task.is_translated = data.is_translated;
   task.languages = data.languages;
   task.columns = kQuestionColumns;
   add_parts(QuestionFeatures(data.train), data.train, data.validation, data.test, task);

@@ -33,6 +33,7 @@ struct QaTask {
   Examples test;
   /// Bootstraps resample the test rows [fact_starts[f], fact_starts[f + 1]) together; empty: units.
   std::vector<std::size_t> fact_starts{};
+  bool is_translated = true;  ///< of types: whether questions have translations
 
   bool selects_sentences() const { return name == kSentenceSelection; }
   ClassCounts class_counts() const { return counts.total(); }

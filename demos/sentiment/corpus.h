@@ -1,36 +1,16 @@
-// Labelled texts in three parts.
+// Corpora of comments: one that was fetched, and one that a generator makes.
 #ifndef EQUIPOISE_DEMOS_SENTIMENT_CORPUS_H_
 #define EQUIPOISE_DEMOS_SENTIMENT_CORPUS_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "demos/common/labelled_corpus.h"
+
 namespace equipoise::demos {
-
-/// Texts with the numbers of their labels.
-struct LabelledTexts {
-  std::vector<std::string> texts{};
-  std::vector<std::vector<std::int64_t>> labels{};  ///< of each text, ascending; at least one
-
-  std::size_t size() const { return texts.size(); }
-  void add(std::string text, std::vector<std::int64_t> own_labels) {
-    texts.push_back(std::move(text));
-    labels.push_back(std::move(own_labels));
-  }
-};
-
-struct Corpus {
-  std::string description;  ///< a line or more: what it is and what was left out
-  std::vector<std::string> classes;
-  bool has_several_labels = false;  ///< whether a text may have several
-  LabelledTexts train;
-  LabelledTexts validation;
-  LabelledTexts test;
-};
 
 /// What the classes are.
 enum class Granularity {

@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <utility>
 
+#include "demos/common/complete_corpus.h"
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
-#include "demos/sentiment/complete_corpus.h"
 #include "demos/sentiment/corpus.h"
 
 namespace equipoise::demos {

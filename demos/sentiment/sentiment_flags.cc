@@ -6,6 +6,7 @@
 #include "demos/common/files.h"
 #include "demos/common/flags.h"
 #include "demos/common/input_error.h"
+#include "demos/common/table_file.h"
 #include "demos/encoder/encoder_flags.h"
 #include "demos/sentiment/strategy.h"
 
@@ -63,10 +64,7 @@ void check(const DemoFlags& flags) {
     refuse_flags({"dev"}, "needs --train");
     if (flags.load.empty()) refuse_flags({"test"}, "needs --train or --load");
   }
-  const std::string separator = absl::GetFlag(FLAGS_separator);
-  if (separator.size() > 1 && separator != "tab") {
-    throw InputError(absl::StrCat("--separator=", separator, ": expected a character, or tab"));
-  }
+  separator_named(absl::GetFlag(FLAGS_separator));
   if (flags.backend != "libtorch") refuse_flags({"hidden"}, "needs --backend=libtorch");
   if (is_set("encoder")) refuse_flags({"hidden"}, "not with --encoder");
   check_encoder_flags(flags);
@@ -77,15 +75,12 @@ OwnFiles own_files() {
     const std::string name = absl::GetFlag(flag);
     return name.empty() ? std::filesystem::path() : user_path(name);
   };
-  const std::string separator = absl::GetFlag(FLAGS_separator);
   return {.train = path(FLAGS_train),
           .validation = path(FLAGS_dev),
           .test = path(FLAGS_test),
           .text = absl::GetFlag(FLAGS_text),
           .label = absl::GetFlag(FLAGS_label),
-          .separator = separator.empty()    ? '\0'
-                       : separator == "tab" ? '\t'
-                                            : separator[0],
+          .separator = separator_named(absl::GetFlag(FLAGS_separator)),
           .label_separator = absl::GetFlag(FLAGS_label_separator)};
 }
 

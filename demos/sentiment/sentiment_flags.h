@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "demos/common/demo_flags.h"
+#include "demos/common/own_files.h"
 #include "demos/sentiment/corpus.h"
-#include "demos/sentiment/own_files.h"
 
 namespace equipoise::demos {
 

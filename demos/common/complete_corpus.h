@@ -1,11 +1,11 @@
 // What is done to the parts of a corpus once their files have been read.
-#ifndef EQUIPOISE_DEMOS_SENTIMENT_COMPLETE_CORPUS_H_
-#define EQUIPOISE_DEMOS_SENTIMENT_COMPLETE_CORPUS_H_
+#ifndef EQUIPOISE_DEMOS_COMMON_COMPLETE_CORPUS_H_
+#define EQUIPOISE_DEMOS_COMMON_COMPLETE_CORPUS_H_
 
 #include <filesystem>
 #include <string>
 
-#include "demos/sentiment/corpus.h"
+#include "demos/common/labelled_corpus.h"
 
 namespace equipoise::demos {
 
@@ -28,4 +28,4 @@ Corpus complete(Corpus corpus, const CorpusSources& sources);
 
 }  // namespace equipoise::demos
 
-#endif  // EQUIPOISE_DEMOS_SENTIMENT_COMPLETE_CORPUS_H_
+#endif  // EQUIPOISE_DEMOS_COMMON_COMPLETE_CORPUS_H_

@@ -1,4 +1,4 @@
-#include "demos/sentiment/own_files.h"
+#include "demos/common/own_files.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -98,6 +98,22 @@ TEST_F(OwnFilesTest, SplitsWhatHasNoFile) {
             corpus.test.texts);
 }
 
+TEST_F(OwnFilesTest, TextsMayHaveLanguages) {
+  OwnFiles files{.train = write("train.csv", "text,label,code\na,x,yo\nb,y,ha\nc,x,ha\n"),
+                 .validation = write("dev.csv", "text,label,code\nd,x,ha\n"),
+                 .test = write("test.csv", "code,text,label\nyo,e,x\n"),
+                 .language = "code"};
+  const Corpus corpus = load_files(files);
+  EXPECT_THAT(corpus.languages, ElementsAre("ha", "yo"));
+  EXPECT_THAT(corpus.train.languages, ElementsAre("yo", "ha", "ha"));
+  EXPECT_THAT(corpus.test.languages, ElementsAre("yo"));
+  files.test = write("test.csv", "code,text,label\nig,e,x\n");
+  EXPECT_THAT(error_of(files),
+              EndsWith("test.csv:2: language 'ig' does not occur in " + files.train.string()));
+  files.test = write("test.csv", "code,text,label\nyo,f,x\n,e,x\n");
+  EXPECT_THAT(error_of(files), EndsWith("test.csv:3: expected a language, found nothing"));
+}
+
 TEST_F(OwnFilesTest, BlanksAroundCellsDoNotCount) {
   const OwnFiles files{.train = write("train.csv", "text,\" label\"\na,\" x \"\nb,y\nc, x\n"),
                        .validation = write("dev.csv", "text,label\nd,x\n"),
@@ -164,7 +180,7 @@ TEST_F(OwnFilesTest, MistakesAreNamedByLine) {
   EXPECT_THAT(error_of({.train = train, .label = "text"}),
               HasSubstr("--label: this is the column of --text"));
   EXPECT_THAT(error_of({.train = train}),
-              HasSubstr("there is no --test, and of 2 rows with one label no fifth can be taken"));
+              HasSubstr("there is no --test, and of 2 rows no fifth can be taken"));
   EXPECT_THAT(error_of({.train = write("one.csv", "text,label\na,x\nb,x\n")}),
               EndsWith("one.csv:0: expected at least two labels, found 'x' alone"));
 }

@@ -1,4 +1,4 @@
-#include "demos/sentiment/own_files.h"
+#include "demos/common/own_files.h"
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
@@ -10,13 +10,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
+#include "demos/common/complete_corpus.h"
 #include "demos/common/input_error.h"
 #include "demos/common/table_file.h"
 #include "demos/common/text_table.h"
-#include "demos/sentiment/complete_corpus.h"
 
 namespace equipoise::demos {
 
@@ -28,6 +29,7 @@ struct NamedRow {
   std::size_t line;
   std::string text;
   std::vector<std::string> labels;
+  std::string language{};
 };
 
 std::vector<std::string> labels_of(const OwnFiles& files, const std::string& cell) {
@@ -41,7 +43,8 @@ std::vector<std::string> labels_of(const OwnFiles& files, const std::string& cel
 }
 
 bool has_header(const OwnFiles& files) {
-  return !is_column_number(files.text) || !is_column_number(files.label);
+  return !is_column_number(files.text) || !is_column_number(files.label) ||
+         (!files.language.empty() && !is_column_number(files.language));
 }
 
 // What was found out about a file.
@@ -67,9 +70,11 @@ std::string warning_of(const OwnFiles& files, const std::vector<NamedRow>& rows)
 }
 
 std::vector<NamedRow> read_rows(const TableFile& table, const OwnFiles& files) {
-  const std::size_t text = column_of(table, "text", files.text);
+  const std::size_t text = column_of(table, files.text_flag, files.text);
   const std::size_t label = column_of(table, "label", files.label);
-  if (text == label) throw InputError("--label: this is the column of --text");
+  if (text == label) throw InputError("--label: this is the column of --" + files.text_flag);
+  const std::size_t language =
+      files.language.empty() ? 0 : column_of(table, "language", files.language);
   std::vector<NamedRow> rows;
   for (std::size_t i = has_header(files) ? 1 : 0; i < table.rows.size(); ++i) {
     const TableFile::Row& row = table.rows[i];
@@ -77,7 +82,11 @@ std::vector<NamedRow> read_rows(const TableFile& table, const OwnFiles& files) {
       throw InputError(table.name, row.line, reason);
     };
     NamedRow named{row.line, row.cells[text], labels_of(files, row.cells[label])};
-    if (named.text.empty()) fail("expected a text, found nothing");
+    if (named.text.empty()) fail("expected a " + files.text_flag + ", found nothing");
+    if (!files.language.empty()) {
+      named.language = row.cells[language];
+      if (named.language.empty()) fail("expected a language, found nothing");
+    }
     if (files.label_separator.empty() && named.labels.front().empty()) {
       fail("expected a label, found nothing");
     }
@@ -110,14 +119,28 @@ std::vector<std::string> classes_of(const std::vector<NamedRow>& rows, const pat
   return classes;
 }
 
+std::vector<std::string> languages_of(const std::vector<NamedRow>& rows) {
+  std::set<std::string> languages;
+  for (const NamedRow& row : rows) languages.insert(row.language);
+  languages.erase("");
+  return {languages.begin(), languages.end()};
+}
+
 LabelledTexts numbered(std::vector<NamedRow> rows, const std::vector<std::string>& classes,
-                       const path& file, const std::string& named_by) {
+                       const path& file, const std::string& named_by,
+                       const std::vector<std::string>& languages = {}) {
   std::map<std::string, std::int64_t> numbers;
   for (std::size_t c = 0; c < classes.size(); ++c) {
     numbers[classes[c]] = static_cast<std::int64_t>(c);
   }
   LabelledTexts result;
   for (NamedRow& row : rows) {
+    const bool is_known = languages.empty() || std::find(languages.begin(), languages.end(),
+                                                         row.language) != languages.end();
+    if (!is_known) {
+      throw InputError(file.string(), row.line,
+                       absl::StrCat("language '", row.language, "' does not occur in ", named_by));
+    }
     std::vector<std::int64_t> labels;
     for (const std::string& label : row.labels) {
       const auto found = numbers.find(label);
@@ -128,7 +151,7 @@ LabelledTexts numbered(std::vector<NamedRow> rows, const std::vector<std::string
       labels.push_back(found->second);
     }
     std::sort(labels.begin(), labels.end());
-    result.add(std::move(row.text), std::move(labels));
+    result.add(std::move(row.text), std::move(labels), std::move(row.language));
   }
   return result;
 }
@@ -141,26 +164,13 @@ std::vector<std::size_t> counts_of(const LabelledTexts& part, std::size_t classe
   return counts;
 }
 
-std::string class_list(const Corpus& corpus) {
-  const std::size_t classes = corpus.classes.size();
-  const std::vector<std::size_t> train = counts_of(corpus.train, classes);
-  const std::vector<std::size_t> validation = counts_of(corpus.validation, classes);
-  const std::vector<std::size_t> test = counts_of(corpus.test, classes);
-  TextTable table({"class", "training rows", "share", "validation rows", "test rows"});
-  for (std::size_t c = 0; c < classes; ++c) {
-    table.add_row({corpus.classes[c], absl::StrCat(train[c]),
-                   absl::StrFormat("%.1f %%", 100 * static_cast<double>(train[c]) /
-                                                  static_cast<double>(corpus.train.size())),
-                   absl::StrCat(validation[c]), absl::StrCat(test[c])});
-  }
-  return table.to_string();
-}
-
 }  // namespace
 
 LabelledTexts load_rows(const path& file, const OwnFiles& files,
-                        const std::vector<std::string>& classes, const std::string& named_by) {
-  return numbered(read_rows(read_table(file, files.separator), files), classes, file, named_by);
+                        const std::vector<std::string>& classes, const std::string& named_by,
+                        const std::vector<std::string>& languages) {
+  return numbered(read_rows(read_table(file, files.separator), files), classes, file, named_by,
+                  languages);
 }
 
 Corpus load_files(const OwnFiles& files) {
@@ -169,10 +179,12 @@ Corpus load_files(const OwnFiles& files) {
   const std::string warning = warning_of(files, train);
   Corpus corpus;
   corpus.classes = classes_of(train, files.train);
+  corpus.languages = languages_of(train);
   corpus.has_several_labels = !files.label_separator.empty();
   corpus.train = numbered(std::move(train), corpus.classes, files.train, "");
   const auto read = [&](const path& file, LabelledTexts& part) {
-    if (!file.empty()) part = load_rows(file, files, corpus.classes, files.train.string());
+    if (!file.empty())
+      part = load_rows(file, files, corpus.classes, files.train.string(), corpus.languages);
   };
   read(files.validation, corpus.validation);
   read(files.test, corpus.test);
@@ -182,9 +194,25 @@ Corpus load_files(const OwnFiles& files) {
                                         .test = files.test,
                                         .validation_name = "--dev",
                                         .test_name = "--test"});
-  absl::StrAppend(&corpus.description, "\nRead with ", form_of(table, files), ".", warning, "\n\n",
-                  class_list(corpus));
+  const std::size_t classes = corpus.classes.size();
+  absl::StrAppend(
+      &corpus.description, "\nRead with ", form_of(table, files), ".", warning, "\n\n",
+      class_list(corpus.classes,
+                 {counts_of(corpus.train, classes), counts_of(corpus.validation, classes),
+                  counts_of(corpus.test, classes)},
+                 corpus.train.size()));
   return corpus;
+}
+
+std::string class_list(const std::vector<std::string>& classes,
+                       const std::array<std::vector<std::size_t>, 3>& counts, std::size_t rows) {
+  TextTable table({"class", "training rows", "share", "validation rows", "test rows"});
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    const double share = static_cast<double>(counts[0][c]) / static_cast<double>(rows);
+    table.add_row({classes[c], absl::StrCat(counts[0][c]), absl::StrFormat("%.1f %%", 100 * share),
+                   absl::StrCat(counts[1][c]), absl::StrCat(counts[2][c])});
+  }
+  return table.to_string();
 }
 
 }  // namespace equipoise::demos

@@ -1,4 +1,4 @@
-#include "demos/sentiment/complete_corpus.h"
+#include "demos/common/complete_corpus.h"
 
 #include <absl/container/flat_hash_set.h>
 #include <absl/strings/str_cat.h>
@@ -24,7 +24,7 @@ std::size_t drop_known(const LabelledTexts& known, LabelledTexts& rows) {
   LabelledTexts kept;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (!texts.contains(rows.texts[i])) {
-      kept.add(std::move(rows.texts[i]), std::move(rows.labels[i]));
+      kept.add(std::move(rows.texts[i]), std::move(rows.labels[i]), std::move(rows.languages[i]));
     }
   }
   const std::size_t dropped = rows.size() - kept.size();
@@ -36,7 +36,7 @@ LabelledTexts take(const LabelledTexts& rows, const std::vector<std::int64_t>& i
   LabelledTexts taken;
   for (const std::int64_t index : indices) {
     const auto i = static_cast<std::size_t>(index);
-    taken.add(rows.texts[i], rows.labels[i]);
+    taken.add(rows.texts[i], rows.labels[i], rows.languages[i]);
   }
   return taken;
 }
@@ -62,6 +62,7 @@ struct PartOfTrain {
   std::string name;     // of the file that is missing
   std::string share_name;
   double share;
+  std::string rows = "rows";  // that there are
 };
 
 // Returns how many rows it drops.
@@ -69,10 +70,10 @@ std::size_t split_off(const PartOfTrain& kind, const path& file, Corpus& corpus,
                       LabelledTexts& part) {
   constexpr std::size_t kLeastRows = 10;
   if (corpus.train.size() < kLeastRows) {
-    throw InputError(file.string(), 0,
-                     absl::StrCat("there is no ", kind.name, ", and of ", corpus.train.size(),
-                                  " rows", corpus.has_several_labels ? "" : " with one label",
-                                  " no ", kind.share_name, " can be taken for ", kind.purpose));
+    throw InputError(
+        file.string(), 0,
+        absl::StrCat("there is no ", kind.name, ", and of ", corpus.train.size(), " ", kind.rows,
+                     " no ", kind.share_name, " can be taken for ", kind.purpose));
   }
   const splits::Split parts = split(corpus.train, corpus, kind.share);
   part = take(corpus.train, parts.test);
@@ -113,8 +114,9 @@ std::string origin(const PartOfTrain& kind, const path& own, const path& train) 
 }  // namespace
 
 Corpus complete(Corpus corpus, const CorpusSources& sources) {
-  const PartOfTrain validation = {"validation", sources.validation_name, "tenth", 0.1};
-  const PartOfTrain test = {"testing", sources.test_name, "fifth", 0.2};
+  const char* const rows = sources.left_out.empty() ? "rows" : "rows with one label";
+  const PartOfTrain validation = {"validation", sources.validation_name, "tenth", 0.1, rows};
+  const PartOfTrain test = {"testing", sources.test_name, "fifth", 0.2, rows};
   std::size_t test_dropped = 0;
   std::size_t validation_dropped = 0;
   if (sources.test.empty()) {
