@@ -24,17 +24,6 @@ namespace {
 
 constexpr std::size_t kMostPieces = 128;  // that an encoder reads at once
 
-constexpr const char* kUsage =
-    "Trains a tagger of named entities in several ways and compares them.\n"
-    "  bazel run -c opt //demos/ner -- --data=DIR --report=DIR\n"
-    "  bazel run -c opt //demos/ner -- --backend=libtorch --strategy=none,weights_0.5\n"
-    "  bazel run -c opt //demos/ner -- --train=a.conll,b.conll --dev=d.conll --test=t.conll\n"
-    "  bazel run -c opt //demos/ner -- --backend=libtorch --encoder=DIR --strategy=weights_0.5\n"
-    "  bazel run -c opt //demos/ner -- --strategy=weights_0.5 --save=FILE\n"
-    "  bazel run -c opt //demos/ner -- --load=FILE --predict=\"I met Ann in Paris\"\n"
-    "Strategies: none, none_tau, weights, weights_0.5, outside, spans_0.5, focal, dice, "
-    "repeat_factor, scr,\ndrw, crt (not of linear models).";
-
 // Options of a training, and the rate of the experiment, for a model.
 TaggingRunOptions run_options(const DemoFlags& flags, const NerFlags& own,
                               ExperimentOptions& experiment) {
@@ -118,6 +107,6 @@ void run(const DemoFlags& flags) {
 
 int main(int argc, char** argv) {
   constexpr std::size_t kSentences = 32;  // a batch
-  return equipoise::demos::run_demo(argc, argv, equipoise::demos::kUsage, equipoise::demos::run,
+  return equipoise::demos::run_demo(argc, argv, equipoise::demos::kNerUsage, equipoise::demos::run,
                                     kSentences);
 }

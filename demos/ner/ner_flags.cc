@@ -42,6 +42,17 @@ ABSL_FLAG(std::string, predict, "",
 
 namespace equipoise::demos {
 
+const char* const kNerUsage =
+    "Trains a tagger of named entities in several ways and compares them.\n"
+    "  bazel run -c opt //demos/ner -- --data=DIR --report=DIR\n"
+    "  bazel run -c opt //demos/ner -- --backend=libtorch --strategy=none,weights_0.5\n"
+    "  bazel run -c opt //demos/ner -- --train=a.conll,b.conll --dev=d.conll --test=t.conll\n"
+    "  bazel run -c opt //demos/ner -- --backend=libtorch --encoder=DIR --strategy=weights_0.5\n"
+    "  bazel run -c opt //demos/ner -- --strategy=weights_0.5 --save=FILE\n"
+    "  bazel run -c opt //demos/ner -- --load=FILE --predict=\"I met Ann in Paris\"\n"
+    "Strategies: none, none_tau, weights, weights_0.5, outside, spans_0.5, focal, dice, "
+    "repeat_factor, scr,\ndrw, crt (not of linear models).";
+
 namespace {
 
 std::string model_name(const DemoFlags& flags) {

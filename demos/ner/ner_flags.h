@@ -10,6 +10,9 @@
 
 namespace equipoise::demos {
 
+/// What --help begins with.
+extern const char* const kNerUsage;
+
 struct NerFlags {
   std::string model{};  ///< linear, bilstm, cnn or encoder
   std::vector<std::string> strategies{};

@@ -24,8 +24,11 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-std::variant<QuestionFeatures, SentenceFeatures> features_from(const std::string& task,
-                                                               const json& facts) {
+std::variant<QuestionFeatures, SentenceFeatures, PairPieces> features_from(
+    const std::string& task, const json& facts, const std::optional<Encoding>& encoding) {
+  if (task == kSentenceSelection && encoding) {
+    return PairPieces{encoding->tokenizer, encoding->most_pieces};
+  }
   if (task == kSentenceSelection) return SentenceFeatures(facts);
   if (task == kAnswerType) return QuestionFeatures(facts);
   throw std::invalid_argument(absl::StrCat("there is no task '", task, "'"));
@@ -69,10 +72,7 @@ ordered_json predict_type(const QaModel& model, const AfriqaQuestion& question) 
 }
 
 ordered_json predict_sentences(const QaModel& model, const SentenceQuestion& question) {
-  const auto& features = std::get<SentenceFeatures>(model.features);
-  Examples examples;
-  examples.features = features(std::span(&question, 1));
-  const Logits logits = model.learner->logits(examples);
+  const Logits logits = model.learner->logits(sentence_examples(model, std::span(&question, 1)));
   const std::vector<double> p = probabilities(model, logits);
   const std::vector<std::int64_t> decisions = decide(model.task, logits, model.decision);
   ordered_json prediction = {{"question", question.text}};
@@ -86,8 +86,16 @@ ordered_json predict_sentences(const QaModel& model, const SentenceQuestion& que
 
 }  // namespace
 
+Examples sentence_examples(const QaModel& model, std::span<const SentenceQuestion> questions) {
+  if (const auto* pieces = std::get_if<PairPieces>(&model.features)) {
+    return make_examples(*pieces, questions, model.task.languages);
+  }
+  return make_examples(std::get<SentenceFeatures>(model.features), questions, model.task.languages);
+}
+
 QaModel use_qa_model(const SavedModel& saved, const std::string& file,
-                     const std::function<std::unique_ptr<Learner>(const LearnerShape&)>& make) {
+                     const std::function<std::unique_ptr<Learner>(const LearnerShape&)>& make,
+                     const std::optional<Encoding>& encoding) {
   try {
     const json& facts = saved.facts;
     QaTask task;
@@ -97,7 +105,7 @@ QaModel use_qa_model(const SavedModel& saved, const std::string& file,
     task.is_translated = facts.value("translated", true);
     task.columns = task.selects_sentences() ? kSentenceColumns : kQuestionColumns;
     QaModel model{std::move(task), facts.at("strategy"),
-                  features_from(facts.at("task"), facts.at("features"))};
+                  features_from(facts.at("task"), facts.at("features"), encoding)};
     model.decision.offset = facts.at("offset").get<std::vector<double>>();
     model.decision.threshold = facts.at("threshold");
     model.calibration = facts.at("calibration").get<std::vector<double>>();

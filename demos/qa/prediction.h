@@ -5,12 +5,15 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "demos/common/learner.h"
+#include "demos/encoder/encoder_flags.h"
 #include "demos/qa/answer_types.h"
 #include "demos/qa/json_text.h"
 #include "demos/qa/scores.h"
@@ -25,17 +28,21 @@ struct SavedModel;  // see model_file.h
 struct QaModel {
   QaTask task{};  ///< without rows
   std::string strategy{};
-  std::variant<QuestionFeatures, SentenceFeatures> features;
+  std::variant<QuestionFeatures, SentenceFeatures, PairPieces> features;
   QaDecision decision{};
   std::vector<double> calibration{};  ///< a, b_0, b_1, ...: probabilities are softmax(a z + b)
   std::string test{};                 ///< fingerprint() of the rows it was tested on
   std::unique_ptr<Learner> learner{};
 };
 
-/// Makes a model of what was saved in a file.
+/// Makes a model of what was saved in a file, with its encoder if it has one.
 /// @throws InputError for what run_qa_strategy() does not save.
 QaModel use_qa_model(const SavedModel& saved, const std::string& file,
-                     const std::function<std::unique_ptr<Learner>(const LearnerShape&)>& make);
+                     const std::function<std::unique_ptr<Learner>(const LearnerShape&)>& make,
+                     const std::optional<Encoding>& encoding = std::nullopt);
+
+/// Questions with sentences as the rows of a model that selects these.
+Examples sentence_examples(const QaModel& model, std::span<const SentenceQuestion> questions);
 
 /// A prediction for an object with `question` and, for a type, `translation` (may be missing) or,
 /// for sentences, `context` and perhaps `language`, by whose rules it is cut into sentences:

@@ -23,6 +23,19 @@ Validate validation_of(const QaTask& task, bool posthoc) {
   };
 }
 
+// A training without traces, thrown away.
+void try_out(const QaTask& task, const QaRunOptions& options, TrainingOptions training,
+             const Validate& validate) {
+  training.log.clear();
+  training.checkpoint.clear();
+  training.resumes = false;
+  const std::unique_ptr<Learner> learner = options.make_learner(shape_of(task), 0);
+  const Objective objective = make_qa_objective(all_qa_strategies(task.name).front(), task, 0);
+  std::ostringstream log;
+  Progress progress(log, false, 1, "units");
+  learner->fit(task.train, task.validation, objective, training, validate, progress);
+}
+
 }  // namespace
 
 double default_rate(std::string_view task) { return task == kSentenceSelection ? 2 : 40; }
@@ -31,15 +44,13 @@ void train_epochs(const QaTask& task, const QaRunOptions& options, std::uint64_t
   TrainingOptions training = options.training;
   training.epochs = epochs;
   training.patience = epochs;
-  training.log.clear();
-  training.checkpoint.clear();
-  training.resumes = false;
-  const std::unique_ptr<Learner> learner = options.make_learner(shape_of(task), 0);
-  const Objective objective = make_qa_objective(all_qa_strategies(task.name).front(), task, 0);
-  std::ostringstream log;
-  Progress progress(log, false, epochs, "epochs");
-  learner->fit(task.train, task.validation, objective, training, validation_of(task, false),
-               progress);
+  try_out(task, options, training, validation_of(task, false));
+}
+
+void train_steps(const QaTask& task, const QaRunOptions& options, std::uint64_t steps) {
+  TrainingOptions training = options.training;
+  training.max_steps = steps;
+  try_out(task, options, training, {});
 }
 
 Run run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint64_t seed,

@@ -34,6 +34,9 @@ double default_rate(std::string_view task);
 /// Trains for some epochs as runs do, each scored on validation, and throws it away.
 void train_epochs(const QaTask& task, const QaRunOptions& options, std::uint64_t epochs);
 
+/// The same for some steps, and nothing is scored.
+void train_steps(const QaTask& task, const QaRunOptions& options, std::uint64_t steps);
+
 /// Trains and scores a strategy; the groups are the languages. Test figures include those of
 /// calibration.
 Run run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint64_t seed,

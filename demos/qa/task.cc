@@ -21,17 +21,28 @@ std::int64_t index_of(std::span<const std::string> languages, const std::string&
   return found == languages.end() ? -1 : found - languages.begin();
 }
 
-template <class Features, class Question>
-void add_parts(const Features& features, const std::vector<Question>& train,
-               const std::vector<Question>& validation, const std::vector<Question>& test,
-               QaTask& task) {
-  task.features = features.facts();
-  task.train = make_examples(features, train, task.languages);
+template <class Features, class Data>
+void add_parts(const Features& features, const Data& data, QaTask& task) {
+  task.train = make_examples(features, data.train, task.languages);
   task.train.unit_starts.clear();  // samplers draw rows
-  task.validation = make_examples(features, validation, task.languages);
-  task.test = make_examples(features, test, task.languages);
+  task.validation = make_examples(features, data.validation, task.languages);
+  task.test = make_examples(features, data.test, task.languages);
   task.counts = count_grouped(task.train.targets, task.train.groups, task.languages.size(),
                               task.classes.size());
+}
+
+Examples with_targets(Examples examples, std::span<const SentenceQuestion> questions,
+                      std::span<const std::string> languages) {
+  examples.unit_starts.push_back(0);
+  for (const SentenceQuestion& question : questions) {
+    const std::size_t rows = question.sentences.size();
+    for (std::size_t i = 0; i < rows; ++i) {
+      examples.targets.push_back(i < question.is_answer.size() ? question.is_answer[i] : 0);
+      examples.groups.push_back(index_of(languages, question.language));
+    }
+    examples.unit_starts.push_back(examples.unit_starts.back() + rows);
+  }
+  return examples;
 }
 
 // Where the rows of each fact begin, and their number; questions of one stand together.
@@ -46,6 +57,17 @@ std::vector<std::size_t> fact_starts(const std::vector<SentenceQuestion>& questi
   }
   starts.push_back(rows);
   return starts;
+}
+
+template <class Features>
+QaTask selection_task(const SentenceData& data, const Features& features) {
+  QaTask task;
+  task.name = kSentenceSelection;
+  task.classes = {"other", "positive"};
+  task.languages = data.languages;
+  add_parts(features, data, task);
+  task.fact_starts = fact_starts(data.test);
+  return task;
 }
 
 std::vector<std::size_t> by_falling(std::size_t size, const std::function<double(std::size_t)>& n) {
@@ -65,18 +87,23 @@ QaTask make_task(const AnswerTypeData& data) {
   task.is_translated = data.is_translated;
   task.languages = data.languages;
   task.columns = kQuestionColumns;
-  add_parts(QuestionFeatures(data.train), data.train, data.validation, data.test, task);
+  const QuestionFeatures features(data.train);
+  task.features = features.facts();
+  add_parts(features, data, task);
   return task;
 }
 
 QaTask make_task(const SentenceData& data) {
-  QaTask task;
-  task.name = kSentenceSelection;
-  task.classes = {"other", "positive"};
-  task.languages = data.languages;
+  const SentenceFeatures features(data.train);
+  QaTask task = selection_task(data, features);
   task.columns = kSentenceColumns;
-  add_parts(SentenceFeatures(data.train), data.train, data.validation, data.test, task);
-  task.fact_starts = fact_starts(data.test);
+  task.features = features.facts();
+  return task;
+}
+
+QaTask make_task(const SentenceData& data, const Encoding& encoding) {
+  QaTask task = selection_task(data, PairPieces{encoding.tokenizer, encoding.most_pieces});
+  task.features = facts_of(encoding);
   return task;
 }
 
@@ -91,21 +118,28 @@ Examples make_examples(const QuestionFeatures& features, std::span<const AfriqaQ
   return examples;
 }
 
+Examples PairPieces::operator()(std::span<const SentenceQuestion> questions) const {
+  Examples examples;
+  for (const SentenceQuestion& question : questions) {
+    for (const std::string& sentence : question.sentences) {
+      Pieces pieces = tokenizer.encode_pair(question.text, sentence, most_pieces);
+      const auto second = std::find(pieces.types.begin(), pieces.types.end(), 1);
+      examples.seconds.push_back(static_cast<std::size_t>(second - pieces.types.begin()));
+      examples.pieces.push_back(std::move(pieces.ids));
+    }
+  }
+  return examples;
+}
+
 Examples make_examples(const SentenceFeatures& features,
                        std::span<const SentenceQuestion> questions,
                        std::span<const std::string> languages) {
-  Examples examples;
-  examples.features = features(questions);
-  examples.unit_starts.push_back(0);
-  for (const SentenceQuestion& question : questions) {
-    const std::size_t rows = question.sentences.size();
-    for (std::size_t i = 0; i < rows; ++i) {
-      examples.targets.push_back(i < question.is_answer.size() ? question.is_answer[i] : 0);
-      examples.groups.push_back(index_of(languages, question.language));
-    }
-    examples.unit_starts.push_back(examples.unit_starts.back() + rows);
-  }
-  return examples;
+  return with_targets({.features = features(questions)}, questions, languages);
+}
+
+Examples make_examples(const PairPieces& pieces, std::span<const SentenceQuestion> questions,
+                       std::span<const std::string> languages) {
+  return with_targets(pieces(questions), questions, languages);
 }
 
 std::string fingerprint(const Examples& examples) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "demos/common/examples.h"
+#include "demos/encoder/encoder_flags.h"
 #include "demos/qa/answer_types.h"
 #include "demos/qa/sentence_data.h"
 #include "equipoise/counts.h"
@@ -18,6 +19,15 @@ namespace equipoise::demos {
 /// The tasks by the names that flags and saved models have for them.
 inline constexpr std::string_view kAnswerType = "answer_type";
 inline constexpr std::string_view kSentenceSelection = "sentence_selection";
+
+/// What makes pieces of questions with their sentences, a row each.
+struct PairPieces {
+  WordPiece tokenizer;
+  std::size_t most_pieces = 0;
+
+  /// Rows without targets.
+  Examples operator()(std::span<const SentenceQuestion> questions) const;
+};
 
 /// Groups of rows are languages. Where sentences are selected, the classes are `other` and
 /// `positive`, and units of validation and test are questions: their sentences.
@@ -47,6 +57,8 @@ struct QaTask {
 
 QaTask make_task(const AnswerTypeData& data);
 QaTask make_task(const SentenceData& data);
+/// With question and sentence as a pair of texts for an encoder.
+QaTask make_task(const SentenceData& data, const Encoding& encoding);
 
 /// Questions as rows with targets; a question of a language that is not in the list has none of
 /// its group, -1.
@@ -54,6 +66,9 @@ Examples make_examples(const QuestionFeatures& features, std::span<const AfriqaQ
                        std::span<const std::string> languages);
 Examples make_examples(const SentenceFeatures& features,
                        std::span<const SentenceQuestion> questions,
+                       std::span<const std::string> languages);
+
+Examples make_examples(const PairPieces& pieces, std::span<const SentenceQuestion> questions,
                        std::span<const std::string> languages);
 
 /// What tells rows from others: units, rows, and a digest of targets, languages and units.

@@ -23,22 +23,6 @@ namespace {
 
 constexpr std::size_t kMostPieces = 48;  // that an encoder reads of a text
 
-constexpr const char* kUsage =
-    "Trains one text classifier in several ways on imbalanced classes and compares them.\n"
-    "  bazel run -c opt //demos/sentiment -- --data=DIR --report=DIR\n"
-    "  bazel run -c opt //demos/sentiment -- --labels=multilabel\n"
-    "  bazel run -c opt //demos/sentiment -- --train=FILE --text=COLUMN --label=COLUMN\n"
-    "  bazel run -c opt //demos/sentiment -- --backend=libtorch --encoder=DIR --strategy=none\n"
-    "  bazel run -c opt //demos/sentiment -- --strategy=none,weights_0.5 --save=FILE\n"
-    "  bazel run -c opt //demos/sentiment -- --load=FILE --against=OTHER\n"
-    "  bazel run -c opt //demos/sentiment -- --load=FILE --predict=\"thanks a lot\"\n"
-    "  bazel run -c opt //demos/sentiment -- --load=FILE --predict=- < FILE\n"
-    "  bazel run -c opt //demos/sentiment -- --backend=libtorch --distributed --workers=2\n"
-    "Strategies, of texts with one label: none, none_tau, weights, weights_0.5, sampler, "
-    "sampler_0.5,\nlogit_adjustment, logit_adjustment_0.5, double, split, focal, with an encoder "
-    "ldam_drw and crt too;\nwith several: none, pos_weight, pos_weight_0.5, focal, asymmetric, "
-    "distribution_balanced.";
-
 std::string model_text(const SentimentFlags& own, bool has_encoder) {
   const std::string model = has_encoder ? "an encoder with a linear head,"
                             : own.hidden == 0
@@ -123,5 +107,6 @@ void run(const DemoFlags& flags) {
 }  // namespace equipoise::demos
 
 int main(int argc, char** argv) {
-  return equipoise::demos::run_demo(argc, argv, equipoise::demos::kUsage, equipoise::demos::run);
+  return equipoise::demos::run_demo(argc, argv, equipoise::demos::kSentimentUsage,
+                                    equipoise::demos::run);
 }

@@ -13,6 +13,9 @@
 
 namespace equipoise::demos {
 
+/// What --help begins with.
+extern const char* const kSentimentUsage;
+
 struct SentimentFlags {
   Granularity granularity = Granularity::kFine;
   OwnFiles files{};  ///< if there are any
