@@ -2,6 +2,7 @@
 # The demo as its user runs it: flags, files, exit codes.
 set -uo pipefail
 
+encoder=$PWD/tests/golden/encoder
 # shellcheck source=demos/common/demo_test.sh
 . demos/common/demo_test.sh
 
@@ -185,6 +186,21 @@ expect 0 out '^No text is in two parts: 14 training, 2 validation and 4 test que
 expect 0 out '^mrr ' --load=mine_model --test=mine
 expect 2 err '^--task: mine is a SQuAD file, which serves sentence_selection alone$' --train=mine --task=answer_type
 expect 2 err '^--label: is of tables, and mine is a SQuAD file$' --train=mine --label=kind
+
+# A pretrained encoder, a very small one, that reads pairs: trained, saved, loaded.
+pairs=(--backend=libtorch --train=mine --encoder="$encoder" --most_pieces=24 --seeds=1 --epochs=1)
+run "${pairs[@]}" --strategy=none
+if ! grep -q 'built without LibTorch' err; then
+  expect 0 out '^Model: an encoder with a linear head, softmax on question and sentence as a pair' "${pairs[@]}" \
+    --strategy=none,weights_0.5 --save=encoded.model --report=encoded
+  best=$(sed -n 's/^Model of strategy \(.*\): .*/\1/p' out)
+  figure=$(grep "^$best,0,test,positive_f1,," encoded/results.csv)
+  expect 0 out "^positive_f1 $(printf '%.3f' "${figure##*,}" | sed 's/^0//')$" --backend=libtorch --load=encoded.model \
+    --train=mine
+  expect 0 out '^ +[0-9.]+ %' --backend=libtorch --load=encoded.model \
+    --predict='{"question": "Where?", "context": "Here it is. There it was."}'
+  expect 2 err '^--encoder: reads questions with sentences' --backend=libtorch --encoder="$encoder"
+fi
 texts 5
 expect 0 out '; 20 answers moved to where they stand, the first data/mlqa/dev-context-sw-question-sw.json:0: data' \
   "${selection[@]}" --data=data --strategy=none --seeds=1

@@ -51,6 +51,22 @@ TEST(Task, OfTypesHasARowAQuestion) {
   EXPECT_EQ(task.class_counts()[0], 2);
 }
 
+// [CLS] question [SEP] sentence [SEP], rows in the order of the sentences.
+TEST(Task, OfSentencesForAnEncoderHasPairs) {
+  const WordPiece tokenizer("tests/golden/encoder/vocab.txt");
+  SentenceData data = sentences();
+  data.train = {{"who sat", "en", {"the cat sat", "on"}, {1, 0}}};
+  const QaTask task = make_task(data, Encoding{"tests/golden/encoder", tokenizer, 20});
+  ASSERT_EQ(task.train.rows(), 2U);
+  EXPECT_EQ(task.train.pieces[1], tokenizer.encode_pair("who sat", "on", 20).ids);
+  EXPECT_EQ(task.train.seconds[0], task.train.seconds[1]);
+  EXPECT_EQ(task.train.pieces[0].size(), task.train.seconds[0] + 4);  // three words and a mark
+  EXPECT_THAT(task.train.targets, ElementsAre(1, 0));
+  EXPECT_TRUE(task.train.unit_starts.empty());
+  EXPECT_EQ(task.test.units(), 2U);
+  EXPECT_EQ(task.features.at("most_pieces"), 20);
+}
+
 TEST(Task, OfSentencesHasARowASentenceAndQuestionsAsUnits) {
   const QaTask task = make_task(sentences());
   EXPECT_EQ(task.name, "sentence_selection");
