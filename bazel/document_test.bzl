@@ -3,7 +3,7 @@
 load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
 load("@rules_shell//shell:sh_test.bzl", "sh_test")
 
-def document_test(name, document, deps, copts = [], **kwargs):
+def document_test(name, document, deps, copts = [], language = "cpp", **kwargs):
     """A test that a Markdown document tells the truth.
 
     Its blocks marked ```cpp, one after the other, are a program; what that prints must be its blocks marked ```text.
@@ -13,6 +13,7 @@ def document_test(name, document, deps, copts = [], **kwargs):
       document: the label of the document.
       deps: what the program includes.
       copts: the options that it is compiled with.
+      language: the word that marks the program's blocks. A page with a second program marks it with another one.
       **kwargs: attributes of program and test, such as tags.
     """
     native.genrule(
@@ -20,7 +21,7 @@ def document_test(name, document, deps, copts = [], **kwargs):
         srcs = [document],
         outs = [name + "_program.cc"],
         # Compilers then name the document's lines.
-        cmd = "awk '/^```/ {code = !code && $$0 == \"```cpp\"; if (code) print \"#line\", NR + 1, \"\\\"$<\\\"\"; next} code' $< > $@",
+        cmd = "awk '/^```/ {code = !code && $$0 == \"```" + language + "\"; if (code) print \"#line\", NR + 1, \"\\\"$<\\\"\"; next} code' $< > $@",
     )
     cc_binary(
         name = name + "_program",

@@ -651,7 +651,7 @@ class Site:
             lambda found: '%s="%s"' % (found.group(1), self._resolve(found.group(2), source, page)),
             body,
         )
-        body = re.sub(r'<pre><code class="language-(\w+)">(.*?)</code></pre>', self._fenced(page), body, flags=re.DOTALL)
+        body = re.sub(r'<pre><code class="language-([\w+]+)">(.*?)</code></pre>', self._fenced(page), body, flags=re.DOTALL)
         body = re.sub(
             r"<pre><code>(.*?)</code></pre>",
             lambda found: formula(html.unescape(found.group(1))) if _is_formula(found.group(1)) else found.group(),
@@ -674,7 +674,7 @@ class Site:
 
         def replace(found):
             text = html.unescape(found.group(2))
-            return "<pre>%s</pre>" % (code(text, links) if found.group(1) == "cpp" else html.escape(text, quote=False))
+            return "<pre>%s</pre>" % (code(text, links) if found.group(1) in ("cpp", "c++") else html.escape(text, quote=False))
 
         return replace
 
