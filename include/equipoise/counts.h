@@ -27,11 +27,11 @@ inline constexpr std::int64_t kIgnoreIndex = -100;
 
 /// Mass per class: numbers of rows, tokens, spans or sequences, or sums of sample weights.
 ///
-/// Masses are doubles, exact for integers up to 2^53. Besides the mass n_c the counts hold each
+/// Masses are doubles, exact for integers up to 2^53. Besides the mass n_c, the counts hold each
 /// class's coverage (the mass of the sequences that contain c; for counts without sequences, the
-/// total), how many labels were counted and how many ignored. All of it is additive: counts of
-/// parts merge by += into the counts of the whole, and all_reduce_buffer() sums over ranks as it
-/// lies.
+/// total), the number of labels counted and the number ignored. All of it is additive: counts of
+/// parts merge by += into the counts of the whole, and all_reduce_buffer() can be summed over ranks
+/// in place.
 class ClassCounts {
  public:
   ClassCounts() = default;
@@ -39,7 +39,7 @@ class ClassCounts {
   /// All zero.
   explicit ClassCounts(std::size_t classes) : classes_(classes), buffer_(2 * classes + 2, 0.0) {}
 
-  /// Known masses, n_c = mass[c]. The labels counted are taken to be their sum.
+  /// Known masses, n_c = mass[c]. The number of labels counted is taken to be their sum.
   /// @throws std::invalid_argument for a negative, NaN or infinite mass.
   explicit ClassCounts(std::span<const double> mass) : ClassCounts(mass.size()) {
     detail::require_masses("ClassCounts", "mass", mass);
@@ -73,7 +73,7 @@ class ClassCounts {
     return sum;
   }
 
-  /// Number of labels counted, each as one whatever its weight.
+  /// Number of labels counted, each once whatever its weight.
   double rows() const { return classes_ == 0 ? 0 : buffer_[2 * classes_]; }
 
   /// Number of labels that were the ignore index.
@@ -82,7 +82,8 @@ class ClassCounts {
   /// Everything that merges, as 2C + 2 numbers to be summed over ranks in place.
   std::span<double> all_reduce_buffer() { return buffer_; }
 
-  /// Adds the counts of another part of the data. Counts without classes take the other's number.
+  /// Adds the counts of another part of the data. Counts without classes take on the other's number
+  /// of classes.
   /// @throws std::invalid_argument where the numbers of classes differ.
   ClassCounts& operator+=(const ClassCounts& other) {
     if (buffer_.empty()) return *this = other;
@@ -109,7 +110,7 @@ struct CountOptions {
   std::optional<std::int64_t> ignore_index = std::nullopt;
 };
 
-/// Builds counts; the counting functions below are what users call.
+/// Builds counts; users call the counting functions below.
 struct CountBuilder {
   ClassCounts counts;
   explicit CountBuilder(std::size_t classes) : counts(classes) {}
@@ -179,9 +180,9 @@ EQUIPOISE_HOST_INLINE kernels::HistogramTotals count_or_reject(
 
 /// n_c = number of labels equal to c, for c in [0, classes). Labels may be of any integer type.
 ///
-/// O(N + C) time at a few bytes a cycle, O(C) memory. No labels give counts of zero.
+/// O(N + C) time at a few bytes per cycle, O(C) memory. Without labels all counts are zero.
 /// @throws std::invalid_argument for a label that is neither a class nor the ignore index, naming
-/// the first, and for an ignore index that is a class.
+/// the first one, and for an ignore index that is a class.
 template <LabelRange R>
 EQUIPOISE_HOST_INLINE ClassCounts count_labels(const R& labels, std::size_t classes,
                                                const CountOptions& options = {}) {
@@ -229,9 +230,9 @@ ClassCounts count_labels(const R& labels, const W& sample_weights, std::size_t c
 /// Token counts together with each class's coverage: the number of counted tokens in the sequences
 /// that contain the class. Sequence s holds labels[offsets[s], offsets[s + 1]).
 ///
-/// This is what median-frequency weights are defined on (Eigen & Fergus 2015). O(N + C).
-/// @throws std::invalid_argument as count_labels(), and for offsets that do not start at 0, fall,
-/// or end elsewhere than at labels.size().
+/// Median-frequency weights are defined on these (Eigen & Fergus 2015). O(N + C).
+/// @throws std::invalid_argument as count_labels(), and for offsets that do not start at 0, that
+/// decrease, or that do not end at labels.size().
 template <LabelRange R, LabelRange O>
 ClassCounts count_sequences(const R& labels, const O& offsets, std::size_t classes,
                             const CountOptions& options = {}) {
@@ -356,7 +357,7 @@ GroupedCounts count_grouped(const R& labels, const G& row_groups, std::size_t gr
   return GroupedCounts(std::move(counts));
 }
 
-/// What weight policies and logit transforms see: counts, smoothed on request, and their
+/// The input of weight policies and logit transforms: counts, smoothed on request, and their
 /// statistics.
 ///
 /// With smoothing lambda every class counts n_c + lambda (a symmetric Dirichlet prior), so no class

@@ -37,7 +37,7 @@ struct UniformWeights {
   double operator()(std::size_t, const CountSummary&) const { return 1.0; }
 };
 
-/// w_c = 1 / n_c: with it as sampling weight every class is drawn equally often.
+/// w_c = 1 / n_c. As sampling weight it draws every class equally often.
 struct InverseFrequencyWeights {
   double operator()(std::size_t c, const CountSummary& counts) const {
     return 1.0 / counts.count(c);
@@ -53,7 +53,7 @@ struct BalancedWeights {
 };
 
 /// w_c = n_c^(-exponent): 0 is uniform, 1/2 the square root of Mahajan et al. 2018
-/// (arXiv:1805.00932), 1 inverse frequency. One knob from no correction to the whole of it.
+/// (arXiv:1805.00932), 1 inverse frequency. One parameter goes from no correction to the full one.
 struct PowerWeights {
   double exponent = 0.5;
 
@@ -110,26 +110,26 @@ struct LogarithmicWeights {
   }
 };
 
-/// Weights that the user knows, one a class.
+/// Weights that the user knows, one per class.
 struct ExplicitWeights {
   static constexpr bool kIgnoresCounts = true;
   std::vector<double> weights;
 
-  /// @throws std::invalid_argument where the number of weights is not that of the classes.
+  /// @throws std::invalid_argument if the number of weights is not the number of classes.
   double operator()(std::size_t c, const CountSummary& counts) const {
     detail::require_size("ExplicitWeights", "weights", weights.size(), counts.classes(), "classes");
     return weights[c];
   }
 };
 
-/// w_c = cost of misclassifying a sample of class c, whatever it is taken for (Elkan 2001, "The
-/// foundations of cost-sensitive learning"). Costs that depend on the prediction too need a
+/// w_c = cost of misclassifying a sample of class c, whatever it is predicted as (Elkan 2001, "The
+/// foundations of cost-sensitive learning"). Costs that also depend on the prediction need a
 /// decision rule, not weights.
 struct CostWeights {
   static constexpr bool kIgnoresCounts = true;
   std::vector<double> costs;
 
-  /// @throws std::invalid_argument where the number of costs is not that of the classes.
+  /// @throws std::invalid_argument if the number of costs is not the number of classes.
   double operator()(std::size_t c, const CountSummary& counts) const {
     detail::require_size("CostWeights", "costs", costs.size(), counts.classes(), "classes");
     return costs[c];
@@ -144,14 +144,14 @@ enum class EmptyClass {
   kLargest,  ///< the largest weight of a class with samples
 };
 
-/// What the scale of the weights is. n_c are the counts without smoothing.
+/// The scale of the weights. n_c are the counts without smoothing.
 enum class WeightNormalization {
   kNone,                ///< as the policy gives them
   kMeanOne,             ///< the mean over classes with samples is 1
   kSumToClasses,        ///< the sum over all classes is C, as in class-balanced loss
   kMeanOneOverSamples,  ///< sum n_c w_c = n: a mean-by-count loss keeps the scale of the unweighted
                         ///< one
-  kMinOne,              ///< the least positive weight is 1
+  kMinOne,              ///< the smallest positive weight is 1
 };
 
 /// Options of class_weights().
@@ -265,15 +265,15 @@ inline double weight_scale(std::string_view where, const ClassCounts& counts,
 
 }  // namespace detail
 
-/// One weight a class: the policy's for classes with samples (see EmptyClass for the others),
-/// scaled and clipped. Never NaN or infinite. O(C log C); with bounds that are active, some hundred
+/// One weight per class: the policy's for classes with samples (see EmptyClass for the others),
+/// scaled and clipped. Never NaN or infinite. O(C log C); with active bounds, about a hundred
 /// passes over the classes.
 ///
-/// Bounds and normalisation hold both, to rounding. Where no class with samples has a positive
-/// weight there is nothing to scale, and the bounds hold alone.
+/// Bounds and normalisation both hold, to rounding. If no class with samples has a positive weight,
+/// there is nothing to scale, and only the bounds hold.
 /// @throws std::invalid_argument for counts without classes, for a class without samples under
 /// EmptyClass::kError, for bounds that are not 0 <= min <= max or leave no room for the
-/// normalisation (max < 1, say, where the mean shall be 1), and where the policy gives a weight
+/// normalisation (such as max < 1 where the mean has to be 1), and if the policy gives a weight
 /// that is negative, NaN or infinite, or so large or small that scaling it overflows or leaves 0.
 template <WeightPolicy P>
 std::vector<double> class_weights(const ClassCounts& counts, const P& policy,
@@ -327,16 +327,16 @@ std::vector<double> class_weights(const ClassCounts& counts, const P& policy,
   return weights;
 }
 
-/// Class weights scaled so that their mean over what is drawn is 1,
+/// Class weights scaled so that their mean over the rows drawn is 1,
 ///
 ///     w_c / sum_k q_k w_k,   q_c = drawn_c / sum_k drawn_k,
 ///
-/// where `drawn` are the masses with which a sampler draws the classes: a mix, or the counts of
-/// what it has drawn. With them a mean over rows keeps the scale of the unweighted loss, and with
-/// it the learning rate, under any sampler; class_weights() does the same for rows that are drawn
-/// as they are counted (WeightNormalization::kMeanOneOverSamples). A class that is not drawn is
-/// scaled like the others but has no part in the mean. Weights have no unit, and the scale of
-/// neither argument matters. O(C).
+/// where `drawn` are the masses with which a sampler draws the classes: a mix, or the counts of the
+/// rows it has drawn. With these weights a mean over rows keeps the scale of the unweighted loss,
+/// and thus the learning rate, under any sampler; class_weights() does the same for rows that are
+/// drawn as they are counted (WeightNormalization::kMeanOneOverSamples). A class that is not drawn
+/// is scaled like the others but has no part in the mean. Weights have no unit, and the scale of
+/// either argument does not matter. O(C).
 /// @throws std::invalid_argument for sizes that differ, for weights and masses that are negative,
 /// NaN or infinite, where no class that is drawn has a positive weight, and for numbers so large or
 /// small that scaling them overflows or leaves 0.
@@ -391,12 +391,12 @@ std::vector<double> sample_weights(const R& labels, std::span<const double> clas
 /// Options of pos_weight().
 struct PosWeightOptions {
   double exponent = 1.0;            ///< 1 is the whole correction, 1/2 its square root, 0 none
-  double max = detail::infinity();  ///< the most that a label weighs
+  double max = detail::infinity();  ///< the largest weight of a label
   /// For labels without positives; kLargest is the largest weight of the others, kOne 1.
   EmptyClass empty = EmptyClass::kError;
 };
 
-/// What the positives of each label weigh in a multi-label loss: ((n - n_l) / n_l)^exponent with
+/// The weight of the positives of each label in a multi-label loss: ((n - n_l) / n_l)^exponent with
 /// n_l positives among n rows, at most options.max. A label that every row has weighs 0 (1 under an
 /// exponent of 0). O(L).
 /// @throws std::invalid_argument for a count above `rows`, for rows that are not finite, for a

@@ -15,16 +15,17 @@
 
 namespace equipoise {
 
-/// How class weights act on label smoothing and on distributions as targets: libraries disagree.
+/// How class weights act on label smoothing and on distributions as targets, on which libraries
+/// disagree.
 enum class WeightConvention {
   /// Label smoothing is weighted by the weight of the target: w_y [(1 - e) m(p_y) + e/C sum_c
   /// m(p_c)].
   kConsistent,
-  /// As LibTorch, where that takes what this library takes (it has negative weights as well, and
-  /// logits without a batch dimension): the smoothing term weighs each class by its own weight,
-  /// (1 - e) w_y m(p_y) + e/C sum_c w_c m(p_c), which moves the optimum towards rare classes; and
-  /// the weight of a row whose target is a distribution has no class weight in it, so that its mean
-  /// by weight is one by count.
+  /// LibTorch's arithmetic, for all input that this library accepts (LibTorch also accepts negative
+  /// weights and logits without a batch dimension): the smoothing term weights each class by its
+  /// own weight, (1 - e) w_y m(p_y) + e/C sum_c w_c m(p_c), which moves the optimum towards rare
+  /// classes; and the weight of a row whose target is a distribution has no class weight in it, so
+  /// that its mean by weight is one by count.
   kTorch,
 };
 
@@ -53,18 +54,19 @@ concept SoftmaxTargetsFor = LabelRange<Targets> || requires(const Targets& targe
   targets.mask.size();
 };
 
-/// What a loss may take besides logits and targets. A span or view without data stands for none.
+/// What a loss may be given besides logits and targets. A span or view without data stands for
+/// none.
 struct LossArguments {
   std::span<const double> sample_weights{};  ///< N finite numbers >= 0; default 1
-  /// N indices in [0, G), of rows not ignored: for whatever goes by group in softmax and sigmoid
-  /// losses.
+  /// N indices in [0, G), for rows that are not ignored: for everything that is set by group in
+  /// softmax and sigmoid losses.
   std::span<const std::int64_t> groups{};
-  /// N x L, of sigmoid losses: elements with a 0 are ignored. Rows of softmax and overlap losses
+  /// N x L, for sigmoid losses: elements with a 0 are ignored. Rows of softmax and overlap losses
   /// are ignored by the ignore index, or by the mask of ProbabilityTargets.
   MatrixView<const std::uint8_t> mask{};
-  /// Of softmax and sigmoid losses: coefficients() of the reduction for everything that the
-  /// optimiser step sees; default: for the rows of this call, whose gradient is then theirs alone
-  /// and does not add up with that of other parts.
+  /// For softmax and sigmoid losses: coefficients() of the reduction over everything that the
+  /// optimiser step sees. By default they are those of the rows of this call; its gradient is then
+  /// that of these rows alone and does not add up with that of other parts.
   std::span<const double> coefficients{};
 };
 

@@ -44,10 +44,10 @@ concept ModulatorOn = math::Field<T> && requires(const M& modulator, TargetProba
 ///       }
 ///     };
 ///
-/// It uses arithmetic and equipoise::math alone, keeps constants in double, and returns slopes that
-/// are finite at p = 1. Without EQUIPOISE_INLINE it is right but slower, and no device code, which
-/// equipoise/cuda.h needs. Where it has
-/// `require(where)`, loss calls call it first, so that it can refuse hyper-parameters out of range.
+/// It uses only arithmetic and equipoise::math, keeps constants in double, and returns slopes that
+/// are finite at p = 1. Without EQUIPOISE_INLINE it is correct but slower, and is not device code,
+/// which equipoise/cuda.h needs. If it has `require(where)`, loss calls call that first, so that it
+/// can reject hyper-parameters out of range.
 template <class M>
 concept Modulator = std::copyable<M> && ModulatorOn<M, double>;
 
@@ -95,10 +95,9 @@ struct Focal {
 };
 
 /// m(p) + epsilon (1 - p)^power: the first term of the polynomial loss of Leng et al. 2022
-/// (arXiv:2204.12511), put on top of another modulator m. On cross-entropy it is Poly-1 with a
-/// power of 1, on the focal loss with power gamma + 1; see poly1(). epsilon > 0 adds to the
-/// gradient of rows that are not yet right, a negative one takes from it; epsilon >= -1 keeps
-/// Poly-1 monotone in p.
+/// (arXiv:2204.12511), added to another modulator m. On cross-entropy it is Poly-1 with a power of
+/// 1, on the focal loss with power gamma + 1; see poly1(). epsilon > 0 adds to the gradient of rows
+/// that are not yet right, a negative one reduces it; epsilon >= -1 keeps Poly-1 monotone in p.
 template <Modulator M = CrossEntropy>
 struct PolyCrossEntropy {
   M base{};
@@ -115,7 +114,7 @@ struct PolyCrossEntropy {
   }
 
   /// @throws std::invalid_argument for an epsilon that is not finite, a power that is below 1 or
-  /// not finite, and for what the base refuses.
+  /// not finite, and for hyper-parameters that the base rejects.
   void require(std::string_view where) const {
     if constexpr (requires { base.require(where); }) base.require(where);
     detail::require_finite(where, "epsilon", epsilon);

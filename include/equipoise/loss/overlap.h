@@ -18,17 +18,17 @@
 
 namespace equipoise {
 
-/// Which function makes probabilities of logits.
+/// Which function turns logits into probabilities.
 enum class OverlapActivation {
   kSoftmax,  ///< classes exclude each other
-  kSigmoid,  ///< each class is a question of its own (multi-label); one class: binary
+  kSigmoid,  ///< each class is decided on its own (multi-label); one class: binary
 };
 
-/// What becomes of a class without target mass in the set.
+/// How a class without target mass in the set is treated.
 enum class AbsentOverlapClass {
-  /// It does not count, as in MeanPerClass: what is predicted as it is a false negative of a class
-  /// that is present. Otherwise each set that misses a rare class would hold a loss that no
-  /// prediction of the class can lower, only its absence.
+  /// It does not count, as in MeanPerClass: a row predicted as this class is a false negative of a
+  /// class that is present. Otherwise each set that misses a rare class would contain a loss that
+  /// no prediction of the class can lower, only its absence.
   kSkip,
   /// It counts: its loss is that of TP = FN = 0, and pushes its probabilities down.
   kCount,
@@ -40,15 +40,15 @@ enum class AbsentOverlapClass {
 ///     TP_c = sum_i w_i p_ic t_ic,  FP_c = sum_i w_i p_ic (1 - t_ic),
 ///     FN_c = sum_i w_i (1 - p_ic) t_ic
 ///
-/// (a policy may say otherwise), and the loss is the mean of policy(TP_c, FP_c, FN_c) over the
-/// classes, weighted by class_weights. Rows that are ignored, and rows of weight zero, do not take
-/// part, whatever their logits.
+/// (a policy may define them differently), and the loss is the mean of policy(TP_c, FP_c, FN_c)
+/// over the classes, weighted by class_weights. Rows that are ignored, and rows of weight zero, do
+/// not take part, whatever their logits.
 ///
-/// The loss belongs to the set, not to rows: sums of parts merge, losses of parts do not. So it
-/// takes two passes over the logits: partial() of each part, merged; then value_and_slopes(), and
-/// gradient() of each part goes from slopes to logits. The softmax is
-/// computed twice, and nothing of the size of the logits is stored: two to six times the time of a
-/// loss that decomposes over rows, more with more classes.
+/// The loss belongs to the set, not to rows: sums of parts merge, losses of parts do not. It
+/// therefore takes two passes over the logits: first partial() of each part, merged; then
+/// value_and_slopes(), and gradient() of each part goes from slopes to logits. The softmax is
+/// computed twice, and nothing of the size of the logits is stored: this takes two to six times the
+/// time of a loss that decomposes over rows, more with more classes.
 template <OverlapPolicy P = Dice>
 struct OverlapLoss {
   P policy{};
@@ -57,7 +57,7 @@ struct OverlapLoss {
   OverlapActivation activation = OverlapActivation::kSoftmax;
   AbsentOverlapClass absent_class = AbsentOverlapClass::kSkip;
   std::int64_t ignore_index = kIgnoreIndex;
-  /// The value where no class counts or nothing was added up.
+  /// The value if no class counts or nothing was added up.
   EmptyBatch empty_batch = EmptyBatch::kZero;
 };
 
@@ -99,16 +99,16 @@ kernels::OverlapCall<T> overlap_call(const OverlapLoss<P>& loss,
 ///
 /// logits is N x C of float or double, with any strides. Targets are class indices, or an N x C
 /// matrix of numbers in [0, 1], ProbabilityTargets, with a mask of rows: multi-label targets for
-/// the sigmoid, distributions for the softmax. Of the arguments only sample_weights are taken; with
-/// 0 and 1 they are a mask of tokens. Sums over rows are taken in double, in an order that does not
-/// depend on the number of threads. NaN or +infinity among the logits of a row that counts makes
-/// sums, and with them the whole loss and gradient, NaN (the sigmoid of +infinity is 1); -infinity
-/// is a probability of zero. O(N C), with work space for a few rows.
+/// the sigmoid, distributions for the softmax. Of the arguments only sample_weights are accepted;
+/// with 0 and 1 they are a mask of tokens. Sums over rows are computed in double, in an order that
+/// does not depend on the number of threads. NaN or +infinity among the logits of a row that counts
+/// makes the sums NaN, and with them the whole loss and gradient (the sigmoid of +infinity is 1);
+/// -infinity is a probability of zero. O(N C), with work space for a few rows.
 ///
 /// @throws std::invalid_argument for a target that is neither a class nor the ignore index, or that
-/// is not in [0, 1]; for weights that are negative, NaN or infinite, or that T does not hold (1e39
-/// and 1e-46 are no floats); for sizes that do not match, other arguments, and hyper-parameters
-/// that the policy refuses.
+/// is not in [0, 1]; for weights that are negative, NaN or infinite, or that T cannot hold (1e39
+/// and 1e-46 with float); for sizes that do not match, other arguments, and hyper-parameters that
+/// the policy rejects.
 template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets,
           class ParallelFor = SerialFor>
 EQUIPOISE_HOST_INLINE OverlapSums partial(const OverlapLoss<P>& loss, MatrixView<const T> logits,
@@ -124,10 +124,10 @@ EQUIPOISE_HOST_INLINE OverlapSums partial(const OverlapLoss<P>& loss, MatrixView
   return kernels::checked_overlap_sums(call, parallel_for);
 }
 
-/// The loss of a set from its merged sums, and what gradient() needs. Where no class counts or all
-/// sums are zero, the slopes are zero and the value is what loss.empty_batch says. O(C).
+/// The loss of a set from its merged sums, and the slopes that gradient() needs. If no class counts
+/// or all sums are zero, the slopes are zero and the value is that of loss.empty_batch. O(C).
 /// @throws std::invalid_argument for class weights that do not fit and hyper-parameters that the
-/// policy refuses.
+/// policy rejects.
 template <OverlapPolicy P>
 EQUIPOISE_HOST_INLINE OverlapResult value_and_slopes(const OverlapLoss<P>& loss,
                                                      const OverlapSums& sums) {
@@ -136,7 +136,7 @@ EQUIPOISE_HOST_INLINE OverlapResult value_and_slopes(const OverlapLoss<P>& loss,
   return kernels::finish_overlap(settings, sums);
 }
 
-/// What gradient() goes by and writes.
+/// What gradient() reads and writes.
 template <class T>
 struct OverlapGradient {
   std::span<const OverlapTerms<double>> slopes;  ///< C: of the whole set, from value_and_slopes()
@@ -144,10 +144,10 @@ struct OverlapGradient {
 };
 
 /// Second pass: writes the gradient of the set's loss with respect to the logits of some of its
-/// rows, given the slopes of the whole set. Takes what partial() takes; rows that do not count get
-/// zeros. Parts of a set thus get the rows of the gradient of the whole.
-/// @throws std::invalid_argument as partial(), and for slopes of another number of classes and
-/// a gradient of another shape. Nothing is written then.
+/// rows, given the slopes of the whole set. Accepts what partial() accepts; rows that do not count
+/// get zeros. Each part of a set thus gets its rows of the gradient of the whole.
+/// @throws std::invalid_argument as partial(), and for slopes with a different number of classes
+/// and a gradient with a different shape. Nothing is written then.
 template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets,
           class ParallelFor = SerialFor>
 EQUIPOISE_HOST_INLINE void gradient(const OverlapLoss<P>& loss, MatrixView<const T> logits,
@@ -167,7 +167,7 @@ EQUIPOISE_HOST_INLINE void gradient(const OverlapLoss<P>& loss, MatrixView<const
   kernels::checked_overlap_gradient(call, outputs.slopes, outputs.gradient, parallel_for);
 }
 
-/// The loss of a set that lies in one piece.
+/// The loss of a set that is in one piece.
 /// @throws std::invalid_argument as partial().
 template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets>
 EQUIPOISE_HOST_INLINE double value(const OverlapLoss<P>& loss, MatrixView<const T> logits,

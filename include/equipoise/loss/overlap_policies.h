@@ -152,9 +152,9 @@ EQUIPOISE_INLINE T self_adjusted_slope(const T& p, const T& q, const T& power, d
 
 }  // namespace detail
 
-/// f / (f + s) with f = (1 - p)^alpha p: the self-adjusting Dice of one example that is none of the
-/// class (t = 0), as a modulator. It is called, as modulators of negatives are, with the
-/// probability 1 - p of what is true.
+/// f / (f + s) with f = (1 - p)^alpha p: the self-adjusting Dice of one example that is not of the
+/// class (t = 0), as a modulator. Like all modulators of negatives, it is called with the
+/// probability 1 - p of the truth.
 struct SelfAdjustingDiceNegative {
   double alpha = 1.0;
   double smoothing = 1.0;
@@ -174,25 +174,26 @@ struct SelfAdjustingDiceNegative {
 /// place of p, in its two forms.
 ///
 /// As the modulator of a softmax loss, SoftmaxLoss<SelfAdjustingDice>, it is the paper's loss of
-/// one example, of the target's probability against the rest, t = 1:
+/// one example, for the target's probability against the rest, t = 1:
 ///
 ///     1 - (2 f + s) / (f + 1 + s),
 ///
-/// which decomposes over rows and so takes all weights, reductions and arguments that other softmax
-/// losses do; as the modulators of a sigmoid loss it is that of each example and label, with
-/// f / (f + s) where t = 0. As the policy of an OverlapLoss it is one Dice a class over the set,
+/// which decomposes over rows and so accepts all weights, reductions and arguments that other
+/// softmax losses do; as the modulators of a sigmoid loss it is that of each example and label,
+/// with f / (f + s) where t = 0. As the policy of an OverlapLoss it is one Dice per class over the
+/// set,
 ///
 ///     1 - (2 sum_i f_i t_i + s) / (sum_i f_i + sum_i t_i + s).
 ///
-/// Mind that f is largest at p = 1 / (1 + alpha): beyond that the loss rises again, and its
-/// gradient makes sure targets less sure. alpha = 0 is Dice itself. With alpha < 1 the slope of f
-/// tends to infinity as p does to 1: slopes stay finite, but of one example's gradient at its
-/// target all digits are lost where 1 - p is near the rounding error of one.
+/// Note that f is largest at p = 1 / (1 + alpha): beyond that the loss rises again, and its
+/// gradient makes confident targets less confident. alpha = 0 is Dice itself. With alpha < 1 the
+/// slope of f tends to infinity as p tends to 1: slopes stay finite, but one example's gradient at
+/// its target loses all digits where 1 - p is near the rounding error of one.
 struct SelfAdjustingDice {
   double alpha = 1.0;
   double smoothing = 1.0;
 
-  /// Of one example, by the probability of its target.
+  /// For one example, by the probability of its target.
   template <class T>
   EQUIPOISE_INLINE ValueAndSlope<T> operator()(const TargetProbability<T>& target) const {
     const T power = math::pow(target.q, alpha);
@@ -205,7 +206,7 @@ struct SelfAdjustingDice {
   SelfAdjustingDice positive() const { return *this; }
   SelfAdjustingDiceNegative negative() const { return {alpha, smoothing}; }
 
-  /// Of one class over a set.
+  /// For one class over a set.
   template <class T>
   OverlapValue<T> operator()(const OverlapTerms<T>& sums) const {
     return Dice{smoothing}(sums);

@@ -37,7 +37,7 @@ struct OverlapElement {
   T t;
 };
 
-/// What one row and class adds to the sums, and the derivatives of that with respect to p.
+/// The contribution of one row and class to the sums, and its derivatives with respect to p.
 template <class T>
 struct ElementTerms {
   OverlapTerms<T> value;
@@ -58,13 +58,13 @@ struct ElementTerms {
 ///       }
 ///     };
 ///
-/// Three further members are taken into account where a policy has them:
+/// Three further members are used if a policy has them:
 /// - `ElementTerms<T> element(const OverlapElement<T>&)`, a template over double, SIMD packs and
-///   tensors: what a row adds, in place of TP = p t, FP = p (1 - t), FN = (1 - p) t. TP + FN must
+///   tensors: a row's contribution, in place of TP = p t, FP = p (1 - t), FN = (1 - p) t. TP + FN must
 ///   not depend on p: it is the class's target mass; and both are 0 where t is.
 /// - `T share(const T& target_mass)`: the sums of all classes, each times its share and its class
 ///   weight, are added up, and the policy is called once, on the result.
-/// - `void require(std::string_view where) const`: refuses hyper-parameters by an exception.
+/// - `void require(std::string_view where) const`: rejects hyper-parameters by an exception.
 template <class P>
 concept OverlapPolicy = std::copyable<P> && requires(const P& policy, OverlapTerms<double> sums) {
   { policy(sums) } -> std::same_as<OverlapValue<double>>;
@@ -74,7 +74,7 @@ concept OverlapPolicy = std::copyable<P> && requires(const P& policy, OverlapTer
 struct OverlapSums {
   std::vector<OverlapTerms<double>> classes;
 
-  /// Adds another part; empty sums take the other's number of classes. O(C).
+  /// Adds another part; empty sums take on the other's number of classes. O(C).
   /// @throws std::invalid_argument where the numbers of classes differ.
   OverlapSums& operator+=(const OverlapSums& other) {
     if (classes.empty()) return *this = other;

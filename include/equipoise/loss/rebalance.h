@@ -12,8 +12,8 @@ namespace equipoise {
 ///
 ///     alpha + sigma(beta (r - mu)),   r = (1 / n_l) / sum_k (1 / n_k)
 ///
-/// where n are the labels' counts. In a row without positives r is infinite and the weight
-/// alpha + 1. Targets between 0 and 1 count as that much of a positive.
+/// where n are the labels' counts. In a row without positives r is infinite and the weight is
+/// alpha + 1. A target between 0 and 1 counts as that fraction of a positive.
 struct LabelRebalance {
   double alpha = 0.1;  ///< >= 0
   double beta = 10.0;  ///< >= 0

@@ -1,4 +1,4 @@
-// Sigmoid losses, multi-label and binary: shift -> sigmoid -> a modulator a side -> weight ->
+// Sigmoid losses, multi-label and binary: shift -> sigmoid -> one modulator per side -> weight ->
 // reduction, in one pass.
 #ifndef EQUIPOISE_LOSS_SIGMOID_H_
 #define EQUIPOISE_LOSS_SIGMOID_H_
@@ -33,14 +33,14 @@ namespace equipoise {
 ///                             + (1 - t) a- m-(sigma(-lambda z')) / lambda],
 ///     z' = z + shift_l,
 ///
-/// with the modulators m+ and m- of the sides, the weights s of the row, w of the label, pos of the
-/// label's positives, a+ and a- of the sides, r of `rebalance`, and lambda = negative_scale. The
-/// reduction makes one number of the elements; it sees each as a row whose class is the label,
-/// whose `positive` is t, and whose weight is s_i w_l r_il [t pos_l a+ + (1 - t) a-]. A masked
-/// element has loss and gradient zero, whatever its logit and target. Fields left out are the plain
-/// binary cross-entropy, averaged over all elements. Weights, their products and the other factors
-/// are taken in the type of the logits: what that does not hold, such as 1e39 or 1e-46 with float,
-/// is refused.
+/// with the modulators m+ and m- of the two sides, the weights s of the row, w of the label, pos of
+/// the label's positives, a+ and a- of the sides, r of `rebalance`, and lambda = negative_scale.
+/// The reduction turns the elements into one number; it sees each as a row whose class is the
+/// label, whose `positive` is t, and whose weight is s_i w_l r_il [t pos_l a+ + (1 - t) a-]. A
+/// masked element has loss and gradient zero, whatever its logit and target. With default fields
+/// the loss is the plain binary cross-entropy, averaged over all elements. Weights, their products
+/// and the other factors are in the type of the logits: numbers that it cannot hold, such as 1e39
+/// or 1e-46 with float, are rejected.
 template <SigmoidModulators S = BinaryCrossEntropy, LossReduction R = MeanByCount>
 struct SigmoidLoss {
   S sides{};
@@ -55,7 +55,8 @@ struct SigmoidLoss {
   EmptyBatch empty_batch = EmptyBatch::kZero;
 };
 
-/// The loss for evaluation: without what bends the logits in training, shift and negative_scale.
+/// The loss for evaluation: without shift and negative_scale, which change the logits in training
+/// only.
 template <SigmoidModulators S, LossReduction R>
 SigmoidLoss<S, R> evaluation(SigmoidLoss<S, R> loss) {
   loss.shift.clear();
@@ -100,10 +101,10 @@ kernels::SigmoidCall<T> sigmoid_call(const SigmoidLoss<S, R>& loss,
 
 }  // namespace detail
 
-/// What the reduction divides by, from targets and weights alone, so it is known before the forward
-/// pass: take it over everything one optimiser step sees (merge micro-batches with +=, sum
-/// all_reduce_buffer() over ranks) and pass coefficients() of it to each loss call. targets is
-/// N x L of any arithmetic type. O(N L).
+/// The denominators of the reduction. They depend only on targets and weights, so they are known
+/// before the forward pass: compute them over everything one optimiser step sees (merge
+/// micro-batches with +=, sum all_reduce_buffer() over ranks) and pass their coefficients() to each
+/// loss call. targets is N x L of any arithmetic type. O(N L).
 ///
 /// @throws std::invalid_argument for a target that is NaN or outside [0, 1] (0 or 1 for integer
 /// types), for hyper-parameters and sample weights out of range, and for sizes that differ.
@@ -119,21 +120,21 @@ EQUIPOISE_HOST_INLINE LossPartial denominators(const SigmoidLoss<S, R>& loss, Ma
   return kernels::checked_masses(kWhere, in, parallel_for);
 }
 
-/// The partial of some rows: their numerators, with the masses and counts of their elements; writes
-/// the gradient and the losses of elements if asked to. The gradient is that of value(partial,
+/// The partial of some rows: the numerators, masses and counts of their elements; writes the
+/// gradient and the losses of elements on request. The gradient is that of value(partial,
 /// coefficients), so gradients of parts, each computed with the coefficients of the whole, add up
 /// to the gradient of the whole.
 ///
 /// logits is N x L of float or double and targets N x L of any arithmetic type, both with any
-/// strides; nothing of their size is allocated. Sums over elements are taken in double, in an order
-/// that does not depend on the number of threads. A NaN logit makes its element's loss and gradient
-/// NaN. An infinite one is a probability of 0 or 1: the loss of the side that is right is 0, that
-/// of the other infinite, unless its modulator is bounded, with a gradient that is finite or, under
-/// a modulator that multiplies the logarithm by something that is 0 there, NaN. Under -ffast-math
-/// such logits have no defined result.
+/// strides; nothing of their size is allocated. Sums over elements are computed in double, in an
+/// order that does not depend on the number of threads. A NaN logit makes its element's loss and
+/// gradient NaN. An infinite one is a probability of 0 or 1: the loss of the side that is right is
+/// 0, and that of the other side infinite, unless its modulator is bounded. The gradient is finite,
+/// or NaN under a modulator that multiplies the logarithm by something that is 0 there. Under
+/// -ffast-math such logits have no defined result.
 ///
 /// @throws std::invalid_argument as denominators(), for shapes that do not match, for coefficients
-/// that do not fit the reduction, and for weights, terms and coefficients that T does not hold.
+/// that do not fit the reduction, and for weights, terms and coefficients that T cannot hold.
 /// Nothing is written then.
 template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y,
           class ParallelFor = SerialFor>
@@ -152,15 +153,15 @@ EQUIPOISE_HOST_INLINE LossPartial partial(const SigmoidLoss<S, R>& loss, MatrixV
   return kernels::partial_of_call(kWhere, call, parallel_for);
 }
 
-/// The loss of a whole from its partial: sum_k coefficient_k numerator_k, or what loss.empty_batch
-/// says where nothing was averaged.
+/// The loss of a whole from its partial: sum_k coefficient_k numerator_k, or the value of
+/// loss.empty_batch if nothing was averaged.
 template <SigmoidModulators S, LossReduction R>
 double value(const SigmoidLoss<S, R>& loss, const LossPartial& partial,
              std::span<const double> coefficients) {
   return kernels::value_of_whole(loss.empty_batch, partial, coefficients);
 }
 
-/// The loss of a batch; with coefficients among the arguments, what the batch adds to that of the
+/// The loss of a batch; with coefficients among the arguments, its contribution to the loss of the
 /// whole.
 /// @throws std::invalid_argument as partial().
 template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y>
@@ -212,7 +213,7 @@ EQUIPOISE_HOST_INLINE void unreduced(const SigmoidLoss<S, R>& loss, MatrixView<c
 
 /// The focal loss as Lin et al. 2017 (arXiv:1708.02002) use it: weight alpha for positives and
 /// 1 - alpha for negatives, divided by the number of positives or as the reduction says.
-/// @throws std::invalid_argument for an alpha outside [0, 1]; loss calls refuse a gamma below 0.
+/// @throws std::invalid_argument for an alpha outside [0, 1]; loss calls reject a gamma below 0.
 template <LossReduction R = MeanByPositives>
 SigmoidLoss<SigmoidFocal, R> sigmoid_focal(double alpha = 0.25, double gamma = 2.0,
                                            R reduction = {}) {
@@ -257,7 +258,7 @@ struct DistributionBalancedOptions {
 /// negative side, m-(sigma(-lambda z')) / lambda. With SigmoidFocal as its sides it is their
 /// DB-focal; with bias = 0 and negative_scale = 1 the weights alone, R-BCE or R-focal.
 ///
-/// positives[l] is the number of rows whose label l is positive, rows that of all rows. O(L).
+/// positives[l] is the number of rows whose label l is positive, rows the number of all rows. O(L).
 /// @throws std::invalid_argument for a count that is not inside (0, rows), which has no finite
 /// weight or shift, and for options out of range.
 template <SigmoidModulators S = BinaryCrossEntropy>
@@ -286,8 +287,8 @@ EQUIPOISE_HOST_INLINE SigmoidLoss<S> distribution_balanced(
   return loss;
 }
 
-/// The same from counted labels: one count a row and label, as count_labels() counts the labels of
-/// all rows together.
+/// The same from counted labels: one count per row and label, as count_labels() counts the labels
+/// of all rows together.
 /// @throws std::invalid_argument as above.
 template <SigmoidModulators S = BinaryCrossEntropy>
 SigmoidLoss<S> distribution_balanced(const ClassCounts& positives, double rows,

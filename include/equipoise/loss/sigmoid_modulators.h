@@ -12,16 +12,16 @@
 
 namespace equipoise {
 
-/// A copyable struct that names a modulator for each side. That of positives sees the probability
-/// of a positive, p = sigma(z); that of negatives sees the probability of a negative,
-/// p = sigma(-z). A user's struct needs no more:
+/// A copyable struct that names a modulator for each side. The one for positives sees the
+/// probability of a positive, p = sigma(z); the one for negatives sees the probability of a
+/// negative, p = sigma(-z). A user's struct needs no more:
 ///
 ///     struct FocalOnNegatives {
 ///       CrossEntropy positive() const { return {}; }
 ///       Focal negative() const { return {2.0}; }
 ///     };
 ///
-/// Where it has `require(where)` as well, loss calls call it first, so that it can refuse
+/// If it also has `require(where)`, loss calls call that first, so that it can reject
 /// hyper-parameters out of range.
 template <class S>
 concept SigmoidModulators = std::copyable<S> && requires(const S& sides) {
@@ -29,7 +29,7 @@ concept SigmoidModulators = std::copyable<S> && requires(const S& sides) {
   { sides.negative() } -> Modulator;
 };
 
-/// The same modulator on both sides: what makes a user's own modulator, or poly1(), a sigmoid loss.
+/// The same modulator on both sides: turns your own modulator, or poly1(), into a sigmoid loss.
 template <Modulator M = CrossEntropy>
 struct BothSides {
   M modulator{};
@@ -46,7 +46,7 @@ struct BothSides {
 using BinaryCrossEntropy = BothSides<CrossEntropy>;
 
 /// The focal loss of Lin et al. 2017 (arXiv:1708.02002) on both sides: -(1 - p)^gamma log p with p
-/// the probability of what is true. gamma >= 0. Its alpha is a weight, see sigmoid_focal().
+/// the probability of the truth. gamma >= 0. Its alpha is a weight, see sigmoid_focal().
 struct SigmoidFocal {
   double gamma = 2.0;
 
@@ -61,7 +61,8 @@ struct SigmoidFocal {
 };
 
 /// Another modulator m at a probability raised by `margin` and cut off at 1: m(min(p + margin, 1)).
-/// Whatever the model holds for true with 1 - margin or more has the loss m(1) and no gradient.
+/// Where the model gives the truth a probability of 1 - margin or more, the loss is m(1) and there
+/// is no gradient.
 template <Modulator M = Focal>
 struct ProbabilityShift {
   M base{};
@@ -85,9 +86,9 @@ struct ProbabilityShift {
 ///
 ///     positives: -(1 - p)^gamma_positive log p        negatives: -p_m^gamma_negative log(1 - p_m)
 ///
-/// so that easy negatives weigh little and very easy ones, p <= clip, nothing: they are most of the
-/// elements, and among them are positives that annotators missed. The gradient is that of the
-/// formula, nothing in it is held constant.
+/// so that easy negatives weigh little and very easy ones, p <= clip, nothing: these are most of
+/// the elements, and include positives that annotators missed. The gradient is that of the formula;
+/// nothing in it is held constant.
 struct AsymmetricFocal {
   double gamma_positive = 1.0;  ///< >= 0
   double gamma_negative = 4.0;  ///< >= 0

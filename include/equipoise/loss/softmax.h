@@ -30,19 +30,20 @@ namespace equipoise {
 ///
 ///     loss_i = weight_i [(1 - e) m(p_y) + e/C sum_c m(p_c)]
 ///
-/// with the modulator m, the label smoothing e, and weight_i the product of the weight of y, of the
-/// row's group and of the row itself; the reduction makes one number of the rows. Rows whose target
-/// is ignore_index have loss and gradient zero, whatever their logits, and so have rows of weight
-/// zero, which count as rows nevertheless. Fields left out are the plain cross-entropy, averaged.
+/// with the modulator m, the label smoothing e, and weight_i the product of the weights of y, of
+/// the row's group and of the row itself; the reduction turns the rows into one number. Rows whose
+/// target is ignore_index have loss and gradient zero, whatever their logits. So do rows of weight
+/// zero, but they still count as rows. With default fields the loss is the plain cross-entropy,
+/// averaged.
 ///
-/// Where a target is a distribution t over the classes, sum_c w_c t_c m(p_c) stands for
-/// w_y m(p_y), w being the class weights. As the reduction and the smoothing see it, the row's
-/// weight is sum_c w_c t_c, so that a distribution with one 1 in it equals that index, and its
-/// class is the most probable one. (LibTorch's conventions for distributions: see
-/// WeightConvention::kTorch.) The ignore index is one of class indices: distributions have a mask.
+/// Where a target is a distribution t over the classes, sum_c w_c t_c m(p_c) replaces w_y m(p_y), w
+/// being the class weights. As the reduction and the smoothing see it, the row's weight is
+/// sum_c w_c t_c, so that a one-hot distribution equals that index, and its class is the most
+/// probable one. (LibTorch's conventions for distributions: see WeightConvention::kTorch.) The
+/// ignore index applies to class indices only: distributions have a mask.
 ///
-/// Weights, their products and logit terms are taken in the type of the logits: what that does not
-/// hold, such as 1e39 or 1e-46 with float, is refused.
+/// Weights, their products and logit terms are in the type of the logits: numbers that it cannot
+/// hold, such as 1e39 or 1e-46 with float, are rejected.
 template <Modulator M = CrossEntropy, LossReduction R = MeanByCount>
 struct SoftmaxLoss {
   M modulator{};
@@ -59,7 +60,7 @@ struct SoftmaxLoss {
   Seesaw seesaw{};                              ///< needs index targets
 };
 
-/// The loss for evaluation: without whatever bends the logits in training. See
+/// The loss for evaluation: without anything that changes the logits in training only. See
 /// LogitTerms::evaluation() for what stays.
 template <Modulator M, LossReduction R>
 SoftmaxLoss<M, R> evaluation(SoftmaxLoss<M, R> loss) {
@@ -113,9 +114,10 @@ kernels::SoftmaxCall<T> softmax_call(const SoftmaxLoss<M, R>& loss,
 
 }  // namespace detail
 
-/// What the reduction divides by, from targets and weights alone, so it is known before the forward
-/// pass: take it over everything one optimiser step sees (merge micro-batches with +=, sum
-/// all_reduce_buffer() over ranks) and pass coefficients() of it to each loss call. O(N).
+/// The denominators of the reduction. They depend only on targets and weights, so they are known
+/// before the forward pass: compute them over everything one optimiser step sees (merge
+/// micro-batches with +=, sum all_reduce_buffer() over ranks) and pass their coefficients() to each
+/// loss call. O(N).
 ///
 /// @throws std::invalid_argument for a target that is neither a class nor the ignore index, for
 /// weights that are negative, NaN or infinite, and for sizes that differ.
@@ -130,19 +132,18 @@ EQUIPOISE_HOST_INLINE LossPartial denominators(const SoftmaxLoss<M, R>& loss,
       kWhere, {settings, kernels::AnyTargets::of(read), classes, arguments});
 }
 
-/// The partial of some rows: their numerators, with the masses and counts of these rows; writes the
-/// gradient and the losses of rows if asked to. The gradient is that of value(partial,
-/// coefficients), so gradients of parts, each computed with the coefficients of the whole, add up
-/// to the gradient of the whole.
+/// The partial of some rows: their numerators, masses and counts; writes the gradient and the
+/// losses of rows on request. The gradient is that of value(partial, coefficients), so gradients of
+/// parts, each computed with the coefficients of the whole, add up to the gradient of the whole.
 ///
 /// logits is N x C of float or double, with any strides; nothing of its size is allocated. Sums
-/// over rows are taken in double, in an order that does not depend on the number of threads. A NaN
-/// or +infinity among the logits of a row that is not ignored makes the row's loss and gradient
+/// over rows are computed in double, in an order that does not depend on the number of threads. A
+/// NaN or +infinity among the logits of a row that is not ignored makes the row's loss and gradient
 /// NaN; -infinity is a probability of zero. Under -ffast-math such rows have no defined result, and
-/// of a loss that is below the rounding error of one, some or all digits may be lost.
+/// a loss below the rounding error of one may lose some or all of its digits.
 ///
 /// @throws std::invalid_argument as denominators(), for shapes that do not match, for coefficients
-/// that do not fit the reduction, and for weights, terms and coefficients that T does not hold.
+/// that do not fit the reduction, and for weights, terms and coefficients that T cannot hold.
 /// Nothing is written then.
 template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets,
           class ParallelFor = SerialFor>
@@ -160,15 +161,15 @@ EQUIPOISE_HOST_INLINE LossPartial partial(const SoftmaxLoss<M, R>& loss, MatrixV
   return kernels::partial_of_call(kWhere, call, parallel_for);
 }
 
-/// The loss of a whole from its partial: sum_k coefficient_k numerator_k, or what loss.empty_batch
-/// says where nothing was averaged.
+/// The loss of a whole from its partial: sum_k coefficient_k numerator_k, or the value of
+/// loss.empty_batch if nothing was averaged.
 template <Modulator M, LossReduction R>
 double value(const SoftmaxLoss<M, R>& loss, const LossPartial& partial,
              std::span<const double> coefficients) {
   return kernels::value_of_whole(loss.empty_batch, partial, coefficients);
 }
 
-/// The loss of a batch; with coefficients among the arguments, what the batch adds to that of the
+/// The loss of a batch; with coefficients among the arguments, its contribution to the loss of the
 /// whole.
 /// @throws std::invalid_argument as partial().
 template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>

@@ -27,8 +27,9 @@ struct SingleRank {
   void operator()(std::span<double>) const {}
 };
 
-/// Makes one loss of the parts of a step, the same as of the whole batch at once. First every part
-/// says what it weighs, then each is evaluated with coefficients that know the whole:
+/// Makes one loss from the parts of a step, the same as from the whole batch at once. First every
+/// part states its denominators, then each is evaluated with coefficients that account for the
+/// whole:
 ///
 ///     AccumulatedStep step(loss.reduction);
 ///     for (const Part& part : parts) step.expect(denominators(loss, part.targets, classes));
@@ -53,8 +54,8 @@ class AccumulatedStep {
   }
 
   /// Adds the denominators of a part. O(K).
-  /// @throws std::invalid_argument for another number of buckets, and after coefficients() has been
-  /// asked for.
+  /// @throws std::invalid_argument for a different number of buckets, and after coefficients() has
+  /// been called.
   void expect(const LossPartial& denominators) {
     if (!coefficients_.empty()) {
       detail::reject("AccumulatedStep::expect", "rows", rows_in(denominators),
@@ -64,7 +65,7 @@ class AccumulatedStep {
     expected_ += denominators;
   }
 
-  /// Adds up what all ranks expect.
+  /// Sums what all ranks expect.
   template <AllReduceSum F>
   void reduce_expected(const F& all_reduce_sum) {
     all_reduce_sum(expected_.all_reduce_buffer());
@@ -76,11 +77,11 @@ class AccumulatedStep {
     return coefficients_;
   }
 
-  /// Adds what partial() gave for a part. O(K).
+  /// Adds the result of partial() for a part. O(K).
   void add(const LossPartial& part) { added_ += part; }
 
-  /// Adds up what all ranks have added.
-  /// @throws std::invalid_argument where this rank did not add the rows that it had expected.
+  /// Sums what all ranks have added.
+  /// @throws std::invalid_argument if this rank did not add the rows that it had expected.
   template <AllReduceSum F>
   void reduce_added(const F& all_reduce_sum) {
     require_complete();
@@ -89,7 +90,7 @@ class AccumulatedStep {
   }
 
   /// The loss of the step; 0 where nothing has mass.
-  /// @throws std::invalid_argument where other rows were added than expected.
+  /// @throws std::invalid_argument if the rows added are not those expected.
   double value() {
     if (!reduced_) require_complete();
     return equipoise::value(added_, coefficients());
@@ -135,10 +136,10 @@ class AccumulatedStep {
   bool reduced_ = false;
 };
 
-/// Deferred scaling, where the denominators are not known before the backward passes: evaluate each
+/// Deferred scaling, if the denominators are not known before the backward passes: evaluate each
 /// part with coefficients {1}, add up the partials (over ranks as well), and multiply the summed
-/// gradients by this before clipping them. For one bucket alone: the gradients of several are
-/// mixed by then.
+/// gradients by this before clipping them. Only for a single bucket: by then, the gradients of
+/// several are mixed.
 /// @throws std::invalid_argument for a reduction of several buckets.
 template <LossReduction R>
 double deferred_scale(const R& reduction, const LossPartial& whole) {

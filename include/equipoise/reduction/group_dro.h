@@ -18,10 +18,10 @@ namespace equipoise {
 /// group g's losses and shares q that move towards the groups with the largest losses. Groups
 /// without rows add nothing.
 ///
-/// It is a value: advance() gives the reduction of the next step from the partial of a finished
-/// one. Take the partial over all micro-batches and ranks, and every rank gets the same shares.
-/// The authors' code moves the shares first and takes the loss of the same batch with the new ones;
-/// with shares from finished steps alone, the coefficients of a step are known before it.
+/// It is a value: advance() returns the reduction for the next step from the partial of a finished
+/// one. Use the partial over all micro-batches and ranks, and every rank gets the same shares. The
+/// authors' code moves the shares first and computes the loss of the same batch with the new ones;
+/// here shares come only from finished steps, so the coefficients of a step are known before it.
 struct GroupDro {
   std::size_t groups = 0;
   double step_size = 0.01;       ///< eta >= 0
@@ -43,14 +43,14 @@ struct GroupDro {
     return shares.empty() ? 1.0 / static_cast<double>(groups) : shares[g];
   }
 
-  /// @throws std::invalid_argument for shares and adjustments of another number of groups, shares
-  /// that are negative or not finite, adjustments that are not finite, and a step size that is
-  /// negative or not finite.
+  /// @throws std::invalid_argument for shares and adjustments for a different number of groups,
+  /// shares that are negative or not finite, adjustments that are not finite, and a step size that
+  /// is negative or not finite.
   void require(std::string_view where) const;
 
   /// q_g' proportional to q_g exp(step_size (L_g + adjustment_g)) for the groups with rows, which
-  /// share out among them what they had together; the others keep theirs, and a share of zero stays
-  /// zero. O(G).
+  /// divide among them the share that they had together; the others keep theirs, and a share of
+  /// zero stays zero. O(G).
   /// @throws std::invalid_argument for sizes that differ, a step size that is negative or not
   /// finite, and losses that are not finite; this reduction stays as it was.
   GroupDro advance(const LossPartial& finished) const;

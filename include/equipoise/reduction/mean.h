@@ -1,4 +1,4 @@
-// The means of losses, and how much of the class weights each of them leaves.
+// The means of losses, and how much of the class weights remains in effect under each of them.
 #ifndef EQUIPOISE_REDUCTION_MEAN_H_
 #define EQUIPOISE_REDUCTION_MEAN_H_
 
@@ -21,8 +21,8 @@
 
 namespace equipoise {
 
-/// What a loss divides by, as far as ledger and posterior() have to know. The batch of a mean whose
-/// denominators are taken over all micro-batches and ranks is all of them together.
+/// The denominator of a loss, as far as ledger and posterior() need to know it. If denominators are
+/// computed over all micro-batches and ranks, "batch" means all of them together.
 enum class MeanKind {
   kByCount,   ///< MeanByCount, SumOverRows: weights act in full
   kByWeight,  ///< MeanByWeight: the smaller the batch, the less weights act
@@ -32,8 +32,8 @@ enum class MeanKind {
 /// The reductions that are a MeanKind, in the order of its enumerators.
 using MeanReduction = std::variant<MeanByCount, MeanByWeight, MeanPerClass>;
 
-/// The reduction of a mean over rows of so many classes: a value selects the type, so that the two
-/// cannot disagree.
+/// The reduction of a mean over rows with the given number of classes: a value selects the type, so
+/// that the two cannot disagree.
 /// @throws std::invalid_argument for a number that is not an enumerator of MeanKind.
 inline MeanReduction reduction_of(MeanKind mean, std::size_t classes) {
   switch (mean) {
@@ -145,17 +145,18 @@ inline Complex expm1_of(Complex z) {
 
 /// The expected coefficient of a row of class c under a mean per class, times the size of the
 /// batch: E[[c occurs] / K] / q_c, with K the number of classes that occur among B rows drawn in
-/// proportions q. A class with weight 0 or proportion 0 does not occur; other weights do nothing.
-/// They depend on the batch: for B = 1 the coefficients are 1, so that the mean per class does
-/// nothing; as B grows they tend to 1 / (C q_c), so that all classes count the same. In between,
-/// the more batches lack a class, the less it counts. The classes' shares q_c times coefficient sum
-/// up to the probability that some class occurs.
+/// proportions q. A class with weight 0 or proportion 0 does not occur; otherwise weights have no
+/// effect. The coefficients depend on the batch: for B = 1 they are 1, so that the mean per class
+/// does nothing; as B grows they tend to 1 / (C q_c), so that all classes count the same. In
+/// between, the more batches lack a class, the less it counts. The sum over classes of q_c times
+/// the coefficient is the probability that some class occurs.
 ///
 /// Exact, to about 1e-10, for independent draws: 1 / K is the integral of s^(K - 1) over [0, 1],
 /// and E[s^K] is B! times the coefficient of t^B in prod_k (1 - s + s exp(q_k t)), by Cauchy's
-/// integral over the circle |t| = B, where 20 points or so count. A shuffled pass over N rows is
-/// near that while B is much less than N; batches that are windows of exact quotas always hold a
-/// class that is due often enough (ClassSampler), and it then counts in full. O(C x some thousand).
+/// integral over the circle |t| = B, where about 20 points matter. A shuffled pass over N rows
+/// comes close to that while B is much less than N; batches that are windows of exact quotas always
+/// hold a class that is due often enough (ClassSampler), and it then counts in full. O(C x some
+/// thousand).
 /// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
 /// zero, no class with both, and a batch size of 0.
 inline std::vector<double> mean_per_class_coefficients(std::span<const double> proportions,

@@ -19,9 +19,9 @@ namespace equipoise {
 
 /// A row that is not ignored, as a reduction sees it: its class, its weight (the product of all
 /// weights that the loss gives it), its group, and how far it is a positive. Softmax losses have
-/// one row an example and call it positive (1); sigmoid losses have one row for each example and
+/// one row per example and call it positive (1); sigmoid losses have one row for each example and
 /// label, whose class is the label and whose `positive` is its target in [0, 1]. Real is double,
-/// Index std::size_t; on LibTorch both are tensors that hold all rows.
+/// Index std::size_t; on LibTorch both are tensors that contain all rows.
 template <class Real = double, class Index = std::size_t>
 struct ReductionRow {
   Index target;
@@ -30,8 +30,8 @@ struct ReductionRow {
   Real positive;
 };
 
-/// The same for a reduction that does not say how many groups it takes: without a group, so that it
-/// cannot look at one that nobody gave.
+/// The same for a reduction that does not say how many groups it expects: without a group, so that
+/// it cannot read one that nobody passed.
 template <class Real = double, class Index = std::size_t>
 struct UngroupedRow {
   Index target;
@@ -52,7 +52,7 @@ struct LossTally {
 struct LossPartial {
   std::vector<LossTally> buckets;
 
-  /// Adds another part; an empty partial takes the other's number of buckets.
+  /// Adds another part; an empty partial takes on the other's number of buckets.
   /// @throws std::invalid_argument where the numbers of buckets differ.
   LossPartial& operator+=(const LossPartial& other) {
     if (buckets.empty()) return *this = other;
@@ -104,10 +104,10 @@ EQUIPOISE_HOST_INLINE RowFor<R, Real, Index> row_for(const ReductionRow<Real, In
 /// the number of buckets that are not empty. Its functions are templates over the row, so that one
 /// struct serves numbers and tensors.
 ///
-/// A reduction that looks at groups has `group_count()`: how many there are. Its rows are
-/// ReductionRows; losses refuse rows without groups, and groups that are not in [0, group_count()).
-/// Without it rows are UngroupedRows, and one that looks at the group does not compile. Where a
-/// reduction has `require(where)`, that is called first, so that it can refuse what it was given.
+/// A reduction that looks at groups has `group_count()`, the number of groups. Its rows are
+/// ReductionRows; losses reject rows without groups, and groups that are not in [0, group_count()).
+/// Without it rows are UngroupedRows, and a reduction that looks at the group does not compile. If
+/// a reduction has `require(where)`, that is called first, so that it can reject its parameters.
 template <class R>
 concept LossReduction = std::copyable<R> &&
     requires(const R& reduction, const detail::RowFor<R>& row) {
@@ -118,9 +118,9 @@ concept LossReduction = std::copyable<R> &&
 
 /// Sum of weight x loss / number of rows that are not ignored.
 ///
-/// The default of this library: a row counts with its weight whatever the other rows of the batch
-/// are. With weights for which sum n_c w_c = n the scale of the loss is that of the unweighted
-/// mean.
+/// The default of this library: how much a row counts is set by its weight, whatever the other rows
+/// of the batch are. With weights for which sum n_c w_c = n the loss keeps the scale of the
+/// unweighted mean.
 struct MeanByCount {
   std::size_t buckets() const { return 1; }
   template <class Row>
@@ -136,7 +136,7 @@ struct MeanByCount {
 
 /// Sum of weight x loss / sum of weight: LibTorch's and PyTorch's mean.
 ///
-/// With a denominator taken from each batch it weakens the weights, and more so in small batches.
+/// With a denominator per batch it weakens the weights, more so in small batches.
 struct MeanByWeight {
   std::size_t buckets() const { return 1; }
   template <class Row>
@@ -150,8 +150,9 @@ struct MeanByWeight {
   friend bool operator==(const MeanByWeight&, const MeanByWeight&) = default;
 };
 
-/// Sum of weight x loss / number of positives: what Lin et al. 2017 (arXiv:1708.02002) divide the
-/// sigmoid focal loss by. Softmax losses have one positive a row, so there it is MeanByCount.
+/// Sum of weight x loss / number of positives: the mean that Lin et al. 2017 (arXiv:1708.02002) use
+/// for the sigmoid focal loss. Softmax losses have one positive per row, so there it is
+/// MeanByCount.
 struct MeanByPositives {
   std::size_t buckets() const { return 1; }
   template <class Row>
@@ -222,9 +223,9 @@ inline constexpr bool kIsSum = requires {
 }  // namespace detail
 
 /// coefficient_k = share_k / denominator_k, by which bucket k's numerator, and so the gradient of
-/// each of its rows, is multiplied. 0 for a bucket without mass. Take the denominators over
+/// each of its rows, is multiplied. 0 for a bucket without mass. Compute the denominators over
 /// everything that one optimiser step sees: all micro-batches, all ranks. O(K).
-/// @throws std::invalid_argument for another number of buckets than the reduction has, and for a
+/// @throws std::invalid_argument for a number of buckets that is not the reduction's, and for a
 /// denominator that is negative or not finite.
 template <LossReduction R>
 std::vector<double> coefficients(const R& reduction, const LossPartial& denominators) {

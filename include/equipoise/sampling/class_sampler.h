@@ -27,11 +27,12 @@ namespace equipoise::sampling {
 
 /// How a ClassSampler chooses classes and rows.
 enum class Mode {
-  /// Every draw is independent of all others, with replacement: a class by its proportion, then one
-  /// of its rows, each equally likely.
+  /// Every draw is independent of all others, with replacement: first a class by its proportion,
+  /// then one of its rows, each equally likely.
   kIndependent,
   /// Classes come in exact proportion (see QuotaSequence), in random order within a window. Each
-  /// class's rows are a deck of cards that is dealt out before it is shuffled anew, across epochs.
+  /// class's rows are a deck of cards that is dealt out completely before it is shuffled again,
+  /// across epochs.
   kExactQuota,
 };
 
@@ -41,7 +42,7 @@ struct ClassSamplerOptions {
   /// Draws in an epoch; 0 for as many as there are labels.
   std::uint64_t epoch_size = 0;
   /// With kExactQuota, the number of consecutive slots that are shuffled among themselves; 0 for an
-  /// epoch. With the size of a batch (of all workers together) every batch has its quota.
+  /// epoch. With the size of a batch (over all workers) every batch has its quota.
   std::uint64_t window = 0;
   /// Rows with this label are never drawn; without it every label must be a class.
   std::optional<std::int64_t> ignore_index = std::nullopt;
@@ -63,17 +64,16 @@ inline std::vector<double> drawn_mass(const ClassCounts& counts,
 }
 
 /// An IndexStream over rows whose classes come in proportions q: a draw is of class c with
-/// probability (or, with kExactQuota, in the exact share) q_c / sum(q), and within a class every
-/// row is equally likely.
+/// probability (or, with kExactQuota, in the exact proportion) q_c / sum(q), and within a class
+/// every row is equally likely.
 ///
-/// Decisions are made in integers, so the same seed gives the same rows on every platform.
-/// With kExactQuota any number of consecutive windows hold each class within 3.36 of its
-/// expectation, within 1 where there are two classes and 2 where there are three (QuotaSequence).
-/// So a class is in every window if it is due 3.36 times or more, and may be missing where it is
-/// due less often.
+/// Decisions are made in integers, so the same seed gives the same rows on every platform. With
+/// kExactQuota any number of consecutive windows hold each class within 3.36 of its expectation,
+/// within 1 for two classes and 2 for three (QuotaSequence). A class is therefore in every window
+/// if it is due 3.36 times or more, and may be missing if it is due less often.
 ///
 /// Set-up is one counting pass and one sorting pass over the labels, O(N + C log C). Memory is 4
-/// bytes a row (8 from 2^32 rows on) and O(C). A draw is O(1), with kExactQuota about
+/// bytes per row (8 from 2^32 rows on) and O(C). A draw is O(1), with kExactQuota about
 /// O(log(sum(q) / q_c)). Labels are not kept.
 class ClassSampler {
  public:
@@ -117,7 +117,7 @@ class ClassSampler {
   /// The number of classes, C.
   std::size_t classes() const { return rows_.classes(); }
 
-  /// A digest of all that decides the draws, less the seed: which rows are of which class,
+  /// A digest of everything that decides the draws, except the seed: which rows are of which class,
   /// proportions and options. O(N).
   std::uint64_t fingerprint() const {
     detail::Fingerprint digest;
