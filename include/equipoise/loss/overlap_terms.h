@@ -60,7 +60,7 @@ struct ElementTerms {
 ///
 /// Three further members are used if a policy has them:
 /// - `ElementTerms<T> element(const OverlapElement<T>&)`, a template over double, SIMD packs and
-///   tensors: a row's contribution, in place of TP = p t, FP = p (1 - t), FN = (1 - p) t. TP + FN must
+///   tensors: what a row adds, in place of TP = p t, FP = p (1 - t), FN = (1 - p) t. TP + FN must
 ///   not depend on p: it is the class's target mass; and both are 0 where t is.
 /// - `T share(const T& target_mass)`: the sums of all classes, each times its share and its class
 ///   weight, are added up, and the policy is called once, on the result.

@@ -1,20 +1,20 @@
-// What a class counts as in an average where it has no figure.
+// How a class counts in an average if its metric is undefined.
 #ifndef EQUIPOISE_METRICS_ABSENT_H_
 #define EQUIPOISE_METRICS_ABSENT_H_
 
 namespace equipoise::metrics {
 
-/// What a class counts as in an average where its figure is 0 / 0: a class that is absent.
+/// How a class counts in an average if its metric is 0 / 0, as for a class that is absent.
 ///
 /// Precision is undefined for a class that was never predicted, recall for one without samples, F1
 /// for one with neither, an area under a curve for one without samples or with nothing else.
 ///
-/// An average that takes in no class is NaN where classes are skipped, for nothing is known of it;
-/// with kZero, kOne and kNaN it is 0, 1 and NaN.
+/// An average over no class is NaN if classes are skipped, since nothing is known about it; with
+/// kZero, kOne and kNaN it is 0, 1 and NaN.
 enum class Absent {
   kSkip,             ///< left out of the average
-  kSkipUnsupported,  ///< left out, and with it every class without samples, were it predicted or
-                     ///< not; what then is undefined is 0
+  kSkipUnsupported,  ///< left out, like every class without samples, whether predicted or
+                     ///< not; what is still undefined counts as 0
   kZero,             ///< 0, as in scikit-learn's default
   kOne,              ///< 1
   kNaN,              ///< NaN, which makes the average NaN

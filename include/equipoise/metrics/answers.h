@@ -20,8 +20,8 @@
 
 namespace equipoise::metrics {
 
-/// Brings an answer into the form in which answers are compared: they match exactly where their
-/// forms are equal, and F1 compares the tokens of the forms, which white space of ASCII parts.
+/// Brings an answer into the form in which answers are compared: they match exactly if their forms
+/// are equal, and F1 compares the tokens of the forms, which ASCII white space separates.
 template <class F>
 concept AnswerNormalizer = requires(const F& normalize, std::string_view answer) {
   { normalize(answer) } -> std::convertible_to<std::string>;
@@ -84,12 +84,12 @@ namespace equipoise::metrics {
 /// case; no punctuation; a space for each word "a", "an", "the"; then no space at the ends and
 /// single ones between.
 ///
-/// Punctuation goes first, without a space in its place: "state-of-the-art" is one word, and "A.N."
-/// the article "an". It knows ASCII alone, where it agrees with the paper's script. Characters
-/// beyond it stay as they are and pass for letters. Three kinds of them the script treats
-/// otherwise: it makes capitals small (E with an accent too), parts words at other spaces
-/// (no-break, ideographic), and finds an article between quotes or dashes of other kinds. Where
-/// those occur, pass a normaliser that knows Unicode. O(size).
+/// Punctuation is removed first, without a space in its place: "state-of-the-art" is one word, and
+/// "A.N." the article "an". It handles only ASCII, where it agrees with the paper's script. Other
+/// characters stay as they are and count as letters. The script treats three kinds of them
+/// differently: it lowers capitals (E with an accent too), splits words at other spaces (no-break,
+/// ideographic), and finds an article between quotes or dashes of other kinds. If those occur, pass
+/// a normaliser that supports Unicode. O(size).
 struct SquadNormalizer {
   std::string operator()(std::string_view answer) const {
     std::string text;
@@ -120,19 +120,18 @@ struct SquadNormalizer {
 };
 static_assert(AnswerNormalizer<SquadNormalizer>);
 
-/// What answers and references count as whose form is empty.
+/// How answers and references with an empty form count.
 enum class EmptyAnswers {
   /// Two empty forms match exactly, but F1 is 0: they have no token in common. SQuAD 1.1, MLQA.
   kSquad1,
-  /// Two empty forms have F1 1, and empty references are left out where a question has others.
-  /// SQuAD 2.0.
+  /// Two empty forms have F1 1, and empty references are left out if a question has others.
   kSquad2,
 };
 
 /// The scores of one answer, in [0, 1].
 struct AnswerScore {
-  double exact_match = 0;  ///< 1 where the forms are equal, else 0
-  double f1 = 0;           ///< of tokens, as often as they occur
+  double exact_match = 0;  ///< 1 if the forms are equal, else 0
+  double f1 = 0;           ///< of tokens, counted as often as they occur
 
   friend bool operator==(const AnswerScore&, const AnswerScore&) = default;
 };
@@ -141,9 +140,9 @@ struct AnswerScore {
 /// come from different references.
 ///
 /// F1 is that of bags of tokens: 2 common / (tokens of the answer + tokens of the reference), with
-/// common = sum_t min(how often t is in the answer, in the reference); token order does not count.
-/// O(n log n) in the tokens of all, beside the normaliser.
-/// @throws std::invalid_argument for no references: see score_unanswerable().
+/// common = sum_t min(count of t in the answer, count of t in the reference); token order does not
+/// count. O(n log n) in the total number of tokens, besides the normaliser.
+/// @throws std::invalid_argument if there are no references: see score_unanswerable().
 template <TextRange References, AnswerNormalizer F>
 AnswerScore score_answer(std::string_view prediction, const References& references,
                          const F& normalize, EmptyAnswers empty) {
@@ -181,23 +180,23 @@ AnswerScore score_answer(std::string_view prediction, std::string_view reference
                       empty);
 }
 
-/// The scores of an answer to a question that has none: both 1 where the answer's form is empty,
-/// else 0 (SQuAD 2.0; Rajpurkar et al. 2018, arXiv:1806.03822).
+/// The scores of an answer to an unanswerable question: both 1 if the answer's form is empty, else
+/// 0 (SQuAD 2.0; Rajpurkar et al. 2018, arXiv:1806.03822).
 template <AnswerNormalizer F>
 AnswerScore score_unanswerable(std::string_view prediction, const F& normalize) {
   const bool empty = std::string(normalize(prediction)).empty();
   return {empty ? 1.0 : 0.0, empty ? 1.0 : 0.0};
 }
 
-/// Which questions a figure is of.
+/// The questions that a metric covers.
 enum class Questions {
   kAll,
   kAnswerable,    ///< HasAns in SQuAD 2.0
   kUnanswerable,  ///< NoAns
 };
 
-/// Mean exact match and F1 over questions, those with and without an answer kept apart. Scores of
-/// parts merge by += into those of the whole. O(1) in every operation.
+/// Mean exact match and F1 over questions, with answerable and unanswerable ones kept apart. Scores
+/// of parts merge by += into those of the whole. O(1) in every operation.
 class AnswerScores {
  public:
   /// Adds one question.
@@ -259,10 +258,10 @@ struct NoAnswerThreshold {
 ///
 /// For each question: how much speaks for its having no answer (a probability, or a difference of
 /// logits); the exact match or F1 of the answer that would be given; whether it is unanswerable, 0
-/// or 1. Unanswered, an unanswerable question scores 1 and another one 0. Every threshold that
-/// changes a decision is tried, half-way between neighbouring scores, never among equal ones; of
-/// equals the lowest, down to -infinity, which leaves all unanswered. The highest is the largest
-/// score, which answers all. The order of the questions does not matter. O(N log N).
+/// or 1. Left unanswered, an unanswerable question scores 1 and any other 0. Every threshold that
+/// changes a decision is tried, half-way between neighbouring scores, never among equal ones; among
+/// equally good ones the lowest wins, down to -infinity, which leaves all unanswered. The highest
+/// is the largest score, which answers all. The order of the questions does not matter. O(N log N).
 /// @throws std::invalid_argument for no questions, sizes that differ, no-answer scores that are not
 /// finite, answer scores outside [0, 1], and an `unanswerable` other than 0 and 1.
 template <FloatRange NoAnswerScores, FloatRange Scores, LabelRange Labels>

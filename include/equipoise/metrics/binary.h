@@ -12,8 +12,8 @@
 
 namespace equipoise::metrics {
 
-/// Rows by whether a label is there and whether it was predicted. Counts of parts merge by +=.
-/// Every figure is O(1); an undefined one (0 / 0) is 0 unless the caller gives another Absent rule.
+/// Rows by whether they have a label and whether it was predicted. Counts of parts merge by +=.
+/// Every metric is O(1); an undefined one (0 / 0) is 0 unless the caller gives another Absent rule.
 struct BinaryCounts {
   double true_positives = 0;
   double false_positives = 0;
@@ -41,7 +41,7 @@ struct BinaryCounts {
   double support() const { return true_positives + false_negatives; }
   double predicted() const { return true_positives + false_positives; }
 
-  /// Fractions: of all rows those that are right, of the predicted ones, of those with the label.
+  /// The fractions that are right: of all rows, of the predicted ones, of those with the label.
   double accuracy(Absent absent = Absent::kZero) const {
     return detail::ratio(true_positives + true_negatives, total(), absent);
   }

@@ -1,5 +1,5 @@
-// How far a figure would move if the test rows were drawn again: percentile bootstrap, paired for
-// differences between two systems.
+// How far a metric would move on other test rows: percentile bootstrap, paired for differences
+// between two systems.
 #ifndef EQUIPOISE_METRICS_BOOTSTRAP_H_
 #define EQUIPOISE_METRICS_BOOTSTRAP_H_
 
@@ -17,34 +17,34 @@
 
 namespace equipoise::metrics {
 
-/// Which rows a resample holds.
+/// Which rows a resample contains.
 enum class Resampling {
-  kWithinClasses,  ///< of each class as many as there are, drawn from among its rows
+  kWithinClasses,  ///< for each class as many as it has, drawn from its rows
   kRows,           ///< rows of any class, so that a resample may lack one
 };
 
 /// Options of the bootstraps.
 struct BootstrapOptions {
   std::size_t resamples = 2000;
-  /// The share of resamples between the bounds, in (0, 1).
+  /// The fraction of resamples between the bounds, in (0, 1).
   double confidence = 0.95;
   /// Equal seeds give equal intervals on every platform.
   std::uint64_t seed = 0;
-  /// What follows is read where there are targets: by the bootstraps of a ConfusionMetric.
+  /// The following options apply where there are targets: in the bootstraps of a ConfusionMetric.
   Resampling resampling = Resampling::kWithinClasses;
-  /// Rows that are added to each class before its rows are drawn, on each of which every system is
-  /// right or wrong by the toss of a coin. Without them a class of two rows that were both right
+  /// Rows that are added to each class before its rows are drawn; every system is right or wrong on
+  /// each of them by the toss of a coin. Without them a class of two rows that were both right
   /// stays right in every resample, and intervals are far too short.
   std::uint32_t pseudo_rows = 1;
 };
 
-/// A function of how often each row is taken, a number a row: what bootstrap() resamples.
+/// A function of how often each row is drawn, one number per row: the statistic of bootstrap().
 template <class F>
 concept ResampledStatistic = requires(const F& f, std::span<const std::uint32_t> multiplicity) {
   { f(multiplicity) } -> std::convertible_to<double>;
 };
 
-/// A figure that is read off a confusion matrix.
+/// A metric computed from a confusion matrix.
 template <class F>
 concept ConfusionMetric = requires(const F& f, const ConfusionMatrix& matrix) {
   { f(matrix) } -> std::convertible_to<double>;
@@ -74,19 +74,19 @@ namespace equipoise::metrics {
 
 /// The percentile interval of a statistic of `rows` rows (Efron 1979, "Bootstrap methods: another
 /// look at the jackknife"): each resample draws as many rows with replacement, and the bounds are
-/// the (1 - confidence) / 2 quantile of its values from below and from above, neighbouring values
-/// interpolated. The estimate is the statistic of each row taken once.
+/// the (1 - confidence) / 2 quantiles of its values from below and from above, with neighbouring
+/// values interpolated. The estimate is the statistic with each row drawn once.
 ///
-/// `statistic` gets how often each row was drawn: multiplicities that sum to `rows`. Rows that
+/// `statistic` receives how often each row was drawn: multiplicities that sum to `rows`. Rows that
 /// belong together (the tokens of a sentence, the questions on one text) have to be resampled
 /// together: let a row be the sentence. O(resamples (rows + statistic)) time, O(rows + resamples)
 /// memory.
 ///
-/// A resample lacks a class of n rows with probability e^-n, n = 2: .14. A mean over classes must
-/// then leave it out (Absent::kSkipUnsupported), not count it as 0. With few rows of a class that
-/// is still too short; the bootstraps of targets below are not.
-/// @throws std::invalid_argument for no rows or 2^32 and more, no resamples, a confidence outside
-/// (0, 1), and a statistic that is NaN or infinite.
+/// A resample lacks a class of n rows with probability e^-n, for n = 2: .14. A mean over classes
+/// must then skip it (Absent::kSkipUnsupported), not count it as 0. With few rows in a class the
+/// interval is still too short; those of the bootstraps with targets below are not.
+/// @throws std::invalid_argument for 0 rows or 2^32 and more, 0 resamples, a confidence outside (0,
+/// 1), and a statistic that is NaN or infinite.
 template <ResampledStatistic F>
 Interval bootstrap(std::size_t rows, const F& statistic, const BootstrapOptions& options = {}) {
   const detail::BootstrapCall call = detail::bootstrap_call("bootstrap", options);
@@ -94,9 +94,9 @@ Interval bootstrap(std::size_t rows, const F& statistic, const BootstrapOptions&
   return detail::bootstrap(call, detail::RowDraws(rows), statistic);
 }
 
-/// The same for rows in strata, `strata` being one integer a row: each resample draws within each
-/// stratum as many rows as it has. Of strata with few rows it makes intervals too short, for it
-/// holds fixed how many there are and has little to draw from. O(rows log rows) once.
+/// The same for rows in strata, `strata` being one integer per row: each resample draws as many
+/// rows within each stratum as it has. For strata with few rows the intervals are too short, since
+/// the number of rows is held fixed and there is little to draw from. O(rows log rows) once.
 /// @throws std::invalid_argument as bootstrap().
 template <LabelRange Strata, ResampledStatistic F>
 Interval stratified_bootstrap(const Strata& strata, const F& statistic,
@@ -108,18 +108,18 @@ Interval stratified_bootstrap(const Strata& strata, const F& statistic,
 }
 
 /// The interval of mean_r metric(runs[r]), `runs` holding one range of predictions for each run of
-/// a system (a seed, say). `metric` maps a ConfusionMatrix to a number, such as
-/// [](const ConfusionMatrix& m) { return m.macro_f1(); }. What varies is the test rows, with the
-/// trained runs as they are.
+/// a system (such as a seed). `metric` maps a ConfusionMatrix to a number, such as
+/// [](const ConfusionMatrix& m) { return m.macro_f1(); }. Only the test rows vary; the trained runs
+/// stay as they are.
 ///
 /// Resamples keep the number of rows of each class. Two sets of them are drawn, and the interval
 /// spans the percentile intervals of both: rows alone, and rows together with a pseudo-row for each
-/// class, in the place of which each system is right or wrong by the toss of a coin, as Agresti &
-/// Coull 1998 ("Approximate is better than 'exact' for interval estimation of binomial
-/// proportions") add to a proportion. The wrong class is the other one that is predicted most
-/// often. That covers the true macro-F1 about as often as it says with two rows of a class too,
-/// where a plain percentile interval does in three cases of four or fewer; not where most of many
-/// classes have only two: docs/explanation.md has the table. With `pseudo_rows` 0 and
+/// class, on which each system is right or wrong by the toss of a coin, as Agresti & Coull 1998
+/// ("Approximate is better than 'exact' for interval estimation of binomial proportions") add to a
+/// proportion. If wrong, it predicts the other class that is predicted most often. The interval
+/// covers the true macro-F1 about as often as it claims even with two rows in a class, where a
+/// plain percentile interval does so in three cases out of four or fewer; but not if most of many
+/// classes have only two rows: docs/explanation.md has the table. With `pseudo_rows` 0 and
 /// Resampling::kRows it is the plain one.
 ///
 /// O(resamples runs (rows + C^2 + metric)) time, O(runs rows + resamples) memory.
@@ -150,11 +150,12 @@ Interval bootstrap(const Targets& targets, const Predictions& predictions, std::
 
 /// The interval of mean_r metric(runs_a[r]) - mean_r metric(runs_b[r]), both systems scored on the
 /// same resampled rows, so that what is hard or easy for both cancels (Koehn 2004, "Statistical
-/// significance tests for machine translation evaluation"). Their numbers of runs may differ; all
-/// else is as in bootstrap() of one system. On pseudo-rows the systems are right independently.
+/// significance tests for machine translation evaluation"). Their numbers of runs may differ;
+/// everything else is as in bootstrap() of one system. On pseudo-rows the systems are right
+/// independently.
 ///
-/// Swapped systems negate the interval exactly; the same predictions on both sides give exactly 0.
-/// O(resamples runs (rows + C^2 + metric)).
+/// Swapping the systems negates the interval exactly; the same predictions on both sides give
+/// exactly 0. O(resamples runs (rows + C^2 + metric)).
 /// @throws std::invalid_argument as bootstrap().
 template <LabelRange Targets, LabelRuns RunsA, LabelRuns RunsB, ConfusionMetric F>
 Interval paired_bootstrap(const Targets& targets, const RunsA& runs_a, const RunsB& runs_b,

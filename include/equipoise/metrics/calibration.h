@@ -34,8 +34,8 @@ namespace equipoise::metrics {
 /// Calibration of predicted distributions over C classes: sums over rows from which errors,
 /// likelihood and diagrams are read. Sums of parts merge by += into those of the whole.
 ///
-/// Probabilities fall into bins (l, r] of equal width; 0 into the first one. Without rows errors
-/// are NaN: 0 would be the best.
+/// Probabilities fall into bins (l, r] of equal width; 0 falls into the first one. Without rows
+/// errors are NaN, because 0 would be the best value.
 class Calibration {
  public:
   /// @throws std::invalid_argument for bins outside [1, 2^20].
@@ -52,8 +52,8 @@ class Calibration {
   /// Adds rows: N x C probabilities, N targets. Rows whose target is the ignore index are left out,
   /// whatever their probabilities. O(N C).
   ///
-  /// How far the sum of a row may be from 1 is for probabilities of float and double; those that
-  /// were rounded to a half type need more: 1e-4 and the type's rounding, 2^-11 of half, 2^-8 of
+  /// The default of `sum_tolerance` is for probabilities of float and double; those that were
+  /// rounded to a half type need more: 1e-4 plus the type's rounding, 2^-11 for half, 2^-8 for
   /// bfloat16.
   /// @throws std::invalid_argument for sizes that differ, a target that is neither a class nor the
   /// ignore index, a probability that is negative or not finite, a row whose sum is further than
@@ -70,7 +70,7 @@ class Calibration {
     }
   }
 
-  /// Adds the sums of other rows; one without classes takes the other's number.
+  /// Adds the sums of other rows; one without classes takes on the other's number of classes.
   /// @throws std::invalid_argument where the numbers of classes or bins differ.
   Calibration& operator+=(const Calibration& other) {
     constexpr std::string_view kWhere = "Calibration::operator+=";
@@ -85,13 +85,13 @@ class Calibration {
 
   /// Everything that merges, to be summed over ranks in place: the number of rows, the sums of
   /// -log p_y and of squared errors; then for each diagram (of the top label, of each class) and
-  /// bin the count, the sum of the probabilities and how many came true.
+  /// bin the count, the sum of the probabilities and the number that came true.
   std::span<double> all_reduce_buffer() { return sums_; }
 
   /// Rows.
   double total() const { return sums_.empty() ? 0 : sums_[0]; }
 
-  /// The mean of -log p_y, in nats; infinite where some p_y is 0. O(1).
+  /// The mean of -log p_y, in nats; infinite if some p_y is 0. O(1).
   double nll() const { return mean(1); }
 
   /// The mean of sum_c (p_c - [c = y])^2, in [0, 2] (Brier 1950, "Verification of forecasts
@@ -119,9 +119,9 @@ class Calibration {
   double ece(std::size_t c) const { return error_of(c + 1); }
 
   /// Its mean over classes (Nixon et al. 2019, arXiv:1904.01685; Kull et al. 2019,
-  /// arXiv:1910.12656). Every row says something of every class, so that one without samples has a
-  /// figure, mostly a small one: Absent::kSkipUnsupported leaves it out. Without rows no class has
-  /// one. O(C bins).
+  /// arXiv:1910.12656). Every row says something about every class, so a class without samples has
+  /// a value too, mostly a small one: Absent::kSkipUnsupported leaves it out. Without rows no class
+  /// has one. O(C bins).
   double class_wise_ece(Absent absent = Absent::kSkip) const {
     return detail::mean_figure(
         classes_, absent, [&](std::size_t c) { return ece(c); },

@@ -1,4 +1,4 @@
-// Averages over some of the classes: those that are left when the background is left out.
+// Averages over some of the classes, such as all except the background.
 #ifndef EQUIPOISE_METRICS_CLASS_AVERAGES_H_
 #define EQUIPOISE_METRICS_CLASS_AVERAGES_H_
 
@@ -19,17 +19,17 @@
 
 namespace equipoise::metrics {
 
-/// Averages over chosen classes, each against all others, as labels= of scikit-learn has them: from
-/// over() and without() of ConfusionMatrix, MultiLabelCounts and EntityMetrics. An undefined figure
-/// is 0 unless the caller gives another Absent rule. Every figure is O(chosen classes).
+/// Averages over chosen classes, each against all others, like labels= in scikit-learn: from over()
+/// and without() of ConfusionMatrix, MultiLabelCounts and EntityMetrics. An undefined metric is 0
+/// unless the caller gives another Absent rule. Every metric is O(chosen classes).
 class ClassAverages {
  public:
   explicit ClassAverages(std::vector<BinaryCounts> classes) : classes_(std::move(classes)) {}
 
-  /// Of each class, in the order in which they were chosen.
+  /// The counts of each class, in the order in which they were chosen.
   const std::vector<BinaryCounts>& classes() const { return classes_; }
-  /// Their sum. A row of one chosen class that was taken for another one is in it twice: a false
-  /// negative of the one, a false positive of the other.
+  /// Their sum. A row of one chosen class that was predicted as another one is in it twice: as a
+  /// false negative of the one and a false positive of the other.
   BinaryCounts pooled() const {
     BinaryCounts sum;
     for (const BinaryCounts& counts : classes_) sum += counts;
@@ -47,12 +47,13 @@ class ClassAverages {
     return mean(absent, [](const BinaryCounts& c) { return c.f1(Absent::kNaN); });
   }
 
-  /// Of pooled(). Unlike over all classes of a confusion matrix, these three differ.
+  /// The metrics of pooled(). Unlike those over all classes of a confusion matrix, these three
+  /// differ.
   double micro_precision(Absent absent = Absent::kZero) const { return pooled().precision(absent); }
   double micro_recall(Absent absent = Absent::kZero) const { return pooled().recall(absent); }
   double micro_f1(Absent absent = Absent::kZero) const { return pooled().f1(absent); }
 
-  /// Means over classes weighted by support; undefined without samples of any.
+  /// Means over classes weighted by support; undefined if none has samples.
   double weighted_precision(Absent absent = Absent::kZero) const {
     return weighted(absent, [](const BinaryCounts& c) { return c.precision(); });
   }

@@ -1,4 +1,5 @@
-// The confusion matrix and what is read off it: precision, recall, F1, averages, agreement.
+// The confusion matrix and the metrics computed from it: precision, recall, F1, averages,
+// agreement.
 #ifndef EQUIPOISE_METRICS_CONFUSION_H_
 #define EQUIPOISE_METRICS_CONFUSION_H_
 
@@ -104,16 +105,16 @@ namespace equipoise::metrics {
 
 /// How much a disagreement counts in ConfusionMatrix::kappa().
 enum class KappaWeights {
-  kNone,       ///< all alike
+  kNone,       ///< all equally
   kLinear,     ///< by |t - p|
   kQuadratic,  ///< by (t - p)^2
 };
 
-/// How often a sample of class t was taken for class p: count(t, p).
+/// How often a sample of class t was predicted as class p: count(t, p).
 ///
-/// Matrices of parts merge by += into that of the whole. Figures are doubles, each O(1) or O(C)
-/// unless said otherwise; an undefined one (0 / 0) is 0 unless the caller gives another Absent
-/// rule.
+/// Matrices of parts merge by += into that of the whole. Metrics are doubles, each O(1) or O(C)
+/// unless documented otherwise; an undefined one (0 / 0) is 0 unless the caller gives another
+/// Absent rule.
 class ConfusionMatrix {
  public:
   /// All zero, over `classes` classes.
@@ -133,7 +134,7 @@ class ConfusionMatrix {
 
   /// Adds samples; those whose target is the ignore index are left out, whatever was predicted.
   ///
-  /// O(N + C^2); about a nanosecond a sample up to 128 classes.
+  /// O(N + C^2); about a nanosecond per sample up to 128 classes.
   /// @throws std::invalid_argument for sizes that differ, for a class outside [0, classes), naming
   /// the first, and for an ignore index that is a class; nothing is added then.
   template <LabelRange Targets, LabelRange Predictions>
@@ -167,7 +168,8 @@ class ConfusionMatrix {
     counts_ = std::move(sum);
   }
 
-  /// Adds the matrix of another part of the data; one without classes takes the other's number.
+  /// Adds the matrix of another part of the data; one without classes takes on the other's number
+  /// of classes.
   /// @throws std::invalid_argument where the numbers of classes differ.
   ConfusionMatrix& operator+=(const ConfusionMatrix& other) {
     if (counts_.empty()) return *this = other;
@@ -182,7 +184,7 @@ class ConfusionMatrix {
   /// The C^2 counts, row by row, to be summed over ranks in place.
   std::span<double> all_reduce_buffer() { return counts_; }
 
-  /// Samples of class t taken for class p; unchecked.
+  /// Samples of class t predicted as class p; unchecked.
   double count(std::size_t t, std::size_t p) const { return counts_[t * classes_ + p]; }
   /// Samples of class c. O(C).
   double support(std::size_t c) const {
@@ -190,7 +192,7 @@ class ConfusionMatrix {
     for (std::size_t p = 0; p < classes_; ++p) sum += count(c, p);
     return sum;
   }
-  /// Samples taken for class c. O(C).
+  /// Samples predicted as class c. O(C).
   double predicted(std::size_t c) const {
     double sum = 0;
     for (std::size_t t = 0; t < classes_; ++t) sum += count(t, c);
@@ -202,7 +204,7 @@ class ConfusionMatrix {
     for (const double n : counts_) sum += n;
     return sum;
   }
-  /// Samples taken for their own class. O(C).
+  /// Samples predicted as their own class. O(C).
   double correct() const {
     double sum = 0;
     for (std::size_t c = 0; c < classes_; ++c) sum += count(c, c);
@@ -277,9 +279,9 @@ class ConfusionMatrix {
     return missed ? 0 : std::exp(log_sum / classes);
   }
 
-  /// Averages over chosen classes, or over all but one, such as the background, in which micro-F1
+  /// Averages over chosen classes, or over all but one, such as the background; for these, micro-F1
   /// is not the accuracy. O(C^2).
-  /// @throws std::invalid_argument for one out of range and for one that is named twice.
+  /// @throws std::invalid_argument for a class that is out of range or named twice.
   template <LabelRange R>
   ClassAverages over(const R& classes) const {
     return detail::averages_over("ConfusionMatrix::over", classes, classes_,
@@ -313,8 +315,9 @@ class ConfusionMatrix {
 
   /// Cohen's kappa, the agreement beyond that of chance (Cohen 1960, "A coefficient of agreement
   /// for nominal scales"): with p_k predictions and t_k samples of class k among s, 1 minus the
-  /// weighted disagreement over that expected from sum p_k t_k; 0 where that is 0 / 0. For classes
-  /// with an order, weights make a disagreement the worse the further apart (Cohen 1968). O(C^2).
+  /// weighted disagreement over that expected from sum p_k t_k; 0 if that is 0 / 0. For ordered
+  /// classes, weights make a disagreement count more, the further apart the classes are (Cohen
+  /// 1968). O(C^2).
   double kappa(KappaWeights weights = KappaWeights::kNone) const {
     const double s = total();
     const double unit = detail::unit_of(s);
@@ -395,10 +398,10 @@ class ConfusionMatrix {
   std::vector<double> counts_;  // row t, column p
 };
 
-/// A table of precision, recall, F1 and support, a line a class, then accuracy and the averages:
-/// the layout of scikit-learn's classification_report. `names` has one name a class, in UTF-8;
-/// empty: their numbers. Undefined figures are 0, in the averages too.
-/// @throws std::invalid_argument where the number of names is not that of the classes, and for
+/// A table of precision, recall, F1 and support, one line per class, then accuracy and the
+/// averages: the layout of scikit-learn's classification_report. `names` has one name per class, in
+/// UTF-8; if it is empty, classes are numbered. Undefined metrics are 0, in the averages too.
+/// @throws std::invalid_argument if the number of names is not the number of classes, and for
 /// digits outside [0, 7].
 inline std::string report(const ConfusionMatrix& matrix, std::span<const std::string> names = {},
                           int digits = 2) {

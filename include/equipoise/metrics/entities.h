@@ -1,4 +1,4 @@
-// Entity F1 from tag sequences, as conlleval and as the strict reading have it.
+// Entity F1 from tag sequences, in the reading of conlleval and in the strict one.
 #ifndef EQUIPOISE_METRICS_ENTITIES_H_
 #define EQUIPOISE_METRICS_ENTITIES_H_
 
@@ -28,17 +28,17 @@
 
 namespace equipoise::metrics {
 
-/// Precision, recall and F1 of entities in one reading: a copy of what an EntityScores had counted.
+/// Precision, recall and F1 of entities in one reading: a copy of the counts of an EntityScores.
 ///
-/// Figures are doubles; an undefined one (0 / 0) is 0 unless the caller gives another Absent rule.
-/// Those of a type are O(1), those of all O(types).
+/// Metrics are doubles; an undefined one (0 / 0) is 0 unless the caller gives another Absent rule.
+/// Those of a single type are O(1), those of all types O(types).
 class EntityMetrics {
  public:
   /// The names of the types, in the order of their numbers.
   std::span<const std::string> types() const { return types_; }
 
-  /// Entities of type k, unchecked: predicted with the type and the limits of one that is there;
-  /// predicted; there.
+  /// Entities of type k, unchecked: predicted with the right type and limits; predicted; in the
+  /// targets.
   double correct(std::size_t k) const { return counts_[3 * k]; }
   double predicted(std::size_t k) const { return counts_[3 * k + 1]; }
   double support(std::size_t k) const { return counts_[3 * k + 2]; }
@@ -71,8 +71,8 @@ class EntityMetrics {
     return detail::ratio(2 * correct(), predicted() + support(), absent);
   }
 
-  /// Means over types. By default a type of which there is nothing counts as 0; Absent::kSkip
-  /// leaves it out of the mean of F1s, as seqeval does.
+  /// Means over types. By default a type that does not occur counts as 0; Absent::kSkip leaves it
+  /// out of the mean of F1s, as seqeval does.
   double macro_precision(Absent absent = Absent::kZero) const {
     return mean(absent, [&](std::size_t k) { return precision(k, Absent::kNaN); });
   }
@@ -94,9 +94,9 @@ class EntityMetrics {
     return weighted(absent, [&](std::size_t k) { return f1(k); });
   }
 
-  /// Averages over chosen types, or over all but one, such as the background, of entities
-  /// without true negatives. O(types).
-  /// @throws std::invalid_argument for one out of range and for one that is named twice.
+  /// Averages over chosen types, or over all but one, such as the background; entities have no true
+  /// negatives. O(types).
+  /// @throws std::invalid_argument for a type that is out of range or named twice.
   template <LabelRange R>
   ClassAverages over(const R& types) const {
     return detail::averages_over("EntityMetrics::over", types, types_.size(),
@@ -136,7 +136,7 @@ class EntityMetrics {
   std::vector<double> counts_;  // correct, predicted, support of each type
 };
 
-/// How many entities of each type were there, predicted, and both, in both readings.
+/// How many entities of each type occur, were predicted, and both, in both readings.
 ///
 /// Scores of parts merge by += into those of the whole.
 class EntityScores {
@@ -147,18 +147,18 @@ class EntityScores {
   explicit EntityScores(EntityTags tags)
       : tags_(std::move(tags)), buffer_(kTotals + 2 * part(tags_.types().size()), 0.0) {}
 
-  /// The tags that are counted by.
+  /// The tags by which entities are found.
   const EntityTags& tags() const { return tags_; }
 
   /// Adds sequences: sequence s holds the tokens [offsets[s], offsets[s + 1]). An entity counts as
-  /// correct if its type, begin and end are predicted. A token whose target is the ignore index
-  /// (a piece of a word, padding) is left out as if it were not there, whatever was predicted: a
-  /// padded batch of B x L labels has the offsets 0, L, 2L, ..., BL.
+  /// correct if its type, begin and end are predicted. A token whose target is the ignore index (a
+  /// word piece, padding) is left out as if it were not there, whatever was predicted: a padded
+  /// batch of B x L labels has the offsets 0, L, 2L, ..., BL.
   ///
-  /// O(tokens + types); no memory but for 6 numbers a type.
-  /// @throws std::invalid_argument for sizes that differ, for a label that is no tag, naming the
-  /// first, for an ignore index that is a tag, and for offsets that do not start at 0, fall, or end
-  /// elsewhere than at targets.size(); nothing is added then.
+  /// O(tokens + types); memory of only 6 numbers per type.
+  /// @throws std::invalid_argument for sizes that differ, for a label that is not a tag, naming the
+  /// first one, for an ignore index that is a tag, and for offsets that do not start at 0, that
+  /// decrease, or that do not end at targets.size(); nothing is added then.
   template <LabelRange Targets, LabelRange Predictions, LabelRange O>
   void add(const Targets& targets, const Predictions& predictions, const O& offsets,
            std::optional<std::int64_t> ignore_index = std::nullopt) {
@@ -177,8 +177,8 @@ class EntityScores {
     buffer_ = std::move(sums);
   }
 
-  /// Adds the scores of another part of the data; those without tags take the other's.
-  /// @throws std::invalid_argument where schemes or types differ.
+  /// Adds the scores of another part of the data; those without tags take on the other's tags.
+  /// @throws std::invalid_argument if schemes or types differ.
   EntityScores& operator+=(const EntityScores& other) {
     constexpr std::string_view kWhere = "EntityScores::operator+=";
     if (tags_.size() == 0) return *this = other;
@@ -199,10 +199,10 @@ class EntityScores {
   }
   friend bool operator==(const EntityScores&, const EntityScores&) = default;
 
-  /// Everything that merges, as 6 numbers a type and 2, to be summed over ranks in place.
+  /// Everything that merges, as 6 numbers per type plus 2, to be summed over ranks in place.
   std::span<double> all_reduce_buffer() { return buffer_; }
 
-  /// The figures of a reading, as of now. O(types).
+  /// The metrics of a reading, as of now. O(types).
   EntityMetrics figures(EntityReading reading) const {
     const std::size_t size = part(tags_.types().size());
     const std::size_t begin = kTotals + (reading == EntityReading::kStrict ? size : 0);
@@ -211,9 +211,9 @@ class EntityScores {
   EntityMetrics conlleval() const { return figures(EntityReading::kConlleval); }
   EntityMetrics strict() const { return figures(EntityReading::kStrict); }
 
-  /// Tokens, without those ignored.
+  /// Tokens, without ignored ones.
   double tokens() const { return buffer_[0]; }
-  /// Those of them whose tag was predicted, O included.
+  /// The number of them whose tag was predicted, O included.
   double correct_tokens() const { return buffer_[1]; }
   /// correct_tokens() / tokens(); 0 without tokens.
   double token_accuracy() const { return detail::ratio(buffer_[1], buffer_[0], Absent::kZero); }
@@ -293,8 +293,8 @@ class EntityScores {
   std::vector<double> buffer_ = std::vector<double>(kTotals, 0.0);
 };
 
-/// A table of precision, recall, F1 and support, a line a type, then the averages: the layout of
-/// seqeval's classification_report. Undefined figures are 0, in the averages too.
+/// A table of precision, recall, F1 and support, one line per type, then the averages: the layout
+/// of seqeval's classification_report. Undefined metrics are 0, in the averages too.
 /// @throws std::invalid_argument for digits outside [0, 7].
 inline std::string report(const EntityMetrics& figures, int digits = 2) {
   if (digits < 0 || digits > 7) detail::reject("report", "digits", digits, "a number in [0, 7]");
@@ -319,10 +319,11 @@ inline std::string report(const EntityMetrics& figures, int digits = 2) {
   return table.text();
 }
 
-/// What conlleval prints of the same data: figures of all, then a line for each type that is there
-/// or predicted, in the order of their names; the last column is the number predicted. With tags O,
-/// B-X and I-X and names in ASCII it is equal to the byte. With others it is not: the script takes
-/// E-X B-X and S-X S-X for one phrase each, and prints what has no type twice, without a name.
+/// What conlleval prints for the same data: the metrics over all types, then a line for each type
+/// that occurs or is predicted, in the order of their names; the last column is the number
+/// predicted. With tags O, B-X and I-X and ASCII names it is equal to the byte. With others it is
+/// not: the script takes E-X B-X, and S-X S-X, for a single phrase, and prints entities without a
+/// type twice, without a name.
 inline std::string conlleval_report(const EntityScores& scores) {
   const EntityMetrics figures = scores.conlleval();
   const auto percent = [](double value) {

@@ -20,7 +20,7 @@
 namespace equipoise::metrics {
 
 /// The entities of one sequence, in order. Tokens whose label is the ignore index are left out as
-/// if they were not there: inside an entity they lie in its span, around it they do not.
+/// if they were not there: those inside an entity are in its span, those around it are not.
 /// O(tokens).
 /// @throws std::invalid_argument for a label that is neither a tag nor the ignore index, naming the
 /// first, and for an ignore index that is a tag.
@@ -38,10 +38,10 @@ std::vector<Entity> find_entities(const R& labels, const EntityTags& tags,
   return entities;
 }
 
-/// n_k = number of entities of type k, each as one however many tokens it has. Sequence s holds
-/// labels[offsets[s], offsets[s + 1]). O(tokens + types).
-/// @throws std::invalid_argument as find_entities(), and for offsets that do not start at 0, fall,
-/// or end elsewhere than at labels.size().
+/// n_k = number of entities of type k, each counted once however many tokens it has. Sequence s
+/// holds labels[offsets[s], offsets[s + 1]). O(tokens + types).
+/// @throws std::invalid_argument as find_entities(), and for offsets that do not start at 0, that
+/// decrease, or that do not end at labels.size().
 template <LabelRange R, LabelRange O>
 ClassCounts count_entities(const R& labels, const O& offsets, const EntityTags& tags,
                            EntityReading reading = EntityReading::kConlleval,
@@ -65,19 +65,19 @@ ClassCounts count_entities(const R& labels, const O& offsets, const EntityTags& 
   return ClassCounts(entities);
 }
 
-/// Where a sequence is not what its scheme says: a tag that cannot follow its predecessor, or, in
-/// BIOES, an entity without an end.
+/// Where a sequence breaks the rules of its scheme: a tag that cannot follow its predecessor, or,
+/// in BIOES, an entity without an end.
 struct TagBreaks {
   std::size_t count = 0;
-  /// The token before which the first break lies, the number of tokens for one at the end; none
-  /// where the sequence is well-formed.
+  /// The token before which the first break lies, or the number of tokens for a break at the end;
+  /// empty if the sequence is well-formed.
   std::optional<std::size_t> first = std::nullopt;
 
   friend bool operator==(const TagBreaks&, const TagBreaks&) = default;
 };
 
-/// The breaks of one sequence, tokens whose label is the ignore index left out as if they were not
-/// there. Without breaks both readings find the same entities. O(tokens).
+/// The breaks of one sequence, in which tokens whose label is the ignore index are left out as if
+/// they were not there. Without breaks both readings find the same entities. O(tokens).
 /// @throws std::invalid_argument as find_entities().
 template <LabelRange R>
 TagBreaks find_tag_breaks(const R& labels, const EntityTags& tags,
@@ -97,10 +97,10 @@ TagBreaks find_tag_breaks(const R& labels, const EntityTags& tags,
   return breaks;
 }
 
-/// The same entities in other tags, such as IOB1 into BIOES: read as conlleval does, written as the
-/// scheme of `to` asks, so that ill-formed sequences come out well-formed. Types are matched by
-/// name; ignored labels stay. O(tokens + types^2).
-/// @throws std::invalid_argument as count_entities(), and where `to` lacks a tag that is needed.
+/// The same entities in other tags, such as IOB1 converted to BIOES: read as conlleval does,
+/// written in the scheme of `to`, so that ill-formed sequences become well-formed. Types are
+/// matched by name; ignored labels stay. O(tokens + types^2).
+/// @throws std::invalid_argument as count_entities(), and if `to` lacks a tag that is needed.
 template <LabelRange R, LabelRange O>
 std::vector<std::int64_t> convert_tags(const R& labels, const O& offsets, const EntityTags& from,
                                        const EntityTags& to,

@@ -1,4 +1,4 @@
-// What the tags of entities mean.
+// The meaning of entity tags.
 #ifndef EQUIPOISE_METRICS_ENTITY_TAGS_H_
 #define EQUIPOISE_METRICS_ENTITY_TAGS_H_
 
@@ -23,14 +23,14 @@ namespace equipoise::metrics {
 /// How tags mark where an entity begins and ends; X stands for its type (Tjong Kim Sang & Veenstra
 /// 1999, "Representing text chunks").
 enum class TagScheme {
-  kIob1,   ///< I-X in an entity; B-X only where it follows another of type X without a gap
+  kIob1,   ///< I-X in an entity; B-X only if it follows another of type X without a gap
   kIob2,   ///< B-X where it begins, I-X in the rest; also called BIO
   kBioes,  ///< B-X, I-X ..., E-X; S-X for one token. BILOU says L-X for E-X and U-X for S-X
            ///< (Ratinov & Roth 2009, "Design challenges and misconceptions in named entity
            ///< recognition"), BMES M-X for I-X
 };
 
-/// Where in a tag its type stands.
+/// Where the type is in a tag.
 enum class TagLayout : std::uint8_t {
   kPrefix,  ///< B-PER
   kSuffix,  ///< PER-B
@@ -45,16 +45,16 @@ enum class TagPrefix : std::uint8_t {
   kOutside,  ///< O: in no entity
 };
 
-/// Which entities a sequence of tags holds. Of well-formed sequences both readings say the same.
+/// Which entities a sequence of tags contains. For well-formed sequences both readings agree.
 enum class EntityReading {
   /// The rules of conlleval (Tjong Kim Sang & Buchholz 2000, "Introduction to the CoNLL-2000 shared
   /// task: chunking"), the same for all schemes: neighbours of one type are one entity, except that
   /// B-X and S-X always begin one and E-X and S-X always end one; so I-X after O begins one. The
-  /// script itself knows no S-X and no end between E-X and B-X; its successors do.
+  /// script itself does not know S-X and sees no end between E-X and B-X; its successors do.
   kConlleval,
-  /// The rules of the scheme, as in seqeval's strict mode: what does not begin or does not end as
-  /// the scheme has it is no entity. In IOB1, if B-X should have been I-X, the entity begins after
-  /// it.
+  /// The rules of the scheme, as in seqeval's strict mode: a span that does not begin or does not
+  /// end according to the scheme is not an entity. In IOB1, if B-X should have been I-X, the entity
+  /// begins after it.
   kStrict,
 };
 
@@ -91,15 +91,15 @@ constexpr bool is_boundary(TagCode last, TagCode tag) {
 namespace equipoise::metrics {
 
 /// The meaning of token labels: label i stands for the i-th of a list of tags such as O, B-PER,
-/// I-PER, in a scheme. A type may hold hyphens: B-LOC-city is of type LOC-city. Tags without a type
-/// (B, I) are of the type "_", as in seqeval.
+/// I-PER, in a scheme. A type may contain hyphens: B-LOC-city is of type LOC-city. Tags without a
+/// type (B, I) are of the type "_", as in seqeval.
 class EntityTags {
  public:
   EntityTags() = default;
 
   /// O(tags x types).
-  /// @throws std::invalid_argument for a name that is no tag of the scheme, and for one that says
-  /// the same as an earlier one (E-X and L-X do).
+  /// @throws std::invalid_argument for a name that is not a tag of the scheme, and for one that
+  /// means the same as an earlier one (as E-X and L-X do).
   explicit EntityTags(std::span<const std::string> names, TagScheme scheme = TagScheme::kIob2,
                       TagLayout layout = TagLayout::kPrefix)
       : scheme_(scheme), layout_(layout) {
@@ -132,7 +132,7 @@ class EntityTags {
              TagLayout layout = TagLayout::kPrefix)
       : EntityTags(std::span<const std::string>(names.begin(), names.size()), scheme, layout) {}
 
-  /// How tags say where an entity begins and ends.
+  /// How tags mark where an entity begins and ends.
   TagScheme scheme() const { return scheme_; }
   TagLayout layout() const { return layout_; }
   /// Number of tags.
@@ -145,12 +145,12 @@ class EntityTags {
     const detail::TagCode code = codes_[label];
     return code == 0 ? TagPrefix::kOutside : static_cast<TagPrefix>(code % kPrefixes);
   }
-  /// An index into types(); none for O.
+  /// An index into types(); empty for O.
   std::optional<std::size_t> type(std::size_t label) const {
     const detail::TagCode code = codes_[label];
     return code == 0 ? std::nullopt : std::optional(detail::type_of(code));
   }
-  /// The label of a tag of a type, unchecked; none if the tag is not in the list. The type of O is
+  /// The label of a tag of a type, unchecked; empty if the tag is not in the list. The type of O is
   /// not read.
   std::optional<std::size_t> label(TagPrefix prefix, std::size_t type = 0) const {
     const std::size_t label =

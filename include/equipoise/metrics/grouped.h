@@ -27,7 +27,7 @@ concept MergeableMetric = std::copyable<M> && std::equality_comparable<M> &&
   sum += other;
 };
 
-/// A group and what a figure of it is.
+/// A group and a metric of it.
 struct GroupMetric {
   std::size_t group = 0;
   double value = 0;
@@ -35,17 +35,17 @@ struct GroupMetric {
   friend bool operator==(const GroupMetric&, const GroupMetric&) = default;
 };
 
-/// Which figures are good ones.
+/// Which values of a metric are good ones.
 enum class Better {
   kHigher,  ///< accuracy, F1, areas under curves
   kLower,   ///< errors: ECE, negative log-likelihood, Brier score, Hamming loss
 };
 
-/// One metric a group. Figures of it say how each group fares, all groups alike (macro) and the
-/// worst of them, which a figure of all rows together hides where groups differ in size. A figure
-/// is a callable of a const Metric&, such as [](const ConfusionMatrix& m) { return m.macro_f1(); }.
+/// One metric object per group. Its values show how each group fares, all groups equally (macro)
+/// and the worst of them, which a value over all rows hides if groups differ in size. A figure is a
+/// callable of a const Metric&, such as [](const ConfusionMatrix& m) { return m.macro_f1(); }.
 ///
-/// A group has no rows if its metric is still the empty one; then no figure of it is defined.
+/// A group has no rows if its metric is still the empty one; then no value of it is defined.
 template <MergeableMetric Metric>
 class Grouped {
  public:
@@ -88,8 +88,9 @@ class Grouped {
     return sum;
   }
 
-  /// Adds the metrics of other rows, group by group; one without groups takes the other's number.
-  /// @throws std::invalid_argument where the numbers of groups differ, and as Metric's +=.
+  /// Adds the metrics of other rows, group by group; one without groups takes on the other's number
+  /// of groups.
+  /// @throws std::invalid_argument if the numbers of groups differ, and as Metric's +=.
   Grouped& operator+=(const Grouped& other) {
     if (metrics_.empty()) return *this = other;
     if (other.metrics_.empty()) return *this;
@@ -115,7 +116,7 @@ class Grouped {
     }
   }
 
-  /// The figure of each group; NaN for groups without rows.
+  /// The value for each group; NaN for groups without rows.
   template <class F>
   std::vector<double> figures(const F& figure) const {
     std::vector<double> values;
@@ -126,7 +127,7 @@ class Grouped {
     return values;
   }
 
-  /// The mean over groups; by default without those that have no rows or an undefined figure.
+  /// The mean over groups, by default without those that have no rows or an undefined value.
   template <class F>
   double macro(const F& figure, Absent absent = Absent::kSkip) const {
     const std::vector<double> values = figures(figure);
@@ -135,8 +136,8 @@ class Grouped {
         [&](std::size_t g) { return !(metrics_[g] == empty_); });
   }
 
-  /// The group whose figure is worst: the lowest, or the highest of what is better the lower it is,
-  /// as errors are; the first among equals. Nothing if no group has one.
+  /// The group with the worst value: the lowest, or the highest if lower is better, as for errors;
+  /// the first among equals. Empty if no group has a value.
   template <class F>
   std::optional<GroupMetric> worst(const F& figure, Better better = Better::kHigher) const {
     const std::vector<double> values = figures(figure);

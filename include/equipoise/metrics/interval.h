@@ -1,10 +1,10 @@
-// A figure and how far it may be off.
+// A metric and how far it may be off.
 #ifndef EQUIPOISE_METRICS_INTERVAL_H_
 #define EQUIPOISE_METRICS_INTERVAL_H_
 
 namespace equipoise::metrics {
 
-/// A figure and the bounds of its confidence interval.
+/// A metric and the bounds of its confidence interval.
 struct Interval {
   double estimate = 0;
   double lower = 0;

@@ -19,8 +19,9 @@
 
 namespace equipoise::metrics {
 
-/// The scores of rows for each of several labels: one T a row and label. Of classes, each against
-/// all others (one-vs-rest); of labels of which a row has any number, each against its absence.
+/// The scores of rows for each of several labels: one T per row and label. For classes, each
+/// against all others (one-vs-rest); for labels of which a row may have any number, each against
+/// its absence.
 template <std::floating_point T = double>
 class LabelScores {
  public:
@@ -85,7 +86,7 @@ class LabelScores {
     }
   }
 
-  /// Adds the scores of other rows; one without labels takes the other's number.
+  /// Adds the scores of other rows; one without labels takes on the other's number of labels.
   /// @throws std::invalid_argument where the numbers of labels differ.
   LabelScores& operator+=(const LabelScores& other) {
     if (labels_.empty()) return *this = other;
@@ -126,7 +127,7 @@ class LabelScores {
     return mean(absent, [&](std::size_t l) { return average_precision(l, Absent::kNaN); });
   }
 
-  /// Their means weighted by positives; labels without an area do not count, and where none has one
+  /// Their means weighted by positives; labels without an area do not count, and if none has one
   /// the mean is undefined.
   double weighted_roc_auc(Absent absent = Absent::kNaN) const {
     return weighted(absent, [&](std::size_t l) { return roc_auc(l); });
@@ -135,7 +136,7 @@ class LabelScores {
     return weighted(absent, [&](std::size_t l) { return average_precision(l); });
   }
 
-  /// The scores of all labels as those of one: the areas of that are the micro-averaged ones.
+  /// The scores of all labels as if they were those of one: its areas are the micro-averaged ones.
   /// Scores of different labels must then be comparable, as probabilities are. O(N L).
   BinaryScores<T> pooled() const {
     BinaryScores<T> all;

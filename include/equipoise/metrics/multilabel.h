@@ -1,4 +1,4 @@
-// Several labels a row: what was predicted of each, and of the rows as wholes.
+// Several labels per row: the predictions for each label, and for rows as wholes.
 #ifndef EQUIPOISE_METRICS_MULTILABEL_H_
 #define EQUIPOISE_METRICS_MULTILABEL_H_
 
@@ -23,10 +23,10 @@
 
 namespace equipoise::metrics {
 
-/// Decisions on L labels of which a row has any number: BinaryCounts a label, and sums over rows.
-/// Those of parts merge by += into those of the whole. An undefined figure (0 / 0) is 0 unless the
-/// caller gives another Absent rule. Macro means weigh all labels alike, the rare ones too; micro
-/// means are those of all decisions together, which the frequent labels decide.
+/// Decisions on L labels of which a row may have any number: BinaryCounts per label, and sums over
+/// rows. Those of parts merge by += into those of the whole. An undefined metric (0 / 0) is 0
+/// unless the caller gives another Absent rule. Macro means weight all labels equally, the rare
+/// ones too; micro means are those of all decisions together, which the frequent labels dominate.
 class MultiLabelCounts {
  public:
   explicit MultiLabelCounts(std::size_t labels = 0)
@@ -35,8 +35,8 @@ class MultiLabelCounts {
   /// The number L of labels.
   std::size_t labels() const { return labels_; }
 
-  /// Adds rows: N x L targets and N x L predictions, each 0 or 1. Where a target is the ignore
-  /// index, that label of that row is left out, and a row of nothing else is no row. O(N L).
+  /// Adds rows: N x L targets and N x L predictions, each 0 or 1. If a target is the ignore index,
+  /// that label of that row is left out, and a row with only such targets is left out too. O(N L).
   /// @throws std::invalid_argument for shapes that differ and for other values, naming the first;
   /// nothing is added then.
   template <std::integral Y, std::integral P>
@@ -61,7 +61,7 @@ class MultiLabelCounts {
     }
   }
 
-  /// Adds the counts of other rows; those without labels take the other's number.
+  /// Adds the counts of other rows; those without labels take on the other's number of labels.
   /// @throws std::invalid_argument where the numbers of labels differ.
   MultiLabelCounts& operator+=(const MultiLabelCounts& other) {
     if (sums_.empty()) return *this = other;
@@ -125,7 +125,7 @@ class MultiLabelCounts {
   }
 
   /// Averages over chosen labels, or over all but one, such as the background. O(L).
-  /// @throws std::invalid_argument for one out of range and for one that is named twice.
+  /// @throws std::invalid_argument for a label that is out of range or named twice.
   template <LabelRange R>
   ClassAverages over(const R& labels) const {
     return detail::averages_over("MultiLabelCounts::over", labels, labels_,
@@ -137,14 +137,15 @@ class MultiLabelCounts {
   }
 
   /// Means over rows of the F1 and the Jaccard index of a row's labels, which are undefined for a
-  /// row that has no label and was given none; without rows, as Absent says of averages. O(1).
+  /// row that has no label and was given none; without rows, as Absent says for averages. O(1).
   double samples_f1(Absent absent = Absent::kZero) const { return row_mean(2, absent); }
   double samples_jaccard(Absent absent = Absent::kZero) const { return row_mean(3, absent); }
 
-  /// The share of rows whose labels are all right; 0 without rows. O(1).
+  /// The fraction of rows whose labels are all right; 0 without rows. O(1).
   double subset_accuracy() const { return detail::ratio(sum(1), total(), Absent::kZero); }
 
-  /// The share of decisions that are wrong; NaN without any, for 0 would be the best. O(L).
+  /// The fraction of decisions that are wrong; NaN without any, because 0 would be the best value.
+  /// O(L).
   double hamming_loss() const {
     const BinaryCounts all = pooled();
     return detail::ratio(all.false_positives + all.false_negatives, all.total(), Absent::kNaN);

@@ -1,4 +1,4 @@
-// How far the probabilities of several labels a row are from frequencies.
+// How far the probabilities of several labels per row are from frequencies.
 #ifndef EQUIPOISE_METRICS_MULTILABEL_CALIBRATION_H_
 #define EQUIPOISE_METRICS_MULTILABEL_CALIBRATION_H_
 
@@ -25,9 +25,9 @@
 
 namespace equipoise::metrics {
 
-/// Calibration of the probabilities of L labels of which a row has any number: sums for each label,
-/// those of parts merge by += into those of the whole. Bins as in Calibration. All figures are NaN
-/// without decisions: 0 would be the best.
+/// Calibration of the probabilities of L labels of which a row may have any number. The sums for
+/// each label merge by += from those of parts into those of the whole. Bins as in Calibration. All
+/// metrics are NaN without decisions, because 0 would be the best value.
 class MultiLabelCalibration {
  public:
   /// @throws std::invalid_argument for bins outside [1, 2^20].
@@ -63,7 +63,7 @@ class MultiLabelCalibration {
     }
   }
 
-  /// Adds the sums of other rows; one without labels takes the other's number.
+  /// Adds the sums of other rows; one without labels takes on the other's number of labels.
   /// @throws std::invalid_argument where the numbers of labels or bins differ.
   MultiLabelCalibration& operator+=(const MultiLabelCalibration& other) {
     constexpr std::string_view kWhere = "MultiLabelCalibration::operator+=";
@@ -78,24 +78,24 @@ class MultiLabelCalibration {
 
   /// Everything that merges, to be summed over ranks in place: for each label the number of
   /// decisions, the sums of -log p and of squared errors; then for each label and bin the count,
-  /// the sum of the probabilities and how many came true.
+  /// the sum of the probabilities and the number that came true.
   std::span<double> all_reduce_buffer() { return sums_; }
 
   /// Decisions on one label: rows that do not ignore it.
   double total(std::size_t l) const { return sums_[kTotals * l]; }
 
-  /// The mean of -log p(what came true), in nats, of one label and of all decisions (binary
-  /// cross-entropy); infinite where that was impossible.
+  /// The mean of -log p(the truth), in nats, for one label and for all decisions (binary
+  /// cross-entropy); infinite if the truth had probability 0.
   double nll(std::size_t l) const { return ratio(sums_[kTotals * l + 1], total(l)); }
   double nll() const { return mean(1); }
 
-  /// The mean of (p - [came true])^2, in [0, 1] (Brier 1950), of one label and of all decisions.
+  /// The mean of (p - [came true])^2, in [0, 1] (Brier 1950), for one label and for all decisions.
   double brier(std::size_t l) const { return ratio(sums_[kTotals * l + 2], total(l)); }
   double brier() const { return mean(2); }
 
   /// The expected calibration error of one label, sum_b n_b / n |frequency_b - confidence_b|, and
-  /// its mean over labels, by default without those of which nothing was decided, whose figure is
-  /// 0 / 0. Absent::kSkipUnsupported also leaves out labels that no row has. O(bins), O(L bins).
+  /// its mean over labels, by default without labels that have no decisions, whose value is 0 / 0.
+  /// Absent::kSkipUnsupported also leaves out labels that no row has. O(bins), O(L bins).
   double ece(std::size_t l) const { return ratio(grid().error(diagrams(), l), total(l)); }
   double label_wise_ece(Absent absent = Absent::kSkip) const {
     return detail::mean_figure(

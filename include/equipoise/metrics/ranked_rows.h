@@ -1,4 +1,4 @@
-// Areas under curves of the same rows at several weights, as a bootstrap asks for them.
+// Areas under curves of the same rows with several sets of weights, as a bootstrap needs them.
 #ifndef EQUIPOISE_METRICS_RANKED_ROWS_H_
 #define EQUIPOISE_METRICS_RANKED_ROWS_H_
 
@@ -21,14 +21,14 @@
 
 namespace equipoise::metrics {
 
-/// One weight a row: numbers, or how often each row was drawn.
+/// One weight per row: numbers, or how often each row was drawn.
 template <class R>
 concept RowWeights = ContiguousRange<R> &&
     (std::floating_point<ElementOf<R>> || std::unsigned_integral<ElementOf<R>>);
 
-/// Rows in the order of their scores, for areas over the same rows at several weights: sample
-/// weights, or the multiplicities of bootstrap(). A resample may lack positives, where both areas
-/// are then taken for 0:
+/// Rows in the order of their scores, for areas over the same rows with several sets of weights:
+/// sample weights, or the multiplicities of bootstrap(). A resample may lack positives; here both
+/// areas then count as 0:
 ///
 ///   const RankedRows a(scores_a, targets), b(scores_b, targets);
 ///   bootstrap(targets.size(), [&](auto m) {
@@ -60,9 +60,9 @@ class RankedRows {
   /// The number N of rows.
   std::size_t rows() const { return order_.size(); }
 
-  /// The area under the ROC curve of rows with weights: that of the rows, each repeated so often.
-  /// The scale of the weights does not matter. O(N).
-  /// @throws std::invalid_argument for weights that are not one a row, negative or not finite.
+  /// The area under the ROC curve of rows with weights: that of the rows, each repeated so many
+  /// times. The scale of the weights does not matter. O(N).
+  /// @throws std::invalid_argument unless there is one weight per row, finite and >= 0.
   template <RowWeights Weights>
   double roc_auc(const Weights& weights, Absent absent = Absent::kNaN) const {
     constexpr std::string_view kWhere = "RankedRows::roc_auc";

@@ -22,8 +22,8 @@
 
 namespace equipoise::metrics {
 
-/// What "positive where score >= threshold" makes of rows: a point of the ROC curve (true positives
-/// over positives against false positives over negatives) and of the precision-recall curve.
+/// The decisions by "positive if score >= threshold": a point of the ROC curve (true positives over
+/// positives against false positives over negatives) and of the precision-recall curve.
 struct OperatingPoint {
   double threshold = 0;
   double true_positives = 0;
@@ -37,9 +37,9 @@ template <class R, class T>
 concept ScoreRange = ContiguousRange<R> && std::floating_point<ElementOf<R>> &&
                      sizeof(ElementOf<R>) <= sizeof(T);
 
-/// The scores of rows of which each is positive or negative: what is exact needs all of them, one T
-/// a row. Samples of parts merge by += into that of the whole, in any order; over ranks by
-/// gather(). Scores may be of any scale, infinite too: only their order counts.
+/// The scores of rows, each positive or negative. Exact areas need all of them, one T per row.
+/// Samples of parts merge by += into that of the whole, in any order; over ranks by gather().
+/// Scores may be of any scale, infinite too: only their order counts.
 template <std::floating_point T = double>
 class BinaryScores {
  public:
@@ -83,10 +83,10 @@ class BinaryScores {
   /// Whether the same rows were added in the same order.
   friend bool operator==(const BinaryScores&, const BinaryScores&) = default;
 
-  /// The area under the ROC curve: the share of pairs of a positive and a negative in which the
-  /// positive scores higher, pairs that tie counted half (Hanley & McNeil 1982, "The meaning and
-  /// use of the area under a receiver operating characteristic curve"). Undefined without positives
-  /// or without negatives. O(N) for a sort by digits.
+  /// The area under the ROC curve: the fraction of pairs of a positive and a negative in which the
+  /// positive scores higher, with ties counted half (Hanley & McNeil 1982, "The meaning and use of
+  /// the area under a receiver operating characteristic curve"). Undefined without positives or
+  /// without negatives. O(N) for a sort by digits.
   double roc_auc(Absent absent = Absent::kNaN) const {
     const double pairs = static_cast<double>(positives()) * static_cast<double>(negatives());
     if (pairs == 0) return detail::undefined_figure(absent);
@@ -97,14 +97,14 @@ class BinaryScores {
   /// which is the area under the precision-recall curve as a step function (sum over thresholds of
   /// precision times the gain in recall; no trapezoid, which is too optimistic: Davis & Goadrich
   /// 2006, "The relationship between precision-recall and ROC curves"). Undefined without
-  /// positives. A random ranking has the share of positives. O(N).
+  /// positives. For a random ranking it is the fraction of positives. O(N).
   double average_precision(Absent absent = Absent::kZero) const {
     if (positives_.empty()) return detail::undefined_figure(absent);
     return sums().precisions / static_cast<double>(positives());
   }
 
   /// Both curves: a point for each distinct score, from the highest down, after one at an infinite
-  /// threshold that takes no row for positive. O(N).
+  /// threshold that predicts no row as positive. O(N).
   std::vector<OperatingPoint> operating_points() const {
     const std::vector<Key> up = sorted(positives_);
     const std::vector<Key> down = sorted(negatives_);

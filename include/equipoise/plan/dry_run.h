@@ -1,5 +1,5 @@
-// A forecast of what a training run will show of each class: exposures, repeats, batches that miss
-// it, and warnings.
+// A forecast of how a training run shows each class: exposures, repeats, batches that miss it, and
+// warnings.
 #ifndef EQUIPOISE_PLAN_DRY_RUN_H_
 #define EQUIPOISE_PLAN_DRY_RUN_H_
 
@@ -18,15 +18,15 @@
 namespace equipoise {
 
 /// The forecast of a run: exposures_c = D q_c over all D draws. With kIndependent a class of n_c
-/// rows shows n_c (1 - (1 - q_c / n_c)^D) different ones on average, and a batch misses it with
-/// probability (1 - q_c)^B; with kExactQuota its rows are dealt out before any repeats, so it shows
-/// min(n_c, exposures_c), and, slots being shuffled within an epoch, of which it is taken to have
-/// floor or ceil of its share (QuotaSequence may deal up to three more or fewer), the probability
-/// is hypergeometric. O(C), with MeanKind::kByWeight times some hundred, with MeanKind::kPerClass
-/// times some thousand.
+/// rows shows n_c (1 - (1 - q_c / n_c)^D) distinct ones on average, and a batch misses it with
+/// probability (1 - q_c)^B. With kExactQuota all its rows are dealt out before any repeats, so it
+/// shows min(n_c, exposures_c); slots are shuffled within an epoch, in which the class is assumed
+/// to have floor or ceil of its share (QuotaSequence may deal up to three more or fewer), so that
+/// the probability of missing it is hypergeometric. O(C), with MeanKind::kByWeight times some
+/// hundred, with MeanKind::kPerClass times some thousand.
 /// @throws std::invalid_argument as ledger(), for a batch size or a number of epochs of 0, for
-/// counts that sum to less than 1 without an epoch_size (shares, say), for 2^63 draws and more, and
-/// for a bound that is NaN.
+/// counts that sum to less than 1 without an epoch_size (such as fractions), for 2^63 draws and
+/// more, and for a bound that is NaN.
 inline DryRun dry_run(const Treatment& treatment, const DryRunOptions& options) {
   constexpr std::string_view kWhere = "dry_run";
   detail::RunForecast forecast(kWhere, treatment.counts.values(), options, std::nullopt);
@@ -35,8 +35,8 @@ inline DryRun dry_run(const Treatment& treatment, const DryRunOptions& options) 
 }
 
 /// A table of the forecast, one line per class, then the warnings. `names` has one name per class,
-/// in UTF-8; where it is empty, classes are numbered.
-/// @throws std::invalid_argument where the number of names is not that of the classes.
+/// in UTF-8; if it is empty, classes are numbered.
+/// @throws std::invalid_argument if the number of names is not the number of classes.
 inline std::string report(const DryRun& run, std::span<const std::string> names = {}) {
   detail::require_names("report", names, run.classes.size());
   detail::Table table(names, 5, /*column_width=*/11);

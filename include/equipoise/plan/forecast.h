@@ -1,4 +1,4 @@
-// What a forecast of a training run is asked and what it tells; see plan/dry_run.h.
+// The options and the results of a forecast of a training run; see plan/dry_run.h.
 #ifndef EQUIPOISE_PLAN_FORECAST_H_
 #define EQUIPOISE_PLAN_FORECAST_H_
 
@@ -11,7 +11,7 @@
 
 namespace equipoise {
 
-/// How long a training run is, and the bounds beyond which it is warned of.
+/// How long a training run is, and the bounds beyond which the forecast warns.
 struct DryRunOptions {
   /// Draws per step, over all workers; a batch is never larger than an epoch.
   std::uint64_t batch_size = 0;
@@ -21,17 +21,17 @@ struct DryRunOptions {
   /// How rows are drawn. kExactQuota is also right for a shuffled pass over all rows.
   sampling::Mode mode = sampling::Mode::kExactQuota;
   double most_weight_ratio = 100;      ///< largest over smallest weight of a class that is drawn
-  double most_repeats = 20;            ///< of a row, in an epoch
-  double least_effective_rows = 30;    ///< effective_sample_size below which metrics are chance
-  double least_effective_share = 0.1;  ///< of the rows
+  double most_repeats = 20;            ///< of a row, per epoch
+  double least_effective_rows = 30;    ///< effective_sample_size below which metrics are noise
+  double least_effective_share = 0.1;  ///< fraction of the rows
 };
 
 /// The expected exposure of one class in a run.
 struct ClassForecast {
   double exposures = 0;  ///< draws in the whole run
   double distinct = 0;   ///< different rows among them
-  double repeats = 0;    ///< draws of a row in an epoch, on average over its rows
-  double per_batch = 0;  ///< draws in a batch
+  double repeats = 0;    ///< draws of a row per epoch, on average over its rows
+  double per_batch = 0;  ///< draws per batch
   double missing = 0;    ///< the probability that a batch has none; the mean over the run
 };
 
@@ -48,19 +48,19 @@ enum class PlanWarningKind {
 /// Something in a plan that deserves a second look.
 struct PlanWarning {
   PlanWarningKind kind;
-  std::size_t class_index;  ///< the class it is about; the number of classes where it is about all
+  std::size_t class_index;  ///< the class it is about; the number of classes if about all
   double value;             ///< what was found
   double bound;             ///< what was set
-  std::string text;         ///< for people; names classes by number
+  std::string text;         ///< for people; numbers the classes
 };
 
-/// What a model will see in a training run by a plan, before it starts.
+/// What a model will see in a training run with a plan, before it starts.
 struct DryRun {
   std::vector<ClassForecast> classes;
   std::vector<PlanWarning> warnings;
   std::uint64_t steps = 0;  ///< of the whole run
   /// Kish's effective number of rows in this run: as Ledger::effective_sample_size, but the weight
-  /// of a class is shared out among the rows that are shown. Never more than their number.
+  /// of a class is divided among the rows that are shown. Never more than their number.
   double effective_sample_size = 0;
 };
 

@@ -24,8 +24,8 @@
 
 namespace equipoise {
 
-/// Which part of a treatment corrects how much, as an exponent: 0 leaves the proportions as they
-/// are, 1 balances them, 2 makes the rare classes as frequent as the frequent ones were rare. The
+/// How much each part of a treatment corrects, as an exponent: 0 leaves the proportions as they
+/// are, 1 balances them, 2 makes the rare classes as frequent as the frequent ones were before. The
 /// parts add up.
 struct CorrectionStrength {
   double sampler = 0;
@@ -35,24 +35,24 @@ struct CorrectionStrength {
   double total() const { return sampler + weights + logit_terms; }
 };
 
-/// The effect of a treatment on the classes. All numbers are nominal: they hold for the minimum of
-/// the expected loss, data that the model cannot separate, and training to convergence;
+/// The effect of a treatment on the classes. All numbers are nominal: they hold at the minimum of
+/// the expected loss, for data that the model cannot separate, and for training to convergence;
 /// fit_offset() measures on validation data how much of the effect was realised.
 struct Ledger {
   std::vector<double> natural;    ///< pi_c = n_c / n
-  std::vector<double> drawn;      ///< q_c, the share of the draws
+  std::vector<double> drawn;      ///< q_c, the fraction of the draws
   std::vector<double> weights;    ///< expected coefficient of a row, with mean one over the draws
   std::vector<double> effective;  ///< e_c, the prior that the logits carry; sums to one
-  /// e_c / pi_c: what a row of the data counts for.
+  /// e_c / pi_c: how much a row of the data counts.
   std::vector<double> importance;
   CorrectionStrength strength{};
   /// Kish's effective number of distinct rows, (sum_i v_i)^2 / sum_i v_i^2 with v_i = q_c w_c / n_c
   /// the weight of row i over a whole training run (Kish 1965); never more than there are rows.
   double effective_sample_size = 0;
-  /// Rows with a class that is drawn over effective_sample_size: by how much the variance of an
-  /// average over the data grows.
+  /// The number of rows with a class that is drawn, over effective_sample_size: the factor by which
+  /// the variance of an average over the data grows.
   double variance_inflation = 0;
-  /// Why no logit offset undoes the treatment; empty where one does.
+  /// Why no logit offset undoes the treatment; empty if one does.
   std::string no_offset{};
   /// Whether the treatment was a schedule, of which this is the last stage.
   bool approximate = false;
@@ -60,7 +60,7 @@ struct Ledger {
   /// The number C of classes.
   std::size_t classes() const { return natural.size(); }
 
-  /// Whether more than one part corrects, and together they overshoot: the rare classes weigh more
+  /// Whether more than one part corrects and together they overshoot: the rare classes weigh more
   /// than the frequent ones by more than `tolerance` of the correction that balances.
   /// @throws std::invalid_argument for a tolerance that is negative or not finite.
   bool corrects_twice(double tolerance = 0.05) const {
@@ -70,11 +70,11 @@ struct Ledger {
            strength.total() > 1 + tolerance;
   }
 
-  /// What to add to the logits so that their softmax is the posterior under `deployment_prior`:
-  /// log(deployment_c / e_c). The natural prior undoes the treatment, a uniform one gives the rule
-  /// with the best balanced accuracy; for macro-F1 choose the strength with choose_tau(). Invert a
-  /// modulator first: posterior(), which also takes off label smoothing.
-  /// @throws std::invalid_argument where there is no such offset (see no_offset), for sizes that
+  /// The offset to add to the logits so that their softmax is the posterior under
+  /// `deployment_prior`: log(deployment_c / e_c). The natural prior undoes the treatment, a uniform
+  /// one gives the rule with the best balanced accuracy; for macro-F1 choose the strength with
+  /// choose_tau(). Invert a modulator first, with posterior(), which also removes label smoothing.
+  /// @throws std::invalid_argument if there is no such offset (see no_offset), for sizes that
   /// differ, and for a prior that is not finite and > 0.
   std::vector<double> offset(std::span<const double> deployment_prior) const {
     if (!no_offset.empty()) detail::invalid_argument("Ledger::offset(): " + no_offset);
@@ -138,9 +138,9 @@ inline Exposure exposure_of(std::string_view where, const Treatment& treatment) 
 /// coefficient of a row under the mean, and shift_c in units of the scaled logits. O(C), with
 /// MeanKind::kByWeight times some hundred, with MeanKind::kPerClass times some thousand.
 ///
-/// Under MeanKind::kPerClass a class counts the less the more batches lack it, so that e is
-/// uniform, before the shifts, only where all batches hold all classes. The two means that depend
-/// on the batch take its rows for independent draws; see mean_by_weight_coefficients() and
+/// Under MeanKind::kPerClass a class counts less, the more batches lack it, so e is uniform (before
+/// the shifts) only if every batch has all classes. For the two means that depend on the batch, its
+/// rows are assumed to be independent draws; see mean_by_weight_coefficients() and
 /// mean_per_class_coefficients().
 /// @throws std::invalid_argument for counts that are empty or all zero, sizes that differ, masses
 /// that are negative, NaN, infinite or all zero, terms that are not finite, a class without rows
@@ -195,8 +195,8 @@ inline Ledger ledger(const Treatment& treatment) {
   return result;
 }
 
-/// Refuses a treatment that corrects twice, with a text that names how much each part corrects.
-/// @throws std::invalid_argument then.
+/// Rejects a treatment that corrects twice, with a message that says how much each part corrects.
+/// @throws std::invalid_argument if ledger.corrects_twice(tolerance).
 inline void require_single_correction(const Ledger& ledger, double tolerance = 0.05) {
   if (!ledger.corrects_twice(tolerance)) return;
   const auto figure = [](double value) { return detail::with_digits(value, 2); };
@@ -207,16 +207,16 @@ inline void require_single_correction(const Ledger& ledger, double tolerance = 0
       " of the correction that balances the classes, expected at most 1; see split_correction()");
 }
 
-/// One correction shared out between a sampler and the weights of a loss.
+/// One correction divided between a sampler and the weights of a loss.
 struct SplitCorrection {
   std::vector<double> mix;      ///< q_c, sum to one
   std::vector<double> weights;  ///< sum q_c w_c = 1, for MeanKind::kByCount
 };
 
-/// A sampler and weights that together make the prior `target` of the data's: q_c proportional to
-/// pi_c (target_c / pi_c)^share and w_c to target_c / q_c. share 0 leaves it all to the weights, 1
-/// to the sampler; 1/2 has the least spread of weights and repeats at once. A class without rows
-/// gets neither. O(C).
+/// A sampler and weights that together turn the prior of the data into `target`: q_c proportional
+/// to pi_c (target_c / pi_c)^share and w_c to target_c / q_c. share 0 leaves it all to the weights,
+/// 1 to the sampler; 1/2 has the smallest spread of weights and repeats together. A class without
+/// rows gets neither. O(C).
 /// @throws std::invalid_argument for a share outside [0, 1], sizes that differ, masses that are
 /// negative, not finite or all zero, and a class without rows that has mass in the target.
 inline SplitCorrection split_correction(const ClassCounts& counts, std::span<const double> target,
@@ -244,12 +244,12 @@ inline SplitCorrection split_correction(const ClassCounts& counts, std::span<con
   return result;
 }
 
-/// The weights that are left to give a loss so that, with this sampler and these shifts, the logits
+/// The weights that a loss still needs so that, with this sampler and these shifts, the logits
 /// carry the prior `target`: w_c proportional to target_c exp(shift_c) / q_c, with sum q_c w_c = 1,
 /// for MeanKind::kByCount. O(C).
 /// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
 /// zero, terms that are not finite, a class of the target that is not drawn, and margins and scales
-/// that differ, which no weights complete.
+/// that differ, for which no weights exist.
 inline std::vector<double> residual_weights(std::span<const double> mix,
                                             std::span<const double> target,
                                             const LogitTerms& logit_terms = {}) {
@@ -281,8 +281,8 @@ inline std::vector<double> residual_weights(std::span<const double> mix,
 }
 
 /// A table of the ledger, one line per class, then its sums and warnings. `names` has one name per
-/// class, in UTF-8; where it is empty, classes are numbered.
-/// @throws std::invalid_argument where the number of names is not that of the classes.
+/// class, in UTF-8; if it is empty, classes are numbered.
+/// @throws std::invalid_argument if the number of names is not the number of classes.
 inline std::string report(const Ledger& ledger, std::span<const std::string> names = {}) {
   detail::require_names("report", names, ledger.classes());
   detail::Table table(names, 5, /*column_width=*/11);

@@ -39,7 +39,7 @@
 namespace equipoise {
 
 /// How a training run treats its classes: what sampler and loss do about their proportions, and
-/// when each part of it sets in.
+/// when each part sets in.
 ///
 /// Each part may set in by a ramp over optimiser steps: deferred re-weighting is a weights_ramp
 /// with begin == end. A mix that changes is drawn by quota. A plan holds no labels and no tensors,
@@ -58,9 +58,9 @@ struct Plan : ImbalanceCorrection {
   /// A digest of every field, for a checkpoint to compare; equal plans have equal ones on every
   /// platform. Where they differ, require_same_plan() names the field. O(C).
   ///
-  /// It does not cover what a loss has in addition to its plan (the modulator and its parameters,
-  /// weight convention, ignore index, the value of an empty batch), nor the sampler's seed and
-  /// labels, which are covered by the sampler's own fingerprint. A checkpoint that has to identify
+  /// It does not cover the parts of a loss that a plan does not have (the modulator and its
+  /// parameters, weight convention, ignore index, the value of an empty batch), nor the sampler's
+  /// seed and labels, which the sampler's own fingerprint covers. A checkpoint that has to identify
   /// the loss stores its name too.
   std::uint64_t fingerprint() const;
 };
@@ -229,9 +229,9 @@ inline Treatment treatment(const Plan& plan, std::uint64_t step = kLastStep) {
 }
 
 /// The ledger of the plan after all ramps. With a ramp it is approximate: how much of the last
-/// stage is realised depends on how long it lasts. A plan holds no modulator, so the offset of this
-/// ledger is for a cross-entropy; that of ledger(treatment(loss, counts, mix)) is refused where the
-/// loss has one.
+/// stage is realised depends on how long it lasts. A plan has no modulator, so the offset of this
+/// ledger is for a cross-entropy; for a loss that has one, ledger(treatment(loss, counts, mix)) has
+/// no offset.
 /// @throws std::invalid_argument as treatment() and ledger() of a treatment.
 inline Ledger ledger(const Plan& plan) {
   Ledger result = ledger(treatment(plan));
@@ -240,14 +240,14 @@ inline Ledger ledger(const Plan& plan) {
   return result;
 }
 
-/// The dry run of the plan with its batch size, or that of the options where the plan does not have
-/// one, and its sampler: class_sampler(), or scheduled_sampler() where the mix has a ramp. Mix and
-/// weights are taken as they are at each step of the run, a step being batch_size draws, so that
-/// exposures, classes that are never learnt from and effective rows are those of the whole run; the
-/// ratio of weights and double correction are those of its last step. With a ramp of the mix each
-/// batch has floor or ceil of its share of a class, and draws its rows again: a class shows
-/// n_c (1 - prod_s (1 - B q_c(s) / n_c)) different ones. O(C) per step of a ramp, of which there
-/// are at most 1,024: longer ramps are taken in pieces.
+/// The dry run of the plan with its sampler (class_sampler(), or scheduled_sampler() if the mix has
+/// a ramp) and its batch size, or that of the options if the plan has none. Mix and weights are
+/// those of each step of the run, a step being batch_size draws, so that exposures, classes that
+/// are never learnt from and effective rows are those of the whole run; the ratio of weights and
+/// double correction are those of its last step. With a ramp of the mix each batch has floor or
+/// ceil of its share of a class, and draws its rows again: a class shows
+/// n_c (1 - prod_s (1 - B q_c(s) / n_c)) distinct ones. O(C) per step of a ramp, for at most 1,024
+/// steps: longer ramps are processed in pieces.
 /// @throws std::invalid_argument as treatment() and dry_run() of a treatment, and for a batch size
 /// in the options that is not the plan's.
 inline DryRun dry_run(const Plan& plan, DryRunOptions options = {}) {
@@ -303,8 +303,8 @@ std::uint64_t rows_of_plan(std::string_view where, const Plan& plan, const R& la
 /// with a class. O(N).
 /// @throws std::invalid_argument for a plan that is not valid or has such a ramp (see
 /// scheduled_sampler()), for labels that are not classes, and for labels whose classes are not in
-/// the proportions of plan.counts, since they are from other data. Where a plan counts in other
-/// units (tokens, spans), make a ClassSampler of its mix.
+/// the proportions of plan.counts, since they belong to other data. If a plan counts in other units
+/// (tokens, spans), make a ClassSampler of its mix.
 template <LabelRange R>
 sampling::ClassSampler class_sampler(const Plan& plan, const R& labels, std::uint64_t seed,
                                      std::optional<std::int64_t> ignore_index = std::nullopt) {
@@ -342,8 +342,8 @@ class PlanMix {
   std::uint64_t batch_size_;
 };
 
-/// The sampler of a plan whose mix has a ramp: it reads the mix once a batch, and each batch has
-/// its quotas. Epochs as class_sampler(). O(N).
+/// The sampler of a plan whose mix has a ramp: it reads the mix once per batch, and each batch has
+/// its quotas. Epochs are those of class_sampler(). O(N).
 /// @throws std::invalid_argument as class_sampler(), for a plan without such a ramp (see there),
 /// and for one without a batch size.
 template <LabelRange R>
@@ -368,7 +368,7 @@ using PlanLoss = std::variant<SoftmaxLoss<M, MeanByCount>, SoftmaxLoss<M, MeanBy
                               SoftmaxLoss<M, MeanPerClass>>;
 
 /// The loss of a plan at an optimiser step; by default the one after all ramps. std::visit() calls
-/// a function with the loss itself; where the mean of the plan is known, so is its type (here
+/// a function with the loss itself; if the mean of the plan is known, so is its type (here
 /// MeanByCount):
 ///
 ///     auto loss = std::get<SoftmaxLoss<Focal>>(softmax_loss(plan, Focal{2}));

@@ -23,7 +23,7 @@
 
 namespace equipoise {
 
-/// The MeanKind or sampling::Mode of that name; nothing for another word.
+/// The MeanKind or sampling::Mode of that name; empty for any other word.
 template <class E>
 requires(std::same_as<E, MeanKind> ||
          std::same_as<E, sampling::Mode>) std::optional<E> from_name(std::string_view name) {
@@ -120,8 +120,8 @@ inline std::vector<std::string_view> split_words(std::string_view text) {
 
 }  // namespace detail
 
-/// A plan as text: one line per field, its name and its values separated by blanks; empty fields
-/// are left out. parse_plan() reads it back to the last bit; zeros lose their sign.
+/// A plan as text: one line per field, with its name and its values separated by blanks; empty
+/// fields are left out. parse_plan() reads it back exactly, except that zeros lose their sign.
 /// @throws std::invalid_argument for a mean or way of sampling that is not an enumerator.
 inline std::string to_text(const Plan& plan) {
   std::string text;
@@ -174,9 +174,9 @@ inline Plan parse_plan(std::string_view text) {
   return plan;
 }
 
-/// Refuses to continue with a plan that differs from that of a checkpoint.
+/// Rejects a plan that differs from that of a checkpoint.
 /// @throws std::invalid_argument for plans that differ, naming the first field and element that
-/// do, with both values.
+/// differs, with both values.
 inline void require_same_plan(const Plan& saved, const Plan& now) {
   constexpr std::string_view kWhere = "require_same_plan";
   std::vector<std::vector<std::string>> before;

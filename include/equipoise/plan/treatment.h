@@ -1,5 +1,5 @@
 // How a training run treats its classes, as ledger, dry run and posterior() read it: stated
-// directly, or read off a loss.
+// directly, or taken from a loss.
 #ifndef EQUIPOISE_PLAN_TREATMENT_H_
 #define EQUIPOISE_PLAN_TREATMENT_H_
 
@@ -27,16 +27,16 @@
 namespace equipoise {
 
 /// What sampler and loss do about the proportions of the classes: the fields that a Plan and a
-/// Treatment share. Vectors have one element per class; an empty one means that nothing is done:
-/// rows are drawn as the data are, all classes weigh the same, the logits stay as they are.
+/// Treatment share. Vectors have one element per class; an empty one means no treatment: rows are
+/// drawn as the data are, all classes weigh the same, the logits stay as they are.
 struct ImbalanceCorrection {
   std::vector<double> mix{};           ///< mass with which each class is drawn; need not sum to one
   std::vector<double> weights{};       ///< of the loss
   LogitTerms logit_terms{};            ///< of the loss
   double label_smoothing = 0;          ///< of the loss, in [0, 1]
   MeanKind mean = MeanKind::kByCount;  ///< what the loss divides by
-  /// Rows per optimiser step, over all workers, which is what one mean is taken over; 0 where it is
-  /// not known. MeanKind::kPerClass needs it, and MeanKind::kByWeight with weights.
+  /// Rows per optimiser step, over all workers: the rows of one mean; 0 if it is not known.
+  /// MeanKind::kPerClass needs it, and so does MeanKind::kByWeight with weights.
   std::uint64_t batch_size = 0;
 
   friend bool operator==(const ImbalanceCorrection&, const ImbalanceCorrection&) = default;
@@ -45,7 +45,7 @@ struct ImbalanceCorrection {
 /// How a training run treats its classes at one optimiser step.
 struct Treatment : ImbalanceCorrection {
   ClassCounts counts{};  ///< of the training data
-  /// Why no logit offset undoes it, where that does not follow from the other fields.
+  /// Why no logit offset undoes it, if that does not follow from the other fields.
   std::string no_offset{};
 
   friend bool operator==(const Treatment&, const Treatment&) = default;
@@ -136,11 +136,11 @@ std::string reason_against_modulator() {
 }  // namespace detail
 
 /// What training with this softmax loss does to classes that are drawn in proportion to `mix`, or
-/// as the data are if it is empty: for ledger() and dry_run(). Where no logit offset undoes the
-/// loss, the ledger says so and Ledger::offset() refuses: pair shifts, Seesaw, whatever goes by
-/// group, margins, scales that differ; and label smoothing and modulators other than CrossEntropy,
-/// which leave the ledger's prior as it is, but the logits no logarithms of posteriors: posterior()
-/// inverts both. O(C).
+/// as the data are if it is empty: for ledger() and dry_run(). If no logit offset undoes the loss,
+/// the ledger says so and Ledger::offset() throws: for pair shifts, Seesaw, everything set by
+/// group, margins, and scales that differ. The same goes for label smoothing and modulators other
+/// than CrossEntropy, which leave the ledger's prior as it is but make the logits no longer log
+/// posteriors; posterior() inverts both. O(C).
 template <Modulator M, LossReduction R>
 Treatment treatment(const SoftmaxLoss<M, R>& loss, ClassCounts counts, std::vector<double> mix = {},
                     std::uint64_t batch_size = 0) {
@@ -160,8 +160,8 @@ Treatment treatment(const SoftmaxLoss<M, R>& loss, ClassCounts counts, std::vect
   return result;
 }
 
-/// The same for an overlap loss, which weighs sets and has no offset; its class weights are those
-/// of the classes' overlaps, not of rows, so that only the sampler moves the prior.
+/// The same for an overlap loss, which weights sets and has no offset; its class weights are those
+/// of the classes' overlaps, not of rows, so only the sampler moves the prior.
 template <class P>
 Treatment treatment(const OverlapLoss<P>&, ClassCounts counts, std::vector<double> mix = {}) {
   Treatment result;
