@@ -18,7 +18,7 @@ namespace equipoise {
 /// z'_c = scale_c z_c + shift_c - margin_y [c = y], with y the target. An empty vector stands for
 /// its identity: scale 1, shift 0, margin 0. Vectors that are not empty have C elements.
 ///
-/// Terms act in training alone; evaluation() says what stays.
+/// Terms act in training only; evaluation() says what stays.
 struct LogitTerms {
   std::vector<double> scale;
   std::vector<double> shift;
@@ -32,9 +32,9 @@ struct LogitTerms {
   /// @throws std::invalid_argument where the numbers of classes differ.
   LogitTerms then(const LogitTerms& next) const;
 
-  /// What stays when predicting: a scale that all classes share, such as that of cosine logits, as
-  /// the largest of the scales. What differs between classes, shifts and margins were there to bend
-  /// training.
+  /// The part that stays when predicting: a scale that all classes share, such as that of cosine
+  /// logits; if scales differ, the largest. Differences between classes, shifts and margins only
+  /// serve training.
   LogitTerms evaluation() const {
     if (scale.empty()) return {};
     return {
@@ -151,8 +151,7 @@ struct LdamMargin {
 
 /// The vector-scaling loss of Kini et al. 2021 (arXiv:2103.01550): z'_c = Delta_c z_c + iota_c with
 /// Delta_c = (n_c / n_max)^gamma and iota_c = tau log pi_c. The additive part acts early in
-/// training, the multiplicative one also on data that the model separates. Predictions are made
-/// without both.
+/// training, the multiplicative one also on data that the model separates. Predictions use neither.
 struct VectorScaling {
   double gamma = 0.3;
   double tau = 1.0;
@@ -169,7 +168,7 @@ struct VectorScaling {
   }
 };
 
-/// One LogitTerms a group, from the counts of each group: with LogitAdjustment, the adjustment by
+/// One LogitTerms per group, from the counts of each group: with LogitAdjustment, the adjustment by
 /// the prior of the row's own group, z'_c = z_c + tau log pi_(c|g), for groups (languages, domains)
 /// whose class proportions differ. smoothing is added to each count, since a group easily lacks a
 /// class. O(G C).

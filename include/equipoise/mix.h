@@ -18,15 +18,15 @@
 
 namespace equipoise {
 
-/// A mix policy turns the masses n_c of classes (or groups: languages, domains) into masses to draw
-/// them with, which need not sum to one. A class without mass must get none. Where it has
-/// `require(where, size)`, that is called first.
+/// A mix policy turns the masses n_c of classes (or groups: languages, domains) into the masses
+/// with which to draw them, which need not sum to one. A class without mass must get none. If it
+/// has `require(where, size)`, that is called first.
 template <class P>
 concept MixPolicy = requires(const P& policy, std::span<const double> counts) {
   { policy(counts) } -> std::convertible_to<std::vector<double>>;
 };
 
-/// q_c = n_c / N: as the data have it.
+/// q_c = n_c / N: the proportions of the data.
 struct ProportionalMix {
   std::vector<double> operator()(std::span<const double> counts) const {
     return {counts.begin(), counts.end()};
@@ -34,7 +34,7 @@ struct ProportionalMix {
   friend bool operator==(const ProportionalMix&, const ProportionalMix&) = default;
 };
 
-/// The same share for every class with rows.
+/// The same proportion for every class with rows.
 struct UniformMix {
   std::vector<double> operator()(std::span<const double> counts) const {
     std::vector<double> result;
@@ -64,12 +64,12 @@ struct TemperatureMix {
 /// The share of the budget that UniMax gives each class, in the units of the counts.
 struct UniMaxAllocation {
   std::vector<double> amounts;
-  double unspent = 0;  ///< of the budget, where all classes together have too little
+  double unspent = 0;  ///< of the budget, if all classes together have too little
 };
 
-/// UniMax of Chung et al. 2023 (arXiv:2304.09151): the budget is shared out equally, but no class
-/// is repeated more than max_epochs times; what small ones cannot take goes to the others. Counts
-/// are sizes in whatever the budget is in: characters or tokens in the paper. O(C log C).
+/// UniMax of Chung et al. 2023 (arXiv:2304.09151): the budget is divided equally, but no class is
+/// repeated more than max_epochs times; what small ones cannot use goes to the others. Counts are
+/// sizes in the unit of the budget: characters or tokens in the paper. O(C log C).
 struct UniMaxMix {
   double budget = 0;      ///< > 0
   double max_epochs = 4;  ///< > 0
@@ -141,7 +141,7 @@ struct ProgressiveMix {
   friend bool operator==(const ProgressiveMix&, const ProgressiveMix&) = default;
 };
 
-/// Given masses, one a class.
+/// Given masses, one per class.
 struct ExplicitMix {
   std::vector<double> masses{};
 
@@ -195,8 +195,8 @@ std::vector<double> mix_of(std::string_view where, std::string_view argument,
 
 }  // namespace detail
 
-/// The proportions q_c, which sum to one, that a policy makes of the masses of classes or groups:
-/// what ClassSampler takes. A class without rows gets 0. O(C), UniMax O(C log C).
+/// The proportions q_c, which sum to one, that a policy computes from the masses of classes or
+/// groups: the input of ClassSampler. A class without rows gets 0. O(C), UniMax O(C log C).
 /// @throws std::invalid_argument for counts that are negative, not finite or all zero, for a
 /// policy's number out of range, and for a policy that draws from a class without rows.
 template <MixPolicy P>
@@ -209,8 +209,8 @@ std::vector<double> mix(const ClassCounts& counts, const P& policy) {
 }
 
 /// Proportions of the cells of a table, q_{g,c} = q_g q_{c|g}, as G x C numbers, group by group:
-/// one policy shares out among groups by their totals, another among the classes within each group.
-/// A group without rows gets 0. For a sampler of cells see cell_labels(). O(G C).
+/// one policy divides among groups by their totals, another among the classes within each group. A
+/// group without rows gets 0. For a sampler of cells see cell_labels(). O(G C).
 /// @throws std::invalid_argument as mix().
 template <MixPolicy P, MixPolicy Q>
 std::vector<double> mix_table(const GroupedCounts& counts, const P& group_policy,
@@ -245,7 +245,7 @@ struct RakeOptions {
 /// Kullback-Leibler divergence (Csiszar 1975); odds ratios stay those of the counts, and cells
 /// without rows stay without.
 ///
-/// Targets are masses, each normalised to one. O(G C) an iteration; the number of iterations grows
+/// Targets are masses, each normalised to one. O(G C) per iteration; the number of iterations grows
 /// as cells without rows leave less room.
 /// @throws std::invalid_argument for sizes that differ, for masses that are negative, not finite or
 /// all zero, and where no table has these marginals and these empty cells: it names the marginal
@@ -310,8 +310,8 @@ inline std::vector<double> rake(const GroupedCounts& counts, std::span<const dou
 }
 
 /// The proportions nearest to the given ones with which `draws` draws see no class more than
-/// max_epochs times: a class that would be, q_c draws > max_epochs n_c, gets max_epochs n_c /
-/// draws, and what it loses goes to the others in proportion. O(C^2) at worst.
+/// max_epochs times: a class that would be, q_c draws > max_epochs n_c, gets
+/// max_epochs n_c / draws, and what it loses goes to the others in proportion. O(C^2) at worst.
 /// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
 /// zero, draws or max_epochs that are not positive, and where all classes together have too few
 /// rows.

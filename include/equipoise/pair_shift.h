@@ -17,10 +17,10 @@ namespace equipoise {
 /// A C x C matrix D that training adds to the logits, the row of the target y: z'_c = z_c + D_yc.
 /// `values` holds the rows one after the other; empty: no shift.
 ///
-/// With D = costs it is the softmax-margin of Gimpel & Smith 2010 (NAACL), -z_y + log sum_c
-/// exp(z_c + cost(y, c)): a wrong class has to stay below the right one by what the mistake costs.
-/// Costs that depend on y alone are class weights (the policy CostWeights); decisions by costs are
-/// made after training.
+/// With D = costs it is the softmax-margin of Gimpel & Smith 2010 (NAACL),
+/// -z_y + log sum_c exp(z_c + cost(y, c)): the logit of a wrong class has to stay below the right
+/// one's by the cost of the mistake. Costs that depend only on y are class weights (the policy
+/// CostWeights); decisions by costs are made after training.
 struct PairShift {
   std::vector<double> values;
 
@@ -33,8 +33,8 @@ struct PairShift {
 ///     M_yc = (N_c / N_y)^mitigation      where c has fewer samples than y, else 1
 ///     K_yc = (p_c / p_y)^compensation    where p_c > p_y, else 1
 ///
-/// so that frequent targets push rare classes down less, unless those are what the model mistakes
-/// them for. p is the softmax of the logits without this shift, and constant in the gradient; p_y
+/// so that frequent targets push rare classes down less, except those for which the model mistakes
+/// them. p is the softmax of the logits without this shift, and constant in the gradient; p_y
 /// counts as at least least_probability.
 ///
 /// The counts N are those of the samples seen so far: keep a ClassCounts, add each batch to it,

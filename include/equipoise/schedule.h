@@ -19,12 +19,12 @@
 
 namespace equipoise {
 
-/// A copyable function of the step, defined for every step, whose value depends on the step alone:
-/// a run that resumes at step t gets what an uninterrupted one would.
+/// A copyable function of the step, defined for every step, whose value depends only on the step: a
+/// run that resumes at step t sees what an uninterrupted one would.
 ///
 /// For a loss t counts optimiser steps; for a sampler it is the position in the stream, in draws:
-/// see PerBatchSchedule. `loss.class_weights = schedule(step)` before a loss call is all that the
-/// core and Eigen need; modules on LibTorch have set_class_weights() and set_logit_terms().
+/// see PerBatchSchedule. The core and Eigen need only `loss.class_weights = schedule(step)` before
+/// a loss call; modules on LibTorch have set_class_weights() and set_logit_terms().
 template <class S, class Value>
 concept ScheduleOf = std::copy_constructible<S> && requires(const S& schedule, std::uint64_t t) {
   { schedule(t) } -> std::convertible_to<Value>;

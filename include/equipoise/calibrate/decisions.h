@@ -22,23 +22,23 @@
 
 namespace equipoise::calibrate {
 
-/// What decide() says of a row on which it abstains.
+/// The result of decide() for a row on which it abstains.
 inline constexpr std::int64_t kAbstain = -1;
 
-/// The decision with the least expected cost for each row: argmin_k sum_c p(c | x) cost(c, k), the
+/// The decision with the lowest expected cost for each row: argmin_k sum_c p(c | x) cost(c, k), the
 /// lowest k among equals (Elkan 2001, "The foundations of cost-sensitive learning"). With
-/// `abstain_cost`, kAbstain where even that decision is expected to cost more (Chow 1970).
+/// `abstain_cost`, kAbstain if even that decision has a higher expected cost (Chow 1970).
 ///
-/// cost is C x K, a row for each true class, a column for each decision: usually K = C with zeros
-/// on the diagonal. Mind that Elkan's C(i, j) has the decision first: pass his matrix transposed.
-/// Where a missed 1 costs ten times a false alarm,
+/// cost is C x K, one row per true class and one column per decision: usually K = C with zeros on
+/// the diagonal. Note that Elkan's C(i, j) has the decision first: pass his matrix transposed. If a
+/// missed 1 costs ten times a false alarm,
 ///
 ///     //            decide 0  decide 1
 ///     // class 0        0         1       a false alarm
 ///     // class 1       10         0       a miss
 ///     const std::vector<double> cost = {0, 1, 10, 0};
 ///
-/// decides for 1 from a probability of 1/11 on; transposed only from one of 10/11 on.
+/// decides for 1 from a probability of 1/11 on; transposed, only from 10/11 on.
 ///
 /// Probabilities must be calibrated; rows need not sum to one. O(N C K).
 /// @throws std::invalid_argument for sizes that differ, no decisions, costs that are not finite, an
@@ -83,21 +83,22 @@ std::vector<std::int64_t> decide(const MatrixView<T>& probabilities, const Matri
   return decisions;
 }
 
-/// A metric of one label's decisions, the larger the better.
+/// A metric of one label's decisions; larger is better.
 template <class F>
 concept BinaryMetric = requires(const F& metric, const metrics::BinaryCounts& counts) {
   { metric(counts) } -> std::convertible_to<double>;
 };
 
-/// A threshold and what the metric is there.
+/// A threshold and the value of the metric there.
 struct Threshold {
   double threshold = 0;
   double score = 0;
 };
 
 /// The threshold on the scores of one label that is best by a metric, for "score >= threshold", on
-/// validation rows: every one that changes a decision is tried, half-way between neighbouring
-/// scores; of equals the highest, up to infinity, which no row passes. O(N log N).
+/// validation rows: every threshold that changes a decision is tried, half-way between neighbouring
+/// scores; among equally good ones the highest wins, up to infinity, which no row passes. O(N log
+/// N).
 ///
 /// With few positives such a threshold fits noise: prefer one shared by all labels, or an interval
 /// over resamples, before trusting it.
@@ -150,9 +151,9 @@ Threshold choose_threshold(std::span<const T> scores, std::span<const Y> positiv
   return best;
 }
 
-/// One threshold a label: choose_threshold() for each column of scores, N x L, against 0 / 1
-/// targets of the same shape; by default for the best F1, which makes the macro-F1 of several
-/// labels as large as thresholds can. O(L N log N).
+/// One threshold per label: choose_threshold() for each column of scores, N x L, against 0 / 1
+/// targets of the same shape; by default for the best F1, which makes the multi-label macro-F1 as
+/// large as thresholds can. O(L N log N).
 /// @throws std::invalid_argument as choose_threshold(), and for shapes that differ.
 template <class T, class Y, BinaryMetric F>
 std::vector<Threshold> choose_thresholds(const MatrixView<T>& scores, const MatrixView<Y>& targets,
@@ -184,7 +185,8 @@ std::vector<Threshold> choose_thresholds(const MatrixView<T>& scores,
 
 /// The labels of rows, N x L numbers 0 or 1, row by row: 1 where score >= the label's threshold.
 /// O(N L).
-/// @throws std::invalid_argument for thresholds that are not one a column or NaN, and a NaN score.
+/// @throws std::invalid_argument unless there is one threshold per column and none is NaN, and for
+/// a NaN score.
 template <FloatElement T>
 std::vector<std::uint8_t> predict_labels(const MatrixView<T>& scores,
                                          std::span<const double> thresholds) {
@@ -207,7 +209,7 @@ std::vector<std::uint8_t> predict_labels(const MatrixView<T>& scores,
   }
   return labels;
 }
-/// The same at what choose_thresholds() gives.
+/// The same with the thresholds of choose_thresholds().
 template <FloatElement T>
 std::vector<std::uint8_t> predict_labels(const MatrixView<T>& scores,
                                          std::span<const Threshold> thresholds) {
@@ -217,8 +219,8 @@ std::vector<std::uint8_t> predict_labels(const MatrixView<T>& scores,
 }
 
 /// tau-normalisation of a classifier's rows, in place: w_c / |w_c|^tau (Kang et al. 2020,
-/// arXiv:1910.09217). 0 leaves them, 1 makes all of one length; rows of frequent classes tend to be
-/// long. Choose tau on validation. A row of zeros stays. O(C D).
+/// arXiv:1910.09217). 0 leaves them unchanged, 1 makes all of the same length; rows of frequent
+/// classes tend to be long. Choose tau on validation data. A row of zeros stays. O(C D).
 /// @throws std::invalid_argument for a tau outside [0, 1] and a weight that is not finite.
 template <std::floating_point T>
 void normalize_rows(const MatrixView<T>& weights, double tau) {

@@ -20,11 +20,11 @@
 
 namespace equipoise::calibrate {
 
-/// What to add to the logits of a model trained under one prior so that their softmax is the
+/// The offset to add to the logits of a model trained under one prior so that their softmax is the
 /// posterior under another: log(deployment_c / training_c) (Saerens et al. 2002, "Adjusting the
 /// outputs of a classifier to new a priori probabilities"). Priors need not sum to one; a factor
-/// shifts all logits alike. With training weights or a sampler, training_c is the prior that they
-/// make of it, q_c w_c. O(C).
+/// shifts all logits equally. With training weights or a sampler, training_c is the prior that they
+/// produce, q_c w_c. O(C).
 /// @throws std::invalid_argument for sizes that differ, and for a prior that is not finite and > 0.
 inline std::vector<double> logit_offset(std::span<const double> training_prior,
                                         std::span<const double> deployment_prior) {
@@ -59,7 +59,7 @@ std::vector<std::int64_t> predict(const MatrixView<T>& logits,
   return predictions;
 }
 
-/// A strength of the post-hoc correction and what the metric says of it.
+/// A strength of the post-hoc correction and its score by the metric.
 struct PosthocTau {
   double tau = 0;
   double score = 0;
@@ -70,10 +70,10 @@ struct PosthocTau {
 /// that every other strategy has to beat. Choose it on validation data, then predict with the
 /// offset -tau log prior: posthoc_offset().
 ///
-/// `metric` maps a ConfusionMatrix to a number, the larger the better; of equal scores the smallest
-/// tau wins, whatever the order of `taus`. prior is that of training: the class shares, or q_c w_c;
-/// it need not sum to one. Rows whose target is the ignore index do not count, but their logits
-/// must be numbers too. O(taus x N C).
+/// `metric` maps a ConfusionMatrix to a number, larger being better; of equal scores the smallest
+/// tau wins, whatever the order of `taus`. prior is that of training: the class proportions, or
+/// q_c w_c; it need not sum to one. Rows whose target is the ignore index do not count, but their
+/// logits must be numbers too. O(taus x N C).
 /// @throws std::invalid_argument for no taus or one that is not finite, sizes that differ, a prior
 /// that is not > 0, a NaN logit, a target that is no class, and a score that is NaN.
 template <class T, LabelRange Targets, class F>
@@ -108,11 +108,11 @@ requires std::floating_point<std::remove_const_t<T>> &&
   return best;
 }
 
-/// The offset of the post-hoc correction, -tau log prior_c, in units of logits: what choose_tau()
-/// adds when it scores a tau, so that predict() with it makes the predictions that were scored.
-/// tau 0 changes nothing; tau 1 removes the whole prior, for the best balanced accuracy. A prior
-/// that does not sum to one (counts, say) shifts all logits alike, which neither a softmax nor an
-/// argmax sees. Without classes the offset is empty. O(C).
+/// The offset of the post-hoc correction, -tau log prior_c, in units of logits: choose_tau() adds
+/// it to score a tau, so that predict() with it makes the predictions that were scored. tau 0
+/// changes nothing; tau 1 removes the whole prior, for the best balanced accuracy. A prior that
+/// does not sum to one (such as counts) shifts all logits equally, which changes neither a softmax
+/// nor an argmax. Without classes the offset is empty. O(C).
 /// @throws std::invalid_argument for a prior that is not finite and > 0, and for a tau that is not
 /// finite.
 inline std::vector<double> posthoc_offset(std::span<const double> prior, double tau) {

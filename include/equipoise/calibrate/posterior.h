@@ -29,23 +29,26 @@ namespace equipoise::calibrate {
 /// logits of a network that was trained with `loss` on classes drawn in proportions `drawn`.
 ///
 /// A network that minimises a modulated loss does not give probabilities: its softmax v is where
-/// the gradient vanishes. In this order, exactly: the logit terms of training are applied; v_c / -
-/// slope(v_c), normalised, inverts the modulator (for the focal loss v / ((1 - v)^g - g (1 - v)^(g
-/// - 1) v ln v), Charoenphakdee et al. 2021, arXiv:2011.09172); label smoothing is taken off, in
-/// the sense of loss.convention, where a mass below its floor becomes 0; what is left carries the
-/// prior q_c w_c, with w_c the expected coefficient of a row under the loss's mean, as in the
-/// ledger, and deployment_c replaces it. All that holds at the optimum: like every nominal figure,
-/// calibrate it on validation rows before you rely on it. A logit of minus infinity rules its class
-/// out.
+/// the gradient vanishes. These steps invert that, exactly:
 ///
-/// Means by weight and per class do the more the larger the batch; `batch_size` is the number of
-/// rows that one mean is taken over. O(N C^2), for 1 - v without cancellation.
-/// @throws std::invalid_argument for what has no inverse, as Ledger::offset() has it (margins,
-/// shifts by pair, Seesaw, whatever goes by group, reductions that the ledger does not know); for a
-/// modulator without one, whose slope is positive or 0 somewhere below p = 1, or whose p / -slope
+/// - the logit terms of training are applied;
+/// - v_c / -slope(v_c), normalised, inverts the modulator; for the focal loss that is
+///   v / ((1 - v)^g - g (1 - v)^(g - 1) v ln v), Charoenphakdee et al. 2021, arXiv:2011.09172;
+/// - label smoothing is removed, in the sense of loss.convention; a mass below its floor becomes 0;
+/// - the result carries the prior q_c w_c, with w_c the expected coefficient of a row under the
+///   loss's mean, as in the ledger; deployment_c replaces it.
+///
+/// All that holds at the optimum: like every nominal result, calibrate it on validation rows before
+/// you rely on it. A logit of minus infinity rules its class out.
+///
+/// Means by weight and per class correct more, the larger the batch; `batch_size` is the number of
+/// rows of one mean. O(N C^2), for 1 - v without cancellation.
+/// @throws std::invalid_argument for a loss without an inverse, as for Ledger::offset() (margins,
+/// shifts by pair, Seesaw, everything set by group, reductions that the ledger does not know); for
+/// a modulator without one, whose slope is positive or 0 somewhere below p = 1, or whose p / -slope
 /// does not rise with p everywhere (self-adjusting Dice, Poly-1 with an epsilon below -1); for a
-/// label smoothing outside [0, 1); for a class weight or scale that is not finite and > 0; for
-/// a batch size of 0 under MeanPerClass, and with class weights under MeanByWeight; for sizes that
+/// label smoothing outside [0, 1); for a class weight or scale that is not finite and > 0; for a
+/// batch size of 0 under MeanPerClass, and with class weights under MeanByWeight; for sizes that
 /// differ; for priors that are not finite and > 0; and for a logit that is NaN or infinity, or a
 /// row of nothing but minus infinity.
 template <FloatElement T, Modulator M, class R>

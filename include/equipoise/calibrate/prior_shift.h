@@ -75,8 +75,8 @@ std::vector<double> shift_prior(const MatrixView<T>& probabilities,
 }
 
 /// Undoes random undersampling of the negatives: p = beta p_s / (beta p_s - p_s + 1), with p_s the
-/// posterior of the positive class after sampling and beta the share of the negatives that was kept
-/// (Dal Pozzolo et al. 2015, "Calibrating probability with undersampling for unbalanced
+/// posterior of the positive class after sampling and beta the fraction of the negatives that was
+/// kept (Dal Pozzolo et al. 2015, "Calibrating probability with undersampling for unbalanced
 /// classification"). O(1).
 /// @throws std::invalid_argument for a posterior outside [0, 1] and a beta outside (0, 1].
 inline double undo_undersampling(double sampled_posterior, double beta) {
@@ -86,7 +86,7 @@ inline double undo_undersampling(double sampled_posterior, double beta) {
   return beta * sampled_posterior / (beta * sampled_posterior + (1 - sampled_posterior));
 }
 
-/// A prior that was estimated from rows without labels.
+/// A prior that was estimated from unlabelled rows.
 struct EstimatedPrior {
   std::vector<double> prior{};  ///< sums to one
   double log_likelihood =
@@ -97,13 +97,13 @@ struct EstimatedPrior {
 
 /// Options of estimate_prior().
 struct EstimatePriorOptions {
-  double tolerance = 1e-9;  ///< the most that a prior moves in the last iteration
+  double tolerance = 1e-9;  ///< the largest change of a prior in the last iteration
   std::size_t max_iterations = 10000;
 };
 
-/// The class proportions of rows without labels, by expectation-maximisation (Saerens et al. 2002):
-/// prior_c <- mean over rows of p_c prior_c / training_c, normalised, from training_prior on. Every
-/// iteration raises the likelihood, which is concave, so the result is the maximum.
+/// The class proportions of unlabelled rows, by expectation-maximisation (Saerens et al. 2002):
+/// prior_c <- mean over rows of p_c prior_c / training_c, normalised, starting at training_prior.
+/// Every iteration raises the likelihood, which is concave, so the result is the maximum.
 ///
 /// probabilities are posteriors under training_prior, calibrated first, by
 /// fit_bias_corrected_temperature() (Alexandari et al. 2020, arXiv:1901.06852): errors of
@@ -164,7 +164,7 @@ EstimatedPrior estimate_prior(const MatrixView<T>& probabilities,
   return result;
 }
 
-/// What black-box shift estimation found.
+/// The result of black-box shift estimation.
 struct BlackBoxShift {
   /// deployment_c / training_c, >= 0; its mean under the training prior is one.
   std::vector<double> ratio{};
@@ -174,22 +174,23 @@ struct BlackBoxShift {
       0;  ///< least ratio of a singular value to its standard error; infinity: no errors
 };
 
-/// Black-box shift estimation, BBSE (Lipton et al. 2018, arXiv:1802.03916): from nothing but
-/// predicted classes. Solves C w = mu with C_ij = P(prediction i, class j) of held-out rows of the
-/// training distribution and mu_i = P(prediction i) of the rows without labels; negative ratios,
-/// which noise makes, become 0, and what is left is scaled to sum to one as a prior. Needs no
+/// Black-box shift estimation, BBSE (Lipton et al. 2018, arXiv:1802.03916), which uses only
+/// predicted classes. Solves C w = mu with C_ij = P(prediction i, class j) on held-out rows of the
+/// training distribution and mu_i = P(prediction i) on unlabelled rows; negative ratios, which are
+/// due to noise, become 0, and the rest is scaled so that the prior sums to one. Needs no
 /// calibration, only a classifier that tells the classes apart; less precise than estimate_prior().
 /// O(C^3).
 ///
-/// The solution divides by the singular values of C, so each has to be more than chance makes it. A
-/// singular value u^T C v of n held-out rows has the variance (sum_ij u_i^2 v_j^2 C_ij - (u^T C
-/// v)^2) / n, at most 1 / n; one that is less than `least_signal` times its standard error is
-/// refused: the classifier hardly tells some classes apart, or has too few rows of one (for a
-/// perfect classifier the ratio is the root of the number of rows of the rarest class). Of
-/// classifiers that guess the default refuses about 95 %; 0 refuses none of them.
+/// The solution divides by the singular values of C, so each has to be larger than chance makes it.
+/// For n held-out rows a singular value u^T C v has the variance
+/// (sum_ij u_i^2 v_j^2 C_ij - (u^T C v)^2) / n, at most 1 / n; one that is less than `least_signal`
+/// times its standard error is rejected: the classifier hardly tells some classes apart, or has too
+/// few rows of one (for a perfect classifier the ratio is the square root of the number of rows of
+/// the rarest class). Of the classifiers that guess, the default rejects about 95 %; 0 rejects none
+/// of them.
 ///
-/// `held_out` is the confusion matrix of held-out rows, each counted as 1, predictions[i] how many
-/// unlabelled rows were taken for class i.
+/// `held_out` is the confusion matrix of held-out rows, each counted as 1; predictions[i] is the
+/// number of unlabelled rows predicted as class i.
 /// @throws std::invalid_argument for sizes that differ, counts that are negative, not finite or all
 /// zero, a class without held-out rows, a max_condition that is not finite and > 0, a least_signal
 /// that is negative or not finite, and a matrix whose condition exceeds the one or whose signal is

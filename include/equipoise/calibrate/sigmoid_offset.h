@@ -18,12 +18,13 @@
 
 namespace equipoise::calibrate {
 
-/// What to add to the logits of a network with a sigmoid a label, trained with this loss, so that
-/// the sigmoid is the probability of the label under the data's proportions: with the weight pos_l
-/// of positives and the weights a+ and a- of the sides, -log(pos_l a+ / a-) + shift_l. O(L).
+/// The offset to add to the logits of a network with one sigmoid per label, trained with this loss,
+/// so that the sigmoid is the probability of the label under the data's proportions: with the
+/// weight pos_l of positives and the weights a+ and a- of the sides, -log(pos_l a+ / a-) + shift_l.
+/// O(L).
 ///
-/// Nominal, as all such figures (see Ledger). Labels of which a row has any number cannot be drawn
-/// in proportions of one's own; a sampler shifts them too, and only validation tells by how much.
+/// Nominal, like every offset (see Ledger). Labels of which a row may have any number cannot be
+/// drawn in chosen proportions; a sampler shifts them too, and only validation tells by how much.
 /// @throws std::invalid_argument for a pos_weight or shift that is not one a label, for weights
 /// that are not finite and > 0, and for what has no offset: a negative_scale, a rebalancing, and
 /// reductions other than MeanByCount and SumOverRows, whose denominators depend on labels and

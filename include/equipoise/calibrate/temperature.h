@@ -33,7 +33,7 @@ struct LogitCalibration {
   std::vector<double> bias{};  ///< b, which sums to 0; empty: none
   double nll_before = 0;       ///< mean negative log-likelihood of the rows, in nats, before
   double nll = 0;              ///< and after
-  /// False where the likelihood has no maximum within reach: the rows are separable, or too few, or
+  /// False if the likelihood has no maximum within reach: the rows are separable, or too few, or
   /// the logits rank the classes the wrong way round, so that no a > 0 is best.
   bool converged = false;
 
@@ -49,15 +49,15 @@ struct LogitCalibration {
   std::vector<double> probabilities(const MatrixView<T>& logits) const;
 };
 
-/// How much of a logit offset makes the posteriors of validation rows right: softmax(z / T + share
-/// offset), with T and share the most likely ones.
+/// The fraction of a logit offset that makes the posteriors of validation rows right:
+/// softmax(z / T + share offset), with the T and share of largest likelihood.
 struct FittedOffset {
-  metrics::Interval share{};  ///< 1: all that was nominal was realised; with a 95 % interval
+  metrics::Interval share{};  ///< 1: the whole nominal offset was realised; with a 95 % interval
   double temperature = 1;     ///< T > 0
   double nll_nominal = 0;     ///< mean negative log-likelihood with T = 1, share = 1
   double nll = 0;             ///< and with the fitted ones
   bool converged = false;
-  /// T share offset: what to add to the logits z where their argmax is taken. For probabilities the
+  /// T share offset: the offset to add to the logits z before their argmax. For probabilities the
   /// sum has to be divided by T, softmax((z + offset) / T); calibration() does both.
   std::vector<double> offset{};
   std::vector<std::string> warnings{};
@@ -76,7 +76,7 @@ struct FittedOffset {
   }
 };
 
-/// What was nominal and what was realised, in a line, then the warnings:
+/// The nominal and the realised share in one line, then the warnings:
 ///
 ///     nominal 1.00, realised 0.74 [0.71, 0.77], temperature 1.30
 inline std::string report(const FittedOffset& fitted) {
@@ -109,12 +109,12 @@ std::vector<double> LogitCalibration::probabilities(const MatrixView<T>& logits)
 }
 
 /// Temperature scaling (Guo et al. 2017, arXiv:1706.04599): the a for which softmax(a z) is most
-/// likely on validation rows. Newton's method; O(N C) a step, about ten.
+/// likely on validation rows. Newton's method; O(N C) per step, about ten steps.
 ///
-/// a > 0, so it leaves every decision by argmax as it is, and mends over-confidence, not a prior:
-/// see fit_bias_corrected_temperature() and Ledger::offset(). Where the rows are separable there is
-/// no maximum, and where the logits rank them the wrong way round a tends to 0; `converged` is
-/// false then.
+/// a > 0, so it leaves every decision by argmax unchanged. It repairs over-confidence, not a prior:
+/// see fit_bias_corrected_temperature() and Ledger::offset(). If the rows are separable there is no
+/// maximum, and if the logits rank them the wrong way round a tends to 0; `converged` is false
+/// then.
 /// @throws std::invalid_argument for fewer than two classes, sizes that differ, a logit that is not
 /// finite, a target that is neither a class nor the ignore index, and rows that are all ignored.
 template <FloatElement T, LabelRange Targets>
@@ -126,8 +126,8 @@ LogitCalibration fit_temperature(const MatrixView<T>& logits, const Targets& tar
 }
 
 /// Bias-corrected temperature scaling, BCTS (Alexandari et al. 2020, arXiv:1901.06852): a and b for
-/// which softmax(a z + b) is most likely on validation rows; what estimate_prior() wants before it,
-/// and what calibrates where no logit offset exists. O(N C^2 + C^3) a step.
+/// which softmax(a z + b) is most likely on validation rows. Use it before estimate_prior(), and
+/// for calibration where no logit offset exists. O(N C^2 + C^3) per step.
 /// @throws std::invalid_argument as fit_temperature(), and for a class without rows.
 template <FloatElement T, LabelRange Targets>
 LogitCalibration fit_bias_corrected_temperature(
@@ -138,15 +138,15 @@ LogitCalibration fit_bias_corrected_temperature(
   return {fit.scale, std::move(fit.bias), fit.nll_before, fit.nll, fit.converged};
 }
 
-/// Measures on validation rows, distributed as those of deployment, how much of a nominal logit
-/// offset (Ledger::offset()) a training realised: the share and the temperature for which
+/// Measures on validation rows, which are distributed as in deployment, how much of a nominal logit
+/// offset (Ledger::offset()) a training run realised: the share and the temperature for which
 /// softmax(z / T + share offset) is most likely. Weights and shifts act in full only on data that
 /// the model cannot separate and at the end of training: early stopping leaves part undone, and on
 /// separable data the additive ones fade (Byrd & Lipton 2019, arXiv:1812.03372).
 ///
 /// The interval is Wald's with the sandwich variance (White 1982), which holds for a wrong model
-/// too. Warns of a share outside [0.8, 1.2], of a train accuracy above 0.99 where it is given, and
-/// of a likelihood without a maximum among temperatures > 0. O(N C) a step, about ten.
+/// too. Warns of a share outside [0.8, 1.2], of a train accuracy above 0.99 if it is given, and of
+/// a likelihood without a maximum among temperatures > 0. O(N C) per step, about ten steps.
 /// @throws std::invalid_argument as fit_temperature(), and for an offset of another size, one that
 /// is not finite, or one that is the same for all classes.
 template <FloatElement T, LabelRange Targets>
