@@ -85,8 +85,8 @@ EQUIPOISE_FUNCTION_OBJECT detail::Max max{};  ///< max(x, c)
 EQUIPOISE_FUNCTION_OBJECT detail::Step step{};  ///< 1 where x > 0, else 0
 EQUIPOISE_FUNCTION_OBJECT detail::Like like{};  ///< like(x, c): the constant c in the shape of x
 
-/// What a modulator computes with. float is none: 1.0 - x would turn it into double, so float data
-/// come as packs.
+/// The types that a modulator computes with. float is not one of them: 1.0 - x would turn it into
+/// double, so float data come as packs.
 template <class T>
 concept Field = !std::same_as<T, float> && requires(const T& x) {
   T(x + x);

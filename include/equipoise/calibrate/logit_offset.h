@@ -75,7 +75,7 @@ struct PosthocTau {
 /// q_c w_c; it need not sum to one. Rows whose target is the ignore index do not count, but their
 /// logits must be numbers too. O(taus x N C).
 /// @throws std::invalid_argument for no taus or one that is not finite, sizes that differ, a prior
-/// that is not > 0, a NaN logit, a target that is no class, and a score that is NaN.
+/// that is not > 0, a NaN logit, a target that is not a class, and a score that is NaN.
 template <class T, LabelRange Targets, class F>
 requires std::floating_point<std::remove_const_t<T>> &&
     std::is_invocable_r_v<double, const F&, const metrics::ConfusionMatrix&>

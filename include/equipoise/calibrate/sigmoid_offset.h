@@ -25,7 +25,7 @@ namespace equipoise::calibrate {
 ///
 /// Nominal, like every offset (see Ledger). Labels of which a row may have any number cannot be
 /// drawn in chosen proportions; a sampler shifts them too, and only validation tells by how much.
-/// @throws std::invalid_argument for a pos_weight or shift that is not one a label, for weights
+/// @throws std::invalid_argument for a pos_weight or shift that is not one per label, for weights
 /// that are not finite and > 0, and for what has no offset: a negative_scale, a rebalancing, and
 /// reductions other than MeanByCount and SumOverRows, whose denominators depend on labels and
 /// groups.

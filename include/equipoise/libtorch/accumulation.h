@@ -42,7 +42,7 @@
 namespace equipoise::libtorch {
 
 /// What part of a batch contributes, as equipoise::LossPartial holds it, on the device of its
-/// logits: [K] of double each, one number a bucket of the reduction, without a graph. Partials of
+/// logits: [K] of double each, one number per bucket of the reduction, without a graph. Partials of
 /// parts merge by += into that of the whole. Nothing but to_partial() synchronises.
 struct TensorPartial {
   at::Tensor numerator{};    ///< sum of weight x loss

@@ -151,7 +151,7 @@ class LearnableWeightScalingImpl : public torch::nn::Cloneable<LearnableWeightSc
 
   /// Copies the weight [C, D] and the bias [C], if defined, of a trained linear classifier, in
   /// their type and on their device.
-  /// @throws std::invalid_argument for a weight that is no matrix, and a bias of another size.
+  /// @throws std::invalid_argument for a weight that is not a matrix, and a bias of another size.
   explicit LearnableWeightScalingImpl(const at::Tensor& trained_weight,
                                       const at::Tensor& trained_bias = {})
       : LearnableWeightScalingImpl(options_of(trained_weight, trained_bias)) {
@@ -285,7 +285,7 @@ class HeadRetraining {
 };
 
 /// Re-training the classifier (cRT) of Kang et al. 2020 (arXiv:1910.09217): after the whole model
-/// was trained on data as they come, its head starts anew and is trained on balanced draws, while
+/// was trained on data as they come, its head starts again and is trained on balanced draws, while
 /// all else stays as it is.
 ///
 /// Freezes every parameter of the model (requires_grad = false), puts its modules into evaluation

@@ -61,7 +61,7 @@ class LinearLossImpl : public torch::nn::Cloneable<LinearLossImpl<M, R>> {
     reset();
   }
 
-  /// Makes the loss anew from the options that the module was built with.
+  /// Makes the loss again from the options that the module was built with.
   void reset() override { loss = this->register_module("loss", SoftmaxLossModule<M, R>(options_)); }
 
   /// linear_loss() with the layer's parameters and the buffers' constants. Does not synchronise the

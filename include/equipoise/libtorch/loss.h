@@ -19,11 +19,12 @@ namespace equipoise::libtorch {
 
 /// The loss of a batch as a tensor [] that takes part in autograd; see equipoise::SoftmaxLoss.
 ///
-/// Logits are N x C, or have more dimensions, and then LossArguments::class_dim says which one
-/// is that of the classes: -1 for tokens as N x T x C, 1 in LibTorch's order N x C x T. Unsaid it
-/// is refused: with T = C the wrong one would give a number all the same. Any strides will do.
-/// Targets are of an integer type, in the shape of the logits less the dimension of the classes; or
-/// they are probabilities, of a floating-point type and in the shape of the logits.
+/// Logits are N x C, or have more dimensions, and then LossArguments::class_dim says which one is
+/// that of the classes: -1 for tokens as N x T x C, 1 in LibTorch's order N x C x T. Without it
+/// such logits are rejected: with T = C the wrong dimension would silently give a number. Any
+/// strides are accepted. Targets are of an integer type, in the shape of the logits without the
+/// dimension of the classes; or they are probabilities, of a floating-point type and in the shape
+/// of the logits.
 ///
 /// Float and double on the CPU take the fused kernel, on LibTorch's threads, without a copy of the
 /// logits; half types compute in float and give a float loss. On another device everything is
@@ -31,9 +32,10 @@ namespace equipoise::libtorch {
 /// call, SoftmaxLossModule keeps them there. Second derivatives are right.
 ///
 /// Values:
-///  - Targets, weights and groups are checked on the CPU. Elsewhere a target that is no class and
-///    not ignored, a negative or infinite probability, or a group or class without a bucket in the
-///    reduction makes the loss NaN; check_targets() looks. An ignored row may have any group.
+///  - Targets, weights and groups are checked on the CPU. Elsewhere a target that is neither a
+///    class nor ignored, a negative or infinite probability, or a group or class without a bucket
+///    in the reduction makes the loss NaN; check_targets() finds invalid targets. An ignored row
+///    may have any group.
 ///  - A row whose logits are all -infinity has no softmax and makes the loss NaN, as do NaN and
 ///    +infinity. A target whose logit alone is -infinity has probability 0 and, with the modulators
 ///    of this library that are logarithms there, the loss +infinity.
@@ -41,7 +43,7 @@ namespace equipoise::libtorch {
 ///    SoftmaxLoss::empty_batch says, and a gradient of zeros; so has one without columns,
 ///    whose class indices all have to be ignored.
 ///
-/// No gradient flows to targets and sample weights: what requires one is refused while autograd
+/// No gradient flows to targets and sample weights: what requires one is rejected while autograd
 /// records.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <Modulator M, LossReduction R>
@@ -64,10 +66,11 @@ EQUIPOISE_HOST_INLINE at::Tensor unreduced(const SoftmaxLoss<M, R>& loss, const 
       .loss;
 }
 
-/// What the reduction divides by, from targets and weights alone: [K] of double on their device.
-/// Sum it over micro-batches with + and over ranks, and pass it as LossArguments::denominators.
-/// On the CPU values are checked as by the loss. Elsewhere it uploads the weights of the loss and
-/// does not synchronise; what a broken target adds is left open, the loss itself is NaN.
+/// The denominators of the reduction, which depend only on targets and weights: [K] of double on
+/// their device. Sum it over micro-batches with + and over ranks, and pass it as
+/// LossArguments::denominators. On the CPU values are checked as by the loss. Elsewhere it uploads
+/// the weights of the loss and does not synchronise; the contribution of an invalid target is
+/// unspecified, the loss itself is NaN.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <Modulator M, LossReduction R>
 EQUIPOISE_HOST_INLINE at::Tensor denominators(const SoftmaxLoss<M, R>& loss,
@@ -77,7 +80,7 @@ EQUIPOISE_HOST_INLINE at::Tensor denominators(const SoftmaxLoss<M, R>& loss,
                                            targets, classes, arguments);
 }
 
-/// Adds the classes of a batch's targets to the counts that Seesaw goes by, [C] of double on the
+/// Adds the classes of a batch's targets to the counts that Seesaw uses, [C] of double on the
 /// device of the targets; targets that are ignored or no class are left out. Call it before the
 /// loss, and sum what each rank added over the ranks. Does not synchronise.
 inline void add_to_seesaw_counts(at::Tensor& counts, const at::Tensor& targets,

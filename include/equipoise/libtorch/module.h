@@ -25,7 +25,7 @@ namespace equipoise::libtorch {
 template <Modulator M, LossReduction R>
 class LinearLossImpl;
 
-/// Options of a SoftmaxLossModule: the loss, and what is about tensors alone.
+/// Options of a SoftmaxLossModule: the loss, and the options for tensors only.
 ///
 ///     SoftmaxLossOptions<Focal>(loss).class_dim(1).reduce(false)
 template <Modulator M = CrossEntropy, LossReduction R = MeanByCount>
@@ -63,7 +63,7 @@ class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
     reset();
   }
 
-  /// Makes the buffers anew from the loss that the module was built with.
+  /// Makes the buffers again from the loss that the module was built with.
   void reset() override {
     const detail::SoftmaxTensors tensors = detail::make_tensors(
         equipoise::detail::settings_of(options.loss()), at::TensorOptions().dtype(at::kDouble),
@@ -108,7 +108,7 @@ class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
 
   /// The same for the logit terms of all rows.
   /// @throws std::invalid_argument for a scale, shift or margin of another size than the module was
-  /// made with, for a number that is not finite, and for a module whose terms go by group.
+  /// made with, for a number that is not finite, and for a module whose terms are set by group.
   void set_logit_terms(const LogitTerms& terms) {
     constexpr const char* kWhere = "SoftmaxLossModule::set_logit_terms";
     if (const std::size_t groups = options.loss().group_logit_terms.size(); groups > 0) {

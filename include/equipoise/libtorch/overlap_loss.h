@@ -48,9 +48,9 @@ EQUIPOISE_HOST_INLINE at::Tensor partial(const OverlapLoss<P>& loss, const at::T
 ///
 /// Targets and weights are checked on the CPU. Elsewhere a target that is neither a class nor
 /// ignored, or not in [0, 1], makes the loss NaN. No gradient flows to them: targets and sample
-/// weights that require one are refused while autograd records. Rows whose logits are all -infinity
-/// have no softmax and make the loss NaN. A set without rows or columns, or all of whose rows are
-/// ignored, has the value that OverlapLoss::empty_batch says, and a gradient of zeros.
+/// weights that require one are rejected while autograd records. Rows whose logits are all
+/// -infinity have no softmax and make the loss NaN. A set without rows or columns, or all of whose
+/// rows are ignored, has the value that OverlapLoss::empty_batch says, and a gradient of zeros.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <OverlapPolicy P>
 EQUIPOISE_HOST_INLINE at::Tensor value(const OverlapLoss<P>& loss, const at::Tensor& logits,

@@ -18,7 +18,7 @@
 
 namespace equipoise::libtorch {
 
-/// Options of an OverlapLossModule: the loss, and what is about tensors alone.
+/// Options of an OverlapLossModule: the loss, and the options for tensors only.
 ///
 ///     OverlapLossOptions<Tversky>(loss).class_dim(1)
 template <OverlapPolicy P = Dice>
@@ -49,7 +49,7 @@ class OverlapLossImpl : public detail::LossModule<OverlapLossImpl<P>> {
     reset();
   }
 
-  /// Makes the buffer anew from the loss that the module was built with.
+  /// Makes the buffer again from the loss that the module was built with.
   void reset() override {
     class_weights = this->register_buffer(
         "class_weights",

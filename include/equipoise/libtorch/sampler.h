@@ -41,15 +41,16 @@ struct ParameterOf<void (C::*)(A)> {
 
 /// Makes an IndexStream a sampler for torch::data::make_data_loader, one epoch at a time.
 ///
-/// A sampler is a handle: copies share one place. So it can be asked and moved while a loader,
-/// which takes a copy, draws from it; and what the loader does to its copy does not lose the place:
+/// A sampler is a handle: copies share one position. It can therefore be queried and moved while a
+/// loader, which makes a copy, draws from it; and whatever the loader does to its copy does not
+/// lose the position:
 /// - Loaders fetch batches ahead. What counts is not what was issued to them but what was consumed:
 ///   call consume(n) after a batch of n, or loop over batches(loader, sampler), which does it.
 /// - Loaders call reset() at the start of every loop. It goes back to what was consumed; or on to
 ///   the next epoch, if the epoch had been issued to its end.
 /// - save() stores what was consumed, load() goes there, and the next loop of a loader continues
-///   from it. The place counts over all workers, so another number of them may continue. Given a
-///   Plan, save() stores it too and load() refuses another one.
+///   from it. The position is over all workers, so a different number may continue. Given a
+///   Plan, save() stores it too and load() rejects another one.
 ///
 /// Each worker makes a sampler with its own shard of the same stream. Not safe for use by several
 /// threads at once; loaders draw indices in the thread that loops.
@@ -215,8 +216,8 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
     state.is_placed = true;
   }
 
-  /// The same for a training that follows a plan: it refuses to go on with another one than it was
-  /// stored with, in whatever field, also where the stream would be the same.
+  /// The same for a training run with a plan: it rejects any plan that differs in any field from
+  /// the one it was stored with, even if the stream would be the same.
   /// @throws std::invalid_argument as load() without a plan and require_same_plan(), which names
   /// what differs, and for an archive that was saved without a plan.
   void load(torch::serialize::InputArchive& archive, const Plan& plan) {

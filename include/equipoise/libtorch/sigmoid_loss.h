@@ -34,7 +34,7 @@ namespace equipoise::libtorch {
 ///    that SigmoidLoss::empty_batch says, and a gradient of zeros.
 ///
 /// No gradient flows to sample weights either: what requires one, while autograd records, is
-/// refused.
+/// rejected.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <SigmoidModulators S, LossReduction R>
 EQUIPOISE_HOST_INLINE at::Tensor value(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
@@ -56,11 +56,11 @@ EQUIPOISE_HOST_INLINE at::Tensor unreduced(const SigmoidLoss<S, R>& loss, const 
       .loss;
 }
 
-/// What the reduction divides by, from targets and weights alone: [K] of double on their device.
-/// Sum it over micro-batches with + and over ranks, and pass it as LossArguments::denominators.
-/// Targets are in the shape of the logits. On the CPU values are checked as by the loss. Elsewhere
-/// it uploads the weights of the loss and does not synchronise; what a broken target adds is left
-/// open, the loss itself is NaN.
+/// The denominators of the reduction, which depend only on targets and weights: [K] of double on
+/// their device. Sum it over micro-batches with + and over ranks, and pass it as
+/// LossArguments::denominators. Targets are in the shape of the logits. On the CPU values are
+/// checked as by the loss. Elsewhere it uploads the weights of the loss and does not synchronise;
+/// the contribution of an invalid target is unspecified, the loss itself is NaN.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <SigmoidModulators S, LossReduction R>
 EQUIPOISE_HOST_INLINE at::Tensor denominators(const SigmoidLoss<S, R>& loss,

@@ -17,7 +17,7 @@
 
 namespace equipoise::libtorch {
 
-/// Options of a SigmoidLossModule: the loss, and what is about tensors alone.
+/// Options of a SigmoidLossModule: the loss, and the options for tensors only.
 ///
 ///     SigmoidLossOptions<AsymmetricFocal>(loss).reduce(false)
 template <SigmoidModulators S = BinaryCrossEntropy, LossReduction R = MeanByCount>
@@ -48,7 +48,7 @@ class SigmoidLossImpl : public detail::LossModule<SigmoidLossImpl<S, R>> {
     reset();
   }
 
-  /// Makes the buffers anew from the loss that the module was built with.
+  /// Makes the buffers again from the loss that the module was built with.
   void reset() override {
     const detail::SigmoidTensors tensors = detail::make_tensors(
         equipoise::detail::settings_of(options.loss()), at::TensorOptions().dtype(at::kDouble));

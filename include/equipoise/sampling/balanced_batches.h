@@ -42,7 +42,7 @@ struct BalancedBatchOptions {
 /// each round takes M: the M rows are distinct where the class has as many, but for a deck that
 /// ends among them.
 ///
-/// Set-up is one counting and one sorting pass over the labels, O(N + C). Memory is 4 bytes a row
+/// Set-up is one counting and one sorting pass over the labels, O(N + C). Memory is 4 bytes per row
 /// (8 from 2^32 rows on) and O(C). A draw is O(1). The same on every platform.
 class BalancedBatchSampler {
  public:

@@ -21,7 +21,7 @@ inline constexpr std::int32_t kIgnoredCell = -1;
 
 /// cell_i = group_i C + label_i for each row, in [0, G C); kIgnoredCell where the label is the
 /// ignore index, whatever the group. With mix_table() or rake(), ClassSampler over the cells draws
-/// classes and groups in given proportions at once. O(N), 4 bytes a row.
+/// classes and groups in given proportions at once. O(N), 4 bytes per row.
 /// @throws std::invalid_argument for sizes that differ, for a label that is neither a class nor the
 /// ignore index, for a group outside [0, groups), and for 2^31 cells or more.
 template <LabelRange R, LabelRange G>

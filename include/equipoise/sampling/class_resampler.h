@@ -56,17 +56,17 @@ namespace equipoise::sampling {
 
 /// An IndexStream whose every epoch holds exactly targets[c] rows of class c, in random order; see
 /// oversampling_targets() and undersampling_targets() for targets. Each class's rows are a deck of
-/// cards that is dealt out before it is shuffled anew, across epochs. So oversampling takes every
+/// cards that is dealt out before it is shuffled again, across epochs. So oversampling takes every
 /// row of a class floor or ceil of targets[c] / n_c times an epoch, and undersampling takes other
 /// rows each epoch until all have had their turn: nothing is thrown away for good.
 ///
 /// A row of class c comes targets[c] / n_c times an epoch on average.
 ///
-/// Set-up is one counting and one sorting pass over the labels, O(N + C). Memory is 4 bytes a row
+/// Set-up is one counting and one sorting pass over the labels, O(N + C). Memory is 4 bytes per row
 /// (8 from 2^32 rows on) and O(C). A draw is O(log C). The same on every platform.
 class ClassResampler {
  public:
-  /// Labels may be of any integer type; targets are one number a class.
+  /// Labels may be of any integer type; targets are one number per class.
   /// @throws std::invalid_argument for a label that is neither a class nor the ignore index, for a
   /// class without rows that is to be drawn, and for targets that are all zero.
   template <LabelRange R>

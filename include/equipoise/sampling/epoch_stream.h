@@ -30,9 +30,9 @@ concept EpochRule = std::copy_constructible<R> && requires(const R& rule, std::u
 /// the rule's epoch_size().
 ///
 /// The first draw from an epoch, wherever in it, costs what the rule needs for its list; draws
-/// from the same epoch are O(1) then. That list is kept, 8 bytes a draw, by all copies together, so
-/// copies that draw from different epochs in turn make it anew each time. Safe for use by several
-/// threads at once.
+/// from the same epoch are O(1) then. That list is kept, 8 bytes per draw, by all copies together,
+/// so copies that draw from different epochs in turn make it again each time. Safe for use by
+/// several threads at once.
 template <EpochRule R>
 class EpochStream {
  public:

@@ -21,7 +21,7 @@ namespace equipoise::sampling {
 /// How often rows of each class come at the positions [begin, begin + size) of a stream, exactly:
 /// `labels` are the labels of its rows. Divided by its total it is the realised proportions; an
 /// epoch is begin = e epoch_size(), size = epoch_size(). The stream's place does not change: it has
-/// none. One draw a position.
+/// none. One draw per position.
 /// @throws std::invalid_argument for a row beyond the labels, and for a drawn row whose label is no
 /// class.
 template <IndexStream S, LabelRange R>

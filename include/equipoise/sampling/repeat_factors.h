@@ -94,11 +94,11 @@ struct RepeatOptions {
 /// that of `O`; for rows of several labels a sequence is a row, and there is none.
 ///
 /// EpochStream(SystematicResampling(repeat_factors(...), 0, seed)) is the sampler: factors that are
-/// no integers are rounded at random, anew every epoch, and epochs are equally long. O(tokens +
-/// sequences + C).
+/// not integers are rounded at random, independently in each epoch, and epochs are equally long.
+/// O(tokens + sequences + C).
 /// @throws std::invalid_argument for offsets that do not start at 0, fall, or do not end at the
 /// number of labels; for a label that is neither a class in [0, classes) nor the ignore index; for
-/// a background that is no class; and for a policy's number or result that is out of range.
+/// a background that is not a class; and for a policy's number or result that is out of range.
 template <LabelRange R, LabelRange O, RepeatPolicy P>
 std::vector<double> repeat_factors(const R& labels, const O& offsets, std::size_t classes,
                                    const P& policy, const RepeatOptions& options = {}) {

@@ -27,9 +27,10 @@ namespace equipoise::sampling {
 /// with epochs of equal length.
 ///
 /// Draws are made in integers, so the rows are the same on every platform. Weights are read to
-/// 61 binary digits below their sum. Set-up O(N); an epoch O(N + k). 8 bytes a row, and 8 a draw.
+/// 61 binary digits below their sum. Set-up O(N); an epoch O(N + k). 8 bytes per row, and 8 per
+/// draw.
 ///
-/// It is an EpochRule: EpochStream(SystematicResampling(...)) draws anew every epoch.
+/// It is an EpochRule: EpochStream(SystematicResampling(...)) draws again every epoch.
 class SystematicResampling {
  public:
   /// k = 0 stands for sum(w), rounded to an integer.
@@ -71,9 +72,10 @@ class SystematicResampling {
 /// still due. The rows come in random order.
 ///
 /// Draws are made in integers, so the rows are the same on every platform. Weights are read to
-/// 61 binary digits below their sum. Set-up O(N); an epoch O(N + k). 24 bytes a row, and 8 a draw.
+/// 61 binary digits below their sum. Set-up O(N); an epoch O(N + k). 24 bytes per row, and 8 per
+/// draw.
 ///
-/// It is an EpochRule: EpochStream(ResidualResampling(...)) draws anew every epoch.
+/// It is an EpochRule: EpochStream(ResidualResampling(...)) draws again every epoch.
 class ResidualResampling {
  public:
   /// k = 0 stands for sum(w), rounded to an integer.

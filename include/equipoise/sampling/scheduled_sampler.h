@@ -34,7 +34,7 @@ concept MixSchedule = ScheduleOf<M, std::vector<double>>;
 struct ScheduledSamplerOptions {
   /// Draws in an epoch; 0 for as many as there are labels.
   std::uint64_t epoch_size = 0;
-  /// Draws between two readings of the schedule, of all workers together: the size of a batch, say;
+  /// Draws between two readings of the schedule, over all workers: for example the size of a batch;
   /// 0 for an epoch.
   std::uint64_t window = 0;
   /// Rows with this label are never drawn; without it every label must be a class.
@@ -51,7 +51,7 @@ struct ScheduledSamplerOptions {
 /// equally likely, and windows are independent of each other. So a ClassSampler with kExactQuota,
 /// whose decks run on from window to window, is to be preferred where proportions do not change.
 ///
-/// Set-up is one counting and one sorting pass over the labels, O(N + C); 4 bytes a row (8 from
+/// Set-up is one counting and one sorting pass over the labels, O(N + C); 4 bytes per row (8 from
 /// 2^32 rows on). fill() is O(C) and a call of the schedule a window, and O(log C) a draw; a single
 /// draw reads its window each time. The same on every platform on which the schedule is.
 template <MixSchedule M>
@@ -70,8 +70,8 @@ class ScheduledSampler {
             detail::rows_per_class(kWhere, as_span(labels), classes, options.ignore_index)) {}
 
   /// The row drawn at position t.
-  /// @throws std::invalid_argument for masses of the schedule that are not one a class, empty, all
-  /// zero, negative, NaN or infinite, and for a class without rows that is to be drawn.
+  /// @throws std::invalid_argument for masses of the schedule that are empty, not one per class,
+  /// all zero, negative, NaN or infinite, and for a class without rows that is to be drawn.
   std::size_t operator[](std::uint64_t t) const { return rows_[Draw<1>(*this)(t)]; }
 
   /// out[i] = (*this)[t + i * stride] for all i.
@@ -92,7 +92,7 @@ class ScheduledSampler {
   std::size_t classes() const { return rows_.classes(); }
   const M& schedule() const { return schedule_; }
 
-  /// How many draws of each class the window has in which position t lies, one number a class.
+  /// How many draws of each class the window has in which position t lies, one number per class.
   /// @throws std::invalid_argument as operator[].
   std::vector<std::uint64_t> window_counts(std::uint64_t t) const {
     std::vector<std::uint64_t> counts = window_starts(t / options_.window);

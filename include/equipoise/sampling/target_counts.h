@@ -43,7 +43,7 @@ struct ClassTarget {
 
 /// The rows of each class after oversampling: max_k n_k for the classes of the strategy, n_c for
 /// the others. O(C).
-/// @throws std::invalid_argument for counts that are no whole numbers or all zero.
+/// @throws std::invalid_argument for counts that are not whole numbers or all zero.
 inline std::vector<std::uint64_t> oversampling_targets(
     const ClassCounts& counts, Oversampling strategy = Oversampling::kNotMajority) {
   const detail::RowCounts own("oversampling_targets", counts);
@@ -86,7 +86,7 @@ inline std::vector<std::uint64_t> oversampling_targets(const ClassCounts& counts
 
 /// The rows of each class after undersampling: min n_k over the classes with rows for the classes
 /// of the strategy, n_c for the others. O(C).
-/// @throws std::invalid_argument for counts that are no whole numbers or all zero.
+/// @throws std::invalid_argument for counts that are not whole numbers or all zero.
 inline std::vector<std::uint64_t> undersampling_targets(
     const ClassCounts& counts, Undersampling strategy = Undersampling::kNotMinority) {
   const detail::RowCounts own("undersampling_targets", counts);

@@ -30,7 +30,7 @@ struct WeightedSamplerOptions {
 /// be, and the same seed gives the same rows on every platform. Where all rows of a class weigh the
 /// same, a ClassSampler is faster and smaller.
 ///
-/// Set-up O(N), 8 bytes a row. A draw is O(1).
+/// Set-up O(N), 8 bytes per row. A draw is O(1).
 class WeightedSampler {
  public:
   /// @throws std::invalid_argument for a weight that is negative, NaN or infinite, for weights that

@@ -107,7 +107,7 @@ struct WeightedSample {
 ///
 /// Draws are made in integers, so that the rows are the same on every platform; a weight of zero is
 /// never drawn, a positive one can be. Weights are read to 61 binary digits below their sum. Set-up
-/// O(N); a sample O(k) and, each time that half of the mass is gone, O(rows left). 8 bytes a row,
+/// O(N); a sample O(k) and, each time that half of the mass is gone, O(rows left). 8 bytes per row,
 /// and 8 to 32 a draw.
 ///
 /// It is an EpochRule: EpochStream(WithoutReplacement(...)) draws a new sample every epoch.

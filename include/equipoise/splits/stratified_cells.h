@@ -27,7 +27,7 @@ namespace equipoise::splits {
 /// drawn such that each does with a probability equal to its fraction (Cox 1987, controlled
 /// rounding).
 ///
-/// The same on every platform. O(N + G C min(G, C) + C log C); memory is 4 bytes a row more than
+/// The same on every platform. O(N + G C min(G, C) + C log C); memory is 4 bytes per row more than
 /// without groups, and O(G C).
 /// @throws std::invalid_argument as stratified_split(), and as cell_labels().
 template <LabelRange R, class G>

@@ -57,9 +57,9 @@ inline constexpr std::chrono::milliseconds kDefaultTimeout = std::chrono::second
 /// by several threads at once.
 class Communicator {
  public:
-  /// Of a process group that stays usable beside it. `device` is where the group takes its tensors:
-  /// the CPU for Gloo and MPI, this worker's GPU for NCCL; tensors elsewhere are moved there and
-  /// back. The timeout is how long this class waits, whatever the group's own is.
+  /// Of a process group that stays usable next to it. `device` is where the group takes its
+  /// tensors: the CPU for Gloo and MPI, this worker's GPU for NCCL; tensors elsewhere are moved
+  /// there and back. The timeout is how long this class waits, whatever the group's own is.
   /// @throws std::invalid_argument for no group, and for a timeout that is not positive.
   template <ProcessGroup G>
   explicit Communicator(c10::intrusive_ptr<G> group, const at::Device& device = at::kCPU,

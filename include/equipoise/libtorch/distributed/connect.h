@@ -26,7 +26,7 @@ namespace equipoise::libtorch {
 enum class CommunicationBackend {
   /// Between CPUs, over the network. Tensors on a GPU are moved to the CPU and back.
   kGloo,
-  /// Between GPUs, one a worker: that of LOCAL_RANK. Tensors on the CPU are moved there and back.
+  /// Between GPUs, one per worker: that of LOCAL_RANK. Tensors on the CPU are moved there and back.
   kNccl,
 };
 

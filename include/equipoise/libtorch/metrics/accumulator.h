@@ -14,8 +14,8 @@ namespace equipoise::libtorch {
 /// (targets, probabilities, NaN) are found by value() alone, which throws from then on until
 /// reset(). Half types are taken as float. Nothing of it has a gradient.
 ///
-/// Areas and entities are no sums: of their batches the device keeps what value() needs, 1 byte and
-/// a score a label and row, or 16 bytes a token.
+/// Areas and entities are not sums: of their batches the device keeps what value() needs, 1 byte
+/// and a score per label and row, or 16 bytes per token.
 ///
 /// Each metric's header has the accumulator of that metric: confusion.h, calibration.h, ranking.h
 /// and entities.h.

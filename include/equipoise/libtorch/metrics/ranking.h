@@ -23,8 +23,8 @@ namespace equipoise::libtorch {
 
 /// The area under the ROC curve; see BinaryScores::roc_auc(). scores [N] with targets [N] of 0 and
 /// 1 give a number []; scores [N, L] with targets of the same shape, or [N] classes, each against
-/// all others, give one a label, [L]. Double, on the device of the scores, by a sort and without a
-/// synchronisation; on a device without doubles float, by way of the host. NaN where it is
+/// all others, give one per label, [L]. Double, on the device of the scores, by a sort and without
+/// a synchronisation; on a device without doubles float, by way of the host. NaN where it is
 /// undefined; on devices with doubles other than the CPU also for a NaN score or a target out of
 /// range. O(L N log N).
 /// @throws std::invalid_argument for shapes, types and devices that do not fit; on the CPU also for
