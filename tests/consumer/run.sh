@@ -218,10 +218,11 @@ try_conan() {
   make_archive
   tar -C "$work" -xzf "$archive"
   quietly conan profile detect
-  local compiled
-  for compiled in False True; do
-    quietly conan create "$work/equipoise-$version" -s compiler.cppstd=20 -o "compiled=$compiled"
-    say "Conan: equipoise/$version, compiled=$compiled"
+  quietly conan create "$consumer/conan_eigen"
+  local extras
+  for extras in False True; do
+    quietly conan create "$work/equipoise-$version" -s compiler.cppstd=20 -o "compiled=$extras" -o "with_eigen=$extras"
+    say "Conan: equipoise/$version, compiled=$extras, with_eigen=$extras"
   done
   refused "cppstd" conan create "$work/equipoise-$version" -s compiler.cppstd=17
 }

@@ -19,7 +19,9 @@ class EquipoiseConsumer(ConanFile):
 
     def generate(self):
         toolchain = CMakeToolchain(self)
-        toolchain.cache_variables["COMPILED"] = bool(self.dependencies["equipoise"].options.compiled)
+        options = self.dependencies["equipoise"].options
+        toolchain.cache_variables["COMPILED"] = bool(options.compiled)
+        toolchain.cache_variables["WITH_EIGEN"] = bool(options.with_eigen)
         toolchain.user_presets_path = False
         toolchain.generate()
 
@@ -30,4 +32,6 @@ class EquipoiseConsumer(ConanFile):
 
     def test(self):
         if can_run(self):
-            self.run(os.path.join(self.cpp.build.bindir, "core"), env="conanrun")
+            for program in ["core", "eigen"]:
+                if program == "core" or self.dependencies["equipoise"].options.with_eigen:
+                    self.run(os.path.join(self.cpp.build.bindir, program), env="conanrun")
