@@ -78,7 +78,7 @@ def main():
                 lead(name, link)
 
     entries = json.loads(re.search(r"^const entries = (.*);$", (root / "search.js").read_text(), re.MULTILINE).group(1))
-    for name, kind, address, text in entries:
+    for name, kind, address, text, _ in entries:
         lead("index.html", address)
         if kind == "guide":
             continue

@@ -663,10 +663,10 @@ class Site:
         body = re.sub(r"(<table>.*?</table>)", r'<div class="wide">\1</div>', body, flags=re.DOTALL)
         title = re.search(r"^# (.*)", text, re.MULTILINE).group(1).replace("`", "")
         if page.startswith("guides/"):
-            for level, anchor, heading in re.findall(r'<h([23]) id="([^"]+)">(.*?)</h', body):
-                plain = html.unescape(re.sub(r"<[^>]+>", "", heading))
-                self.search.append([plain, "guide", "%s#%s" % (page, anchor), title])
-            self.search.append([title, "guide", page, ""])
+            parts = re.split(r'<h[23] id="([^"]+)">(.*?)</h[23]>', body)
+            self.search.append([title, "guide", page, "", _words(_plain(parts[0]))])
+            for anchor, heading, text in zip(parts[1::3], parts[2::3], parts[3::3]):
+                self.search.append([_plain(heading), "guide", "%s#%s" % (page, anchor), title, _words(_plain(text))])
         return self.page(page, title, body)
 
     def _fenced(self, page):
@@ -730,13 +730,29 @@ class Site:
                 # A constructor is found with its class, what a concept wants with the concept.
                 if one.name == where.rpartition("::")[2] or (where and _SAID_ELSEWHERE.match(one.name)):
                     continue
-                text = self.plain_summary(symbol)
-                self.search.append([one.name, symbol.kind, url, (where + ": " if where else "") + text])
+                text = (where + ": " if where else "") + self.plain_summary(symbol)
+                self.search.append([one.name, symbol.kind, url, text, _words(self._whole_text(symbol))])
+            for field in symbol.fields:
+                if not _SAID_ELSEWHERE.match(field.name):
+                    text = "%s: %s" % (symbol.qualified.replace("equipoise::", "", 1), self.plain_summary(field))
+                    self.search.append([field.name, "field", url, text, ""])
         for header in self.headers.values():
-            self.search.append([header.path, "header", header.page, header.introduction()[:100]])
+            text = header.introduction()
+            self.search.append([header.path, "header", header.page, text[:100], _words(text)])
         here = pathlib.Path(__file__).resolve().parent
         self.write("search.js", "const entries = %s;\n%s" % (json.dumps(self.search), (here / "search.js").read_text()))
         shutil.copyfile(here / "style.css", self.output / "style.css")
+
+    @staticmethod
+    def _whole_text(symbol):
+        """All that the comments of a symbol, its fields and values say."""
+        nodes = [symbol.node] + [field.node for field in symbol.fields] + symbol.node.findall("enumvalue")
+        texts = [field.name for field in symbol.fields]
+        for node in nodes:
+            for tag in ("briefdescription", "detaileddescription"):
+                part = node.find(tag)
+                texts.append("" if part is None else "".join(part.itertext()))
+        return " ".join(texts)
 
     def _overview(self):
         page = "reference/index.html"
@@ -779,6 +795,15 @@ class Site:
                 % (self._to(page, url), html.escape(name), kind, " in " + html.escape(scope) if scope else "", path)
             )
         return self.page(page, "All symbols", "\n".join(out) + "</ul>")
+
+
+def _plain(text):
+    return html.unescape(re.sub(r"<[^>]+>", "", text))
+
+
+def _words(text):
+    """What a search looks for besides names: each word once."""
+    return " ".join(dict.fromkeys(re.findall(r"[a-z_][a-z0-9_-]+", text.lower())))
 
 
 def _prose_of_page(body):

@@ -1,25 +1,30 @@
-// entries: [name, kind, address, text] of every symbol, header and heading, written before this by make_site.py.
+// entries: [name, kind, address, text, words of the whole text] of every symbol, header and heading, written before this by make_site.py.
 (function () {
   const field = document.getElementById("search");
   const list = document.getElementById("results");
   const up = document.body.dataset.up;
   let chosen = -1;
 
-  // Higher is better; 0 where a word of the query is nowhere in the entry.
+  // Higher is better; the sum over words of how well each is met. Words that are met nowhere cost.
   function score(entry, words) {
     const name = entry[0].toLowerCase();
     const text = entry[3].toLowerCase();
     let sum = 0;
+    let met = 0;
     for (const word of words) {
       const at = name.indexOf(word);
-      if (name === word) sum += 100;
-      else if (at === 0) sum += 50;
-      else if (at > 0) sum += name[at - 1] === "_" || name[at - 1] === "/" ? 30 : 20;
-      else if (text.includes(word)) sum += 5;
-      else return 0;
+      let points = 0;
+      if (name === word) points = 100;
+      else if (at === 0) points = 50;
+      else if (at > 0) points = /[_/ ]/.test(name[at - 1]) ? 35 : 20;
+      else if (text.includes(word)) points = 12;
+      else if (entry[4].includes(word)) points = 5;
+      if (points > 0) met += 1;
+      sum += points;
     }
+    if (met === 0 || met < words.length - 1) return 0;
     const kinds = { class: 6, struct: 6, concept: 5, function: 4, guide: 3, header: 3 };
-    return sum + (kinds[entry[1]] || 0) - entry[0].length / 100;
+    return sum * (met / words.length) ** 3 + (kinds[entry[1]] || 0) - entry[0].length / 100;
   }
 
   function show() {
