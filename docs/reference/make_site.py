@@ -33,6 +33,7 @@ _FOLDERS = {  # in the order of reading: folder to title
     "libtorch": "LibTorch",
     "libtorch/metrics": "LibTorch: metrics",
     "libtorch/distributed": "LibTorch: several workers",
+    "umbrella": "Umbrella headers",
 }
 
 _GREEK = dict(
@@ -136,6 +137,8 @@ class Header:
         self.path = path  # such as loss/softmax.h
         self.lines = (root / "include" / "equipoise" / path).read_text().split("\n")
         self.page = "reference/%s.html" % path[: -len(".h")]
+        is_umbrella = not any(re.match(r"namespace |struct |#define (?!\w+_H_$)", line) for line in self.lines)
+        self.folder = "umbrella" if is_umbrella else posixpath.dirname(path)
         self.entries = []
 
     def introduction(self):
@@ -203,6 +206,7 @@ class Header:
     def _tidy(text):
         text = re.sub(r"\b(EQUIPOISE_INLINE|EQUIPOISE_HOST_INLINE|inline|friend) ", "", text)
         text = text.replace("EQUIPOISE_FUNCTION_OBJECT ", "const ")
+        text = re.sub(r"\s*: public detail::[\s\S]*$", "", text)
         lines = [line.rstrip() for line in text.split("\n") if not line.strip().startswith("//")]
         margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
         return "\n".join(line[margin:] for line in lines).strip()
@@ -501,7 +505,7 @@ class Site:
         introduction = header.introduction()
         out = [
             '<p class="where"><a href="%s">Reference</a> / %s</p>'
-            % (self._to(header.page, "reference/index.html"), _FOLDERS[posixpath.dirname(header.path)]),
+            % (self._to(header.page, "reference/index.html"), _FOLDERS[header.folder]),
             "<h1>%s</h1>" % html.escape(posixpath.basename(header.path)),
             '<p class="lead">%s</p>' % prose(introduction),
             '<pre class="include"><span class="d">#include</span> <span class="s">"equipoise/%s"</span></pre>' % header.path,
@@ -617,10 +621,11 @@ class Site:
         out.append(item("symbols.html", "All symbols"))
         out.append("</ul>")
         for folder, title in _FOLDERS.items():
-            headers = [header for path, header in self.headers.items() if posixpath.dirname(path) == folder]
+            headers = [header for header in self.headers.values() if header.folder == folder]
             inside = any(header.page == page for header in headers)
             out.append("<details%s><summary>%s</summary><ul>" % (" open" if inside else "", title))
-            out += [item(header.page, html.escape(posixpath.basename(header.path))) for header in headers]
+            names = {header: header.path if folder == "umbrella" else posixpath.basename(header.path) for header in headers}
+            out += [item(header.page, html.escape(names[header])) for header in headers]
             out.append("</ul></details>")
         return "\n".join(out)
 
@@ -726,7 +731,7 @@ class Site:
         self.write("symbols.html", self._symbols())
         for symbol, header, url in self.symbols:
             for one in [symbol] + symbol.others:
-                where = one.qualified.replace("equipoise::", "", 1).rpartition("::")[0]
+                where = _scope(one.qualified)
                 # A constructor is found with its class, what a concept wants with the concept.
                 if one.name == where.rpartition("::")[2] or (where and _SAID_ELSEWHERE.match(one.name)):
                     continue
@@ -760,7 +765,7 @@ class Site:
         for folder, title in _FOLDERS.items():
             out.append('<h2 id="%s">%s</h2><dl class="overview">' % (folder.replace("/", "-") or "ground", title))
             for path, header in self.headers.items():
-                if posixpath.dirname(path) != folder:
+                if header.folder != folder:
                     continue
                 listed = ", ".join(
                     '<a href="%s"><code>%s</code></a>' % (self._to(page, header.page + "#" + symbol.anchor), html.escape(symbol.name))
@@ -768,7 +773,7 @@ class Site:
                 )
                 out.append(
                     '<dt><a href="%s">%s</a></dt><dd>%s<p class="names">%s</p></dd>'
-                    % (self._to(page, header.page), html.escape(path), prose(header.introduction()), listed)
+                    % (self._to(page, header.page), html.escape(path), prose(_first_sentences(header.introduction())), listed)
                 )
             out.append("</dl>")
         return self.page(page, "Reference", "\n".join(out))
@@ -780,8 +785,7 @@ class Site:
         rows = []
         for symbol, header, url in self.symbols:
             for one in [symbol] + symbol.others:
-                owner = one.qualified.rpartition("::")[0].rpartition("::")[2]
-                if owner == one.name or _SAID_ELSEWHERE.match(one.name):
+                if _scope(one.qualified).rpartition("::")[2] == one.name or _SAID_ELSEWHERE.match(one.name):
                     continue
                 rows.append((one.name.lower(), one.name, symbol.kind, header.path, url, one.qualified))
         for _, name, kind, path, url, qualified in sorted(set(rows)):
@@ -789,12 +793,30 @@ class Site:
             if first != letter:
                 out.append(("</ul>" if letter else "") + '<h2 id="letter-%s">%s</h2><ul class="symbols">' % (first, first))
                 letter = first
-            scope = qualified.replace("equipoise::", "", 1).rpartition("::")[0]
+            scope = _scope(qualified)
             out.append(
                 '<li><a href="%s"><code>%s</code></a> <span class="kind">%s%s</span> <span class="path">%s</span></li>'
                 % (self._to(page, url), html.escape(name), kind, " in " + html.escape(scope) if scope else "", path)
             )
         return self.page(page, "All symbols", "\n".join(out) + "</ul>")
+
+
+def _scope(qualified):
+    """What a name stands in, without the library's namespace and arguments of templates."""
+    while "<" in qualified:
+        shorter = re.sub(r" ?<[^<>]*>", "", qualified)
+        if shorter == qualified:
+            break  # operator<
+        qualified = shorter
+    return qualified.replace("equipoise::", "", 1).rpartition("::")[0]
+
+
+def _first_sentences(text):
+    """As many as there is room for, but one at least."""
+    sentences = re.split(r"(?<=\.) (?=[A-Z])", text)
+    while len(sentences) > 1 and len(" ".join(sentences)) > 240:
+        sentences.pop()
+    return " ".join(sentences)
 
 
 def _plain(text):
