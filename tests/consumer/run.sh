@@ -8,7 +8,7 @@
 #   fetch     in a CMake project that unpacks an archive of the sources or adds them as a subdirectory
 #   page      in CMake projects as docs/installing.md writes them
 #   conan     as a package of Conan 2; SKIPPED where there is no conan
-#   vcpkg     by the portfile of the vcpkg port, with stand-ins for vcpkg's own commands
+#   vcpkg     by the manifest and the portfile of the vcpkg port, with stand-ins for vcpkg's own commands
 #   registry  from the archive that an entry of the Bazel Central Registry names, and the entry itself
 #   mistakes  the mistakes of docs/what_went_wrong.md, their messages and remedies
 #   bazel     in a Bazel workspace of its own
@@ -228,6 +228,7 @@ try_conan() {
 }
 
 try_vcpkg() {
+  quietly "$consumer/vcpkg/check_manifest.py" "$root/packaging/vcpkg/equipoise/vcpkg.json"
   quietly cmake -DPORT_DIR="$root/packaging/vcpkg/equipoise" -DPACKAGES_DIR="$work/vcpkg" -DBUILD_DIR="$work/vcpkg-build" \
     -P "$consumer/vcpkg/run_port.cmake"
   compile core -I "$work/vcpkg/include"
