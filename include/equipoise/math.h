@@ -20,7 +20,7 @@ struct Operations;
 /// Operations on numbers, by the standard library.
 template <>
 struct Operations<double> {
-  /// What the function objects of these names, below, compute.
+  /// As the function objects of the same names below.
   static double exp(double x) { return std::exp(x); }
   static double log(double x) { return std::log(x); }
   static double pow(double x, double exponent) { return std::pow(x, exponent); }

@@ -29,7 +29,7 @@ namespace equipoise::eigen {
 /// written is resized.
 template <class Scalar>
 struct LinearLossOutputs {
-  /// What gradients are written to.
+  /// The type of the gradients.
   using Matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
   Matrix* features = nullptr;                                ///< gradient, N x D

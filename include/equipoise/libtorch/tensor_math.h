@@ -17,7 +17,7 @@
 /// where the functions are, at 0 too.
 template <>
 struct equipoise::math::Operations<at::Tensor> {
-  /// What the function objects of these names in math.h compute.
+  /// As the function objects of the same names in math.h.
   static at::Tensor exp(const at::Tensor& x) { return x.exp(); }
   static at::Tensor log(const at::Tensor& x) { return x.log(); }
   // Below an exponent of 1 the derivative is infinite at 0, and infinity times the 0 that comes

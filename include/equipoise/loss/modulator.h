@@ -57,8 +57,8 @@ namespace detail {
 template <class M, class Pack>
 constexpr bool require_modulator_on() {
   static_assert(ModulatorOn<M, Pack>,
-                "a modulator has `template <class T> ValueAndSlope<T> operator()(const "
-                "TargetProbability<T>&) const`, for every T, and computes with equipoise::math");
+                "a modulator needs `template <class T> ValueAndSlope<T> operator()(const "
+                "TargetProbability<T>&) const` that computes with equipoise::math only");
   return ModulatorOn<M, Pack>;
 }
 

@@ -34,7 +34,7 @@ struct BinaryCounts {
   }
   friend bool operator==(const BinaryCounts&, const BinaryCounts&) = default;
 
-  /// Rows: all of them; with the label; with the label predicted.
+  /// The number of rows: all, those with the label, those with the label predicted.
   double total() const {
     return true_positives + false_positives + false_negatives + true_negatives;
   }

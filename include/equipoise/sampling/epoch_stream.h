@@ -59,7 +59,7 @@ class EpochStream {
     }
   }
 
-  /// Those of the rule, and the rule.
+  /// The seed, epoch size and fingerprint of the rule, and the rule itself.
   std::uint64_t seed() const { return rule_.seed(); }
   std::uint64_t epoch_size() const { return rule_.epoch_size(); }
   std::uint64_t fingerprint() const { return rule_.fingerprint(); }

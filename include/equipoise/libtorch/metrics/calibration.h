@@ -22,7 +22,7 @@
 
 namespace equipoise::libtorch {
 
-/// Calibration of probabilities over classes, of tensors.
+/// Calibration of class probabilities, accumulated from tensors.
 template <>
 class Accumulator<metrics::Calibration> : public detail::SummedMetric<metrics::Calibration> {
  public:
@@ -64,7 +64,7 @@ class Accumulator<metrics::Calibration> : public detail::SummedMetric<metrics::C
   static constexpr const char* kWhere = "Accumulator<Calibration>::add";
 };
 
-/// Calibration of the probabilities of several labels a row, of tensors.
+/// Calibration of several labels a row, accumulated from tensors.
 template <>
 class Accumulator<metrics::MultiLabelCalibration>
     : public detail::SummedMetric<metrics::MultiLabelCalibration> {

@@ -23,7 +23,7 @@
 
 namespace equipoise::libtorch {
 
-/// A confusion matrix of tensors.
+/// A confusion matrix accumulated from tensors.
 template <>
 class Accumulator<metrics::ConfusionMatrix>
     : public detail::SummedMetric<metrics::ConfusionMatrix> {
@@ -61,7 +61,7 @@ class Accumulator<metrics::ConfusionMatrix>
   static constexpr const char* kWhere = "Accumulator<ConfusionMatrix>::add";
 };
 
-/// A confusion matrix for each group, of tensors.
+/// A confusion matrix for each group, accumulated from tensors.
 template <>
 class Accumulator<metrics::Grouped<metrics::ConfusionMatrix>>
     : public detail::SummedMetric<metrics::Grouped<metrics::ConfusionMatrix>> {
@@ -113,7 +113,7 @@ class Accumulator<metrics::Grouped<metrics::ConfusionMatrix>>
   std::size_t classes_;
 };
 
-/// Hits and misses of several labels a row, of tensors.
+/// Decisions on several labels a row, accumulated from tensors.
 template <>
 class Accumulator<metrics::MultiLabelCounts>
     : public detail::SummedMetric<metrics::MultiLabelCounts> {

@@ -22,7 +22,7 @@
 
 namespace equipoise::libtorch {
 
-/// Precision and recall of named entities, of tensors.
+/// Counts of named entities, accumulated from tensors.
 template <>
 class Accumulator<metrics::EntityScores> {
  public:

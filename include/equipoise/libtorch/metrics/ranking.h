@@ -43,7 +43,7 @@ inline at::Tensor average_precision(const at::Tensor& scores, const at::Tensor& 
       [](const auto& label) { return label.average_precision(metrics::Absent::kNaN); });
 }
 
-/// Areas under curves for each label, of tensors.
+/// Scores of each label, for areas under curves, accumulated from tensors.
 template <std::floating_point T>
 class Accumulator<metrics::LabelScores<T>> {
  public:
