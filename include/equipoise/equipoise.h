@@ -15,6 +15,7 @@
 #include "equipoise/plan.h"
 #include "equipoise/random.h"
 #include "equipoise/reduction.h"
+#include "equipoise/resampling.h"
 #include "equipoise/sampling.h"
 #include "equipoise/schedule.h"
 #include "equipoise/splits.h"

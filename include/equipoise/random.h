@@ -95,6 +95,13 @@ struct Purpose {
   static constexpr std::uint32_t kWindowPhase = 0x4551000f;
   static constexpr std::uint32_t kBootstrap = 0x45510010;
   static constexpr std::uint32_t kReservoir = 0x45510011;
+  static constexpr std::uint32_t kRecipe = 0x45510012;
+  static constexpr std::uint32_t kRecipeOrder = 0x45510013;
+  static constexpr std::uint32_t kRecipeDecks = 0x45510014;
+  static constexpr std::uint32_t kMixedPair = 0x45510015;
+  static constexpr std::uint32_t kMixedWeight = 0x45510016;
+  static constexpr std::uint32_t kNoise = 0x45510017;
+  static constexpr std::uint32_t kStoreOrder = 0x45510018;
   static constexpr std::uint32_t kTableRounding = 0x45510030;
   static constexpr std::uint32_t kGroupOrder = 0x45510031;
   static constexpr std::uint32_t kGroupPart = 0x45510032;

@@ -15,16 +15,22 @@
 
 namespace equipoise::sampling {
 
-/// An infinite sequence of row indices, cut into epochs: index i of epoch e stands at position
+/// An infinite sequence of draws, cut into epochs: draw i of epoch e stands at position
 /// t = e * epoch_size() + i. `stream[t]` is a pure function of the stream and t, so seeking is free
 /// and ranks and threads need no communication. `fingerprint()` tells configurations apart (labels,
 /// weights, options; not the seed).
 template <class S>
-concept IndexStream = std::copy_constructible<S> && requires(const S& stream, std::uint64_t t) {
-  { stream[t] } -> std::convertible_to<std::size_t>;
+concept DrawStream = std::copy_constructible<S> && requires(const S& stream, std::uint64_t t) {
+  stream[t];
   { stream.seed() } -> std::same_as<std::uint64_t>;
   { stream.epoch_size() } -> std::same_as<std::uint64_t>;
   { stream.fingerprint() } -> std::same_as<std::uint64_t>;
+};
+
+/// A stream whose draws are row indices.
+template <class S>
+concept IndexStream = DrawStream<S> && requires(const S& stream, std::uint64_t t) {
+  { stream[t] } -> std::convertible_to<std::size_t>;
 };
 
 /// One of `world` workers: of a range of positions it takes every world-th, starting with its rank.
@@ -133,14 +139,14 @@ struct Cursor {
 };
 
 /// The cursor of a position. As costly as stream.fingerprint().
-template <IndexStream S>
+template <DrawStream S>
 Cursor cursor_at(const S& stream, std::uint64_t position) {
   return {stream.seed(), position, stream.fingerprint()};
 }
 
 /// The position at which to go on with a stream that is equal to the one the cursor was taken from.
 /// @throws std::invalid_argument where the seeds or the fingerprints differ, saying which.
-template <IndexStream S>
+template <DrawStream S>
 std::uint64_t resume(const S& stream, const Cursor& cursor) {
   if (cursor.seed != stream.seed()) {
     detail::reject("resume", "cursor.seed", cursor.seed,

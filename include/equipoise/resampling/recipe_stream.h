@@ -1,0 +1,195 @@
+// An infinite stream of recipes for synthetic rows.
+#ifndef EQUIPOISE_RESAMPLING_RECIPE_STREAM_H_
+#define EQUIPOISE_RESAMPLING_RECIPE_STREAM_H_
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "equipoise/config.h"
+#include "equipoise/detail/check.h"
+#include "equipoise/random.h"
+#include "equipoise/resampling/recipe.h"
+#include "equipoise/sampling/detail/class_index.h"
+#include "equipoise/sampling/detail/decks.h"
+#include "equipoise/sampling/stream.h"
+#include "equipoise/view.h"
+
+namespace equipoise::resampling {
+
+/// A sampling::DrawStream of recipes. Every epoch holds exactly `rows` recipes of each group, and
+/// so exactly the number of rows of each class that was asked for, in random order. Within a group
+/// the bases are a deck of cards that is dealt out before it is shuffled anew, across epochs, so
+/// each base comes equally often, as in the paper on SMOTE; where rows_of_base is given, each comes
+/// so often in every epoch. Neighbours and lambdas are independent draws, other ones in every
+/// epoch.
+///
+/// stream[t] is a pure function of (seed, t), computed in integers: the same on every platform, for
+/// any number of ranks and after resuming. lambda is a multiple of 2^-53, times the reach.
+///
+/// Memory is what the groups take: no row is copied. A draw is O(log of the number of groups), and
+/// O(log of the number of bases) where rows_of_base is given.
+class RecipeStream {
+ public:
+  /// Takes the groups that policies make, one policy's or several; see also original_rows().
+  /// @throws std::invalid_argument for a group without bases that has rows, for neighbours that are
+  /// not k a base, rows_of_base that are not one a base and of the sum `rows`, a reach outside
+  /// (0, 1], and for groups without any rows.
+  RecipeStream(std::vector<RecipeGroup> groups, std::uint64_t seed)
+      : random_{seed}, groups_(std::move(groups)), starts_{0} {
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 62;
+    for (std::size_t g = 0; g < groups_.size(); ++g) {
+      require_group(g);
+      if (groups_[g].rows > kMost - starts_.back()) {
+        detail::reject(kWhere, name(g, "rows"), groups_[g].rows, "fewer than 2^62 rows in all");
+      }
+      starts_.push_back(starts_.back() + groups_[g].rows);
+      ends_.emplace_back(groups_[g].rows_of_base.size());
+      std::partial_sum(groups_[g].rows_of_base.begin(), groups_[g].rows_of_base.end(),
+                       ends_.back().begin());
+    }
+    if (starts_.back() == 0) detail::reject(kWhere, "rows of all groups", 0, "at least 1");
+  }
+
+  /// The recipe at position t.
+  Recipe operator[](std::uint64_t t) const { return Draw<1>(*this)(t); }
+
+  /// out[i] = (*this)[t + i * stride] for all i: a batch, faster than single draws.
+  void fill(std::uint64_t t, std::span<Recipe> out, std::uint64_t stride = 1) const {
+    Draw<64> draw(*this);
+    for (std::size_t i = 0; i < out.size(); ++i, t += stride) out[i] = draw(t);
+  }
+
+  /// The recipes of an epoch.
+  std::vector<Recipe> epoch(std::uint64_t number) const {
+    std::vector<Recipe> result(static_cast<std::size_t>(epoch_size()));
+    fill(number * epoch_size(), result);
+    return result;
+  }
+
+  std::uint64_t seed() const { return random_.seed; }
+  /// Recipes in an epoch: those of all groups.
+  std::uint64_t epoch_size() const { return starts_.back(); }
+  const std::vector<RecipeGroup>& groups() const { return groups_; }
+
+  /// A digest of all that decides the recipes, less the seed: the groups. O(N k).
+  std::uint64_t fingerprint() const {
+    detail::Fingerprint digest;
+    for (const RecipeGroup& group : groups_) {
+      digest.add(group.class_index).add(group.rows).add(group.k);
+      digest.add(std::bit_cast<std::uint64_t>(group.reach));
+      digest.add_all(group.bases).add_all(group.neighbours).add_all(group.rows_of_base);
+    }
+    return digest.value();
+  }
+
+ private:
+  static constexpr std::string_view kWhere = "RecipeStream";
+
+  template <std::size_t kDecks>
+  class Draw {
+   public:
+    explicit Draw(const RecipeStream& stream)
+        : stream_(stream),
+          epochs_(stream.random_, stream.epoch_size(), detail::Purpose::kRecipeOrder),
+          decks_(CounterRandom{stream.random_.bits(0, detail::Purpose::kRecipeDecks)}) {}
+
+    Recipe operator()(std::uint64_t t) {
+      const std::uint64_t slot = epochs_.place(t);
+      const std::vector<std::uint64_t>& starts = stream_.starts_;
+      const auto g = static_cast<std::size_t>(std::upper_bound(starts.begin(), starts.end(), slot) -
+                                              starts.begin() - 1);
+      const RecipeGroup& group = stream_.groups_[g];
+      const std::size_t place = base(g, t / stream_.epoch_size(), slot - starts[g]);
+      if (group.k == 0) return {group.bases[place], group.bases[place], 0};
+      return neighbour(group, place, t);
+    }
+
+   private:
+    // Which of its bases the group's row number `card` of an epoch has.
+    std::size_t base(std::size_t g, std::uint64_t epoch, std::uint64_t card) {
+      const RecipeGroup& group = stream_.groups_[g];
+      const std::vector<std::uint64_t>& ends = stream_.ends_[g];
+      if (!ends.empty()) {
+        return static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), card) -
+                                        ends.begin());
+      }
+      return static_cast<std::size_t>(decks_(g, epoch * group.rows + card, group.bases.size()));
+    }
+
+    // Half of the position's block says which neighbour, the other half how far.
+    Recipe neighbour(const RecipeGroup& group, std::size_t place, std::uint64_t t) const {
+      for (std::uint32_t attempt = 0;; ++attempt) {
+        const auto [first, second] = stream_.random_.block(t, detail::Purpose::kRecipe, attempt);
+        const detail::Scaled j = detail::scale(first, group.k);
+        if (!detail::is_unbiased(j, group.k)) continue;
+        const double u = static_cast<double>(second >> 11) * 0x1.0p-53;
+        return {group.bases[place],
+                group.neighbours[place * group.k + static_cast<std::size_t>(j.integer)],
+                u * group.reach};
+      }
+    }
+
+    const RecipeStream& stream_;
+    detail::ShuffledWindows epochs_;
+    detail::Decks<kDecks> decks_;
+  };
+
+  static std::string name(std::size_t g, std::string_view field) {
+    return std::string("groups[").append(detail::to_text(g)).append("].").append(field);
+  }
+
+  void require_group(std::size_t g) const {
+    const RecipeGroup& group = groups_[g];
+    if (group.rows != 0 && group.bases.empty()) {
+      detail::reject(kWhere, name(g, "rows"), group.rows, "0, for the group has no bases");
+    }
+    detail::require_size(kWhere, name(g, "neighbours"), group.neighbours.size(),
+                         group.k * group.bases.size(), "k a base");
+    detail::require_between(kWhere, name(g, "reach"), group.reach, 0, 1, detail::Ends::kMost);
+    if (group.rows_of_base.empty()) return;
+    detail::require_size(kWhere, name(g, "rows_of_base"), group.rows_of_base.size(),
+                         group.bases.size(), "bases");
+    const std::uint64_t sum =
+        std::accumulate(group.rows_of_base.begin(), group.rows_of_base.end(), std::uint64_t{0});
+    if (sum != group.rows) {
+      detail::reject(kWhere, name(g, "rows"), group.rows,
+                     "the sum of rows_of_base, " + detail::to_text(sum));
+    }
+  }
+
+  CounterRandom random_;
+  std::vector<RecipeGroup> groups_;
+  std::vector<std::uint64_t> starts_;             // of each group's slots in an unshuffled epoch
+  std::vector<std::vector<std::uint64_t>> ends_;  // of each base's, where rows_of_base is given
+};
+
+/// Groups whose recipes are the rows themselves, each once an epoch: put before those of a policy,
+/// they make an epoch of a RecipeStream all rows and the synthetic ones, shuffled. O(N).
+/// @throws std::invalid_argument for a label that is no class.
+template <LabelRange R>
+EQUIPOISE_HOST_INLINE std::vector<RecipeGroup> original_rows(const R& labels, std::size_t classes) {
+  const auto values = as_span(labels);
+  const std::vector<std::uint64_t> counts =
+      detail::rows_per_class("original_rows", values, classes);
+  std::vector<RecipeGroup> groups;
+  for (std::size_t c = 0; c < classes; ++c) {
+    groups.push_back({.class_index = c, .rows = counts[c]});
+    groups.back().bases.reserve(static_cast<std::size_t>(counts[c]));
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    groups[static_cast<std::size_t>(values[i])].bases.push_back(i);
+  }
+  return groups;
+}
+
+}  // namespace equipoise::resampling
+
+#endif  // EQUIPOISE_RESAMPLING_RECIPE_STREAM_H_
