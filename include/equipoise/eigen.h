@@ -11,6 +11,7 @@
 #include "equipoise/eigen/loss.h"
 #include "equipoise/eigen/metrics.h"
 #include "equipoise/eigen/overlap_loss.h"
+#include "equipoise/eigen/resampling.h"
 #include "equipoise/eigen/sigmoid_loss.h"
 #include "equipoise/equipoise.h"
 // IWYU pragma: end_exports

@@ -17,6 +17,7 @@
 #include "equipoise/libtorch/module.h"
 #include "equipoise/libtorch/overlap_loss.h"
 #include "equipoise/libtorch/overlap_module.h"
+#include "equipoise/libtorch/resampling.h"
 #include "equipoise/libtorch/sampler.h"
 #include "equipoise/libtorch/sigmoid_loss.h"
 #include "equipoise/libtorch/sigmoid_module.h"
