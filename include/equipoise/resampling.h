@@ -11,6 +11,7 @@
 #include "equipoise/resampling/edited_neighbours.h"
 #include "equipoise/resampling/instance_hardness.h"
 #include "equipoise/resampling/kmeans_smote.h"
+#include "equipoise/resampling/mixup.h"
 #include "equipoise/resampling/near_miss.h"
 #include "equipoise/resampling/neighbourhood_cleaning.h"
 #include "equipoise/resampling/neighbours.h"
