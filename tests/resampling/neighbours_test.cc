@@ -33,7 +33,7 @@ std::vector<T> normal_values(std::size_t n, std::uint64_t seed, double offset = 
   return values;
 }
 
-// Sorts all references of each query by distance, in long double where that is exact.
+// Sorts all references of each query by distance, which is exact for small integers.
 template <class T>
 NeighbourTable sorted_neighbours(const MatrixView<const T>& rows, const Numbers& queries,
                                  const Numbers& references, std::size_t k) {

@@ -26,8 +26,9 @@ using RowNumbers = std::span<const std::size_t>;
 
 template <class T>
 void require_finite_row(std::string_view where, const MatrixView<const T>& rows, std::size_t r) {
-  for (std::size_t c = 0; c < rows.cols; ++c) {
-    if (!is_finite(rows(r, c))) reject_cell(where, "rows", r, c, rows(r, c), "a finite number");
+  const T* x = rows.data + static_cast<std::ptrdiff_t>(r) * rows.row_stride;
+  for (std::size_t c = 0; c < rows.cols; ++c, x += rows.col_stride) {
+    if (!is_finite(*x)) reject_cell(where, "rows", r, c, *x, "a finite number");
   }
 }
 
@@ -125,19 +126,24 @@ struct Placement {
   template <class T>
   Placement(const MatrixView<const T>& rows, RowNumbers queries, RowNumbers references)
       : mean(rows.cols) {
-    double largest = 0;
+    const double part = 1 / static_cast<double>(std::max<std::size_t>(references.size(), 1));
     for (const std::size_t r : references) {
-      for (std::size_t c = 0; c < rows.cols; ++c) {
-        mean[c] += static_cast<double>(rows(r, c)) / static_cast<double>(references.size());
+      const T* x = rows.data + static_cast<std::ptrdiff_t>(r) * rows.row_stride;
+      for (std::size_t c = 0; c < rows.cols; ++c, x += rows.col_stride) {
+        mean[c] += static_cast<double>(*x) * part;
       }
     }
-    for (const RowNumbers numbers : {queries, references}) {
+    double largest = 0;
+    const auto look = [&](RowNumbers numbers) {
       for (const std::size_t r : numbers) {
-        for (std::size_t c = 0; c < rows.cols; ++c) {
-          largest = std::max(largest, std::fabs(static_cast<double>(rows(r, c)) - mean[c]));
+        const T* x = rows.data + static_cast<std::ptrdiff_t>(r) * rows.row_stride;
+        for (std::size_t c = 0; c < rows.cols; ++c, x += rows.col_stride) {
+          largest = std::max(largest, std::fabs(static_cast<double>(*x) - mean[c]));
         }
       }
-    }
+    };
+    look(references);
+    if (!are_same(queries, references)) look(queries);
     int exponent = 0;
     if (largest > 0) std::frexp(largest, &exponent);
     scale = std::ldexp(1.0, std::clamp(-exponent, -1000, 1000));
@@ -160,12 +166,11 @@ struct PlacedRows {
                                  static_cast<double>(std::numeric_limits<T>::epsilon());
     T* out = values.data();
     for (std::size_t i = 0; i < numbers.size(); ++i) {
+      const Source* x = rows.data + static_cast<std::ptrdiff_t>(numbers[i]) * rows.row_stride;
       double norm = 0;
-      for (std::size_t c = 0; c < rows.cols; ++c) {
-        const double moved = static_cast<double>(rows(numbers[i], c)) - placement.mean[c];
-        *out = static_cast<T>(moved * placement.scale);
+      for (std::size_t c = 0; c < rows.cols; ++c, ++out, x += rows.col_stride) {
+        *out = static_cast<T>((static_cast<double>(*x) - placement.mean[c]) * placement.scale);
         norm += static_cast<double>(*out) * static_cast<double>(*out);
-        ++out;
       }
       norms[i] = static_cast<T>(norm * least);
     }
@@ -261,13 +266,14 @@ class BoundSearch {
   [[gnu::noinline]] void offer(const kernels::ProductRow<T>& row, std::size_t query, std::size_t r,
                                std::size_t begin) {
     const std::size_t end = std::min(begin + kPanel, reference_numbers_.size() - r);
+    const T* const thresholds = nearest_.thresholds();
     for (std::size_t j = begin; j < end; ++j) {
       const T bound = row.distance(j);
       if (is_symmetric_) {
         if (r + j <= query) continue;
-        nearest_.offer(query, bound, r + j);
-        nearest_.offer(r + j, bound, query);
-      } else if (query_numbers_[query] != reference_numbers_[r + j]) {
+        if (bound < thresholds[query]) nearest_.offer(query, bound, r + j);
+        if (bound < thresholds[r + j]) nearest_.offer(r + j, bound, query);
+      } else if (bound < thresholds[query] && query_numbers_[query] != reference_numbers_[r + j]) {
         nearest_.offer(query, bound, r + j);
       }
     }
