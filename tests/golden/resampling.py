@@ -140,27 +140,66 @@ def danger(X, y):
     return {str(c): [int(i) for i in rows] for c, rows in sampler.in_danger_indices.items()}
 
 
-def near_in_class(X, y):
-    """The neighbours that SMOTE draws from, class by class, as numbers within the class."""
+def drawn_from(sampler, X, y):
+    """The neighbours that a kind of SMOTE draws from, as numbers within the class, and how many rows it makes."""
     found = []
     make = over_sampling.SMOTE._make_samples
 
-    def recorded(self, X, y_dtype, y_type, nn_data, nn_num, *arguments, **keywords):
-        found.append(nn_num.tolist())
-        return make(self, X, y_dtype, y_type, nn_data, nn_num, *arguments, **keywords)
+    def recorded(self, X, y_dtype, y_type, nn_data, nn_num, n_samples, *arguments, **keywords):
+        found.append({"neighbours": nn_num.tolist(), "rows": int(n_samples)})
+        return make(self, X, y_dtype, y_type, nn_data, nn_num, n_samples, *arguments, **keywords)
 
-    with mock.patch.object(over_sampling.SMOTE, "_make_samples", recorded):
-        over_sampling.SMOTE(random_state=0).fit_resample(X, y)
+    with mock.patch.object(type(sampler), "_make_samples", recorded):
+        sampler.fit_resample(X, y)
     return found
 
 
-def made(X, y):
+class Given(BaseEstimator):
+    """Clusters that are known."""
+
+    def __init__(self, clusters=None, n_clusters=3):
+        self.clusters = clusters
+        self.n_clusters = n_clusters
+
+    def fit(self, X, y=None):
+        return self
+
+    def predict(self, X):
+        return self.clusters
+
+    def fit_predict(self, X, y=None):
+        return self.clusters
+
+
+def in_clusters(X, y, random):
+    clusters = random.integers(0, 3, len(y))
+    sampler = over_sampling.KMeansSMOTE(kmeans_estimator=Given(clusters), random_state=0)
+    try:
+        groups = drawn_from(sampler, X, y)
+    except RuntimeError as error:
+        assert "No clusters found" in str(error), error
+        groups = None
+    return {"clusters": clusters.tolist(), "groups": groups}
+
+
+def with_categories(X, y, random):
+    """Two columns of categories behind the others."""
+    categories = random.integers(0, [3, 2], (len(y), 2))
+    columns = [X.shape[1], X.shape[1] + 1]
+    sampler = over_sampling.SMOTENC(categorical_features=columns, random_state=0)
+    groups = drawn_from(sampler, np.hstack([X, categories]), y)
+    return {"categories": categories.tolist(), "groups": groups}
+
+
+def made(X, y, random):
     return {
         "one_sided": one_sided(X, y),
         "hardness": hardness(X, y),
         "adasyn": adaptive(X, y),
         "danger": danger(X, y),
-        "smote": near_in_class(X, y),
+        "smote": drawn_from(over_sampling.SMOTE(random_state=0), X, y),
+        "clustered": in_clusters(X, y, random),
+        "nominal": with_categories(X, y, random),
     }
 
 
@@ -202,7 +241,7 @@ def main():
     cases = []
     for i in range(200):
         X, y = random_set(random)
-        expected = {**cleaned(X, y, lambda k: k - 1), **made(X, y)}
+        expected = {**cleaned(X, y, lambda k: k - 1), **made(X, y, random)}
         cases.append({"name": f"random {i}", "rows": text(X), "labels": y.tolist(), **expected})
     for name, X, y, ties in real_sets():
         by_number = cleaned(X, y, lambda k: LowerNumberFirst(n_neighbors=k))
@@ -210,7 +249,7 @@ def main():
         if not ties:
             own = cleaned(X, y, lambda k: k - 1)
             assert own == by_number, name
-            expected = {**own, **made(X, y)}
+            expected = {**own, **made(X, y, random)}
         cases.append({"name": name, "rows": text(X), "labels": y.tolist(), **expected})
     file = pathlib.Path(__file__).with_suffix(".json")
     versions = {"imbalanced-learn": imblearn.__version__, "scikit-learn": sklearn.__version__}
