@@ -227,7 +227,7 @@ TEST(Golden, AdasynMakesAsManyRowsOfEachBase) {
       }
     }
   });
-  EXPECT_EQ(unequal, 2u);
+  EXPECT_EQ(unequal, 8u);
 }
 
 }  // namespace
