@@ -29,6 +29,9 @@ struct Objective {
   RampSchedule weights_ramp{};
   /// What makes this objective differ from others, for checkpoints: the plan as text, say.
   std::string description{};
+  /// How many rows each class is to have with those of SMOTE, which stand behind the given ones,
+  /// class by class; empty: none are made. Of frozen states alone.
+  std::vector<std::uint64_t> smote_targets{};
 };
 
 /// Whether a model that has made so many steps is one that this objective makes: class weights that

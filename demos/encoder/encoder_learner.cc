@@ -22,6 +22,9 @@
 #include "demos/common/trainer.h"
 #include "demos/encoder/encoder.h"
 #include "demos/encoder/word_piece.h"
+#include "equipoise/libtorch/resampling.h"
+#include "equipoise/resampling/recipe_stream.h"
+#include "equipoise/resampling/smote.h"
 
 namespace equipoise::demos {
 
@@ -179,6 +182,29 @@ class StateSet final : public Dataset {
   const Examples& examples_;
   at::Tensor states_;
 };
+
+// Rows with those of SMOTE behind them, class by class.
+std::pair<Examples, at::Tensor> with_synthetic_rows(const Examples& given, const at::Tensor& states,
+                                                    std::span<const std::uint64_t> targets,
+                                                    std::uint64_t seed) {
+  const at::Tensor all = states.contiguous();
+  const MatrixView<const float> view(all.data_ptr<float>(), given.rows(),
+                                     static_cast<std::size_t>(all.size(1)));
+  const resampling::RecipeStream stream(
+      resampling::Smote{.few_rows = resampling::FewRows::kClip}(view, given.targets, targets),
+      seed);
+  std::vector<resampling::Recipe> recipes = stream.epoch(0);
+  const auto class_of = [&](const resampling::Recipe& recipe) {
+    return given.targets[recipe.base];
+  };
+  std::ranges::stable_sort(recipes, {}, class_of);
+  Examples rows;
+  rows.targets = given.targets;
+  for (const resampling::Recipe& recipe : recipes) rows.targets.push_back(class_of(recipe));
+  rows.pieces.resize(rows.targets.size());  // their texts are of no use
+  return {std::move(rows),
+          at::cat({all, libtorch::synthesize(libtorch::recipe_tensors(recipes), all)})};
+}
 
 // The states that rows are read from.
 class StateNetwork final : public Network {
@@ -371,9 +397,14 @@ class EncoderLearner final : public Learner {
     auto optimizer = std::make_unique<torch::optim::AdamW>(
         network_->top->parameters(),
         torch::optim::AdamWOptions(kHeadRate * options.rate).weight_decay(kWeightDecay));
-    return Trainer(network_->top, std::move(optimizer), options, workers_)
-        .fit(StateSet(train, states_of(train)), StateSet(validation, states_of(validation)),
-             objective, validate, progress);
+    const StateSet known(validation, states_of(validation));
+    Trainer trainer(network_->top, std::move(optimizer), options, workers_);
+    if (objective.smote_targets.empty()) {
+      return trainer.fit(StateSet(train, states_of(train)), known, objective, validate, progress);
+    }
+    const auto [rows, states] =
+        with_synthetic_rows(train, states_of(train), objective.smote_targets, options.seed);
+    return trainer.fit(StateSet(rows, states), known, objective, validate, progress);
   }
 
   EncoderLearnerOptions options_;

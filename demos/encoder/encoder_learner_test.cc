@@ -198,6 +198,25 @@ TEST(EncoderLearner, TrainsTheHeadAlone) {
   }
 }
 
+// Rows of SMOTE are trained on: with them an epoch has as many of either class.
+TEST(EncoderLearner, MakesRowsOfFrozenStates) {
+  const auto learner = make_encoder_learner(
+      {.directory = kSmall, .classes = 2, .seed = 1, .frozen = make_frozen_states()});
+  Examples rows = examples_of(60, 1);
+  for (std::size_t r = 0; r < rows.rows(); ++r) rows.targets[r] = r < 50 ? 0 : 1;
+  std::vector<std::int64_t> all = rows.targets;
+  all.insert(all.end(), 40, 1);
+  Objective objective{SoftmaxLoss<CrossEntropy>(),
+                      Stream(sampling::ClassSampler(all, std::vector<double>{1, 1}, 5))};
+  objective.smote_targets = {50, 50};
+  std::ostringstream log;
+  Progress progress(log, false, 1000, "steps");
+  const Fit fit = learner->fit(rows, rows, objective, {.epochs = 2, .batch_size = 20, .rate = 1e-3},
+                               {}, progress);
+  EXPECT_EQ(fit.steps, 2U * 100 / 20);
+  EXPECT_EQ(learner->logits(rows).values.size(), 2 * rows.rows());
+}
+
 TEST(EncoderLearner, RetrainsTheHeadOfATrainedEncoder) {
   const auto learner = make_learner();
   train(*learner, {.epochs = 1, .rate = 1e-3});

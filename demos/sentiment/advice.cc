@@ -11,6 +11,12 @@ namespace equipoise::demos {
 
 namespace {
 
+constexpr const char* kSmoteCode =
+    "// targets: how many rows each class is to have; states: a row for each text.\n"
+    "const equipoise::resampling::RecipeStream recipes(\n"
+    "    equipoise::resampling::Smote{.k = 5}(states, labels, targets), seed);\n"
+    "equipoise::resampling::synthesize(recipes.epoch(0), states, synthetic);\n";
+
 std::string one_label_code(const Strategy& strategy, const std::string& choice) {
   std::string weights;
   if (strategy.weight_tau != 0) weights = power_weights_code(strategy.weight_tau);
@@ -28,7 +34,9 @@ std::string one_label_code(const Strategy& strategy, const std::string& choice) 
   }
   return absl::StrCat(
       "const equipoise::ClassCounts counts = equipoise::count_labels(labels, classes);\n",
-      strategy.sampler_tau != 0 ? class_sampler_code(strategy.sampler_tau) : "",
+      strategy.smote              ? kSmoteCode
+      : strategy.sampler_tau != 0 ? class_sampler_code(strategy.sampler_tau)
+                                  : "",
       softmax_code({strategy.focal ? "equipoise::Focal" : "", weights, strategy.adjustment_tau}),
       more, strategy.posthoc ? posthoc_code(choice) : "");
 }

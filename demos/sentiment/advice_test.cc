@@ -22,6 +22,19 @@ using ::testing::Not;
 
 // Every line of advice stands here, so that it compiles and runs; a test looks for it.
 // clang-format off
+double synthetic_row(std::uint64_t seed) {
+  const std::vector<float> held = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+  const equipoise::MatrixView<const float> states(held.data(), 14, 1);
+  const std::vector<std::int64_t> labels = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1};
+  const std::vector<std::uint64_t> targets = {8, 8};
+  std::vector<float> made(2);
+  const equipoise::MatrixView<float> synthetic(made.data(), 2, 1);
+  const equipoise::resampling::RecipeStream recipes(
+    equipoise::resampling::Smote{.k = 5}(states, labels, targets), seed);
+  equipoise::resampling::synthesize(recipes.epoch(0), states, synthetic);
+  return made[0];
+}
+
 double one_label(const std::vector<std::int64_t>& labels, std::size_t classes, std::uint64_t seed) {
   const equipoise::ClassCounts counts = equipoise::count_labels(labels, classes);
   double sum = 0;
@@ -57,6 +70,7 @@ double one_label(const std::vector<std::int64_t>& labels, std::size_t classes, s
   loss.logit_terms = equipoise::logit_terms(
     counts, equipoise::LdamMargin{.max_margin = 1, .scale = 1});
   sum += loss.logit_terms.margin[1];
+  sum += synthetic_row(seed);
   const std::vector<double> offset =
     equipoise::calibrate::posthoc_offset(counts.values(), 0.75);
   return sum + offset[1];
@@ -113,8 +127,10 @@ TEST(Advice, ConsistsOfLinesThatCompile) {
   for (const Strategy& strategy : all_strategies()) {
     check(code_of(task_of(0), outcome_of(strategy.name, strategy.posthoc ? "tau 0.75" : "")));
   }
-  for (const Strategy& strategy : network_strategies()) {
-    check(code_of(task_of(0), outcome_of(strategy.name)));
+  for (const auto* strategies : {&network_strategies(), &frozen_strategies()}) {
+    for (const Strategy& strategy : *strategies) {
+      check(code_of(task_of(0), outcome_of(strategy.name)));
+    }
   }
   for (const std::string& strategy : all_multilabel_strategies()) {
     check(code_of(task_of(2), outcome_of(strategy)));

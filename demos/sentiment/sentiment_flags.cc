@@ -48,7 +48,8 @@ const char* const kSentimentUsage =
     "  bazel run -c opt //demos/sentiment -- --backend=libtorch --distributed --workers=2\n"
     "Strategies, of texts with one label: none, none_tau, weights, weights_0.5, sampler, "
     "sampler_0.5,\nlogit_adjustment, logit_adjustment_0.5, double, split, focal, with an encoder "
-    "ldam_drw and crt too;\nwith several: none, pos_weight, pos_weight_0.5, focal, asymmetric, "
+    "ldam_drw and crt too,\na frozen one smote and smote_0.5; with several: none, pos_weight, "
+    "pos_weight_0.5, focal, asymmetric, "
     "distribution_balanced.";
 
 namespace {
@@ -106,6 +107,8 @@ std::vector<std::string> known_strategies() {
   for (const Strategy& strategy : all_strategies()) names.push_back(strategy.name);
   if (!is_set("encoder")) return names;
   for (const Strategy& strategy : network_strategies()) names.push_back(strategy.name);
+  if (!is_set("freeze")) return names;
+  for (const Strategy& strategy : frozen_strategies()) names.push_back(strategy.name);
   return names;
 }
 

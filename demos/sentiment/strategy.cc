@@ -2,6 +2,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -20,6 +22,38 @@ namespace {
 template <class M>
 Loss loss_of(const Plan& plan, const M& modulator) {
   return std::get<SoftmaxLoss<M>>(softmax_loss(plan, modulator));
+}
+
+// In proportion to a mix, the largest class as it is.
+std::vector<std::uint64_t> smote_targets(const ClassCounts& counts, std::span<const double> mix) {
+  double scale = 0;
+  for (std::size_t c = 0; c < mix.size(); ++c) scale = std::max(scale, counts[c] / mix[c]);
+  std::vector<std::uint64_t> targets;
+  for (std::size_t c = 0; c < mix.size(); ++c) {
+    targets.push_back(
+        static_cast<std::uint64_t>(std::llround(std::max(scale * mix[c], counts[c]))));
+  }
+  return targets;
+}
+
+// The labels, and those of the rows that are made behind them.
+std::vector<std::int64_t> with_synthetic(std::span<const std::int64_t> labels,
+                                         const ClassCounts& counts,
+                                         std::span<const std::uint64_t> targets) {
+  std::vector<std::int64_t> all(labels.begin(), labels.end());
+  for (std::size_t c = 0; c < targets.size(); ++c) {
+    all.insert(all.end(),
+               static_cast<std::size_t>(targets[c]) - static_cast<std::size_t>(counts[c]),
+               static_cast<std::int64_t>(c));
+  }
+  return all;
+}
+
+// Passes over all rows.
+sampling::ClassSampler all_of(std::span<const std::int64_t> labels,
+                              std::span<const std::uint64_t> targets, std::uint64_t seed) {
+  const std::vector<double> mass(targets.begin(), targets.end());
+  return sampling::ClassSampler(labels, mass, seed, {.mode = sampling::Mode::kExactQuota});
 }
 
 }  // namespace
@@ -49,8 +83,16 @@ const std::vector<Strategy>& network_strategies() {
   return strategies;
 }
 
+const std::vector<Strategy>& frozen_strategies() {
+  static const std::vector<Strategy> strategies = {
+      {.name = "smote", .sampler_tau = 1, .smote = true},
+      {.name = "smote_0.5", .sampler_tau = 0.5, .smote = true},
+  };
+  return strategies;
+}
+
 const Strategy& strategy_named(std::string_view name) {
-  for (const auto* strategies : {&all_strategies(), &network_strategies()}) {
+  for (const auto* strategies : {&all_strategies(), &network_strategies(), &frozen_strategies()}) {
     for (const Strategy& strategy : *strategies) {
       if (strategy.name == name) return strategy;
     }
@@ -84,6 +126,11 @@ Objective make_objective(const Strategy& strategy, const ClassCounts& counts,
   const Loss loss = strategy.focal ? loss_of(plan, Focal{2.0}) : loss_of(plan, CrossEntropy{});
   RampSchedule ramp;
   if (strategy.deferred) ramp = {2 * steps / 3, 2 * steps / 3};
+  if (strategy.smote) {
+    const std::vector<std::uint64_t> targets = smote_targets(counts, plan.mix);
+    return {loss, Stream(all_of(with_synthetic(labels, counts, targets), targets, seed)), ramp,
+            strategy.name + "\n" + to_text(plan), targets};
+  }
   return {loss, Stream(class_sampler(plan, labels, seed)), ramp,
           absl::StrCat(strategy.name, ", deferred to step ", ramp.begin, "\n", to_text(plan))};
 }

@@ -17,15 +17,15 @@ namespace equipoise::demos {
 /// A strategy by its strengths; 0 is no correction, 1 the whole of it.
 struct Strategy {
   std::string name;
-  double weight_tau = 0;      ///< class weights n_c^-tau
-  double sampler_tau = 0;     ///< classes drawn in proportion to n_c^(1 - tau)
-  double adjustment_tau = 0;  ///< logits + tau log prior in training
-  bool focal = false;         ///< focal loss, gamma 2
-  double margin = 0;          ///< the largest margin of LDAM, on logits as they are
-  bool deferred = false;      ///< weights from two thirds of the steps on
-  bool retrains_head =
-      false;             ///< trained without correction; then the head anew, with these weights
-  bool posthoc = false;  ///< after training: logits - tau log prior, tau chosen on validation
+  double weight_tau = 0;       ///< class weights n_c^-tau
+  double sampler_tau = 0;      ///< classes drawn in proportion to n_c^(1 - tau)
+  double adjustment_tau = 0;   ///< logits + tau log prior in training
+  bool focal = false;          ///< focal loss, gamma 2
+  double margin = 0;           ///< the largest margin of LDAM, on logits as they are
+  bool deferred = false;       ///< weights from two thirds of the steps on
+  bool smote = false;          ///< rows of SMOTE in place of repeated ones
+  bool retrains_head = false;  ///< trained without weights, and then the head anew with them
+  bool posthoc = false;        ///< after training: logits - tau log prior, tau chosen on validation
 };
 
 /// All that the demo knows for texts with one label, in the order of its table:
@@ -45,7 +45,11 @@ const std::vector<Strategy>& all_strategies();
 ///              (Kang et al. 2020, arXiv:1910.09217)
 const std::vector<Strategy>& network_strategies();
 
-/// One of either by its name.
+/// Those that are for states of a frozen encoder: smote, smote_0.5, synthetic rows of Chawla et al.
+/// 2002 (JAIR 16) as many as sampler and sampler_0.5 draw rows too often.
+const std::vector<Strategy>& frozen_strategies();
+
+/// One of these by its name.
 /// @throws std::invalid_argument where there is none.
 const Strategy& strategy_named(std::string_view name);
 
