@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <system_error>
 
 #include "demos/common/csv.h"
 #include "demos/common/input_error.h"
@@ -16,6 +17,12 @@ TrainingOptions of_head(TrainingOptions training) {
   if (!training.checkpoint.empty()) training.checkpoint += ".head";
   training.resumes = training.resumes && std::filesystem::exists(training.checkpoint);
   return training;
+}
+
+void forget_head(const TrainingOptions& training) {
+  if (training.checkpoint.empty() || training.resumes) return;
+  std::error_code error;
+  std::filesystem::remove(of_head(training).checkpoint, error);
 }
 
 double figure_of(const Figures& figures, std::string_view metric) {

@@ -48,6 +48,8 @@ struct TrainingOptions {
 /// The options of a training that follows another one, of the head alone: it has files of its own,
 /// their names with .head, and resumes if its checkpoint is there.
 TrainingOptions of_head(TrainingOptions training);
+/// Before the first of the two, unless it resumes: no checkpoint of an earlier head is left.
+void forget_head(const TrainingOptions& training);
 
 /// The optimiser steps of an epoch, and the share of its highest value that the learning rate has
 /// at a step.

@@ -71,16 +71,19 @@ nlohmann::json facts_of(const Encoding& encoding) {
           {"vocabulary", encoding.tokenizer.fingerprint()}};
 }
 
-std::optional<Encoding> encoding_of_facts(const DemoFlags& flags, const nlohmann::json& facts) {
+std::optional<Encoding> encoding_of_facts(const DemoFlags& flags, const nlohmann::json& facts,
+                                          bool obeys_flag) {
   if (!facts.contains("encoder")) {
-    if (is_set("encoder")) throw InputError("--encoder: the model of --load has none");
+    if (is_set("encoder") && obeys_flag)
+      throw InputError("--encoder: the model of --load has none");
     return std::nullopt;
   }
   if (flags.backend == "eigen") {
     throw InputError("--load: this model has an encoder and needs --backend=libtorch");
   }
-  const std::string directory =
-      is_set("encoder") ? encoder_directory() : facts.at("encoder").get<std::string>();
+  const std::string directory = is_set("encoder") && obeys_flag
+                                    ? encoder_directory()
+                                    : facts.at("encoder").get<std::string>();
   Encoding encoding = make_encoding(
       directory, std::max(facts.at("most_pieces").get<std::size_t>(), std::size_t{kLeastPieces}));
   if (encoding.tokenizer.fingerprint() != facts.at("vocabulary").get<std::uint64_t>()) {
@@ -100,6 +103,10 @@ void set_encoder_training(const DemoFlags& flags, const Encoding& encoding,
   require_batch(defaults.batch_size);
   if (!flags.has_epochs) training.epochs = encoding.frozen ? kFrozenEpochs : defaults.epochs;
   if (!is_set("clip")) training.clip_norm = kEncoderClip;
+}
+
+void prepare(const std::optional<Encoding>& encoding, const Comparison& comparison) {
+  if (encoding && encoding->frozen) comparison.try_out(1);
 }
 
 EncoderLearnerOptions learner_options(const Encoding& encoding) {

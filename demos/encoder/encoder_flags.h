@@ -11,6 +11,7 @@
 
 #include "demos/common/demo_flags.h"
 #include "demos/common/experiment.h"
+#include "demos/common/program.h"
 #include "demos/common/training.h"
 #include "demos/encoder/encoder_learner.h"
 #include "demos/encoder/word_piece.h"
@@ -33,20 +34,26 @@ void check_encoder_flags(const DemoFlags& flags);
 /// default; nothing without it.
 std::optional<Encoding> encoding_of_flags(std::size_t most_pieces);
 
-/// What a saved model needs to know of it, and back; --encoder may name another directory.
+/// What a saved model needs to know of it, and back; --encoder may name another directory, unless
+/// that flag is of another model.
 /// @throws InputError for a vocabulary that is not the same, and for flags that do not fit;
 /// nlohmann::json::exception for facts that are missing.
 nlohmann::json facts_of(const Encoding& encoding);
-std::optional<Encoding> encoding_of_facts(const DemoFlags& flags, const nlohmann::json& facts);
+std::optional<Encoding> encoding_of_facts(const DemoFlags& flags, const nlohmann::json& facts,
+                                          bool obeys_flag = true);
 
 /// How a demo trains an encoder unless flags say otherwise.
 struct EncoderDefaults {
   std::uint64_t epochs = 2;
-  std::size_t batch_size = 32;  ///< units a step
+  std::size_t batch_size = kEncoderBatch;  ///< units a step
 };
 void set_encoder_training(const DemoFlags& flags, const Encoding& encoding,
                           const EncoderDefaults& defaults, ExperimentOptions& experiment,
                           TrainingOptions& training);
+
+/// Computes the states of a frozen encoder, so that no run has to and the time of a run is told
+/// without them. Nothing for others.
+void prepare(const std::optional<Encoding>& encoding, const Comparison& comparison);
 
 /// What make_encoder_learner() needs to know of it; the rest is the caller's.
 EncoderLearnerOptions learner_options(const Encoding& encoding);

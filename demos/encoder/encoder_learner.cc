@@ -394,9 +394,17 @@ class EncoderLearner final : public Learner {
 
   Fit train_head(const Examples& train, const Examples& validation, const Objective& objective,
                  const TrainingOptions& options, const Validate& validate, Progress& progress) {
-    auto optimizer = std::make_unique<torch::optim::AdamW>(
-        network_->top->parameters(),
-        torch::optim::AdamWOptions(kHeadRate * options.rate).weight_decay(kWeightDecay));
+    const double rate = kHeadRate * options.rate;
+    const auto group = [&](const at::Tensor& parameter, double decay) {
+      return torch::optim::OptimizerParamGroup(
+          {parameter}, std::make_unique<torch::optim::AdamWOptions>(
+                           torch::optim::AdamWOptions(rate).weight_decay(decay)));
+    };
+    std::vector<torch::optim::OptimizerParamGroup> groups;
+    groups.push_back(group(network_->top->head->weight, kWeightDecay));
+    groups.push_back(group(network_->top->head->bias, 0));
+    auto optimizer =
+        std::make_unique<torch::optim::AdamW>(std::move(groups), torch::optim::AdamWOptions(rate));
     const StateSet known(validation, states_of(validation));
     Trainer trainer(network_->top, std::move(optimizer), options, workers_);
     if (objective.smote_targets.empty()) {

@@ -73,6 +73,7 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags, const NerFlags& 
   comparison.tried_units = comparison.all_steps > 0 ? comparison.all_steps / most_runs(experiment)
                                                     : experiment.steps_per_run;
   comparison.try_out = [&](std::uint64_t steps) { train_tagging_steps(task, options, steps); };
+  prepare(options.tagger.encoding, comparison);
   comparison.run = [&](std::size_t s, std::uint64_t seed, double rate, Progress& progress) {
     options.training.rate = rate;
     return run_tagging(task, own.strategies[s], seed, options, progress);

@@ -181,6 +181,7 @@ Run run_tagging(const TaggingTask& task, const std::string& strategy, std::uint6
     return make_tagging_objective(name, task, seed, tagging_steps(task, name, training));
   };
   const bool retrains = strategy == "crt";
+  if (retrains) forget_head(training);
   Fit fit = tagger->fit(task.train, task.validation, token_weights(strategy, task),
                         objective_of(retrains ? "none" : strategy), training, validate, progress);
   if (retrains) {

@@ -34,9 +34,11 @@ std::string mass_code(const QaStrategy& strategy) {
     case LanguageMix::kUniformAndClasses:
       return absl::StrCat(
           "std::vector<double> of_class;\n"
-          "for (const double n : counts.values()) of_class.push_back(std::pow(n, ",
+          "for (const double n : counts.values()) {\n"
+          "  of_class.push_back(n > 0 ? std::pow(n, ",
           1 - strategy.class_tau,
-          "));\n"
+          ") : 0);\n"
+          "}\n"
           "const std::vector<double> of_language(languages, 1.0);\n"
           "const std::vector<double> mass = equipoise::rake(table, of_language, "
           "of_class);\n");

@@ -77,8 +77,10 @@ double several_languages(const std::vector<std::int64_t>& labels,
   }
   {
     std::vector<double> of_class;
-    for (const double n : counts.values()) of_class.push_back(std::pow(n, 0));
-    for (const double n : counts.values()) of_class.push_back(std::pow(n, 0.5));
+    for (const double n : counts.values()) {
+      of_class.push_back(n > 0 ? std::pow(n, 0) : 0);
+      of_class.push_back(n > 0 ? std::pow(n, 0.5) : 0);
+    }
     of_class.resize(classes);
     const std::vector<double> of_language(languages, 1.0);
     const std::vector<double> mass = equipoise::rake(table, of_language, of_class);

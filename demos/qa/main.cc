@@ -91,6 +91,7 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags, const QaFlags& o
       train_epochs(task, options, units);
     }
   };
+  prepare(encoding, comparison);
   comparison.run = [&](std::size_t s, std::uint64_t seed, double rate, Progress& progress) {
     options.training.rate = rate;
     return run_qa_strategy(task, strategies[s], seed, options, progress);

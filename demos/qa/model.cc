@@ -67,8 +67,12 @@ std::unique_ptr<Learner> make_learner(const DemoFlags& flags,
 }
 
 QaModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file) {
-  const std::optional<Encoding> encoding =
-      encoding_of_facts(flags, saved.facts.value("features", nlohmann::json::object()));
+  std::optional<Encoding> encoding;
+  try {
+    encoding = encoding_of_facts(flags, saved.facts.at("features"));
+  } catch (const nlohmann::json::exception& error) {
+    throw InputError(file, 0, absl::StrCat("not a model that --save has written: ", error.what()));
+  }
   return use_qa_model(
       saved, file,
       [&](const LearnerShape& shape) { return make_learner(flags, encoding, shape, 0); }, encoding);

@@ -146,6 +146,17 @@ void sort_by_fact(std::vector<SentenceQuestion>& questions) {
       [](const SentenceQuestion& a, const SentenceQuestion& b) { return a.fact < b.fact; });
 }
 
+// Names of one's own have English words in them that are codes of languages as well, such as my and
+// no: these are taken for one at the end of the name alone.
+std::string language_of_own(const path& file) {
+  constexpr std::array kWords = {"am", "an", "as", "be", "he", "hi", "id", "is",
+                                 "it", "la", "me", "my", "no", "or", "so", "to"};
+  const std::string language = language_of(file);
+  const bool is_word = std::find(kWords.begin(), kWords.end(), language) != kWords.end();
+  const bool ends_name = file.stem().string().ends_with(language);
+  return is_word && !ends_name && !languages_of_pair(file) ? std::string() : language;
+}
+
 class Reader {
  public:
   Reader(MisplacedAnswers misplaced, DamagedFiles damaged) : damaged_(damaged) {
@@ -156,7 +167,7 @@ class Reader {
 
   // A name that says no language is an error unless there is another to take.
   void read(const path& file, const char* unnamed = nullptr) {
-    std::string language = language_of(file);
+    std::string language = unnamed != nullptr ? language_of_own(file) : language_of(file);
     if (language.empty() && unnamed != nullptr) language = unnamed;
     if (language.empty()) {
       throw InputError(

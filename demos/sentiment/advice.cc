@@ -14,7 +14,8 @@ namespace {
 constexpr const char* kSmoteCode =
     "// targets: how many rows each class is to have; states: a row for each text.\n"
     "const equipoise::resampling::RecipeStream recipes(\n"
-    "    equipoise::resampling::Smote{.k = 5}(states, labels, targets), seed);\n"
+    "    equipoise::resampling::Smote{.few_rows = equipoise::resampling::FewRows::kClip}(\n"
+    "        states, labels, targets), seed);\n"
     "equipoise::resampling::synthesize(recipes.epoch(0), states, synthetic);\n";
 
 std::string one_label_code(const Strategy& strategy, const std::string& choice) {

@@ -30,7 +30,8 @@ double synthetic_row(std::uint64_t seed) {
   std::vector<float> made(2);
   const equipoise::MatrixView<float> synthetic(made.data(), 2, 1);
   const equipoise::resampling::RecipeStream recipes(
-    equipoise::resampling::Smote{.k = 5}(states, labels, targets), seed);
+    equipoise::resampling::Smote{.few_rows = equipoise::resampling::FewRows::kClip}(
+      states, labels, targets), seed);
   equipoise::resampling::synthesize(recipes.epoch(0), states, synthetic);
   return made[0];
 }

@@ -73,8 +73,15 @@ std::shared_ptr<const SavedModel> train(const DemoFlags& flags, const SentimentF
   experiment.test_units = task.test.rows();
   experiment.steps_per_run =
       options.training.epochs * steps_per_epoch(task.train.rows(), options.training);
-  comparison.tried_units = experiment.steps_per_run;
+  for (const Strategy& strategy : strategies) {
+    comparison.all_steps +=
+        flags.seeds * experiment.steps_per_run * (strategy.retrains_head ? 2 : 1);
+  }
+  if (several || experiment.searches_rate) comparison.all_steps = 0;
+  comparison.tried_units = comparison.all_steps > 0 ? comparison.all_steps / most_runs(experiment)
+                                                    : experiment.steps_per_run;
   comparison.try_out = [&](std::uint64_t steps) { train_steps(task, options, steps); };
+  prepare(encoding, comparison);
   comparison.run = [&](std::size_t s, std::uint64_t seed, double rate, Progress& progress) {
     options.training.rate = rate;
     return several ? run_multilabel(task, own.strategies[s], seed, options, progress)

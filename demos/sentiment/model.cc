@@ -137,7 +137,8 @@ Resampled resampled_macro_f1(const LoadedModel& model, const Corpus& corpus) {
 // What a model gains over that of --against.
 void print_gain(const DemoFlags& flags, const std::filesystem::path& file, const LoadedModel& model,
                 const Corpus& corpus) {
-  const LoadedModel other = use(flags, load_model(kModelKind, file), file.string());
+  const LoadedModel other =
+      use(flags, load_model(kModelKind, file), file.string(), /*obeys_encoder=*/false);
   if (other.classes != model.classes || other.has_several_labels() || model.has_several_labels()) {
     throw InputError("--against: both models must have the same classes, one of them a text");
   }
@@ -172,13 +173,14 @@ Examples LoadedModel::examples(const std::vector<std::string>& texts) const {
                   : make_examples(tf_idf, texts);
 }
 
-LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file) {
+LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file,
+                bool obeys_encoder) {
   try {
     const nlohmann::json& facts = saved.facts;
     const bool has_encoder = facts.contains("encoder");
     LoadedModel model{facts.at("classes"),
                       TfIdf(has_encoder ? std::vector<float>() : from_block(facts.at("idf"))),
-                      encoding_of_facts(flags, facts),
+                      encoding_of_facts(flags, facts, obeys_encoder),
                       facts.value("offset", std::vector<double>()),
                       facts.value("thresholds", std::vector<double>()),
                       facts.value("strategy", "?"),

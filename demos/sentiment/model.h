@@ -38,8 +38,9 @@ struct LoadedModel {
 };
 
 /// @throws InputError for a model that was not saved by this demo, and for flags that do not fit
-/// it; `file` stands for it in errors.
-LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file);
+/// it; `file` stands for it in errors. --encoder is of this model, or it is of another one.
+LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file,
+                bool obeys_encoder = true);
 
 /// Prints how the model does on test rows, and what it gains over the one of --against.
 void print_evaluation(const DemoFlags& flags, const SentimentFlags& own, const LoadedModel& model);

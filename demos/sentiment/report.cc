@@ -147,7 +147,8 @@ std::string one_label_summary(const Task& task, const ExperimentOptions& options
       explain_gains(results, options, "test rows"), "\n\n",
       strategy_table(results, options, columns), "\n", gain_over_posthoc(results, options),
       "Probabilities on test: as they are; with the treatment undone as the ledger has it "
-      "(nominal); with the\ntemperature T and the share of the ledger's offset that fit validation "
+      "(nominal; margins have nothing to undo); with the\ntemperature T and the share of the "
+      "ledger's offset that fit validation "
       "best, which the first seed's share says (fitted).\nThe rule: argmax of the fitted log p - "
       "tau log prior, tau chosen on validation.\n\n",
       calibration_table(results), "\nEach class on test:\n\n", class_table(task, options, results));

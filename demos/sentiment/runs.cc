@@ -237,6 +237,7 @@ Run run_strategy(const Task& task, const Strategy& strategy, std::uint64_t seed,
       strategy.retrains_head
           ? make_objective(all_strategies().front(), task.counts, task.train.targets, seed, steps)
           : objective;
+  if (strategy.retrains_head) forget_head(training);
   Fit fit = learner->fit(task.train, task.validation, first, training, validate, progress);
   if (strategy.retrains_head) {
     fit = learner->fit_head(task.train, task.validation, objective, of_head(training), validate,

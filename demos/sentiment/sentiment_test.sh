@@ -174,7 +174,14 @@ else
   expect 0 out '^Gain in macro-F1 over model .strategy [a-z_0-9.]+., paired bootstrap over test rows: [+-]' \
     --backend=libtorch --load=encoded.model --against=model
   expect 2 err '^--against: needs --load, without --predict' --against=model
-  expect 0 out '^\| (\*\*)?crt' "${encoded[@]}" --strategy=none,ldam_drw,crt --seeds=1 --epochs=1 --most_pieces=16 --freeze
+  expect 0 out '^\| (\*\*)?crt' "${encoded[@]}" --strategy=none,ldam_drw,crt,smote --seeds=1 --epochs=1 --most_pieces=16 --freeze
+  for label in a b; do for i in $(seq 40); do echo "text $label $i,$label"; done; done | sed '1i text,label' > even.csv
+  expect 0 out '^\| (\*\*)?smote' --backend=libtorch --encoder="$encoder" --train=even.csv --freeze --most_pieces=16 \
+    --strategy=none,smote --seeds=1 --epochs=1
+  expect 0 out '^\| (\*\*)?crt' "${encoded[@]}" --strategy=crt --seeds=1 --epochs=1 --most_pieces=8 --rate=0.001 \
+    --checkpoint=state.crt
+  expect 0 out '^\| (\*\*)?crt' "${encoded[@]}" --strategy=crt --seeds=1 --epochs=1 --most_pieces=8 --rate=0.002 \
+    --checkpoint=state.crt
   expect 2 err '^--layer_decay: not with --freeze' "${encoded[@]}" --freeze --layer_decay=0.5
   expect 0 out '^ +[0-9.]+ %  neutral$' --backend=libtorch --load=encoded.model --predict='so so'
   whole=yes expect 2 err '^--load: this model has an encoder and needs --backend=libtorch' --load=encoded.model --predict=hm

@@ -49,11 +49,13 @@ std::vector<std::int64_t> with_synthetic(std::span<const std::int64_t> labels,
   return all;
 }
 
-// Passes over all rows.
+// Draws from all of these rows, so many an epoch.
 sampling::ClassSampler all_of(std::span<const std::int64_t> labels,
-                              std::span<const std::uint64_t> targets, std::uint64_t seed) {
+                              std::span<const std::uint64_t> targets, std::uint64_t seed,
+                              std::uint64_t epoch_size) {
   const std::vector<double> mass(targets.begin(), targets.end());
-  return sampling::ClassSampler(labels, mass, seed, {.mode = sampling::Mode::kExactQuota});
+  return sampling::ClassSampler(labels, mass, seed,
+                                {.mode = sampling::Mode::kExactQuota, .epoch_size = epoch_size});
 }
 
 }  // namespace
@@ -127,9 +129,12 @@ Objective make_objective(const Strategy& strategy, const ClassCounts& counts,
   RampSchedule ramp;
   if (strategy.deferred) ramp = {2 * steps / 3, 2 * steps / 3};
   if (strategy.smote) {
-    const std::vector<std::uint64_t> targets = smote_targets(counts, plan.mix);
-    return {loss, Stream(all_of(with_synthetic(labels, counts, targets), targets, seed)), ramp,
-            strategy.name + "\n" + to_text(plan), targets};
+    std::vector<std::uint64_t> targets = smote_targets(counts, plan.mix);
+    const std::vector<std::int64_t> all = with_synthetic(labels, counts, targets);
+    sampling::ClassSampler sampler = all_of(all, targets, seed, labels.size());
+    if (all.size() == labels.size()) targets.clear();  // no class lacks rows
+    return {loss, Stream(std::move(sampler)), ramp, strategy.name + "\n" + to_text(plan),
+            std::move(targets)};
   }
   return {loss, Stream(class_sampler(plan, labels, seed)), ramp,
           absl::StrCat(strategy.name, ", deferred to step ", ramp.begin, "\n", to_text(plan))};

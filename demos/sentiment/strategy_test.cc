@@ -52,6 +52,28 @@ const SoftmaxLoss<CrossEntropy>& cross_entropy(const Objective& objective) {
   return std::get<SoftmaxLoss<CrossEntropy>>(objective.loss);
 }
 
+// The rows that are made stand behind the given ones, class by class, and an epoch is as long as
+// without them; where no class lacks rows none are made.
+TEST(Strategies, SmoteFillsUpClasses) {
+  const Objective half = objective_of(strategy_named("smote_0.5"));
+  EXPECT_THAT(half.smote_targets, ElementsAre(900U, 285U, 95U));  // 900^0.5 n^0.5
+  EXPECT_EQ(half.stream.epoch_size(), 1000U);
+  const Objective full = objective_of(strategy_named("smote"));
+  EXPECT_THAT(full.smote_targets, ElementsAre(900U, 900U, 900U));
+  std::vector<std::size_t> drawn(3, 0);
+  for (std::uint64_t t = 0; t < 2700; ++t) {
+    const std::size_t row = full.stream[t];
+    // 900 + 90 + 10 given, then 810 of the second and 890 of the third.
+    const bool is_third = (row >= 990 && row < 1000) || row >= 1810;
+    const bool is_second = !is_third && row >= 900;
+    ++drawn[is_third ? 2 : is_second ? 1 : 0];
+  }
+  for (const std::size_t each : drawn) EXPECT_NEAR(static_cast<double>(each), 900, 4);
+  const ClassCounts even = {5, 5};
+  EXPECT_TRUE(
+      make_objective(strategy_named("smote"), even, labels_of(even), 0, 9).smote_targets.empty());
+}
+
 TEST(Strategies, AreThoseOfTheTable) {
   std::vector<std::string> names;
   for (const Strategy& strategy : all_strategies()) names.push_back(strategy.name);
