@@ -93,6 +93,18 @@ TEST(RemixLabels, GiveTheSmallClassTheLabel) {
   EXPECT_EQ(remix({0.4, 30, 10}), 0);
 }
 
+TEST(RemixLabels, AreInTheFingerprint) {
+  const auto digest = [](const RemixLabels& policy) {
+    return MixupStream<ClassSampler, ClassSampler, RemixLabels>(sampler(UniformMix{}, 1),
+                                                                sampler(UniformMix{}, 2),
+                                                                some_labels(), 2, {1, 1}, 3, policy)
+        .fingerprint();
+  };
+  EXPECT_EQ(digest({}), digest({}));
+  EXPECT_NE(digest({}), digest({.kappa = 4}));
+  EXPECT_NE(digest({}), digest({.tau = 0.4}));
+}
+
 TEST(MixedTargets, AreProbabilities) {
   const std::vector<int> labels = {0, 2, 2};
   const std::vector<MixedRecipe> mixed = {{{0, 1, 0.25}, 0.75}, {{1, 2, 0.5}, 0.5}};

@@ -138,6 +138,14 @@ TEST(ExactNeighbours, TakesTinyAndHugeNumbers) {
   }
 }
 
+// Differences that no double holds are infinite, and so alike.
+TEST(ExactNeighbours, TakesTheLargestNumbers) {
+  const std::vector<double> values = {1.7e308, -1.7e308, 1.7e308, 0, -1.7e308, 1.6e308, 1.5e308};
+  const MatrixView<const double> rows(values.data(), 7, 1);
+  const Numbers all = detail::first_numbers(7);
+  EXPECT_EQ(ExactNeighbours{}(rows, all, all, 2), PlainNeighbours{}(rows, all, all, 2));
+}
+
 TEST(Neighbours, OfEqualRowsAreTheOthers) {
   const std::vector<float> values(7 * 2, 3.0f);
   const MatrixView<const float> rows(values.data(), 7, 2);

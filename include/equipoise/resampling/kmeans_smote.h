@@ -136,6 +136,7 @@ struct KMeansSmote {
   void share_out(const MatrixView<const T>& rows, std::uint64_t missing,
                  std::vector<RecipeGroup>& groups) const {
     std::vector<double> sparsities;
+    sparsities.reserve(groups.size());
     for (const RecipeGroup& group : groups) sparsities.push_back(sparsity(rows, group.bases));
     double sum = std::accumulate(sparsities.begin(), sparsities.end(), 0.0);
     if (!(sum > 0)) {

@@ -39,7 +39,8 @@ struct MixedPair {
   double neighbour_rows;
 };
 
-/// A label policy: the weight of the base's class in the label.
+/// A label policy: the weight of the base's class in the label. Where it has `require(where)`, that
+/// is called first; a `fingerprint()` becomes part of the stream's.
 template <class P>
 concept MixedLabelPolicy = requires(const P& policy, const MixedPair& pair) {
   { policy(pair) } -> std::convertible_to<double>;
@@ -67,6 +68,12 @@ struct RemixLabels {
     detail::require_finite(where, "kappa", kappa);
     if (kappa < 1) detail::reject(where, "kappa", kappa, "at least 1");
     detail::require_between(where, "tau", tau, 0, 1);
+  }
+  std::uint64_t fingerprint() const {
+    return detail::Fingerprint()
+        .add(std::bit_cast<std::uint64_t>(kappa))
+        .add(std::bit_cast<std::uint64_t>(tau))
+        .value();
   }
   friend bool operator==(const RemixLabels&, const RemixLabels&) = default;
 };
@@ -166,6 +173,7 @@ class MixupStream {
     digest.add(first_.fingerprint()).add(second_.fingerprint());
     digest.add(first_.seed()).add(second_.seed());
     digest.add(std::bit_cast<std::uint64_t>(beta_.a)).add(std::bit_cast<std::uint64_t>(beta_.b));
+    if constexpr (requires { policy_.fingerprint(); }) digest.add(policy_.fingerprint());
     return digest.add_all(of_row_).value();
   }
 

@@ -67,7 +67,7 @@ EQUIPOISE_HOST_INLINE std::vector<std::pair<std::size_t, std::size_t>> links_amo
   for (const std::size_t row : among) {
     const std::size_t other = nearest[row];
     if (other == kNoRow || other < row || nearest[other] != row) continue;
-    if (lists.class_of(row) != lists.class_of(other)) links.push_back({row, other});
+    if (lists.class_of(row) != lists.class_of(other)) links.emplace_back(row, other);
   }
   return links;
 }

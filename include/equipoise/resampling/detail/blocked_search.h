@@ -66,8 +66,8 @@ void require_search(std::string_view where, const MatrixView<const T>& rows, Row
     reject(where, "references.size()", references.size(), "at least k = " + to_text(k));
   }
   if (references.size() > k) return;
-  for (std::size_t i = 0; i < queries.size(); ++i) {
-    if (std::binary_search(references.begin(), references.end(), queries[i])) {
+  for (const std::size_t query : queries) {
+    if (std::binary_search(references.begin(), references.end(), query)) {
       reject(where, "references.size()", references.size(),
              "more than k = " + to_text(k) + ", for a row is no neighbour of its own");
     }
@@ -122,6 +122,7 @@ Table plain_search(const MatrixView<const T>& rows, RowNumbers queries, RowNumbe
 struct Placement {
   std::vector<double> mean;
   double scale = 1;
+  bool has_range = true;  // no row is farther from the mean than the largest double
 
   template <class T>
   Placement(const MatrixView<const T>& rows, RowNumbers queries, RowNumbers references)
@@ -144,8 +145,9 @@ struct Placement {
     };
     look(references);
     if (!are_same(queries, references)) look(queries);
+    has_range = is_finite(largest);
     int exponent = 0;
-    if (largest > 0) std::frexp(largest, &exponent);
+    if (has_range && largest > 0) std::frexp(largest, &exponent);
     scale = std::ldexp(1.0, std::clamp(-exponent, -1000, 1000));
   }
 };
@@ -313,7 +315,9 @@ std::vector<std::size_t> search_by_bounds(const MatrixView<const Source>& rows, 
                                           RowNumbers places, RowNumbers references,
                                           const Product& product, Table& table) {
   const Placement placement(rows, queries, references);
+  if (!placement.has_range) return {places.begin(), places.end()};
   std::vector<std::size_t> asked;
+  asked.reserve(places.size());
   for (const std::size_t place : places) asked.push_back(queries[place]);
   const NearestLists<T> candidates =
       least_bounds<T>(rows, asked, references, table.k + 4, placement, product);
@@ -344,8 +348,8 @@ Table blocked_search(const MatrixView<const T>& rows, RowNumbers queries, RowNum
                      std::size_t k, const Product& product) {
   Table table = empty_table<Table>(queries.size(), k);
   if (queries.empty()) return table;
-  std::vector<std::size_t> rest = search_by_bounds<Table, T>(
-      rows, queries, first_numbers(queries.size()), references, product, table);
+  auto rest = search_by_bounds<Table, T>(rows, queries, first_numbers(queries.size()), references,
+                                         product, table);
   if (std::is_same_v<T, float> && !rest.empty()) {
     rest = search_by_bounds<Table, double>(rows, queries, rest, references, product, table);
   }
