@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -57,15 +58,16 @@ template <class Policy>
 std::size_t written_out(const Input& input) {
   const std::vector<resampling::Recipe> recipes = stream(input, Policy{}).epoch(0);
   const std::size_t columns = input.rows().cols;
-  std::vector<float> values(input.values.size() + recipes.size() * columns);
-  std::copy(input.values.begin(), input.values.end(), values.begin());
+  const std::size_t size = input.values.size() + recipes.size() * columns;
+  const auto values = std::make_unique_for_overwrite<float[]>(size);
+  std::copy(input.values.begin(), input.values.end(), values.get());
   resampling::synthesize(
       recipes, input.rows(),
-      MatrixView<float>(values.data() + input.values.size(), recipes.size(), columns));
+      MatrixView<float>(values.get() + input.values.size(), recipes.size(), columns));
   std::vector<std::int64_t> labels = input.labels;
   const auto made = resampling::labels_of(recipes, input.labels);
   labels.insert(labels.end(), made.begin(), made.end());
-  return values.size() + labels.size();
+  return size + labels.size();
 }
 
 template <class Policy>
