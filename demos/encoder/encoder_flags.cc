@@ -119,4 +119,19 @@ EncoderLearnerOptions learner_options(const Encoding& encoding) {
   return options;
 }
 
+std::unique_ptr<Learner> make_learner(const DemoFlags& flags,
+                                      const std::optional<Encoding>& encoding,
+                                      const LearnerShape& shape, std::uint64_t seed) {
+  if (encoding) {
+    EncoderLearnerOptions options = learner_options(*encoding);
+    options.classes = shape.classes;
+    options.device = flags.device;
+    options.seed = seed;
+    options.workers = flags.workers;
+    return make_encoder_learner(options);
+  }
+  if (flags.backend == "eigen") return make_eigen_learner(shape);
+  return make_libtorch_learner(shape, flags.device, seed, flags.workers);
+}
+
 }  // namespace equipoise::demos

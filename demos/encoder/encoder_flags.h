@@ -11,6 +11,7 @@
 
 #include "demos/common/demo_flags.h"
 #include "demos/common/experiment.h"
+#include "demos/common/learner.h"
 #include "demos/common/program.h"
 #include "demos/common/training.h"
 #include "demos/encoder/encoder_learner.h"
@@ -57,6 +58,11 @@ void prepare(const std::optional<Encoding>& encoding, const Comparison& comparis
 
 /// What make_encoder_learner() needs to know of it; the rest is the caller's.
 EncoderLearnerOptions learner_options(const Encoding& encoding);
+
+/// An untrained model: of an encoder if there is one, else as --backend says.
+std::unique_ptr<Learner> make_learner(const DemoFlags& flags,
+                                      const std::optional<Encoding>& encoding,
+                                      const LearnerShape& shape, std::uint64_t seed);
 
 }  // namespace equipoise::demos
 

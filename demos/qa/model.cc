@@ -51,21 +51,6 @@ void print_evaluation(const DemoFlags& flags, const QaModel& model, const Data& 
 
 }  // namespace
 
-std::unique_ptr<Learner> make_learner(const DemoFlags& flags,
-                                      const std::optional<Encoding>& encoding,
-                                      const LearnerShape& shape, std::uint64_t seed) {
-  if (encoding) {
-    EncoderLearnerOptions options = learner_options(*encoding);
-    options.classes = shape.classes;
-    options.device = flags.device;
-    options.seed = seed;
-    options.workers = flags.workers;
-    return make_encoder_learner(options);
-  }
-  if (flags.backend == "eigen") return make_eigen_learner(shape);
-  return make_libtorch_learner(shape, flags.device, seed, flags.workers);
-}
-
 QaModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file) {
   std::optional<Encoding> encoding;
   try {

@@ -16,11 +16,6 @@
 
 namespace equipoise::demos {
 
-/// An untrained model, of an encoder if there is one.
-std::unique_ptr<Learner> make_learner(const DemoFlags& flags,
-                                      const std::optional<Encoding>& encoding,
-                                      const LearnerShape& shape, std::uint64_t seed);
-
 /// @throws InputError for a model that was not saved by this demo, and for flags that do not fit
 /// it; `file` stands for it in errors.
 QaModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file);

@@ -153,21 +153,6 @@ void print_gain(const DemoFlags& flags, const std::filesystem::path& file, const
 
 }  // namespace
 
-std::unique_ptr<Learner> make_learner(const DemoFlags& flags,
-                                      const std::optional<Encoding>& encoding,
-                                      const LearnerShape& shape, std::uint64_t seed) {
-  if (encoding) {
-    EncoderLearnerOptions options = learner_options(*encoding);
-    options.classes = shape.classes;
-    options.device = flags.device;
-    options.seed = seed;
-    options.workers = flags.workers;
-    return make_encoder_learner(options);
-  }
-  if (flags.backend == "eigen") return make_eigen_learner(shape);
-  return make_libtorch_learner(shape, flags.device, seed, flags.workers);
-}
-
 Examples LoadedModel::examples(const std::vector<std::string>& texts) const {
   return encoding ? make_examples(encoding->tokenizer, encoding->most_pieces, texts)
                   : make_examples(tf_idf, texts);

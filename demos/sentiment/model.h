@@ -18,11 +18,6 @@
 
 namespace equipoise::demos {
 
-/// An untrained model, of an encoder if there is one.
-std::unique_ptr<Learner> make_learner(const DemoFlags& flags,
-                                      const std::optional<Encoding>& encoding,
-                                      const LearnerShape& shape, std::uint64_t seed);
-
 /// A trained model with what it needs to be used.
 struct LoadedModel {
   std::vector<std::string> classes;
