@@ -7,6 +7,7 @@
 #include "equipoise/plan/forecast.h"
 #include "equipoise/plan/ledger.h"
 #include "equipoise/plan/plan.h"
+#include "equipoise/plan/synthetic_rows.h"
 #include "equipoise/plan/text.h"
 #include "equipoise/plan/treatment.h"
 // IWYU pragma: end_exports
