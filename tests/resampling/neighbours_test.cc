@@ -11,6 +11,10 @@
 #include <utility>
 #include <vector>
 
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
 #include "tests/support/cpus.h"
 #include "tests/support/errors.h"
 
@@ -23,6 +27,22 @@ using Numbers = std::vector<std::size_t>;
 
 static_assert(NeighbourSearch<PlainNeighbours, float>);
 static_assert(NeighbourSearch<ExactNeighbours, double>);
+
+// Has the processor take denormal numbers for zero, where the test knows how.
+class FlushToZero {
+ public:
+#if defined(__SSE2__)
+  explicit FlushToZero(bool is_on) : before_(_mm_getcsr()) {
+    if (is_on) _mm_setcsr(before_ | 0x8040);  // results and operands
+  }
+  ~FlushToZero() { _mm_setcsr(before_); }
+
+ private:
+  unsigned before_;
+#else
+  explicit FlushToZero(bool) {}
+#endif
+};
 
 template <class T>
 std::vector<T> normal_values(std::size_t n, std::uint64_t seed, double offset = 0) {
@@ -138,8 +158,48 @@ TEST(ExactNeighbours, TakesTinyAndHugeNumbers) {
   }
 }
 
+// Beside a number so large, the others' products are below the smallest normal number once they are
+// scaled: bounds say nothing about them, with denormal numbers or without.
+template <class T>
+void expect_exact_beside_large(std::size_t n, std::size_t columns, double scale,
+                               const std::vector<double>& large) {
+  std::vector<T> values = normal_values<T>(n * columns, 7);
+  for (T& value : values) value = static_cast<T>(static_cast<double>(value) * scale);
+  for (std::size_t i = 0; i < large.size(); ++i) values[i * columns] = static_cast<T>(large[i]);
+  const MatrixView<const T> rows(values.data(), n, columns);
+  const Numbers all = detail::first_numbers(n);
+  const Numbers few(all.begin(), all.begin() + 100);
+  const Numbers others(all.begin() + 100, all.end());
+  for (const bool flushes : {false, true}) {
+    const FlushToZero guard(flushes);
+    EXPECT_EQ(ExactNeighbours{}(rows, all, all, 3), PlainNeighbours{}(rows, all, all, 3))
+        << scale << " " << flushes;
+    EXPECT_EQ(ExactNeighbours{}(rows, few, others, 5), PlainNeighbours{}(rows, few, others, 5))
+        << scale << " " << flushes;
+  }
+}
+TEST(ExactNeighbours, EqualsThePlainSearchBesideLargeNumbers) {
+  for (const double large : {3e18, 1e19, 5e21, 1e22}) {
+    expect_exact_beside_large<float>(600, 8, 1, {large});
+  }
+  for (const double scale : {0x1p-64, 0x1p-68, 0x1p-70, 0x1p-73}) {
+    expect_exact_beside_large<float>(300, 1, scale, {1, -1});
+    expect_exact_beside_large<float>(300, 4, scale, {1, -1});
+  }
+  for (const double scale : {1e-53, 1e-54, 1e-60, 1e-61}) {
+    expect_exact_beside_large<double>(300, 1, scale, {1e100, -1e100});
+  }
+}
+
 // Differences that no double holds are infinite, and so alike.
 TEST(ExactNeighbours, TakesTheLargestNumbers) {
+  constexpr double kMost = std::numeric_limits<double>::max();
+  std::vector<double> ends = {-kMost, kMost, kMost, kMost};
+  for (int i = 0; i < 20; ++i) ends.push_back(i);
+  const MatrixView<const double> with_ends(ends.data(), ends.size(), 1);
+  const Numbers numbers = detail::first_numbers(ends.size());
+  EXPECT_EQ(ExactNeighbours{}(with_ends, numbers, numbers, 1),
+            PlainNeighbours{}(with_ends, numbers, numbers, 1));
   const std::vector<double> values = {1.7e308, -1.7e308, 1.7e308, 0, -1.7e308, 1.6e308, 1.5e308};
   const MatrixView<const double> rows(values.data(), 7, 1);
   const Numbers all = detail::first_numbers(7);

@@ -153,8 +153,11 @@ struct Placement {
 };
 
 // Rows as they are multiplied, one after the other, with their squared lengths less the most by
-// which rounding can make a distance too large: of a distance |a|^2 + |b|^2 - 2 ab of D columns
-// that is at most (D + 16) epsilon (|a|^2 + |b|^2), the rounding of what was moved included.
+// which rounding can make a distance too large. Of a distance |a|^2 + |b|^2 - 2 ab of D columns
+// that is at most (D + 16) epsilon (|a|^2 + |b|^2), the rounding of what was moved included, and,
+// where elements, products or sums are below the smallest normal number, 2 (D + 16) times that
+// number: each of the D steps of a product loses less than it once, even where hardware flushes to
+// zero.
 template <class T>
 struct PlacedRows {
   std::vector<T> values;
@@ -164,8 +167,9 @@ struct PlacedRows {
   PlacedRows(const MatrixView<const Source>& rows, RowNumbers numbers, const Placement& placement)
       : values(numbers.size() * rows.cols),
         norms(numbers.size() + kernels::kPanelRows<T>, std::numeric_limits<T>::max() / 4) {
-    const double least = 1 - (static_cast<double>(rows.cols) + 16) *
-                                 static_cast<double>(std::numeric_limits<T>::epsilon());
+    const double steps = static_cast<double>(rows.cols) + 16;
+    const double least = 1 - steps * static_cast<double>(std::numeric_limits<T>::epsilon());
+    const double lost = steps * static_cast<double>(std::numeric_limits<T>::min());
     T* out = values.data();
     for (std::size_t i = 0; i < numbers.size(); ++i) {
       const Source* x = rows.data + static_cast<std::ptrdiff_t>(numbers[i]) * rows.row_stride;
@@ -174,7 +178,7 @@ struct PlacedRows {
         *out = static_cast<T>((static_cast<double>(*x) - placement.mean[c]) * placement.scale);
         norm += static_cast<double>(*out) * static_cast<double>(*out);
       }
-      norms[i] = static_cast<T>(norm * least);
+      norms[i] = static_cast<T>(norm * least - lost);
     }
   }
 };
@@ -330,6 +334,12 @@ std::vector<std::size_t> search_by_bounds(const MatrixView<const Source>& rows, 
     for (const auto& candidate : candidates[i]) {
       const std::size_t r = references[candidate.index];
       nearest.offer(0, squared_distance(rows, asked[i], r), r);
+    }
+    // No bound was a number. Not expected of rows that have a range, but a list too short would be
+    // read beyond its end.
+    if (nearest[0].size() < table.k) {
+      rest.push_back(places[i]);
+      continue;
     }
     const double farthest = nearest[0].back().value;
     const double others =
