@@ -52,6 +52,42 @@ TEST(KMeansSmote, SharesOutEquallyWhereNoClusterIsSparse) {
   EXPECT_EQ(groups[1].rows, 5u);
 }
 
+// Powers that no double holds, of distances in the proportion of 1 to 3.
+TEST(KMeansSmote, SharesOutWherePowersLeaveTheRange) {
+  for (const double scale : {1e-140, 1e-30, 1.0, 1e30, 1e140}) {
+    std::vector<double> values = kValues;
+    for (double& value : values) value *= scale;
+    const MatrixView<const double> rows(values.data(), 14, 1);
+    const auto shares = [&](double exponent) {
+      const auto groups = KMeansSmote{.exponent = exponent}(rows, kLabels, kClusters, kTargets);
+      return std::vector<std::uint64_t>{groups[0].rows, groups[1].rows};
+    };
+    EXPECT_THAT(shares(400), ElementsAre(1, 10)) << scale;
+    EXPECT_THAT(shares(2.5), ElementsAre(1, 10)) << scale;
+    EXPECT_THAT(shares(0), ElementsAre(5, 5)) << scale;
+  }
+}
+
+// Rows that are equal have no share, whatever the others' powers are.
+TEST(KMeansSmote, LeavesEqualRowsOutBesideHugePowers) {
+  std::vector<double> values = kValues;
+  for (double& value : values) value *= 1e12;
+  values[0] = values[1] = values[2];
+  const MatrixView<const double> rows(values.data(), 14, 1);
+  const auto groups = KMeansSmote{.exponent = 100}(rows, kLabels, kClusters, kTargets);
+  EXPECT_EQ(groups[0].rows, 0u);
+  EXPECT_EQ(groups[1].rows, 10u);
+}
+
+TEST(KMeansSmote, TakesHighClusterNumbers) {
+  std::vector<int> clusters = kClusters;
+  for (int& cluster : clusters) cluster = 0x7fffffff - 5 * cluster;
+  const auto groups = KMeansSmote{.exponent = 1}(kRows, kLabels, clusters, kTargets);
+  ASSERT_EQ(groups.size(), 2u);
+  EXPECT_THAT(groups[0].bases, ElementsAre(3, 4, 5));
+  EXPECT_THAT(groups[1].bases, ElementsAre(0, 1, 2));
+}
+
 TEST(KMeansSmoteErrors, NameWhatIsWrong) {
   const auto message = [](const KMeansSmote& policy, const std::vector<int>& clusters) {
     return error_of([&] { policy(kRows, kLabels, clusters, kTargets); });
@@ -66,6 +102,8 @@ TEST(KMeansSmoteErrors, NameWhatIsWrong) {
             "KMeansSmote(): clusters[0] = -1, expected a number in [0, 2^31)");
   EXPECT_EQ(message({.threshold = 2}, kClusters),
             "KMeansSmote(): threshold = 2, expected a number in [0, 1]");
+  EXPECT_EQ(message({.exponent = -1}, kClusters),
+            "KMeansSmote(): exponent = -1, expected a finite number >= 0");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "equipoise/mix.h"
@@ -59,7 +60,7 @@ TEST(MixupStream, WeightsAreOfTheBetaDistribution) {
 // With tiny parameters nearly all weights are 0 or 1, each as often; none is NaN.
 TEST(MixupStream, TakesTinyParameters) {
   const Stream stream(sampler(UniformMix{}, 1), sampler(UniformMix{}, 2), some_labels(), 2,
-                      {1e-3, 1e-3}, 3);
+                      {1e-6, 1e-6}, 3);
   double sum = 0;
   for (std::uint64_t t = 0; t < 4000; ++t) sum += stream[t].recipe.lambda;
   EXPECT_NEAR(sum, 2000, 130);
@@ -68,7 +69,7 @@ TEST(MixupStream, TakesTinyParameters) {
 TEST(MixupStream, MixesTheRowsOfItsStreams) {
   const ClassSampler natural = sampler(ProportionalMix{}, 1);
   const ClassSampler balanced = sampler(UniformMix{}, 2);
-  const Stream stream(natural, balanced, some_labels(), 2, {0.2, 1}, 3);
+  const Stream stream(natural, balanced, some_labels(), 2, {1, 0.2}, 3);
   std::vector<MixedRecipe> recipes(50);
   stream.fill(7, recipes, 3);
   for (std::size_t i = 0; i < recipes.size(); ++i) {
@@ -79,8 +80,24 @@ TEST(MixupStream, MixesTheRowsOfItsStreams) {
   }
   EXPECT_EQ(stream.epoch_size(), 100u);
   EXPECT_EQ(sampling::resume(stream, sampling::cursor_at(stream, 5)), 5u);
-  const Stream other(natural, sampler(UniformMix{}, 4), some_labels(), 2, {0.2, 1}, 3);
+  const Stream other(natural, sampler(UniformMix{}, 4), some_labels(), 2, {1, 0.2}, 3);
   EXPECT_NE(other.fingerprint(), stream.fingerprint());
+}
+
+// Balanced-MixUp with alpha = 0.2: natural rows first, whose weight is 1 / (1 + alpha) in the mean.
+TEST(MixupStream, MixesALittleOfBalancedRowsIn) {
+  const Stream stream(sampler(ProportionalMix{}, 1), sampler(UniformMix{}, 2), some_labels(), 2,
+                      {.a = 1, .b = 0.2}, 3);
+  double natural = 0;
+  double rare = 0;
+  for (std::uint64_t t = 0; t < 20000; ++t) {
+    const MixedRecipe mixed = stream[t];
+    natural += mixed.label_weight;
+    rare += some_labels()[mixed.recipe.base] == 1 ? mixed.label_weight : 0;
+    rare += some_labels()[mixed.recipe.neighbour] == 1 ? 1 - mixed.label_weight : 0;
+  }
+  EXPECT_NEAR(natural / 20000, 1 / 1.2, 0.008);
+  EXPECT_NEAR(rare / 20000, 0.1 / 1.2 + 0.5 * 0.2 / 1.2, 0.012);
 }
 
 TEST(RemixLabels, GiveTheSmallClassTheLabel) {
@@ -124,11 +141,19 @@ TEST(MixupStreamErrors, NameWhatIsWrong) {
       Stream(sampler(UniformMix{}, 1), sampler(UniformMix{}, seed), some_labels(), 2, beta, 3);
     });
   };
-  EXPECT_EQ(message({0, 1}, 2), "MixupStream(): beta.a = 0, expected a number in (0, 4]");
-  EXPECT_EQ(message({1, 5}, 2), "MixupStream(): beta.b = 5, expected a number in (0, 4]");
-  EXPECT_EQ(message({1, 1}, 1),
-            "MixupStream(): second.seed() = 1, expected another than the first "
-            "stream's, which draws the same");
+  EXPECT_EQ(message({0, 1}, 2), "MixupStream(): beta.a = 0, expected a number in [1e-06, 4]");
+  EXPECT_EQ(message({1e-308, 1}, 2),
+            "MixupStream(): beta.a = 1e-308, expected a number in [1e-06, 4]");
+  EXPECT_EQ(message({1, 5}, 2), "MixupStream(): beta.b = 5, expected a number in [1e-06, 4]");
+  const std::string same_seed =
+      "MixupStream(): second.seed() = 1, expected another than the first stream's, or both draw "
+      "many rows alike";
+  EXPECT_EQ(message({1, 1}, 1), same_seed);
+  EXPECT_EQ(error_of([] {
+              Stream(sampler(ProportionalMix{}, 1), sampler(UniformMix{}, 1), some_labels(), 2,
+                     {1, 1}, 3);
+            }),
+            same_seed);
   const auto remix = [](const RemixLabels& policy) {
     return error_of([&] {
       MixupStream<ClassSampler, ClassSampler, RemixLabels>(

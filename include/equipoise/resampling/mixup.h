@@ -78,7 +78,7 @@ struct RemixLabels {
   friend bool operator==(const RemixLabels&, const RemixLabels&) = default;
 };
 
-/// The two parameters of a Beta distribution, each in (0, 4].
+/// The two parameters of a Beta distribution, each in [1e-6, 4].
 struct BetaParameters {
   double a = 1;
   double b = 1;
@@ -117,7 +117,8 @@ namespace equipoise::resampling {
 /// - Mixup: two streams of one mix and other seeds, Beta(alpha, alpha), alpha from 0.1 to 1.
 /// - Remix: the same with RemixLabels.
 /// - Balanced-MixUp of Galdran et al. 2021 (arXiv:2109.09850): the first stream with the mix of the
-///   data, the second with a uniform one, Beta(alpha, 1).
+///   data, the second with a uniform one, Beta(1, alpha). The paper's Beta(alpha, 1) is that of the
+///   weight of the balanced rows, here the second's; alpha is 0.1 to 0.3 there.
 ///
 /// A pure function of (seed, t), so it shards and resumes as its two streams do; an epoch is that
 /// of the first. O(1) and two draws a position, at worst 70 tries in the mean, for Beta(4, 4).
@@ -127,8 +128,7 @@ class MixupStream {
  public:
   /// Rows of the streams have `labels`, which are counted and kept, 4 bytes a row.
   /// @throws std::invalid_argument for a label that is no class, for parameters out of range, and
-  /// where both streams have one seed and one fingerprint, so that each row would be mixed with
-  /// itself.
+  /// where both streams have one seed: streams of other mixes too then draw many rows alike.
   template <LabelRange R>
   EQUIPOISE_HOST_INLINE MixupStream(First first, Second second, const R& labels,
                                     std::size_t classes, const BetaParameters& beta,
@@ -140,12 +140,12 @@ class MixupStream {
         policy_(std::move(policy)),
         counts_(count_labels(labels, classes)) {
     for (const auto& label : as_span(labels)) of_row_.push_back(static_cast<std::uint32_t>(label));
-    detail::require_between(kWhere, "beta.a", beta.a, 0, 4, detail::Ends::kMost);
-    detail::require_between(kWhere, "beta.b", beta.b, 0, 4, detail::Ends::kMost);
+    detail::require_between(kWhere, "beta.a", beta.a, 1e-6, 4);
+    detail::require_between(kWhere, "beta.b", beta.b, 1e-6, 4);
     if constexpr (requires { policy_.require(kWhere); }) policy_.require(kWhere);
-    if (first_.seed() == second_.seed() && first_.fingerprint() == second_.fingerprint()) {
+    if (first_.seed() == second_.seed()) {
       detail::reject(kWhere, "second.seed()", second_.seed(),
-                     "another than the first stream's, which draws the same");
+                     "another than the first stream's, or both draw many rows alike");
     }
   }
 
