@@ -35,6 +35,20 @@ TEST(Synthesize, TakesMatricesOfEitherOrder) {
   expect_synthesized<Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>();
 }
 
+// Of a matrix of fixed size other numbers of rows are made.
+TEST(Synthesize, TakesFixedSizesAndArrays) {
+  Eigen::Matrix<float, 3, 2> rows;
+  rows << 0, 8, 4, 2, -4, 0;
+  const std::vector<Recipe> recipes = {{0, 2, 0.25}, {1, 0, 0.5}, {2, 2, 0}, {1, 1, 0}};
+  const Eigen::MatrixXf made = synthesize(recipes, rows);
+  ASSERT_EQ(made.rows(), 4);
+  EXPECT_EQ(made.topRows(3), (Eigen::Matrix<float, 3, 2>() << -1, 6, 2, 5, -4, 0).finished());
+  const Eigen::Array<float, 3, 2, Eigen::RowMajor> array = rows.array();
+  EXPECT_EQ(synthesize(recipes, array).matrix(), made);
+  EXPECT_EQ(synthesize(std::vector<Recipe>(2), Eigen::RowVector2f(3, 4)).row(1),
+            Eigen::RowVector2f(3, 4));
+}
+
 TEST(Synthesize, PoliciesTakeViews) {
   const Eigen::MatrixXd rows = Eigen::MatrixXd::Random(40, 3);
   std::vector<int> labels(40);

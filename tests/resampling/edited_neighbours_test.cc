@@ -94,6 +94,14 @@ TEST(AllNeighbours, AsksOfOneToKInTurn) {
   EXPECT_THAT(AllNeighbours{.k = 1}(kRows, kLabels, 2), ElementsAre(0, 1, 2, 3, 4, 5, 7, 8, 9, 10));
 }
 
+TEST(EditedNeighbours, LeaveNoneOfNoRows) {
+  const MatrixView<const float> none(kValues.data(), 0, 1);
+  const std::vector<int> labels;
+  EXPECT_THAT(EditedNeighbours{.few_rows = FewRows::kClip}(none, labels, 2), ElementsAre());
+  EXPECT_THAT(RepeatedEditedNeighbours{.few_rows = FewRows::kClip}(none, labels, 2), ElementsAre());
+  EXPECT_THAT(AllNeighbours{.few_rows = FewRows::kClip}(none, labels, 2), ElementsAre());
+}
+
 TEST(EditedNeighboursErrors, NameWhatIsWrong) {
   const MatrixView<const float> three = kRows.middle_rows(0, 3);
   const std::vector<int> labels = {0, 0, 1};
@@ -106,6 +114,8 @@ TEST(EditedNeighboursErrors, NameWhatIsWrong) {
       "each");
   EXPECT_EQ(error_of([&] { AllNeighbours{}(MatrixView<const float>(), std::vector<int>{}, 2); }),
             "AllNeighbours(): remaining rows = 0, expected more than the 1 neighbours of each");
+  EXPECT_EQ(error_of([&] { AllNeighbours{.k = 0}(kRows, kLabels, 2); }),
+            "AllNeighbours(): k = 0, expected at least 1");
 }
 
 }  // namespace

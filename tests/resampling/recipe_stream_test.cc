@@ -176,8 +176,19 @@ TEST(RecipeStreamErrors, NameWhatIsWrong) {
   EXPECT_EQ(message({}), "RecipeStream(): rows of all groups = 0, expected at least 1");
   EXPECT_EQ(message({.rows = 1, .bases = {1}, .k = 2, .neighbours = {1}}),
             "RecipeStream(): groups[0].neighbours.size() = 1, expected 2 (k a base)");
-  EXPECT_EQ(message({.rows = 1, .bases = {1}, .rows_of_base = {2}}),
-            "RecipeStream(): groups[0].rows = 1, expected the sum of rows_of_base, 2");
+  EXPECT_EQ(message({.rows = 1, .bases = {1}, .k = std::size_t{1} << 63, .neighbours = {1}}),
+            "RecipeStream(): groups[0].neighbours.size() = 1, expected 9223372036854775808 (k a "
+            "base)");
+  EXPECT_EQ(message({.rows = 4, .bases = {0, 1}, .k = std::size_t{1} << 63}),
+            "RecipeStream(): groups[0].k = 9223372036854775808, expected 0, neighbours a base");
+  EXPECT_EQ(message({.rows = 2, .bases = {1}, .rows_of_base = {1}}),
+            "RecipeStream(): groups[0].rows = 2, expected the sum of rows_of_base, 1");
+  EXPECT_EQ(message({.rows = 4, .bases = {0, 1}, .rows_of_base = {3, 2}}),
+            "RecipeStream(): groups[0].rows_of_base[1] = 2, expected at most 1, what the bases "
+            "before leave of rows");
+  EXPECT_EQ(message({.rows = 2, .bases = {0, 1}, .rows_of_base = {3, ~std::uint64_t{0}}}),
+            "RecipeStream(): groups[0].rows_of_base[0] = 3, expected at most 2, what the bases "
+            "before leave of rows");
   EXPECT_EQ(message({.rows = 1, .bases = {1}, .rows_of_base = {1, 0}}),
             "RecipeStream(): groups[0].rows_of_base.size() = 2, expected 1 (bases)");
   EXPECT_EQ(message({.rows = 1, .bases = {1}, .reach = 0}),

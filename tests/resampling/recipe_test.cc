@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "tests/support/errors.h"
@@ -31,6 +32,19 @@ TEST(Synthesize, TakesAnyStrides) {
   synthesize(kRecipes, MatrixView<const double>(by_column.data(), 3, 2, 1, 3),
              MatrixView<double>(made.data(), 3, 2, 1, 3));
   EXPECT_THAT(made, ElementsAre(-1, 2, -4, 6, 5, 0));
+}
+
+TEST(Synthesize, CopiesRowsWhateverTheirElements) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> values = {kInfinity, -kInfinity, 1, 2};
+  const std::vector<Recipe> recipes = {{0, 0, 0}, {0, 0, 0.5}};
+  std::vector<float> made(4);
+  synthesize(recipes, MatrixView<const float>(values.data(), 2, 2),
+             MatrixView<float>(made.data(), 2, 2));
+  EXPECT_THAT(made, ElementsAre(kInfinity, -kInfinity, kInfinity, -kInfinity));
+  synthesize(recipes, MatrixView<const float>(values.data(), 2, 2, 1, 2),
+             MatrixView<float>(made.data(), 2, 2));
+  EXPECT_THAT(made, ElementsAre(kInfinity, 1, kInfinity, 1));
 }
 
 TEST(Synthesize, WritesNothingWhereARecipeIsWrong) {

@@ -4,6 +4,7 @@
 
 #include <Eigen/Core>
 #include <span>
+#include <type_traits>
 
 #include "equipoise/config.h"
 #include "equipoise/eigen/loss.h"
@@ -12,13 +13,30 @@
 
 namespace equipoise::eigen {
 
-/// The rows of recipes, recipes.size() x D, in the type and order of `rows`; see
-/// resampling::synthesize(). Policies and searches take view(rows).
+namespace detail {
+
+// What rows of D are returned in: an array where D is one, of any size even where D's is fixed.
+template <class D>
+struct RowsLike {
+  using Plain = typename D::PlainObject;
+  static constexpr bool kIsArray = std::is_base_of_v<Eigen::ArrayBase<Plain>, Plain>;
+  static constexpr int kOrder = D::IsRowMajor ? Eigen::RowMajor : Eigen::ColMajor;
+  template <template <class, int, int, int, int, int> class Kind>
+  using Of = Kind<typename D::Scalar, Eigen::Dynamic, Eigen::Dynamic, kOrder, Eigen::Dynamic,
+                  Eigen::Dynamic>;
+  using Type = std::conditional_t<kIsArray, Of<Eigen::Array>, Of<Eigen::Matrix>>;
+};
+
+}  // namespace detail
+
+/// The rows of recipes, recipes.size() x D, in the type and order of `rows`: a matrix of dynamic
+/// size, or an array where rows are one. See resampling::synthesize(). Policies and searches take
+/// view(rows).
 /// @throws std::invalid_argument for a recipe of rows that there are not.
 template <DirectlyAccessible D>
-typename D::PlainObject synthesize(std::span<const resampling::Recipe> recipes, const D& rows) {
-  typename D::PlainObject out;
-  out.resize(static_cast<Eigen::Index>(recipes.size()), rows.cols());
+typename detail::RowsLike<D>::Type synthesize(std::span<const resampling::Recipe> recipes,
+                                              const D& rows) {
+  typename detail::RowsLike<D>::Type out(static_cast<Eigen::Index>(recipes.size()), rows.cols());
   resampling::synthesize(recipes, view(rows), mutable_view(out));
   return out;
 }

@@ -51,7 +51,9 @@ inline RecipeTensors recipe_tensors(std::span<const resampling::Recipe> recipes)
 
 /// The rows of recipes, [n, ...], in the type and on the device of `rows`, [N, ...] of floating
 /// point: two gathers and rows + lambda (neighbours - rows), of which autograd knows the
-/// derivative. Nothing is uploaded and nothing waits if the tensors are there already
+/// derivative. Elements must be finite, and so must their differences: unlike
+/// resampling::synthesize(), a row between itself and itself is computed too, which makes NaN of an
+/// infinite element. Nothing is uploaded and nothing waits if the tensors are there already
 /// (RecipeTensors::to). On the CPU a row that there is not is an error of LibTorch's; on other
 /// devices what its gathers do.
 /// @throws std::invalid_argument for rows without a dimension or not of floating point, and for

@@ -164,9 +164,11 @@ struct RepeatedEditedNeighbours {
                          const RepeatedEditedNeighbours&) = default;
 };
 
-/// All k-NN (Tomek 1976, as above): edited nearest neighbours with 1, 2, ..., k neighbours in turn,
-/// each on what the one before left. It stops after a round that uses up a class, as
-/// RepeatedEditedNeighbours does; with allows_minority only where one has vanished.
+/// All k-NN (Tomek 1976, as above): edited nearest neighbours with 1, 2, ..., k neighbours in turn.
+/// As in imbalanced-learn each round runs on the rows that the one before left, neighbours and the
+/// smallest class included; Tomek asks all rows each time, and removes at the end. It stops after a
+/// round that uses up a class, as RepeatedEditedNeighbours does; with allows_minority only where
+/// one has vanished.
 struct AllNeighbours {
   std::size_t k = 3;
   Agreement agreement = Agreement::kAll;
@@ -175,13 +177,14 @@ struct AllNeighbours {
   bool allows_minority = false;  ///< other classes may become smaller than the smallest was
 
   /// The rows that remain. O(k N^2 D) by default.
-  /// @throws std::invalid_argument as EditedNeighbours, in any round.
+  /// @throws std::invalid_argument as EditedNeighbours, in any round, and for k = 0.
   template <FloatElement T, LabelRange R,
             NeighbourSearch<std::remove_const_t<T>> S = ExactNeighbours>
   EQUIPOISE_HOST_INLINE std::vector<std::int64_t> operator()(const MatrixView<T>& rows,
                                                              const R& labels, std::size_t classes,
                                                              const S& search = {}) const {
     constexpr std::string_view kWhere = "AllNeighbours";
+    if (k == 0) detail::reject(kWhere, "k", k, "at least 1");
     const auto lists = detail::class_lists(kWhere, rows, labels, classes);
     std::vector<std::size_t> among = detail::first_numbers(rows.rows);
     for (std::size_t near = 1; near <= k; ++near) {

@@ -68,16 +68,20 @@ struct PlainNeighbours {
   }
 };
 
-/// The same neighbours and distances, many times as fast. Distances are first bounded from below by
-/// |a|^2 + |b|^2 - 2 ab of centred rows, in the type of the rows and in blocks that stay in the
-/// cache, less the most that rounding can add; between rows of one set each pair once. The few rows
-/// that the bounds cannot rule out are compared as PlainNeighbours compares them, so that neither
-/// the cancellation in that formula nor the processor decides who is nearest. Where bounds in float
-/// rule out too little, since all rows are far from their mean and close to each other, they are
-/// taken in double, and where these do not, rows are compared one by one.
+/// The same neighbours and distances, for most rows many times as fast. Distances are first bounded
+/// from below by |a|^2 + |b|^2 - 2 ab of centred rows, in the type of the rows and in blocks that
+/// stay in the cache, less the most that rounding can add; between rows of one set each pair once.
+/// The few rows that the bounds cannot rule out are compared as PlainNeighbours compares them, so
+/// that neither the cancellation in that formula nor the processor decides who is nearest. Where
+/// bounds in float rule out too little, since all rows are far from their mean and close to each
+/// other, they are taken in double, and where these do not, rows are compared one by one. So are
+/// queries with four or more references beyond the k-th that are as near as it: in tables of few
+/// distinct rows that may be all of them, and then nothing is gained.
 ///
-/// O(Q R D) time, half of that where queries and references are the same. Memory is a copy of the
-/// rows asked about and O(Q k).
+/// O(Q R D) time, half of that where queries and references are the same, and O(k) for each
+/// reference that is among the k + 4 nearest so far: where k is a large part of R, O(Q R k). Memory
+/// is a copy of the queries and one of the references, one for both where they are the same, in
+/// float and, where bounds are taken in double, in double; and O(Q k).
 struct ExactNeighbours {
   /// @throws std::invalid_argument as PlainNeighbours.
   template <FloatElement T>
@@ -98,21 +102,21 @@ namespace equipoise::resampling {
 /// A row has k neighbours only among more than k rows.
 enum class FewRows {
   kError,  ///< an error that names the class and its number of rows
-  kClip,   ///< as many neighbours as there are: one less than rows
+  kClip,   ///< as many neighbours as there are: one less than rows, and none of no rows
 };
 
 }  // namespace equipoise::resampling
 
 namespace equipoise::detail {
 
-// The number of neighbours among `available` >= 1 rows, of which the row itself is one; `of_what`
-// says of what.
+// The number of neighbours among `available` rows, of which the row itself is one; `of_what` says
+// of what.
 inline std::size_t neighbours_among(std::string_view where, std::string_view of_what,
                                     std::size_t available, std::size_t k,
                                     resampling::FewRows few_rows) {
   if (k == 0) reject(where, "number of neighbours", k, "at least 1");
   if (available > k) return k;
-  if (few_rows == resampling::FewRows::kClip && available > 0) return available - 1;
+  if (few_rows == resampling::FewRows::kClip) return available == 0 ? 0 : available - 1;
   reject(where, of_what, available, "more than the " + to_text(k) + " neighbours of each");
 }
 

@@ -18,7 +18,8 @@
 namespace equipoise::resampling {
 
 /// A row between two others: x = x_base + lambda (x_neighbour - x_base). Its class is that of its
-/// base. With lambda = 0 it is the base itself.
+/// base. Where its neighbour is its base it is that row itself, infinite or missing elements
+/// included; between two rows, elements and their differences must be finite, for lambda = 0 too.
 struct Recipe {
   std::size_t base = 0;
   std::size_t neighbour = 0;
@@ -88,7 +89,10 @@ void interpolate(const T* a, const T* b, T lambda, T* out, std::size_t n) {
 namespace equipoise::resampling {
 
 /// Makes the rows of recipes: out(i, c) = x + lambda (y - x), where x and y are elements c of the
-/// recipe's base and neighbour, in the type of the rows. `out` must not overlap them.
+/// recipe's base and neighbour, in the type of the rows; where these are one row, it is copied.
+/// Elements are not looked at: what is infinite or NaN in x, y or y - x makes NaN or an infinity.
+/// `out` must not overlap the rows. The last bit is the compiler's, which may fuse the product with
+/// the addition.
 ///
 /// O(recipes.size() D), no memory. Nothing is written on failure.
 /// @throws std::invalid_argument where `out` is not recipes.size() x rows.cols, and for a recipe of
@@ -108,7 +112,9 @@ void synthesize(std::span<const Recipe> recipes, const MatrixView<T>& rows,
         rows.data + static_cast<std::ptrdiff_t>(recipe.neighbour) * rows.row_stride;
     Value* const to = out.data + static_cast<std::ptrdiff_t>(i) * out.row_stride;
     const auto lambda = static_cast<Value>(recipe.lambda);
-    if (rows.col_stride == 1 && out.col_stride == 1) {
+    if (recipe.base == recipe.neighbour) {
+      for (std::size_t c = 0; c < rows.cols; ++c) out(i, c) = rows(recipe.base, c);
+    } else if (rows.col_stride == 1 && out.col_stride == 1) {
       detail::interpolate(a, b, lambda, to, rows.cols);
     } else {
       detail::interpolate(a, b, rows.col_stride, lambda, to, out.col_stride, rows.cols);

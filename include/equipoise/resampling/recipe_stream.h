@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <string>
@@ -151,14 +152,26 @@ class RecipeStream {
     if (group.rows != 0 && group.bases.empty()) {
       detail::reject(kWhere, name(g, "rows"), group.rows, "0, for the group has no bases");
     }
+    const std::size_t bases = std::max<std::size_t>(group.bases.size(), 1);
+    if (group.k > std::numeric_limits<std::size_t>::max() / bases) {
+      detail::reject(kWhere, name(g, "k"), group.k,
+                     detail::to_text(group.neighbours.size() / bases) + ", neighbours a base");
+    }
     detail::require_size(kWhere, name(g, "neighbours"), group.neighbours.size(),
                          group.k * group.bases.size(), "k a base");
     detail::require_between(kWhere, name(g, "reach"), group.reach, 0, 1, detail::Ends::kMost);
     if (group.rows_of_base.empty()) return;
     detail::require_size(kWhere, name(g, "rows_of_base"), group.rows_of_base.size(),
                          group.bases.size(), "bases");
-    const std::uint64_t sum =
-        std::accumulate(group.rows_of_base.begin(), group.rows_of_base.end(), std::uint64_t{0});
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < group.rows_of_base.size(); ++i) {
+      if (group.rows_of_base[i] > group.rows - sum) {
+        detail::reject_element(kWhere, name(g, "rows_of_base"), i, group.rows_of_base[i],
+                               "at most " + detail::to_text(group.rows - sum) +
+                                   ", what the bases before leave of rows");
+      }
+      sum += group.rows_of_base[i];
+    }
     if (sum != group.rows) {
       detail::reject(kWhere, name(g, "rows"), group.rows,
                      "the sum of rows_of_base, " + detail::to_text(sum));

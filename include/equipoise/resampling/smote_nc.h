@@ -180,8 +180,10 @@ struct SmoteN {
   std::size_t k = 5;
   FewRows few_rows = FewRows::kError;
 
-  /// Like SmoteNc, with all columns nominal. O(n_c^2 D + N D C) time, compared one by one: the
-  /// metric is none that a NeighbourSearch knows.
+  /// Like SmoteNc, with all columns nominal. O(n_c^2 D + N D) time for each class, compared one by
+  /// one: the metric is none that a NeighbourSearch knows. For each column and class O(S^2 C) more,
+  /// and O(S^2) memory a column, S being the number of its categories: not for columns whose values
+  /// are nearly all different.
   /// @throws std::invalid_argument as Smote.
   template <FloatElement T, LabelRange R>
   EQUIPOISE_HOST_INLINE NominalRecipes operator()(const MatrixView<T>& rows, const R& labels,

@@ -1,4 +1,5 @@
-// Squared Euclidean distances that every compiler and processor rounds alike.
+// Squared Euclidean distances that every compiler and processor rounds alike, but not every
+// compiler under -ffast-math: it may then add in another order.
 #ifndef EQUIPOISE_RESAMPLING_DETAIL_SQUARED_DISTANCE_H_
 #define EQUIPOISE_RESAMPLING_DETAIL_SQUARED_DISTANCE_H_
 
