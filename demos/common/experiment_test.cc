@@ -471,8 +471,7 @@ TEST(Gains, OfTheWorstGroupAreOfMeansOverSeeds) {
   EXPECT_DOUBLE_EQ(results.outcomes[0].second_gain->estimate, 1);  // (1 + 3) / 2 - 1
   EXPECT_DOUBLE_EQ(results.outcomes[0].second_gain->lower, 0);
   options.baseline = "other";
-  EXPECT_FALSE(
-      run_experiment(options, run_scaled, progress).outcomes[0].second_gain.has_value());
+  EXPECT_FALSE(run_experiment(options, run_scaled, progress).outcomes[0].second_gain.has_value());
 }
 
 TEST(StrategyTable, SaysEachChoiceOnce) {
