@@ -26,6 +26,7 @@ _FOLDERS = {  # in the order of reading: folder to title
     "reduction": "Reductions",
     "plan": "Plans",
     "sampling": "Sampling",
+    "resampling": "Synthetic rows and cleaning",
     "splits": "Splits",
     "metrics": "Metrics",
     "calibrate": "Calibration",

@@ -164,7 +164,9 @@ class MixupStream {
     for (std::size_t i = 0; i < out.size(); ++i, t += stride) out[i] = (*this)[t];
   }
 
+  /// The seed of the weights; the streams have their own.
   std::uint64_t seed() const { return random_.seed; }
+  /// Pairs in an epoch: as many as the first stream has rows in one.
   std::uint64_t epoch_size() const { return first_.epoch_size(); }
   /// A digest of both streams, their seeds, the labels and the parameters, not of those of the
   /// label policy. As costly as those of the streams, and O(N).

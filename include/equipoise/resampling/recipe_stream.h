@@ -75,6 +75,7 @@ class RecipeStream {
     return result;
   }
 
+  /// The seed it was made with.
   std::uint64_t seed() const { return random_.seed; }
   /// Recipes in an epoch: those of all groups.
   std::uint64_t epoch_size() const { return starts_.back(); }
