@@ -67,7 +67,7 @@ NeighbourTable sorted_neighbours(const MatrixView<const T>& rows, const Numbers&
             static_cast<double>(rows(query, c)) - static_cast<double>(rows(r, c));
         sum += difference * difference;
       }
-      if (r != query) found.push_back({sum, r});
+      if (r != query) found.emplace_back(sum, r);
     }
     std::sort(found.begin(), found.end());
     for (std::size_t j = 0; j < k; ++j) {
