@@ -98,6 +98,7 @@ struct KMeansSmote {
       members[static_cast<std::size_t>(clusters[i])].push_back(i);
     }
     std::vector<std::vector<std::size_t>> result;
+    result.reserve(members.size());
     for (auto& [number, rows_of_cluster] : members) result.push_back(std::move(rows_of_cluster));
     return result;
   }

@@ -112,7 +112,7 @@ inline std::vector<std::size_t> first_numbers(std::size_t n) {
 template <class Table, class T>
 Table plain_search(const MatrixView<const T>& rows, RowNumbers queries, RowNumbers references,
                    std::size_t k) {
-  Table table = empty_table<Table>(queries.size(), k);
+  auto table = empty_table<Table>(queries.size(), k);
   plain_search(rows, queries, first_numbers(queries.size()), references, table);
   return table;
 }
@@ -356,7 +356,7 @@ std::vector<std::size_t> search_by_bounds(const MatrixView<const Source>& rows, 
 template <class Table, class T, class Product>
 Table blocked_search(const MatrixView<const T>& rows, RowNumbers queries, RowNumbers references,
                      std::size_t k, const Product& product) {
-  Table table = empty_table<Table>(queries.size(), k);
+  auto table = empty_table<Table>(queries.size(), k);
   if (queries.empty()) return table;
   auto rest = search_by_bounds<Table, T>(rows, queries, first_numbers(queries.size()), references,
                                          product, table);
