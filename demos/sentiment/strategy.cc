@@ -137,7 +137,9 @@ Objective make_objective(const Strategy& strategy, const ClassCounts& counts,
             std::move(targets)};
   }
   return {loss, Stream(class_sampler(plan, labels, seed)), ramp,
-          absl::StrCat(strategy.name, ", deferred to step ", ramp.begin, "\n", to_text(plan))};
+          absl::StrCat(strategy.name,
+                       strategy.deferred ? absl::StrCat(", deferred to step ", ramp.begin) : "",
+                       "\n", to_text(plan))};
 }
 
 const std::vector<std::string>& all_multilabel_strategies() {
