@@ -56,6 +56,16 @@ struct Case {
   ClassCounts counts() const { return count_labels(labels, classes); }
 };
 
+// The rows that remain, of a digit per row.
+Indices kept_rows(const json& digits) {
+  const auto text = digits.get<std::string>();
+  Indices kept;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '1') kept.push_back(static_cast<std::int64_t>(i));
+  }
+  return kept;
+}
+
 // f(set, case) for each set that has the field.
 template <class F>
 void for_each_case(const char* field, std::size_t expected, const F& f) {
@@ -78,7 +88,7 @@ void expect_kept(const char* field, const Policy& policy, std::size_t sets = 202
     if (expected.is_null()) {
       EXPECT_NE(error_of(run), "nothing was thrown");
     } else {
-      EXPECT_EQ(run(), expected.get<Indices>());
+      EXPECT_EQ(run(), kept_rows(expected));
     }
   });
 }
@@ -111,8 +121,7 @@ TEST(Golden, NearMiss) {
   const auto expect = [](const char* field, NearMissVersion version) {
     for_each_case(field, 202, [&](const json& expected, const Case& set) {
       const auto targets = sampling::undersampling_targets(set.counts());
-      EXPECT_EQ(NearMiss{.version = version}(set.rows(), set.labels, targets),
-                expected.get<Indices>());
+      EXPECT_EQ(NearMiss{.version = version}(set.rows(), set.labels, targets), kept_rows(expected));
     });
   };
   expect("near_miss_1", NearMissVersion::kNearest);
@@ -124,7 +133,7 @@ TEST(Golden, OneSidedSelection) {
   for_each_case("one_sided", 202, [](const json& expected, const Case& set) {
     const auto first = expected.at("first").get<std::vector<std::vector<std::size_t>>>();
     EXPECT_EQ(OneSidedSelection{}.from(first, set.rows(), set.labels),
-              expected.at("kept").get<Indices>());
+              kept_rows(expected.at("kept")));
   });
 }
 
@@ -133,7 +142,7 @@ TEST(Golden, InstanceHardness) {
     const auto probabilities = expected.at("probabilities").get<std::vector<double>>();
     EXPECT_EQ(instance_hardness_threshold(probabilities, set.labels,
                                           sampling::undersampling_targets(set.counts())),
-              expected.at("kept").get<Indices>());
+              kept_rows(expected.at("kept")));
   });
 }
 
@@ -153,7 +162,7 @@ void expect_groups(const std::vector<RecipeGroup>& groups, const json& expected)
 }
 
 TEST(Golden, SmoteDrawsFromTheSameNeighbours) {
-  for_each_case("smote", 202, [](const json& expected, const Case& set) {
+  for_each_case("smote", 52, [](const json& expected, const Case& set) {
     expect_groups(Smote{}(set.rows(), set.labels, sampling::oversampling_targets(set.counts())),
                   expected);
   });
@@ -175,7 +184,7 @@ TEST(Golden, KMeansSmoteHasTheSameClusters) {
 }
 
 TEST(Golden, SmoteNcDrawsFromTheSameNeighbours) {
-  for_each_case("nominal", 202, [](const json& expected, const Case& set) {
+  for_each_case("nominal", 52, [](const json& expected, const Case& set) {
     std::vector<double> values;
     for (std::size_t i = 0; i < set.labels.size(); ++i) {
       const double* const row = set.values.data() + i * set.columns;
