@@ -198,23 +198,44 @@ TEST(EncoderLearner, TrainsTheHeadAlone) {
   }
 }
 
-// Rows of SMOTE are trained on: with them an epoch has as many of either class.
-TEST(EncoderLearner, MakesRowsOfFrozenStates) {
+// What a head makes of three texts that stand for 48, 6 and 6 rows, once trained on as many of each
+// with those of SMOTE, drawn in proportion to `mass`.
+std::vector<std::size_t> learnt_with_smote(const std::vector<double>& mass) {
+  const WordPiece tokenizer(std::string(kSmall) + "/vocab.txt");
   const auto learner = make_encoder_learner(
-      {.directory = kSmall, .classes = 2, .seed = 1, .frozen = make_frozen_states()});
-  Examples rows = examples_of(60, 1);
-  for (std::size_t r = 0; r < rows.rows(); ++r) rows.targets[r] = r < 50 ? 0 : 1;
+      {.directory = kSmall, .classes = 3, .seed = 1, .frozen = make_frozen_states()});
+  Examples rows;
+  for (std::size_t r = 0; r < 60; ++r) {
+    const std::size_t c = r % 10 == 1 ? 1 : r % 10 == 2 ? 2 : 0;
+    rows.pieces.push_back(tokenizer.encode(std::vector{"cat", "world", "!"}[c], 40).ids);
+    rows.targets.push_back(static_cast<std::int64_t>(c));
+  }
   std::vector<std::int64_t> all = rows.targets;
-  all.insert(all.end(), 40, 1);
+  all.insert(all.end(), 42, 1);
+  all.insert(all.end(), 42, 2);
   Objective objective{SoftmaxLoss<CrossEntropy>(),
-                      Stream(sampling::ClassSampler(all, std::vector<double>{1, 1}, 5))};
-  objective.smote_targets = {50, 50};
+                      Stream(sampling::ClassSampler(all, mass, 5, {.epoch_size = 60}))};
+  objective.smote_targets = {48, 48, 48};
   std::ostringstream log;
   Progress progress(log, false, 1000, "steps");
-  const Fit fit = learner->fit(rows, rows, objective, {.epochs = 2, .batch_size = 20, .rate = 1e-3},
-                               {}, progress);
-  EXPECT_EQ(fit.steps, 2U * 100 / 20);
-  EXPECT_EQ(learner->logits(rows).values.size(), 2 * rows.rows());
+  learner->fit(rows, rows, objective,
+               {.epochs = 60, .batch_size = 20, .rate = 5e-3, .patience = 60}, {}, progress);
+  const Logits logits = learner->logits(rows);
+  std::vector<std::size_t> found;
+  for (std::size_t r = 0; r < 3; ++r) {
+    const auto own = logits.values.begin() + static_cast<std::ptrdiff_t>(3 * r);
+    found.push_back(static_cast<std::size_t>(std::max_element(own, own + 3) - own));
+  }
+  return found;
+}
+
+// Rows are made of those of their class and stand behind the given ones, class by class: whoever
+// draws none of the third class has learnt nothing of it.
+TEST(EncoderLearner, MakesRowsOfFrozenStates) {
+  EXPECT_THAT(learnt_with_smote({1, 1, 1}), testing::ElementsAre(0U, 1U, 2U));
+  const std::vector<std::size_t> without = learnt_with_smote({1, 1, 0});
+  EXPECT_EQ(without[1], 1U);
+  EXPECT_NE(without[2], 2U);
 }
 
 TEST(EncoderLearner, RetrainsTheHeadOfATrainedEncoder) {

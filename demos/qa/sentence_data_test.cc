@@ -350,6 +350,20 @@ std::vector<std::size_t> sizes_of(const SentenceData& data) {
   return {data.train.size(), data.validation.size(), data.test.size()};
 }
 
+// An English word that is a code too is one at the end of a name alone.
+TEST_F(SquadFiles, OfAnyNameHaveLanguagesThatAreNoWords) {
+  const auto language_in = [&](const std::string& name) {
+    write(name, squad(20, "Text"));
+    return load_sentence_files({.train = {directory_ / name}}, MisplacedAnswers::kRefuse)
+        .languages.front();
+  };
+  EXPECT_EQ(language_in("my_train.json"), kUnnamedLanguage);
+  EXPECT_EQ(language_in("no_context.json"), kUnnamedLanguage);
+  EXPECT_EQ(language_in("train_my.json"), "my");
+  EXPECT_EQ(language_in("squad.sw.train.json"), "sw");
+  EXPECT_EQ(language_in("dev-context-hi-question-hi.json"), "hi");
+}
+
 TEST_F(SquadFiles, OfAnyNameAreCutByText) {
   write("mine", squad(40, "Text"));
   const SentenceData data =
