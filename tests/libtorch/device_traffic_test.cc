@@ -22,12 +22,12 @@ struct Most {
 
 // Operations on rows alone add a few percent at this size, and one call goes in one part.
 const std::map<std::string, Most> kMost = {
-    {"weighted cross-entropy", {8.4, 1.1, 27}},
-    {"weighted cross-entropy, bf16", {11.4, 2.1, 29}},
-    {"cross-entropy with smoothing", {9.4, 1.1, 33}},
-    {"focal", {8.4, 1.1, 40}},
-    {"logit adjustment", {10.4, 2.1, 27}},
-    {"probabilities as targets", {20.9, 2.4, 37}},
+    {"weighted cross-entropy", {8.4, 1.1, 20}},
+    {"weighted cross-entropy, bf16", {9.4, 2.1, 21}},
+    {"cross-entropy with smoothing", {9.4, 1.1, 28}},
+    {"focal", {8.4, 1.1, 38}},
+    {"logit adjustment", {10.4, 2.1, 22}},
+    {"probabilities as targets", {19.4, 2.1, 36}},
     {"BCE with pos_weight", {27.4, 2.1, 50}},
     {"sigmoid focal", {85.7, 17.9, 73}},
     {"asymmetric", {115.0, 21.9, 86}},
@@ -67,13 +67,17 @@ TEST(DeviceTraffic, ClassesInTheSecondDimensionAreNotCopied) {
   EXPECT_LE(traffic.peak, 1.2);
 }
 
-// In parts, the largest calls of what has no closed form keep to a few N x C.
+// In parts, the largest calls of what has no closed form keep to a few N x C, and terms of logits
+// to a sixteenth of it.
 TEST(DeviceTraffic, LargeCallsGoInParts) {
   if (!fake_device::available()) GTEST_SKIP() << "needs LibTorch 2.1";
+  const std::map<std::string, double> most = {
+      {"sigmoid focal", 6.5}, {"asymmetric", 6.5}, {"logit adjustment", 1.2}};
   for (const DeviceCase& each : device_cases(8192, 500)) {
-    if (each.name != "sigmoid focal" && each.name != "asymmetric") continue;
+    const auto found = most.find(each.name);
+    if (found == most.end()) continue;
     const at::Tensor logits = device_logits(8192, 500, each.type);
-    EXPECT_LE(traffic_of(each.ours(fake_device::card(0)), logits).peak, 6.5) << each.name;
+    EXPECT_LE(traffic_of(each.ours(fake_device::card(0)), logits).peak, found->second) << each.name;
   }
 }
 

@@ -614,12 +614,94 @@ TEST(SoftmaxLoss, SharesAreAnArgument) {
   expect_close(by_operations.loss, expected, 1e-14);
 }
 
-TEST(SoftmaxLoss, ABrokenTargetOnADeviceMakesNaN) {
-  const at::Tensor logits = at::randn({2, 3}, at::kDouble);
-  const at::Tensor targets = at::tensor({0, 3}, at::kLong);
-  const auto result = detail::softmax_by_operations(
-      detail::softmax_of_tensors("value", equipoise::SoftmaxLoss<>{}), {}, logits, targets, {}, {});
-  EXPECT_TRUE(std::isnan(result.loss.item<double>()));
+// What a device computes with the constants of the loss, here on the CPU.
+template <class M, class R>
+detail::LossAndGradient in_place(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
+                                 const at::Tensor& targets, const LossArguments& arguments,
+                                 const detail::Wanted& wanted) {
+  const auto tensors =
+      detail::make_tensors(equipoise::detail::settings_of(loss), logits.options(), logits.size(1));
+  return detail::softmax_in_place(detail::softmax_of_tensors("value", loss), tensors, logits,
+                                  targets, arguments, wanted);
+}
+
+// However it is reduced, and whatever else weighs its row.
+TEST(SoftmaxLoss, AnInvalidTargetOnADeviceMakesNaN) {
+  const at::Tensor logits = at::randn({3, 4}, at::kDouble);
+  const auto expect_nan = [&](const auto& loss, const LossArguments& arguments) {
+    for (const std::int64_t invalid : {-1, 4, -99}) {
+      for (const bool gradient : {false, true}) {
+        const at::Tensor targets = at::tensor({std::int64_t{0}, invalid, std::int64_t{-100}});
+        const detail::Wanted wanted{.gradient = gradient};
+        EXPECT_TRUE(
+            in_place(loss, logits, targets, arguments, wanted).loss.isnan().template item<bool>());
+        const at::Tensor rows =
+            in_place(loss, logits, targets, arguments, {.unreduced = true}).loss;
+        EXPECT_EQ(rows.isnan().sum().template item<int>(), 1);
+        EXPECT_TRUE(rows[1].isnan().template item<bool>());
+        const at::Tensor by_operations =
+            detail::softmax_by_operations(
+                detail::softmax_of_tensors("value", loss),
+                detail::make_tensors(equipoise::detail::settings_of(loss), logits.options(), 4),
+                logits, targets, arguments, wanted)
+                .loss;
+        EXPECT_TRUE(by_operations.isnan().template item<bool>());
+      }
+    }
+  };
+  LossArguments weightless;  // the row of the invalid target has no weight
+  weightless.sample_weights = at::tensor({1.0, 0.0, 1.0}, at::kDouble);
+  LossArguments with_denominators;
+  with_denominators.denominators = at::tensor({5.0}, at::kDouble);
+  for (const LossArguments& arguments : {LossArguments{}, weightless, with_denominators}) {
+    expect_nan(SoftmaxLoss<>{}, arguments);
+    SoftmaxLoss<CrossEntropy, MeanByWeight> weighted;
+    weighted.class_weights = {0, 1, 1, 0};  // as have the classes nearest to the invalid targets
+    expect_nan(weighted, arguments);
+    weighted.label_smoothing = 0.1;
+    expect_nan(weighted, arguments);
+    expect_nan(SoftmaxLoss<Focal, SumOverRows>{}, arguments);
+  }
+}
+
+// Of a class that cannot be, a target of 0 adds nothing and any other makes the loss infinite.
+TEST(SoftmaxLoss, DistributionsOverAnImpossibleClassOnADevice) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    const at::Tensor logits = at::tensor({0.0, 0.0, -kInfinity}, at::kDouble).to(type).unsqueeze(0);
+    const at::Tensor possible = at::tensor({0.5, 0.5, 0.0}, at::kDouble).to(type).unsqueeze(0);
+    const auto found = in_place(SoftmaxLoss<>{}, logits, possible, {}, {.gradient = true});
+    expect_close(found.loss.to(at::kDouble), at::full({}, std::log(2.0), at::kDouble), 1e-7);
+    expect_close(found.make_gradient(at::ones({}, type), type).to(at::kDouble),
+                 at::zeros({1, 3}, at::kDouble), 1e-7);
+    const at::Tensor impossible = at::tensor({0.5, 0.4999, 1e-4}, at::kDouble).to(type);
+    EXPECT_EQ(in_place(SoftmaxLoss<>{}, logits, impossible.unsqueeze(0), {}, {})
+                  .loss.to(at::kDouble)
+                  .item<double>(),
+              kInfinity);
+  }
+}
+
+// Large calls add the terms of the logits some rows at a time.
+TEST(SoftmaxLoss, TermsInPartsAreThoseOfTheWhole) {
+  at::manual_seed(8);
+  constexpr std::int64_t kRows = 5003;
+  constexpr std::int64_t kClasses = 211;  // more than 2^20 logits, in parts that are not even
+  const at::Tensor logits = at::randn({kRows, kClasses}, at::kDouble);
+  const at::Tensor targets = at::randint(kClasses, {kRows}, at::kLong);
+  SoftmaxLoss<> loss;
+  for (std::int64_t c = 0; c < kClasses; ++c) {
+    const auto x = static_cast<double>(c);
+    loss.logit_terms.scale.push_back(1 + x / kClasses);
+    loss.logit_terms.shift.push_back(std::sin(x));
+    loss.logit_terms.margin.push_back(0.01 * x);
+  }
+  const auto found = in_place(loss, logits, targets, {}, {.gradient = true});
+  const at::Tensor leaf = logits.clone().set_requires_grad(true);
+  const at::Tensor expected = libtorch::value(loss, leaf, targets);
+  expect_close(found.loss, expected.detach(), 1e-13);
+  expect_close(found.make_gradient(at::ones({}, at::kDouble), at::kDouble),
+               gradient_of(expected, leaf), 1e-13);
 }
 
 // A row that is ignored may be of any group; another one of a group without a bucket makes NaN.

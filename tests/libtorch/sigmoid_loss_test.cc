@@ -135,7 +135,8 @@ InPlace in_place(const SigmoidLoss<S, R>& loss, const at::Tensor& logits, const 
   const auto result =
       detail::sigmoid_without_graph(detail::sigmoid_of_tensors("value", loss), tensors,
                                     logits.detach(), targets, arguments, {.gradient = true});
-  return {result.loss, result.make_gradient ? result.make_gradient(at::ones({1}, logits.options()))
+  return {result.loss, result.make_gradient ? result.make_gradient(at::ones({1}, logits.options()),
+                                                                   logits.scalar_type())
                                             : result.gradient};
 }
 

@@ -112,8 +112,9 @@ class LinearChunks {
           node.evaluate(logits, in.targets.narrow(0, begin, rows), wants_gradient);
       total.add_(result.loss);
       if (!wants_gradient) continue;
-      const at::Tensor gradient =
-          result.make_gradient ? result.make_gradient(one) : std::move(result.gradient);
+      const at::Tensor gradient = result.make_gradient
+                                      ? result.make_gradient(one, one.scalar_type())
+                                      : std::move(result.gradient);
       add_gradients(gradient, features, in.weight, begin, wanted);
     }
     if (wanted.unit.defined()) total.mul_(wanted.unit);

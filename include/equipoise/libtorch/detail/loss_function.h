@@ -66,12 +66,13 @@ struct LossFunction : torch::autograd::Function<LossFunction<Node>> {
     if (!result.gradient.defined() && !result.make_gradient) {
       result = state.node.evaluate(saved[0].detach(), saved[1], /*wants_gradient=*/true);
     }
-    return {scaled(result, factor).to(type), at::Tensor(), at::Tensor()};
+    return {scaled(result, factor, type).to(type), at::Tensor(), at::Tensor()};
   }
 
  private:
-  static at::Tensor scaled(const LossAndGradient& result, const at::Tensor& factor) {
-    if (result.make_gradient) return result.make_gradient(factor);
+  static at::Tensor scaled(const LossAndGradient& result, const at::Tensor& factor,
+                           at::ScalarType type) {
+    if (result.make_gradient) return result.make_gradient(factor, type);
     return is_one_on_cpu(factor) ? result.gradient : result.gradient.mul_(factor);
   }
 };

@@ -16,13 +16,14 @@ struct Wanted {
 };
 
 // What a loss call computes. A gradient is either there or made of what the call has kept, in its
-// memory, once the upstream gradient is known. It is in the type that was computed with: half types
-// would lose what the upstream gradient, often a large scale, is yet to multiply.
+// memory, once the upstream gradient is known. One that is there has the type that was computed
+// with: half types would lose what the upstream gradient, often a large scale, is yet to multiply.
+// One that is made has that type or the one asked for.
 struct LossAndGradient {
   at::Tensor loss;      // [], or one number a row or element
   at::Tensor gradient;  // as the logits; undefined if not wanted
   at::Tensor sums{};    // [3, K] of double: numerators, denominators, rows; undefined if not wanted
-  std::function<at::Tensor(const at::Tensor& factor)> make_gradient{};
+  std::function<at::Tensor(const at::Tensor& factor, at::ScalarType type)> make_gradient{};
 };
 
 // What a caller may keep of it.

@@ -291,7 +291,8 @@ inline LossAndGradient overlap_in_place(const OverlapOfTensors& loss,
   const OverlapResultTensors whole = finish_overlap(loss, class_weights, sums);
   LossAndGradient outcome{whole.value.to(compute_type(in.logits)), {}};
   if (wants_gradient) {
-    outcome.make_gradient = [rows, slopes = whole.slopes](const at::Tensor& upstream) {
+    outcome.make_gradient = [rows, slopes = whole.slopes](const at::Tensor& upstream,
+                                                          at::ScalarType) {
       return rows.gradient(slopes, upstream);
     };
   }

@@ -347,8 +347,8 @@ class SigmoidInPlace {
     LossAndGradient result;
     const at::Tensor coefficient = finish_elements(loss_, arguments, wanted, sums, type_, result);
     if (!wanted.gradient) return result;
-    result.make_gradient = [self = *this,
-                            coefficient = coefficient.to(type_)](const at::Tensor& upstream) {
+    result.make_gradient = [self = *this, coefficient = coefficient.to(type_)](
+                               const at::Tensor& upstream, at::ScalarType) {
       const at::Tensor factor = upstream * coefficient;
       return fits_device(self.loss_, self.logits_)
                  ? self.loss_.device->gradient(self.loss_.in_float.sides,
@@ -533,7 +533,8 @@ inline LossAndGradient sigmoid_in_parts(const SigmoidOfTensors& loss, const Sigm
   const at::Tensor coefficient = finish_elements(loss, arguments, wanted, sums, type, result);
   if (!wanted.gradient || wanted.unreduced) return result;
   result.make_gradient = [gradient = std::exchange(result.gradient, at::Tensor()),
-                          coefficient = coefficient.to(type)](const at::Tensor& upstream) {
+                          coefficient = coefficient.to(type)](const at::Tensor& upstream,
+                                                              at::ScalarType) {
     return at::Tensor(gradient).mul_(upstream * coefficient);
   };
   return result;

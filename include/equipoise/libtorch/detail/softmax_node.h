@@ -20,7 +20,9 @@
 #include "equipoise/kernels/row_targets.h"
 #include "equipoise/libtorch/detail/host_rows.h"
 #include "equipoise/libtorch/detail/loss_result.h"
+#include "equipoise/libtorch/detail/softmax_in_place.h"
 #include "equipoise/libtorch/detail/softmax_operations.h"
+#include "equipoise/libtorch/detail/softmax_targets.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/loss/softmax.h"
 
@@ -316,7 +318,7 @@ inline at::Tensor softmax_denominators_of(const SoftmaxOfTensors& loss, const So
       loss.settings, tensors != nullptr ? *tensors : make_tensors(loss.settings, options, classes),
       in.targets, in.arguments, classes, sum_type(in.targets.device()));
   const auto reduced = reduction_row(target, in.arguments.groups);
-  return sum_by_bucket(loss.reduction.mass_of_rows(reduced, target.valid),
+  return sum_by_bucket(loss.reduction.mass_of_rows(reduced, target.valid()),
                        loss.reduction.bucket_rows(reduced).index, loss.reduction.buckets());
 }
 

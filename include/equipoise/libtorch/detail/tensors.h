@@ -382,6 +382,18 @@ inline at::Tensor to_sums(const LossPartial& partial) {
   return result;
 }
 
+// What the losses of a bucket are divided by: empty ones give 1 / infinity.
+inline at::Tensor divisor_tensor(const at::Tensor& denominators) {
+  return at::threshold(denominators, 0, equipoise::detail::infinity());
+}
+
+// Whether the coefficient of all rows is 1 / denominator.
+template <class R>
+bool is_plain_mean(const R& reduction) {
+  return !equipoise::detail::kIsSum<R> && !requires { reduction.share(std::size_t{0}); }
+  &&reduction.buckets() == 1;
+}
+
 // coefficients() of reduction.h on the device. Shares [K] that are defined stand for the
 // reduction's own, which are uploaded.
 template <class R>
@@ -390,9 +402,7 @@ at::Tensor coefficient_tensor(const R& reduction, const at::Tensor& denominators
   if constexpr (equipoise::detail::kIsSum<R>) {
     return at::ones_like(denominators);
   } else {
-    // Empty buckets get 1 / infinity.
-    const at::Tensor inverse =
-        at::threshold(denominators, 0, equipoise::detail::infinity()).reciprocal();
+    const at::Tensor inverse = divisor_tensor(denominators).reciprocal();
     if (shares.defined()) return inverse * shares;
     if constexpr (requires { reduction.share(std::size_t{0}); }) {
       std::vector<double> own;
@@ -410,6 +420,7 @@ struct TensorReduction {
   using Row = ReductionRow<at::Tensor, at::Tensor>;
   const void* self;
   bool is_sum;
+  bool is_plain_mean;
   kernels::RowMass mass;
   std::size_t (*buckets_)(const void*);
   bool (*has_buckets_)(const void*);
@@ -422,6 +433,7 @@ struct TensorReduction {
     return {
         &reduction,
         equipoise::detail::kIsSum<R>,
+        detail::is_plain_mean(reduction),
         kernels::mass_of<R>(),
         [](const void* r) { return static_cast<std::size_t>(static_cast<const R*>(r)->buckets()); },
         [](const void* r) { return detail::has_buckets(*static_cast<const R*>(r)); },

@@ -1,0 +1,319 @@
+// Softmax losses without a graph: by a device's own kernels, or by tensor operations in as little
+// memory as may be.
+#ifndef EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_IN_PLACE_H_
+#define EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_IN_PLACE_H_
+
+#include <ATen/core/Reduction.h>
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+#include <ATen/ops/_log_softmax.h>
+#include <ATen/ops/addcmul.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/nll_loss_forward.h>
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "equipoise/libtorch/detail/loss_result.h"
+#include "equipoise/libtorch/detail/parts.h"
+#include "equipoise/libtorch/detail/softmax_of_tensors.h"
+#include "equipoise/libtorch/detail/softmax_operations.h"
+#include "equipoise/libtorch/detail/softmax_targets.h"
+#include "equipoise/libtorch/detail/tensors.h"
+#include "equipoise/libtorch/tensor_math.h"
+#include "equipoise/loss/softmax.h"
+
+namespace equipoise::libtorch::detail {
+
+// Whether softmax_in_place() takes a loss: the target's probability alone, or cross-entropy with
+// distributions as targets, or with a smoothing that is the same for all classes.
+inline bool fits_in_place(const SoftmaxOfTensors& loss, const SoftmaxTensors& tensors,
+                          const TargetTensors& target) {
+  if (target.by_class.defined()) {
+    return loss.is_cross_entropy && loss.settings.label_smoothing == 0;
+  }
+  if (loss.settings.label_smoothing == 0) return true;
+  const bool by_class =
+      loss.settings.convention == WeightConvention::kTorch && tensors.class_weights.defined();
+  return loss.is_cross_entropy && !by_class;
+}
+
+// The losses of rows [N], and what makes their gradient: with p the softmax of row i and y its
+// target, pull[i] (p_c - [c = y]) + smoothing[i] (1 - C p_c). For distributions by_class it is
+// outer[i] (p_c sum_k by_class_ik - by_class_ic), pull[i] being outer[i] times that sum.
+struct RowsInPlace {
+  at::Tensor losses;
+  at::Tensor pull;
+  at::Tensor smoothing;  // not above 0; undefined: none
+};
+
+// A call that is computed in place.
+struct CallInPlace {
+  const SoftmaxOfTensors& loss;
+  const SoftmaxTensors& tensors;
+  const LossArguments& arguments;
+  const Wanted& wanted;
+};
+
+inline RowsInPlace distributions_in_place(const SoftmaxOfTensors& loss, const TargetTensors& target,
+                                          at::Tensor& log_p) {
+  // What no sum of losses reaches but by a probability of 0, and a log p for that whose product
+  // with a weight of 0 is 0.
+  const bool is_double = log_p.scalar_type() == at::kDouble;
+  const double infinite = is_double ? 1e270 : 1e18;
+  log_p.clamp_min_(is_double ? -1e300 : -1e38);
+  RowsInPlace rows;
+  rows.losses = (target.by_class * log_p).sum(1).neg_();
+  rows.losses.masked_fill_(rows.losses.gt(infinite), equipoise::detail::infinity());
+  rows.losses.mul_(target.outer);
+  rows.pull = loss.settings.convention == WeightConvention::kConsistent
+                  ? target.weight
+                  : target.outer * target.by_class.sum(1);
+  return rows;
+}
+
+// -log p of the targets, [N].
+inline at::Tensor own_losses(const at::Tensor& log_p, const at::Tensor& index,
+                             at::IntArrayRef column) {
+  if (log_p.dim() > 2) return log_p.gather(1, index.view(column)).flatten().neg_();
+  return std::get<0>(at::nll_loss_forward(log_p, index, {}, at::Reduction::None, kIgnoreIndex));
+}
+
+// Whether the losses of cross-entropy are those of LibTorch's operation with the weights of
+// classes: nothing else weighs rows, those that do not count have a log p of 0, and an invalid
+// target shows in the denominator.
+inline bool is_weighted_nll(const CallInPlace& call, const at::Tensor& log_p) {
+  const SoftmaxOfTensors& loss = call.loss;
+  return loss.is_cross_entropy && loss.settings.label_smoothing == 0 && log_p.dim() == 2 &&
+         call.tensors.class_weights.defined() && !call.tensors.group_weights.defined() &&
+         !call.arguments.sample_weights.defined() && !call.arguments.denominators.defined() &&
+         loss.reduction.is_plain_mean && loss.reduction.mass == kernels::RowMass::kWeight &&
+         call.wanted.gradient && !call.wanted.unreduced && !call.wanted.sums;
+}
+
+// The same of index targets.
+inline RowsInPlace indices_in_place(const CallInPlace& call, const TargetTensors& target,
+                                    const at::Tensor& log_p, at::IntArrayRef column) {
+  const double smoothing = call.loss.settings.label_smoothing;
+  at::Tensor losses =
+      call.wanted.unreduced ? at::empty_like(target.weight) : target.tally.select(0, 0);
+  if (is_weighted_nll(call, log_p)) {
+    at::Tensor total = at::empty({}, log_p.options());
+    at::nll_loss_forward_out(losses, total, log_p, target.index, call.tensors.class_weights,
+                             at::Reduction::None, kIgnoreIndex);
+    return {losses, target.weight, {}};
+  }
+  const at::Tensor own = own_losses(log_p, target.index, column);
+  if (smoothing > 0) {
+    const at::Tensor pull = target.weight * (1 - smoothing);
+    const at::Tensor soft = target.weight * (-smoothing / static_cast<double>(log_p.size(1)));
+    at::addcmul_out(losses, soft * log_p.sum(1).flatten(), pull, own);
+    return {losses, pull, soft};
+  }
+  if (call.loss.is_cross_entropy) {
+    at::mul_out(losses, target.weight, own);
+    return {losses, target.weight, {}};
+  }
+  const at::Tensor log_own = own.neg();
+  const ValueAndSlope<at::Tensor> modulated = call.loss.modulator(
+      TargetProbability<at::Tensor>{log_own, log_own.exp(), log_own.expm1().neg()});
+  at::mul_out(losses, target.weight, modulated.value);
+  return {losses, (target.weight * modulated.slope).neg_(), {}};
+}
+
+// Numbers of rows lie beside log p, whose classes are dimension 1, in the shape `column`. Where a
+// gradient is wanted, log p of idle rows, NaN perhaps, becomes 0.
+inline RowsInPlace rows_in_place(const CallInPlace& call, const RowsOfTensors& in,
+                                 at::Tensor& log_p, at::IntArrayRef column) {
+  const bool is_cross_entropy = call.loss.is_cross_entropy;
+  const bool by_index = !in.target.by_class.defined();
+  const bool masked = by_index && call.wanted.gradient;
+  if (masked) log_p.masked_fill_(in.idle.view(column), 0.0);
+  RowsInPlace rows = by_index ? indices_in_place(call, in.target, log_p, column)
+                              : distributions_in_place(call.loss, in.target, log_p);
+  // A modulator may give what is not finite where the weight is 0; cross-entropy does not.
+  if (!masked || !is_cross_entropy) rows.losses.masked_fill_(in.idle, 0.0);
+  if (!is_cross_entropy) rows.pull.masked_fill_(in.idle, 0.0);
+  if (in.outside.defined()) {
+    rows.losses.masked_fill_(in.outside, equipoise::detail::quiet_nan());
+  }
+  return rows;
+}
+
+// Subtracts 1 in each row's column, dimension 1.
+inline void subtract_one_hot(const at::Tensor& column, at::Tensor& matrix) {
+  if (is_deterministic()) {
+    matrix.scatter_(1, column, matrix.gather(1, column).sub_(1));
+  } else {
+    matrix.scatter_(1, column, -1, "add");
+  }
+}
+
+// a * b in the memory of a, or in another type.
+inline at::Tensor product_in(at::ScalarType type, const at::Tensor& a, const at::Tensor& b) {
+  if (a.scalar_type() == type) return at::Tensor(a).mul_(b);
+  at::Tensor result = at::empty(a.sizes(), a.options().dtype(type));
+  return at::mul_out(result, a, b);
+}
+
+// The gradient of rows_in_place() in the memory of log p, or in another type, times a factor [] or
+// of rows in the shape `column`. What the logits of idle rows are, NaN perhaps, does not matter.
+inline at::Tensor gradient_in_place(const RowsInPlace& rows, const RowsOfTensors& in,
+                                    const at::Tensor& factor, at::IntArrayRef column,
+                                    at::Tensor gradient, at::ScalarType type) {
+  const TargetTensors& target = in.target;
+  const at::Tensor pull = rows.pull.view(column) * factor;
+  gradient.exp_();
+  if (target.by_class.defined()) {
+    gradient.mul_(pull).addcmul_(target.by_class, target.outer.view(column) * factor, -1);
+    return gradient.masked_fill_(in.idle.view(column), 0.0);
+  }
+  const at::Tensor at_target = target.index.view(column);
+  if (!rows.smoothing.defined()) {
+    subtract_one_hot(at_target, gradient);
+    return product_in(type, gradient, pull);
+  }
+  const at::Tensor smoothing = rows.smoothing.view(column) * factor;
+  at::addcmul_out(gradient, smoothing, gradient,
+                  pull - smoothing * static_cast<double>(gradient.size(1)));
+  return is_deterministic()
+             ? gradient.scatter_(1, at_target, gradient.gather(1, at_target).sub_(pull))
+             : gradient.scatter_add_(1, at_target, pull.neg());
+}
+
+// Whether the device's own kernels take a call.
+inline bool fits_device(const SoftmaxOfTensors& loss, const SoftmaxTensors& tensors,
+                        const at::Tensor& logits, const RowsOfTensors& in) {
+  const auto by_class = [](const at::Tensor& terms) {
+    return !terms.defined() || terms.dim() == 1;
+  };
+  return loss.device != nullptr && logits.device().is_cuda() &&
+         is_device_type(logits.scalar_type()) && is_single(loss.settings, in.target) &&
+         !tensors.pair_shift.defined() && !tensors.seesaw_counts.defined() &&
+         by_class(tensors.scale) && by_class(tensors.shift) && by_class(tensors.margin);
+}
+
+// Terms of all classes as kernels read them.
+inline at::Tensor dense_terms(const char* where, const char* name, const at::Tensor& terms,
+                              std::int64_t classes) {
+  if (!terms.defined()) return terms;
+  if (terms.numel() != classes) {
+    reject(where, std::string(name) + ".numel()", terms.numel(), std::to_string(classes));
+  }
+  return terms.to(at::kFloat).contiguous();
+}
+
+// The loss by the device's own kernels: three passes, and three numbers a row are kept.
+inline LossAndGradient softmax_on_device(const SoftmaxOfTensors& loss,
+                                         const SoftmaxTensors& tensors, const at::Tensor& logits,
+                                         const LossArguments& arguments, const Wanted& wanted,
+                                         const RowsOfTensors& in) {
+  const std::int64_t classes = logits.size(-1);
+  const RowsOnDevice rows{logits.flatten(0, -2).contiguous(),
+                          in.target.index,
+                          in.target.weight.to(at::kFloat),
+                          dense_terms(loss.where, "scale", tensors.scale, classes),
+                          dense_terms(loss.where, "shift", tensors.shift, classes),
+                          dense_terms(loss.where, "margin", tensors.margin, classes)};
+  const at::Tensor found = loss.device->rows(loss.in_float.modulator, rows);
+  at::Tensor losses = found.select(0, 0).masked_fill(in.idle, 0.0);
+  if (in.outside.defined()) losses.masked_fill_(in.outside, equipoise::detail::quiet_nan());
+  const at::Tensor slopes = found.select(0, 1).masked_fill(in.idle, 0.0);
+  ReducedLosses reduced = reduce_losses(loss, in, losses, arguments, wanted);
+  if (!wanted.gradient) return reduced.result;
+  LossAndGradient result = std::exchange(reduced.result, {});
+  result.make_gradient = [device = loss.device, rows, slopes, log_sums = found.narrow(0, 2, 2),
+                          reduced = std::move(reduced), sizes = logits.sizes().vec()](
+                             const at::Tensor& upstream, at::ScalarType) {
+    const at::Tensor each = upstream.dim() == 0 ? upstream : upstream.reshape({-1});
+    const at::Tensor factor = reduced.factor(each).to(at::kFloat);
+    return device->gradient(rows, (slopes * factor).contiguous(), log_sums).view(sizes);
+  };
+  return result;
+}
+
+// Whether logits [B, T, C] lie in memory as [B, C, T], and may be read so: as rows one after the
+// other they would have to be copied.
+inline bool lie_by_plane(const SoftmaxTensors& tensors, const TargetTensors& target,
+                         const at::Tensor& logits) {
+  return logits.dim() == 3 && !has_terms(tensors) && !target.by_class.defined() &&
+         logits.transpose(1, 2).is_contiguous();
+}
+
+// Some of the rows' targets, as far as terms of logits go by them.
+inline TargetTensors part_of(const RowPart& part, const TargetTensors& target) {
+  TargetTensors result{};
+  result.index = part.of(target.index);
+  result.group = part.of(target.group);
+  return result;
+}
+
+// log p of rows [N, C] with the terms of the logits, some rows at a time, so that logits and terms
+// together take little memory beside it; small calls, which wait for launches, go in one.
+inline at::Tensor log_softmax_with_terms(const SoftmaxOfTensors& loss,
+                                         const SoftmaxTensors& tensors, const TargetTensors& target,
+                                         const at::Tensor& z, at::ScalarType type) {
+  constexpr std::int64_t kSmall = std::int64_t{1} << 20;
+  at::Tensor log_p = at::empty(z.sizes(), z.options().dtype(type));
+  for_each_part(
+      z.size(0), z.size(1),
+      [&](const RowPart& part) {
+        const at::Tensor a =
+            apply_terms(*loss.settings.seesaw, tensors, part_of(part, target), part.of(z).to(type));
+        at::Tensor out = part.of(log_p);
+        at::_log_softmax_out(out, a, 1, /*half_to_float=*/false);
+      },
+      z.numel() > kSmall ? 16 : 1);
+  return log_p;
+}
+
+// The same without a graph, in as little memory as may be: log p is kept, and becomes the gradient
+// in place.
+inline LossAndGradient softmax_in_place(const SoftmaxOfTensors& loss, const SoftmaxTensors& tensors,
+                                        const at::Tensor& logits, const at::Tensor& targets,
+                                        const LossArguments& arguments, const Wanted& wanted) {
+  const RowsOfTensors in = read_rows(loss, tensors, logits, targets, arguments);
+  if (logits.size(-1) == 0 || !fits_in_place(loss, tensors, in.target)) {
+    return softmax_by_operations(loss, tensors, logits, arguments, wanted, in);
+  }
+  const bool by_plane = lie_by_plane(tensors, in.target, logits);
+  if (!by_plane && fits_device(loss, tensors, logits, in)) {
+    return softmax_on_device(loss, tensors, logits, arguments, wanted, in);
+  }
+  const at::ScalarType type = compute_type(logits);
+  const at::Tensor z = by_plane ? logits.transpose(1, 2) : logits.flatten(0, -2);
+  const std::vector<std::int64_t> column = by_plane
+                                               ? std::vector<std::int64_t>{z.size(0), 1, z.size(2)}
+                                               : std::vector<std::int64_t>{z.size(0), 1};
+  at::Tensor log_p = has_terms(tensors) ? log_softmax_with_terms(loss, tensors, in.target, z, type)
+                                        : at::log_softmax(z, 1, type);
+  const RowsInPlace rows = rows_in_place({loss, tensors, arguments, wanted}, in, log_p, column);
+  ReducedLosses reduced = reduce_losses(loss, in, rows.losses, arguments, wanted);
+  LossAndGradient result = std::exchange(reduced.result, {});
+  if (!wanted.gradient) return result;
+  if (reduced.coefficients.defined() && reduced.coefficients.dim() > 0) {
+    reduced.coefficients = reduced.coefficients.to(type).view(column);
+  }
+  const at::Tensor scale =
+      tensors.scale.defined() ? rows_of_terms(tensors.scale, in.target.group) : at::Tensor();
+  result.make_gradient = [log_p, rows, in, reduced = std::move(reduced), scale, column, by_plane,
+                          sizes = logits.sizes().vec()](const at::Tensor& upstream,
+                                                        at::ScalarType wanted_type) {
+    const at::Tensor factor =
+        reduced.factor(upstream.dim() == 0 ? upstream : upstream.reshape(column));
+    at::Tensor gradient = gradient_in_place(rows, in, factor, column, log_p,
+                                            scale.defined() ? log_p.scalar_type() : wanted_type);
+    if (scale.defined()) gradient.mul_(scale);
+    return by_plane ? gradient.transpose(1, 2) : gradient.view(sizes);
+  };
+  return result;
+}
+
+}  // namespace equipoise::libtorch::detail
+
+#endif  // EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_IN_PLACE_H_
