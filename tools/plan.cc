@@ -24,7 +24,7 @@
 #include <utility>
 #include <vector>
 
-#include "demos/common/bar_chart.h"
+#include "demos/common/charts.h"
 #include "demos/common/files.h"
 #include "demos/common/flags.h"
 #include "demos/common/input_error.h"
@@ -292,22 +292,23 @@ nlohmann::json to_json(const Ledger& entries, const DryRun& forecast,
 
 void draw_plan(const Ledger& entries, const std::vector<std::string>& names,
                const std::string& file) {
-  BarChart chart{"What the training sees", "share of rows and draws; weight (mean 1)"};
-  chart.logarithmic = true;
-  chart.series = {{"rows", {}}, {"draws", {}}, {"weight", {}}};
+  DotChart chart{
+      .title = "What training sees of each class",
+      .value_axis = "fraction",
+      .categories = names,
+      .series = {{"of the rows", {}}, {"of the draws", {}}, {"of the loss, weighted", {}}},
+      .logarithmic = true};
   std::string left_out;
   for (std::size_t c = 0; c < entries.classes(); ++c) {
     // What is never seen has no place on a logarithmic axis.
-    if (!(entries.natural[c] > 0 && entries.drawn[c] > 0 && entries.weights[c] > 0)) {
+    if (!(entries.natural[c] > 0 && entries.drawn[c] > 0 && entries.effective[c] > 0)) {
       absl::StrAppend(&left_out, left_out.empty() ? "" : ", ", names[c]);
-      continue;
     }
-    chart.categories.push_back(names[c]);
     chart.series[0].values.push_back(entries.natural[c]);
     chart.series[1].values.push_back(entries.drawn[c]);
-    chart.series[2].values.push_back(entries.weights[c]);
+    chart.series[2].values.push_back(entries.effective[c]);
   }
-  if (draw(chart, user_path(file))) {
+  if (draw(dots(chart), user_path(file))) {
     std::cout << "Picture: " << file << std::endl;
     if (!left_out.empty()) std::cout << "It lacks what is never seen: " << left_out << std::endl;
   } else {

@@ -13,9 +13,11 @@
 #include <string_view>
 #include <vector>
 
+#include "demos/common/charts.h"
 #include "demos/common/progress.h"
 #include "demos/common/training.h"
 #include "equipoise/metrics/bootstrap.h"
+#include "equipoise/metrics/confusion.h"
 
 namespace equipoise::demos {
 
@@ -32,8 +34,10 @@ struct Run {
   double seconds = 0;       ///< of training and scoring
   Figures validation{};
   Figures test{};
-  Resampled resampled{};  ///< the headline figure
-  Resampled second{};     ///< another figure, if a task has one: see its gain
+  Resampled resampled{};                       ///< the headline figure
+  Resampled second{};                          ///< another figure, if a task has one: see its gain
+  metrics::ConfusionMatrix confusion{};        ///< of test rows; without classes: not counted
+  std::vector<PrecisionRecallCurve> curves{};  ///< of test rows, a curve for each class or none
   std::shared_ptr<const SavedModel> model{};
 };
 

@@ -1,4 +1,4 @@
-// Whether probabilities can be believed: figures of a run, and the picture of them.
+// Whether probabilities can be believed: the metrics of a run.
 #ifndef EQUIPOISE_DEMOS_COMMON_RELIABILITY_H_
 #define EQUIPOISE_DEMOS_COMMON_RELIABILITY_H_
 
@@ -7,9 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "demos/common/bar_chart.h"
 #include "demos/common/experiment.h"
 #include "demos/common/training.h"
 
@@ -19,20 +17,15 @@ namespace equipoise::demos {
 inline constexpr std::size_t kReliabilityBins = 15;
 
 /// Appends ece_WAY, class_wise_ece_WAY, nll_WAY (nats a row) and a reliability diagram:
-/// confidence_WAY and frequency_WAY with the number of the bin, from 1, as the label, bins with
-/// rows only. `probabilities` are rows of `classes`. With a class, ece and diagram are those of
-/// this class; without, those of the top label.
+/// confidence_WAY, frequency_WAY and predictions_WAY with the number of the bin, from 1, as the
+/// label, bins with rows only. `probabilities` are rows of `classes`. With a class, ece and diagram
+/// are those of this class; without, those of the top label.
 void add_reliability(const std::string& way, std::span<const double> probabilities,
                      std::size_t classes, std::span<const std::int64_t> targets, Figures& figures,
                      std::optional<std::size_t> of_class = std::nullopt);
 
 /// Whether a run has a figure on test.
 bool has_figure(const Run& run, std::string_view metric, std::string_view label = "");
-
-/// How often each bin comes true, in these ways, beside what would be ideal; of the first seed.
-/// Bins without rows have no bar.
-BarChart reliability_chart(const std::string& title, const Outcome& outcome,
-                           const std::vector<std::string>& ways);
 
 }  // namespace equipoise::demos
 

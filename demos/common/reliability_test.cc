@@ -1,6 +1,5 @@
 #include "demos/common/reliability.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -10,8 +9,6 @@
 namespace equipoise::demos {
 namespace {
 
-using testing::DoubleNear;
-using testing::ElementsAre;
 constexpr double kRounding = 8 * std::numeric_limits<double>::epsilon();
 
 // Four rows of three classes; the top labels are 0, 0, 2, 1, right, wrong, right, right.
@@ -36,6 +33,8 @@ TEST(Reliability, BinsTheTopLabel) {
   EXPECT_NEAR(value_of(figures, "confidence_raw", "11"), 0.7, kRounding);
   EXPECT_DOUBLE_EQ(value_of(figures, "frequency_raw", "11"), 0.5);
   EXPECT_DOUBLE_EQ(value_of(figures, "frequency_raw", "15"), 1);
+  EXPECT_EQ(value_of(figures, "predictions_raw", "11"), 2);
+  EXPECT_EQ(value_of(figures, "predictions_raw", "15"), 1);
   demos::Run run;
   run.test = figures;
   EXPECT_TRUE(has_figure(run, "frequency_raw", "8"));
@@ -48,18 +47,6 @@ TEST(Reliability, BinsAClass) {
   // Of class 1: .2 (not), .1 (it is), 0 (not), .5 (it is).
   EXPECT_NEAR(value_of(figures, "ece_fitted"), (0.2 + 0.9 + 0 + 0.5) / 4, kRounding);
   EXPECT_DOUBLE_EQ(value_of(figures, "frequency_fitted", "2"), 1);
-}
-
-TEST(Reliability, DrawsWhatTheFirstSeedHas) {
-  demos::Run first;
-  add_reliability("raw", kRows, 3, kTargets, first.test);
-  const BarChart chart = reliability_chart(
-      "title", Outcome{.strategy = "none", .runs = {first, demos::Run{}}}, {"raw"});
-  ASSERT_EQ(chart.series.size(), 2U);
-  EXPECT_EQ(chart.series[1].name, "none, raw");
-  EXPECT_THAT(chart.series[1].values, ElementsAre(0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0.5, 0, 0, 0, 1));
-  EXPECT_THAT(chart.series[0].values[7], DoubleNear(0.5, kRounding));
-  EXPECT_EQ(chart.categories.size(), kReliabilityBins);
 }
 
 }  // namespace

@@ -9,8 +9,9 @@
 #include <vector>
 
 #include "demos/common/advice.h"
-#include "demos/common/bar_chart.h"
+#include "demos/common/charts.h"
 #include "demos/common/files.h"
+#include "demos/common/outcome_charts.h"
 #include "demos/common/reliability.h"
 #include "demos/common/text_table.h"
 #include "demos/ner/advice.h"
@@ -115,66 +116,52 @@ std::vector<double> of_tags(const TaggingTask& task, const std::function<double(
   return values;
 }
 
-// A figure of each type.
-BarSeries series_of(const TaggingTask& task, const std::string& name, const Outcome& outcome,
-                    const char* metric) {
-  BarSeries bars{name, {}};
-  for (const std::string& type : task.tags.types()) {
-    bars.values.push_back(mean_on_test(outcome, metric, type));
-  }
-  return bars;
-}
-
-BarChart shift_chart(const TaggingTask& task, const std::vector<const Outcome*>& outcomes) {
-  BarSeries in_train{"train", {}};
+DotChart shift_chart(const TaggingTask& task, const std::vector<const Outcome*>& outcomes) {
+  Series in_train{"training data"};
   const ClassCounts train = count_labels(task.train.types, task.types() + 1);
   for (std::size_t k = 0; k < task.types(); ++k) {
     in_train.values.push_back(train[k + 1] / train.total());
   }
-  BarChart chart{.title = "Shares of test tokens: as they are, and estimated without their tags",
-                 .value_axis = "share",
-                 .categories = {task.tags.types().begin(), task.tags.types().end()},
-                 .series = {in_train, series_of(task, "test", *outcomes.front(), "tokens")}};
-  for (const Outcome* outcome : outcomes) {
-    chart.series.push_back(
-        series_of(task, "estimated, " + outcome->strategy, *outcome, "tokens_em"));
-  }
+  const std::vector<std::string> types(task.tags.types().begin(), task.tags.types().end());
+  DotChart chart = score_dots("Fraction of tokens per type, and its estimate without tags",
+                              "tokens_em", types, outcomes);
+  for (Series& series : chart.series) series.name = "test data, estimated: " + series.name;
+  Series in_test = score_dots("", "tokens", types, {outcomes.front()}).series.front();
+  in_test.name = "test data";
+  chart.series.insert(chart.series.begin(), {in_train, in_test});
+  chart.value_axis = "fraction of tokens";
+  chart.most = 0;
   return chart;
 }
 
-std::vector<std::pair<std::string, BarChart>> charts_of(const TaggingTask& task,
-                                                        const ExperimentOptions& options,
-                                                        const Results& results) {
-  BarChart counts{.title = "Training tokens of each tag",
-                  .value_axis = "tokens",
-                  .categories = task.tag_names,
-                  .series = {{"tokens", task.prior}},
-                  .logarithmic = true};
-  BarChart weights{.title = "Weights of tags, mean one over the training tokens",
+std::vector<std::pair<std::string, Plot>> plots_of(const TaggingTask& task,
+                                                   const ExperimentOptions& options,
+                                                   const Results& results) {
+  DotChart weights{.title = "Weights of tags, mean one over the training tokens",
                    .value_axis = "weight",
                    .categories = task.tag_names,
                    .logarithmic = true};
-  for (const double tau : {1.0, 0.5}) {
+  for (const double tau : {0.5, 1.0}) {
     const std::vector<double> w =
         class_weights(task.counts, PowerWeights{tau}, {.empty = EmptyClass::kLargest});
     weights.series.push_back(
         {absl::StrCat("tau = ", tau), of_tags(task, [&](std::size_t t) { return w[t]; })});
   }
   const std::vector<const Outcome*> outcomes = compared(results, options);
-  BarChart f1{.title = "F1 of entities of each type on test",
-              .value_axis = "F1",
-              .categories = {task.tags.types().begin(), task.tags.types().end()}};
-  for (const Outcome* outcome : outcomes) {
-    f1.series.push_back(series_of(task, outcome->strategy, *outcome, "f1"));
-  }
-  const BarChart reliability =
-      reliability_chart("Reliability of tokens' top tag on test", *outcomes.back(), kWays);
-  std::vector<std::pair<std::string, BarChart>> charts = {{"counts.png", counts},
-                                                          {"weights.png", weights},
-                                                          {"f1.png", f1},
-                                                          {"reliability.png", reliability}};
-  if (has_shift(results)) charts.emplace_back("shift.png", shift_chart(task, outcomes));
-  return charts;
+  const std::vector<std::string> types(task.tags.types().begin(), task.tags.types().end());
+  DotChart f1 = score_dots("F1 of named entities on test data", "f1", types, outcomes);
+  f1.value_axis = "F1";
+  f1.count_name = "entities";
+  const ClassCounts tested = entities_of(task, task.test);
+  for (std::size_t k = 0; k < task.types(); ++k) f1.counts.push_back(tested[k]);
+  std::vector<std::pair<std::string, Plot>> plots = {
+      {"counts.png", bars({"Training tokens per tag", "tokens", task.tag_names, task.prior})},
+      {"weights.png", dots(weights)},
+      {"f1.png", dots(f1)},
+      {"reliability.png", reliability(reliability_lines("Reliability of the top tag on test data",
+                                                        *outcomes.back(), kWays))}};
+  if (has_shift(results)) plots.emplace_back("shift.png", dots(shift_chart(task, outcomes)));
+  return plots;
 }
 
 }  // namespace
@@ -214,7 +201,7 @@ std::string write_tagging_report(const std::string& header, const TaggingTask& t
   make_directory(directory);
   write_file(directory / "results.csv", results_csv(results));
   write_file(directory / "summary.md", header + "\n\n" + tagging_summary(task, options, results));
-  return draw_report(charts_of(task, options, results), directory);
+  return draw_report(plots_of(task, options, results), directory);
 }
 
 }  // namespace equipoise::demos

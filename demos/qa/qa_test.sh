@@ -24,7 +24,7 @@ grep -q '^| class ' report/summary.md || fail "summary.md has no table of classe
 grep -q '^| language ' report/summary.md || fail "summary.md has no table of languages"
 grep -q '^Over seeds' report/summary.md || fail "summary.md has no intervals over seeds"
 if command -v gnuplot > note; then
-  for picture in classes languages mixes weights language_scores class_scores reliability; do
+  for picture in classes languages mixes weights language_scores class_scores confusion reliability; do
     [ -s "report/$picture.png" ] || fail "no $picture.png: $(ls report)"
   done
 fi

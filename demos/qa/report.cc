@@ -11,8 +11,9 @@
 #include <utility>
 
 #include "demos/common/advice.h"
-#include "demos/common/bar_chart.h"
+#include "demos/common/charts.h"
 #include "demos/common/files.h"
+#include "demos/common/outcome_charts.h"
 #include "demos/common/reliability.h"
 #include "demos/common/text_table.h"
 #include "demos/qa/advice.h"
@@ -196,20 +197,14 @@ std::string calibration_table(const Results& results) {
 BarChart class_chart(const QaTask& task) {
   const std::vector<std::size_t> order = classes_by_size(task);
   const ClassCounts counts = task.class_counts();
-  return {.title = "Training rows of each class",
-          .value_axis = "rows",
-          .categories = names_in(order, task.classes),
-          .series = {{"rows", in_order(order, [&](std::size_t c) { return counts[c]; })}},
-          .logarithmic = true};
+  return {"Training rows per class", "rows", names_in(order, task.classes),
+          in_order(order, [&](std::size_t c) { return counts[c]; })};
 }
 
 BarChart language_chart(const QaTask& task) {
   const std::vector<std::size_t> order = languages_by_size(task);
-  const auto rows = [&](std::size_t g) { return task.counts.group(g).total(); };
-  return {.title = "Training rows of each language",
-          .value_axis = "rows",
-          .categories = names_in(order, task.languages),
-          .series = {{"rows", in_order(order, rows)}}};
+  return {"Training rows per language", "rows", names_in(order, task.languages),
+          in_order(order, [&](std::size_t g) { return task.counts.group(g).total(); })};
 }
 
 const QaStrategy& named(const std::vector<QaStrategy>& strategies, const std::string& name) {
@@ -217,11 +212,11 @@ const QaStrategy& named(const std::vector<QaStrategy>& strategies, const std::st
                        [&](const QaStrategy& strategy) { return strategy.name == name; });
 }
 
-BarChart mix_chart(const QaTask& task) {
+DotChart mix_chart(const QaTask& task) {
   const std::vector<std::size_t> order = languages_by_size(task);
   const std::vector<QaStrategy> strategies = all_qa_strategies(task.name);
-  BarChart chart{.title = "Share of each language in what is drawn",
-                 .value_axis = "share",
+  DotChart chart{.title = "Fraction of the rows drawn, per language",
+                 .value_axis = "fraction of rows",
                  .categories = names_in(order, task.languages)};
   for (const char* name : {"none", "mix_0.3", "unimax"}) {
     const std::vector<double> shares =
@@ -232,13 +227,13 @@ BarChart mix_chart(const QaTask& task) {
   return chart;
 }
 
-BarChart weight_chart(const QaTask& task) {
+DotChart weight_chart(const QaTask& task) {
   const std::vector<std::size_t> order = classes_by_size(task);
-  BarChart chart{.title = "Class weights",
+  DotChart chart{.title = "Class weights",
                  .value_axis = "weight",
                  .categories = names_in(order, task.classes),
                  .logarithmic = true};
-  for (const double tau : {1.0, 0.5}) {
+  for (const double tau : {0.5, 1.0}) {
     const std::vector<double> weights = class_weights(task.class_counts(), PowerWeights{tau});
     chart.series.push_back(
         {absl::StrCat("tau = ", tau), in_order(order, [&](std::size_t c) { return weights[c]; })});
@@ -246,35 +241,65 @@ BarChart weight_chart(const QaTask& task) {
   return chart;
 }
 
-// A figure of each label.
-BarChart score_chart(const std::vector<std::string>& names, const std::vector<std::string>& labels,
-                     const std::vector<const Outcome*>& outcomes, const std::string& metric,
-                     const std::string& title) {
-  BarChart chart{.title = title, .value_axis = metric, .categories = names};
-  for (const Outcome* outcome : outcomes) {
-    std::vector<double> values;
-    values.reserve(labels.size());
-    for (const std::string& label : labels) {
-      values.push_back(mean_on_test(*outcome, metric, label));
-    }
-    chart.series.push_back({outcome->strategy, values});
-  }
+// A metric per class, before and after.
+DotChart class_score_chart(const QaTask& task, const ExperimentOptions& options,
+                           const Results& results) {
+  const std::vector<std::size_t> order = classes_by_size(task);
+  const std::vector<double> rows = test_rows_by(task.test.targets, task.classes.size());
+  DotChart chart = score_dots("F1 per answer type on test data", "f1",
+                              names_in(order, task.classes), compared(results, options));
+  chart.value_axis = "F1";
+  chart.count_name = "questions";
+  chart.counts = in_order(order, [&](std::size_t c) { return rows[c]; });
   return chart;
 }
 
 // Before and after, and, where it is neither, with languages drawn alike.
-BarChart language_score_chart(const QaTask& task, const ExperimentOptions& options,
+DotChart language_score_chart(const QaTask& task, const ExperimentOptions& options,
                               const Results& results) {
-  const std::vector<std::string> names = names_in(tested_languages(task), task.languages);
+  const std::vector<std::size_t> order = tested_languages(task);
+  const std::vector<double> rows = test_rows_by(task.test.groups, task.languages.size());
+  const std::vector<std::string> names = names_in(order, task.languages);
   std::vector<std::string> labels;
   labels.reserve(names.size());
   for (const std::string& language : names) labels.push_back(language_label(language));
   std::vector<const Outcome*> outcomes = compared(results, options);
   const Outcome* const uniform = find_outcome(results, "uniform");
   if (uniform != nullptr && uniform != outcomes.back()) outcomes.push_back(uniform);
-  return score_chart(names, labels, outcomes, language_metric(task),
-                     task.selects_sentences() ? "F1 of each language on test"
-                                              : "Macro-F1 of each language on test");
+  const std::string metric = task.selects_sentences() ? "F1" : "Macro-F1";
+  DotChart chart =
+      score_dots(metric + " per language on test data", language_metric(task), labels, outcomes);
+  chart.value_axis = metric;
+  chart.categories = names;
+  chart.count_name = "rows";
+  chart.counts = in_order(order, [&](std::size_t g) { return rows[g]; });
+  return chart;
+}
+
+std::vector<std::pair<std::string, Plot>> plots_of(const QaTask& task,
+                                                   const ExperimentOptions& options,
+                                                   const Results& results) {
+  const Outcome& best = results.outcomes[results.best];
+  std::vector<std::pair<std::string, Plot>> plots = {
+      {"classes.png", bars(class_chart(task))},
+      {"weights.png", dots(weight_chart(task))},
+      {"reliability.png",
+       reliability(reliability_lines(task.selects_sentences()
+                                         ? "Reliability of `positive` on test data"
+                                         : "Reliability of the top answer type on test data",
+                                     best, {"raw", "fitted"}))}};
+  if (task.languages.size() > 1) {
+    plots.emplace_back("languages.png", bars(language_chart(task)));
+    plots.emplace_back("mixes.png", dots(mix_chart(task)));
+    plots.emplace_back("language_scores.png", dots(language_score_chart(task, options, results)));
+  }
+  if (!task.selects_sentences()) {
+    plots.emplace_back("class_scores.png", dots(class_score_chart(task, options, results)));
+    plots.emplace_back("confusion.png",
+                       heat_map(confusion_map("Predicted types on test data, % of each true type",
+                                              task.classes, classes_by_size(task), best)));
+  }
+  return plots;
 }
 
 }  // namespace
@@ -385,25 +410,7 @@ std::string write_qa_report(const std::string& header, const QaTask& task,
   make_directory(directory);
   write_file(directory / "results.csv", results_csv(results));
   write_file(directory / "summary.md", header + "\n\n" + qa_summary(task, options, results));
-  std::vector<std::pair<std::string, BarChart>> charts = {
-      {"classes.png", class_chart(task)},
-      {"weights.png", weight_chart(task)},
-      {"reliability.png",
-       reliability_chart(task.selects_sentences() ? "Reliability of `positive` on test"
-                                                  : "Reliability of the top type on test",
-                         results.outcomes[results.best], {"raw", "fitted"})}};
-  if (task.languages.size() > 1) {
-    charts.emplace_back("languages.png", language_chart(task));
-    charts.emplace_back("mixes.png", mix_chart(task));
-    charts.emplace_back("language_scores.png", language_score_chart(task, options, results));
-  }
-  if (!task.selects_sentences()) {
-    const std::vector<std::string> classes = names_in(classes_by_size(task), task.classes);
-    charts.emplace_back(
-        "class_scores.png",
-        score_chart(classes, classes, compared(results, options), "f1", "F1 of each type on test"));
-  }
-  return draw_report(charts, directory);
+  return draw_report(plots_of(task, options, results), directory);
 }
 
 }  // namespace equipoise::demos

@@ -173,7 +173,9 @@ TEST(WriteQaReport, WritesAllFiles) {
     const bool drawn = note.find("classes.png") != std::string::npos;
     std::vector<std::string> pictures = {"classes.png", "languages.png",       "mixes.png",
                                          "weights.png", "language_scores.png", "reliability.png"};
-    if (!task.selects_sentences()) pictures.emplace_back("class_scores.png");
+    if (!task.selects_sentences()) {
+      pictures.insert(pictures.end(), {"class_scores.png", "confusion.png"});
+    }
     for (const std::string& picture : pictures) {
       EXPECT_EQ(std::filesystem::exists(directory / picture), drawn) << picture;
     }

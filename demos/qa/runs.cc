@@ -73,7 +73,10 @@ Run run_qa_strategy(const QaTask& task, const QaStrategy& strategy, std::uint64_
   run.test = qa_figures(task, task.test, test, decision);
   const QaCalibration calibration = qa_calibration(task, fit.validation, test);
   run.test.insert(run.test.end(), calibration.figures.begin(), calibration.figures.end());
-  QaResampled resampled = qa_resampled(task, decide(task, test, decision));
+  const std::vector<std::int64_t> decisions = decide(task, test, decision);
+  run.confusion = metrics::ConfusionMatrix(task.classes.size());
+  run.confusion.add(task.test.targets, decisions);
+  QaResampled resampled = qa_resampled(task, decisions);
   run.resampled = std::move(resampled.headline);
   run.second = std::move(resampled.worst_language);
   auto model = std::make_shared<SavedModel>();

@@ -11,8 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "demos/common/bar_chart.h"
+#include "demos/common/charts.h"
 #include "demos/common/files.h"
+#include "demos/common/outcome_charts.h"
 #include "demos/common/reliability.h"
 #include "demos/common/text_table.h"
 #include "demos/sentiment/advice.h"
@@ -94,19 +95,14 @@ std::vector<double> in_order(const std::vector<std::size_t>& order,
   return values;
 }
 
-BarChart count_chart(const Task& task, const std::vector<std::size_t>& order) {
-  return {.title = "Training rows of each class",
-          .value_axis = "rows",
-          .series = {{"rows", in_order(order, [&](std::size_t c) { return task.counts[c]; })}},
-          .logarithmic = true};
-}
-
-BarChart weight_chart(const Task& task, const std::vector<std::size_t>& order) {
-  BarChart chart{.title = "Class weights, mean one over the training rows",
+DotChart weight_chart(const Task& task, const std::vector<std::size_t>& order,
+                      const std::vector<std::string>& names) {
+  DotChart chart{.title = "Class weights, mean one over the training rows",
                  .value_axis = "weight",
+                 .categories = names,
                  .logarithmic = true};
   if (has_several_labels(task)) chart.title = "Weights of positives";
-  for (const double tau : {1.0, 0.5}) {
+  for (const double tau : {0.5, 1.0}) {
     const std::vector<double> weights =
         has_several_labels(task)
             ? pos_weight(task.counts, static_cast<double>(task.train.rows()), {.exponent = tau})
@@ -117,16 +113,40 @@ BarChart weight_chart(const Task& task, const std::vector<std::size_t>& order) {
   return chart;
 }
 
-BarChart score_chart(const Task& task, const ExperimentOptions& options, const Results& results,
-                     const std::vector<std::size_t>& order, const std::string& metric,
-                     const std::string& title) {
-  BarChart chart{.title = title + " of each class on test", .value_axis = metric};
-  for (const Outcome* outcome : compared(results, options)) {
-    chart.series.push_back({outcome->strategy, in_order(order, [&](std::size_t c) {
-                              return mean_on_test(*outcome, metric, task.classes[c]);
-                            })});
-  }
-  return chart;
+std::vector<std::pair<std::string, Plot>> plots_of(const Task& task,
+                                                   const ExperimentOptions& options,
+                                                   const Results& results) {
+  const std::vector<std::size_t> order = classes_by_size(task.counts);
+  std::vector<std::string> names;
+  names.reserve(order.size());
+  for (const std::size_t c : order) names.push_back(task.classes[c]);
+  const std::vector<double> all_tested = test_counts(task);
+  const std::vector<double> tested = in_order(order, [&](std::size_t c) { return all_tested[c]; });
+  const std::vector<const Outcome*> outcomes = compared(results, options);
+  const bool several = has_several_labels(task);
+
+  DotChart scores =
+      score_dots(several ? "F1 per label on test data" : "Recall per class on test data",
+                 several ? "f1" : "recall", names, outcomes);
+  scores.count_name = "test rows";
+  scores.counts = tested;
+  std::vector<std::pair<std::string, Plot>> plots = {
+      {"counts.png", bars({"Training rows per class", "rows", names,
+                           in_order(order, [&](std::size_t c) { return task.counts[c]; })})},
+      {"weights.png", dots(weight_chart(task, order, names))},
+      {several ? "f1.png" : "recall.png", dots(scores)},
+      {"precision_recall.png",
+       precision_recall(precision_recall_panels(
+           "Precision and recall of the smallest classes on test data (test rows)", names, tested,
+           static_cast<double>(task.test.rows()), outcomes))}};
+  if (several) return plots;
+  plots.emplace_back("reliability.png",
+                     reliability(reliability_lines("Reliability of the top label on test data",
+                                                   *outcomes.back(), {"raw", "fitted"})));
+  plots.emplace_back("confusion.png",
+                     heat_map(confusion_map("Predictions on test data, % of each true class",
+                                            task.classes, order, *outcomes.back())));
+  return plots;
 }
 
 std::string one_label_summary(const Task& task, const ExperimentOptions& options,
@@ -213,25 +233,7 @@ std::string write_report(const std::string& header, const Task& task,
   make_directory(directory);
   write_file(directory / "results.csv", results_csv(results));
   write_file(directory / "summary.md", header + "\n\n" + summary(task, options, results));
-  const std::vector<std::size_t> order = classes_by_size(task.counts);
-  std::vector<std::string> names;
-  names.reserve(order.size());
-  for (const std::size_t c : order) names.push_back(task.classes[c]);
-  std::vector<std::pair<std::string, BarChart>> charts = {
-      {"counts.png", count_chart(task, order)}, {"weights.png", weight_chart(task, order)}};
-  if (has_several_labels(task)) {
-    charts.emplace_back("f1.png", score_chart(task, options, results, order, "f1", "F1"));
-  } else {
-    charts.emplace_back("recall.png",
-                        score_chart(task, options, results, order, "recall", "Recall"));
-    charts.emplace_back("reliability.png",
-                        reliability_chart("Reliability of the top label on test",
-                                          *compared(results, options).back(), {"raw", "fitted"}));
-  }
-  for (auto& [name, chart] : charts) {
-    if (chart.categories.empty()) chart.categories = names;
-  }
-  return draw_report(charts, directory);
+  return draw_report(plots_of(task, options, results), directory);
 }
 
 }  // namespace equipoise::demos

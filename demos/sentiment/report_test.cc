@@ -194,7 +194,8 @@ void expect_report(const Task& data, const Results& shown, const ExperimentOptio
 
 TEST(WriteReport, WritesAllFiles) {
   expect_report(task(), results(), kOptions,
-                {"counts.png", "weights.png", "recall.png", "reliability.png"});
+                {"counts.png", "weights.png", "recall.png", "precision_recall.png",
+                 "reliability.png", "confusion.png"});
 }
 
 // Two labels, on 60 and 20 of 100 rows.
@@ -251,7 +252,7 @@ TEST(Summary, OfSeveralLabelsShowsThresholdsAndLabels) {
 
 TEST(WriteReport, OfSeveralLabelsHasTheirF1) {
   expect_report(label_task(), label_results(), {{"none", "focal"}, 1, "macro_f1", "none", 3},
-                {"counts.png", "weights.png", "f1.png"});
+                {"counts.png", "weights.png", "f1.png", "precision_recall.png"});
 }
 
 }  // namespace

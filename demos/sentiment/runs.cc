@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "demos/common/model_file.h"
+#include "demos/common/outcome_charts.h"
 #include "demos/common/posthoc.h"
 #include "demos/common/resampled.h"
 #include "demos/sentiment/calibration.h"
@@ -137,6 +138,16 @@ Figures label_figures(const Task& task, const Examples& part, const Logits& logi
   return figures;
 }
 
+template <class T>
+std::vector<PrecisionRecallCurve> curves_of(const Task& task,
+                                            const metrics::LabelScores<T>& scores) {
+  std::vector<PrecisionRecallCurve> curves;
+  for (std::size_t c = 0; c < task.classes.size(); ++c) {
+    curves.push_back(precision_recall_curve(scores.label(c), task.classes[c]));
+  }
+  return curves;
+}
+
 // Macro-F1 of rows that are taken so often, from who has and was given which label.
 std::function<double(std::span<const std::uint32_t>)> resampled_macro_f1(
     const Examples& part, std::vector<std::uint8_t> predictions) {
@@ -258,6 +269,15 @@ Run run_strategy(const Task& task, const Strategy& strategy, std::uint64_t seed,
                           task.validation.targets, test, task.test.targets, kTaus);
   run.test.insert(run.test.end(), calibration.begin(), calibration.end());
   run.resampled = resampled_confusion(task.test.targets, predictions, classes, macro_f1);
+  run.confusion = metrics::ConfusionMatrix(classes);
+  run.confusion.add(task.test.targets, predictions);
+  calibrate::LogitCalibration decided;
+  if (strategy.posthoc) decided.bias = calibrate::posthoc_offset(task.counts.values(), tau);
+  const std::vector<double> probabilities = decided.probabilities(test.view());
+  metrics::LabelScores<double> scores(classes);
+  scores.add(MatrixView<const double>(probabilities.data(), task.test.rows(), classes),
+             task.test.targets);
+  run.curves = curves_of(task, scores);
   auto model = std::make_shared<SavedModel>(*saved(task, strategy.name, options, *learner));
   model->facts["offset"] = strategy.posthoc ? calibrate::posthoc_offset(task.counts.values(), tau)
                                             : std::vector<double>();
@@ -291,6 +311,9 @@ Run run_multilabel(const Task& task, const std::string& strategy, std::uint64_t 
   run.test = label_figures(task, task.test, test, thresholds);
   run.resampled =
       resampled_macro_f1(task.test, calibrate::predict_labels(test.view(), thresholds.own));
+  metrics::LabelScores<float> scores(task.test.labels);
+  scores.add(test.view(), targets_of(task.test));
+  run.curves = curves_of(task, scores);
   auto model = std::make_shared<SavedModel>(*saved(task, strategy, options, *learner));
   model->facts["thresholds"] = thresholds.own;
   run.model = std::move(model);

@@ -65,8 +65,10 @@ for strategy in none pos_weight pos_weight_0.5 focal asymmetric distribution_bal
   grep -qE "^$strategy,0,test,average_precision,grief,[0-9.e-]+$" labels/results.csv || fail "$strategy grief"
 done
 if command -v gnuplot > note; then
-  [ -s labels/f1.png ] || fail "no f1.png: $(ls labels)"
-  if ! [ -s report/recall.png ] || ! [ -s report/reliability.png ]; then fail "no pictures: $(ls report)"; fi
+  for picture in labels/f1 labels/precision_recall report/recall report/precision_recall report/reliability \
+    report/confusion; do
+    [ -s "$picture.png" ] || fail "no $picture.png: $(ls labels report)"
+  done
 fi
 grep -E '^ +[0-9.]+ %' out > predicted
 for label in gratitude curiosity; do

@@ -1,4 +1,4 @@
-#include "demos/common/bar_chart.h"
+#include "demos/common/gnuplot.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,41 +18,20 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-BarChart chart() {
-  BarChart chart;
-  chart.title = "It's a title";
-  chart.value_axis = "rows";
-  chart.categories = {"joy", "say \"hi\""};
-  chart.series = {{"before", {8, 2}}, {"after", {4, 3}}};
-  return chart;
+Plot plot() { return {300, 200, "set title 'It''s a title'\nplot x\n"}; }
+
+TEST(GnuplotScript, HasTheSizeThePictureAndTheCommands) {
+  const std::string script = gnuplot_script(plot(), "it's.png");
+  EXPECT_THAT(script, HasSubstr("size 300,200"));
+  EXPECT_THAT(script, HasSubstr("set output 'it''s.png'\n"));
+  EXPECT_THAT(script, HasSubstr("background rgb '#ffffff'"));
+  EXPECT_TRUE(script.ends_with(plot().commands));
 }
 
-TEST(GnuplotScript, HasARowForEachCategory) {
-  const std::string script = gnuplot_script(chart(), "out.png");
-  EXPECT_THAT(script, HasSubstr("\"joy\" 8 4\n\"say 'hi'\" 2 3\nEndOfData\n"));
-  EXPECT_THAT(script, HasSubstr("set output 'out.png'"));
-  EXPECT_THAT(script, HasSubstr("set title 'It''s a title'"));
-  EXPECT_THAT(script, HasSubstr("set yrange [0:*]"));
-  EXPECT_THAT(script, HasSubstr("using 3:xtic(1) title 'after'"));
-}
-
-TEST(GnuplotScript, QuotesEveryName) {
-  BarChart quoted = chart();
-  quoted.value_axis = "a\nb";
-  quoted.categories = {"back\\slash\\", "two\nlines"};
-  quoted.series[1].name = "'after'";
-  const std::string script = gnuplot_script(quoted, "it's.png");
-  EXPECT_THAT(script, HasSubstr("\"back\\\\slash\\\\\" 8 4\n\"two lines\" 2 3\n"));
-  EXPECT_THAT(script, HasSubstr("set output 'it''s.png'"));
-  EXPECT_THAT(script, HasSubstr("set ylabel 'a b'"));
-  EXPECT_THAT(script, HasSubstr("title '''after'''"));
-}
-
-TEST(GnuplotScript, LogarithmicAxesBeginBelowTheLowestBar) {
-  BarChart logarithmic = chart();
-  logarithmic.logarithmic = true;
-  const std::string script = gnuplot_script(logarithmic, "out.png");
-  EXPECT_THAT(script, HasSubstr("set logscale y\nset yrange [1:*]"));
+TEST(GnuplotText, IsQuoted) {
+  EXPECT_EQ(gnuplot_string("it's\na \\ \"b\""), "'it''s a \\ \"b\"'");
+  EXPECT_EQ(gnuplot_field("say \"hi\""), "\"say 'hi'\"");
+  EXPECT_EQ(gnuplot_field("back\\slash\\\n"), "\"back\\\\slash\\\\ \"");
 }
 
 class Draw : public testing::Test {
@@ -80,20 +59,20 @@ class Draw : public testing::Test {
 
 TEST_F(Draw, MakesAPictureAndLeavesItsScript) {
   if (!has_gnuplot()) GTEST_SKIP() << "there is no gnuplot on PATH";
-  ASSERT_TRUE(draw(chart(), picture_));
+  ASSERT_TRUE(draw(plot(), picture_));
   EXPECT_THAT(read_file(picture_), StartsWith("\x89PNG\r\n\x1a\n"));
-  EXPECT_EQ(read_file(directory_ / "picture.gnuplot"), gnuplot_script(chart(), picture_));
+  EXPECT_EQ(read_file(directory_ / "picture.gnuplot"), gnuplot_script(plot(), picture_));
 }
 
 TEST_F(Draw, NamesAreTextAndNoCommands) {
   if (!has_gnuplot()) GTEST_SKIP() << "there is no gnuplot on PATH";
   const std::filesystem::path made = directory_ / "made";
   const std::string name = "`touch \"" + made.string() + "\"` @x # \\";
-  BarChart hostile = chart();
-  hostile.title = name;
-  hostile.value_axis = name;
-  hostile.categories = {name, "EndOfData"};
-  hostile.series[0].name = name;
+  const Plot hostile{300, 200,
+                     "$data << EndOfData\n1 " + gnuplot_field(name) + "\n" +
+                         gnuplot_field("EndOfData") + " 2\nEndOfData\nset title " +
+                         gnuplot_string(name) + "\nplot $data using 1:0:2 with labels title " +
+                         gnuplot_string(name) + "\n"};
   EXPECT_TRUE(draw(hostile, picture_));
   EXPECT_FALSE(std::filesystem::exists(made));
 }
@@ -101,7 +80,7 @@ TEST_F(Draw, NamesAreTextAndNoCommands) {
 TEST_F(Draw, WithoutGnuplotLeavesNoPictureNotEvenAnEarlierOne) {
   write_file(picture_, "an earlier picture");
   setenv("PATH", directory_.c_str(), 1);
-  EXPECT_FALSE(draw(chart(), picture_));
+  EXPECT_FALSE(draw(plot(), picture_));
   EXPECT_FALSE(std::filesystem::exists(picture_));
   EXPECT_TRUE(std::filesystem::exists(directory_ / "picture.gnuplot"));
 }
@@ -112,12 +91,12 @@ TEST_F(Draw, LeavesNoPictureWhereGnuplotFails) {
   std::filesystem::permissions(program, std::filesystem::perms::owner_all);
   write_file(picture_, "half a picture");
   setenv("PATH", directory_.c_str(), 1);
-  EXPECT_FALSE(draw(chart(), picture_));
+  EXPECT_FALSE(draw(plot(), picture_));
   EXPECT_FALSE(std::filesystem::exists(picture_));
 }
 
 TEST_F(Draw, NeedsADirectoryToWriteTo) {
-  EXPECT_THROW(draw(chart(), directory_ / "no" / "picture.png"), InputError);
+  EXPECT_THROW(draw(plot(), directory_ / "no" / "picture.png"), InputError);
 }
 
 }  // namespace
