@@ -33,9 +33,9 @@ qa-sentences          qa --data={}/qa --task=sentence_selection
 
 # The pictures that the pages show.
 readonly SHOWN="
-sentiment-28/counts sentiment-28/recall sentiment-28/reliability sentiment-multilabel/f1
-ner-btc/counts ner-btc/f1 ner-btc/shift ner-btc/reliability
-qa-answer-type/class_scores qa-answer-type/language_scores qa-answer-type/reliability
+sentiment-28/counts sentiment-28/recall sentiment-28/precision_recall sentiment-28/reliability sentiment-28/confusion
+ner-btc-linear/counts ner-btc-linear/f1 ner-btc-linear/shift ner-btc-linear/reliability
+qa-answer-type/class_scores qa-answer-type/language_scores qa-answer-type/confusion qa-answer-type/reliability
 qa-sentences/mixes qa-sentences/language_scores qa-sentences/reliability
 "
 

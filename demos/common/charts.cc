@@ -17,10 +17,9 @@ namespace equipoise::demos {
 
 namespace {
 
-constexpr std::size_t kWidth = 900;     // pixels; what pages show without scaling
-constexpr std::size_t kRowHeight = 24;  // of a category
-constexpr double kCharacter = 8;        // about the width of one, in pixels
-constexpr double kBelow = 56;           // an axis with its title
+constexpr std::size_t kWidth = 900;  // pixels; what pages show without scaling
+constexpr double kCharacter = 8;     // about the width of one, in pixels
+constexpr double kBelow = 56;        // an axis with its title
 constexpr const char* kGrey = "#767676";
 constexpr const char* kColours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7"};
 
@@ -56,6 +55,11 @@ std::string shortened(const std::string& name) {
 // The height of something, in pixels from the top, on gnuplot's screen.
 std::string at_pixel(const Plot& plot, double top) {
   return absl::StrFormat("screen %.4f", 1 - top / static_cast<double>(plot.height));
+}
+
+// The least width of a picture with a title, in pixels.
+std::size_t width_for(const std::string& title) {
+  return 24 + 9 * code_point_offsets(title).size();
 }
 
 std::string title_of(const Plot& plot, const std::string& title) {
@@ -143,10 +147,16 @@ double width_of(const std::vector<std::string>& names) {
   return 16 + kCharacter * static_cast<double>(most);
 }
 
+// The height of categories, in pixels: many of them stand closer.
+double height_of(const std::vector<std::string>& categories) {
+  constexpr std::size_t kMany = 16;
+  return static_cast<double>(categories.size() * (categories.size() < kMany ? 24 : 19));
+}
+
 // A chart with a line per category, of which `top` pixels go to the title and the key.
 Plot with_categories(const std::string& title, const std::vector<std::string>& categories,
                      double top, double right) {
-  const double height = static_cast<double>(kRowHeight * categories.size());
+  const double height = height_of(categories);
   Plot plot{kWidth, static_cast<std::size_t>(top + height + kBelow)};
   const double left = width_of(categories);
   plot.commands = title_of(plot, title) +
@@ -214,7 +224,7 @@ Plot dots(const DotChart& chart) {
       &plot.commands, data, "EndOfData\n", axis(range, chart.logarithmic),
       "set grid ytics\nset format x '%g'\nset xlabel ", gnuplot_string(chart.value_axis), "\n",
       chart.counts.empty() ? "" : count_column(chart.count_name, chart.counts),
-      "set key at graph 0.5,", at_pixel(plot, 44), " center horizontal maxrows 1 samplen 1\n",
+      "set key at graph 0.5,", at_pixel(plot, 44), " center vertical maxrows 1 reverse Left samplen 1\n",
       "plot $dots using 2:1:3:(0) with vectors nohead lw 3 lc rgb '#c4c4c4' notitle");
   constexpr int kMarks[] = {7, 5, 9, 13};  // circle, square, triangle, diamond
   for (std::size_t s = 0; s < chart.series.size(); ++s) {
@@ -234,7 +244,7 @@ Plot dots(const DotChart& chart) {
 }
 
 Plot reliability(const ReliabilityChart& chart) {
-  Plot plot{620, 760, ""};
+  Plot plot{std::max<std::size_t>(620, width_for(chart.title)), 760, ""};
   Range counts;
   for (std::size_t l = 0; l < chart.lines.size(); ++l) {
     const ReliabilityLine& line = chart.lines[l];
@@ -258,7 +268,7 @@ Plot reliability(const ReliabilityChart& chart) {
                   "set grid lt 1 lc rgb '#e4e4e4'\n"
                   "set xrange [0:1]\nset yrange [0:1]\nset xtics 0.2\nset ytics 0.2\n"
                   "set format x ''\nset ylabel 'fraction that came true'\n"
-                  "set key top left reverse Left width 1 opaque\n"
+                  "set key bottom right reverse Left width 1 opaque\n"
                   "plot x with lines dt 2 lw 1.5 lc rgb '",
                   kGrey, "' title 'perfectly calibrated'");
   for (std::size_t l = 0; l < chart.lines.size(); ++l) {
@@ -294,7 +304,7 @@ Plot precision_recall(const PrecisionRecallChart& chart) {
   const std::size_t rows = (chart.panels.size() + kColumns - 1) / kColumns;
   Plot plot{std::max<std::size_t>(76 + columns * (kSide + 28), 480), 116 + rows * (kSide + 50), ""};
   absl::StrAppend(&plot.commands, "set multiplot\n", title_of(plot, chart.title),
-                  "set xrange [0:1]\nset yrange [0:1.02]\nset xtics 0.5\nset ytics 0.5\n"
+                  "set xrange [0:1]\nset yrange [0:1.2]\nset xtics 0.5\nset ytics 0,0.5,1\n"
                   "set grid lt 1 lc rgb '#e4e4e4'\nset key off\n");
   const std::vector<PrecisionRecallCurve>& names = chart.panels.front().curves;
   const auto colour = [](std::size_t k, std::size_t size) {
@@ -335,7 +345,7 @@ Plot precision_recall(const PrecisionRecallChart& chart) {
         panel_at(plot, 64 + static_cast<double>(p % kColumns * (kSide + 28)),
                  84 + static_cast<double>(p / kColumns * (kSide + 50)), kSide, kSide),
         "set title ",
-        gnuplot_string(absl::StrCat(shortened(panel.name), " (", count_text(panel.positives), ")")),
+        gnuplot_string(absl::StrCat(shortened(panel.name), ", n = ", count_text(panel.positives))),
         " font 'sans,11' offset 0,-0.6\n", "set ylabel ", is_left ? "'precision'" : "''",
         "\nset format y ", is_left ? "'%g'" : "''", "\nset xlabel ", is_last ? "'recall'" : "''",
         "\nset label 9 ", gnuplot_string(areas),
@@ -374,7 +384,7 @@ Plot heat_map(const HeatMap& map) {
   const double side = static_cast<double>(classes) * (is_large ? 24 : classes > 4 ? 56 : 80);
   const double left = 24 + width_of(map.classes);
   const double below = 40 + (is_large ? 1.0 : 0.6) * width_of(map.classes);
-  Plot plot{static_cast<std::size_t>(std::max(left + side + 64, 9 * 62.0)),
+  Plot plot{std::max(static_cast<std::size_t>(left + side + 64), width_for(map.title)),
             static_cast<std::size_t>(50 + side + below)};
   absl::StrAppend(
       &plot.commands, cells, "EndOfData\n", numbers, "EndOfData\n",

@@ -125,7 +125,7 @@ DotChart shift_chart(const TaggingTask& task, const std::vector<const Outcome*>&
   const std::vector<std::string> types(task.tags.types().begin(), task.tags.types().end());
   DotChart chart = score_dots("Fraction of tokens per type, and its estimate without tags",
                               "tokens_em", types, outcomes);
-  for (Series& series : chart.series) series.name = "test data, estimated: " + series.name;
+  for (Series& series : chart.series) series.name = "estimated, " + series.name;
   Series in_test = score_dots("", "tokens", types, {outcomes.front()}).series.front();
   in_test.name = "test data";
   chart.series.insert(chart.series.begin(), {in_train, in_test});

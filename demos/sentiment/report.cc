@@ -137,7 +137,7 @@ std::vector<std::pair<std::string, Plot>> plots_of(const Task& task,
       {several ? "f1.png" : "recall.png", dots(scores)},
       {"precision_recall.png",
        precision_recall(precision_recall_panels(
-           "Precision and recall of the smallest classes on test data (test rows)", names, tested,
+           "Precision and recall of the smallest classes on test data", names, tested,
            static_cast<double>(task.test.rows()), outcomes))}};
   if (several) return plots;
   plots.emplace_back("reliability.png",

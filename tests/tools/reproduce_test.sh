@@ -52,7 +52,7 @@ expect grep -qx 'bazel build -c opt //demos/ner' builds
 expect test "$(wc -l < builds)" -eq 1
 expect grep -qx "ner --data=$work/data/ner --report=$work/made/ner-btc-linear" made/ner-btc-linear.txt
 expect grep -qx "ner --data=$work/data/ner --backend=libtorch --report=$work/made/ner-btc" made/ner-btc.txt
-expect test "$(ls shown)" = ner-btc-counts.png
+expect test "$(ls shown)" = ner-btc-linear-counts.png
 expect test "$(cat tables/ner-btc.md)" = "# ner-btc
 
     bazel run -c opt //demos/ner -- --data=data/ner --backend=libtorch
