@@ -155,5 +155,52 @@ TEST(LossOutputs, OfVerbsThatWriteNeedMemory) {
             0);
 }
 
+TEST(OutputFor, IsTheTypeOfTheLogitsWithoutConst) {
+  static_assert(OutputFor<float, float>);
+  static_assert(OutputFor<float, const float>);
+  static_assert(!OutputFor<double, const float>);
+  static_assert(!OutputFor<const float, const float>);
+}
+
+TEST(LossCalls, ReadViewsOfNumbersThatAreNotConst) {
+  std::vector<float> numbers = {1, -2, 0.5, 3, -1, 0};
+  const std::vector<int> labels = {0, 1, 1};
+  std::vector<int> ones = {1, 0, 0, 1, 1, 1};
+  const MatrixView<float> logits(numbers.data(), 3, 2);
+  const MatrixView<const float> read = logits;
+  const MatrixView<int> targets(ones.data(), 3, 2);
+  std::vector<float> written(6);
+  std::vector<float> expected(6);
+  const MatrixView<float> gradient(written.data(), 3, 2);
+  const MatrixView<float> other(expected.data(), 3, 2);
+  const auto expect_same = [&](const auto& loss, const auto& y) {
+    EXPECT_EQ(value(loss, logits, y), value(loss, read, y));
+    EXPECT_EQ(value_and_gradient(loss, logits, y, {}, gradient),
+              value_and_gradient(loss, read, y, {}, other));
+    EXPECT_EQ(written, expected);
+  };
+  expect_same(SoftmaxLoss<>(), labels);
+  expect_same(SigmoidLoss<>(), targets);
+  expect_same(OverlapLoss<>(), labels);
+
+  const LossPartial of_softmax =
+      partial(SoftmaxLoss<>(), logits, labels, {}, {.gradient = gradient});
+  EXPECT_EQ(of_softmax.buckets[0].numerator,
+            partial(SoftmaxLoss<>(), read, labels).buckets[0].numerator);
+  EXPECT_EQ(partial(SigmoidLoss<>(), logits, targets).buckets[0].numerator,
+            partial(SigmoidLoss<>(), read, targets).buckets[0].numerator);
+  const OverlapSums sums = partial(OverlapLoss<>(), logits, labels);
+  const OverlapResult result = value_and_slopes(OverlapLoss<>(), sums);
+  const OverlapGradient<float> outputs{result.slopes, gradient};
+  equipoise::gradient(OverlapLoss<>(), logits, labels, {}, outputs);
+  EXPECT_EQ(written, expected);
+  unreduced(SoftmaxLoss<>(), logits, labels, {}, MatrixView<float>(written.data(), 3, 1));
+  unreduced(SoftmaxLoss<>(), read, labels, {}, MatrixView<float>(expected.data(), 3, 1));
+  EXPECT_EQ(written, expected);
+  unreduced(SigmoidLoss<>(), logits, targets, {}, gradient);
+  unreduced(SigmoidLoss<>(), read, targets, {}, other);
+  EXPECT_EQ(written, expected);
+}
+
 }  // namespace
 }  // namespace equipoise

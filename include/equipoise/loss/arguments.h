@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
@@ -53,6 +54,11 @@ concept SoftmaxTargetsFor = LabelRange<Targets> || requires(const Targets& targe
   { targets.probabilities } -> std::same_as<const MatrixView<const T>&>;
   targets.mask.size();
 };
+
+/// The type of the numbers that a loss writes for logits of type L, gradients and losses of rows:
+/// that of the logits, without const.
+template <class T, class L>
+concept OutputFor = std::same_as<T, std::remove_const_t<L>>;
 
 /// What a loss may be given besides logits and targets. A span or view without data stands for
 /// none.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "equipoise/config.h"
@@ -109,9 +110,9 @@ kernels::OverlapCall<T> overlap_call(const OverlapLoss<P>& loss,
 /// is not in [0, 1]; for weights that are negative, NaN or infinite, or that T cannot hold (1e39
 /// and 1e-46 with float); for sizes that do not match, other arguments, and hyper-parameters that
 /// the policy rejects.
-template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets,
-          class ParallelFor = SerialFor>
-EQUIPOISE_HOST_INLINE OverlapSums partial(const OverlapLoss<P>& loss, MatrixView<const T> logits,
+template <OverlapPolicy P, FloatElement L, SoftmaxTargetsFor<std::remove_const_t<L>> Targets,
+          class ParallelFor = SerialFor, OutputFor<L> T = std::remove_const_t<L>>
+EQUIPOISE_HOST_INLINE OverlapSums partial(const OverlapLoss<P>& loss, MatrixView<L> logits,
                                           const Targets& targets,
                                           const LossArguments& arguments = {},
                                           const ParallelFor& parallel_for = {}) {
@@ -148,9 +149,9 @@ struct OverlapGradient {
 /// get zeros. Each part of a set thus gets its rows of the gradient of the whole.
 /// @throws std::invalid_argument as partial(), and for slopes with a different number of classes
 /// and a gradient with a different shape. Nothing is written then.
-template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets,
-          class ParallelFor = SerialFor>
-EQUIPOISE_HOST_INLINE void gradient(const OverlapLoss<P>& loss, MatrixView<const T> logits,
+template <OverlapPolicy P, FloatElement L, SoftmaxTargetsFor<std::remove_const_t<L>> Targets,
+          class ParallelFor = SerialFor, OutputFor<L> T = std::remove_const_t<L>>
+EQUIPOISE_HOST_INLINE void gradient(const OverlapLoss<P>& loss, MatrixView<L> logits,
                                     const Targets& targets, const LossArguments& arguments,
                                     const OverlapGradient<T>& outputs,
                                     const ParallelFor& parallel_for = {}) {
@@ -162,15 +163,16 @@ EQUIPOISE_HOST_INLINE void gradient(const OverlapLoss<P>& loss, MatrixView<const
   kernels::require_overlap<T>(kWhere, call.rows, logits.rows);
   detail::require_size(kWhere, "slopes", outputs.slopes.size(), logits.cols, "classes");
   detail::require_writable(kWhere, "gradient", outputs.gradient, logits.rows * logits.cols);
-  kernels::require_overlap_gradient(kWhere, logits, outputs.gradient);
+  kernels::require_overlap_gradient<T>(kWhere, logits, outputs.gradient);
   kernels::require_slopes_fit<T>(kWhere, outputs.slopes);
   kernels::checked_overlap_gradient(call, outputs.slopes, outputs.gradient, parallel_for);
 }
 
 /// The loss of a set that is in one piece.
 /// @throws std::invalid_argument as partial().
-template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets>
-EQUIPOISE_HOST_INLINE double value(const OverlapLoss<P>& loss, MatrixView<const T> logits,
+template <OverlapPolicy P, FloatElement L, SoftmaxTargetsFor<std::remove_const_t<L>> Targets,
+          OutputFor<L> T = std::remove_const_t<L>>
+EQUIPOISE_HOST_INLINE double value(const OverlapLoss<P>& loss, MatrixView<L> logits,
                                    const Targets& targets, const LossArguments& arguments = {}) {
   constexpr std::string_view kWhere = "value";
   const auto settings = detail::settings_of(loss);
@@ -181,9 +183,10 @@ EQUIPOISE_HOST_INLINE double value(const OverlapLoss<P>& loss, MatrixView<const 
 
 /// The same, and writes its gradient, N x C: both passes.
 /// @throws std::invalid_argument as gradient().
-template <OverlapPolicy P, std::floating_point T, SoftmaxTargetsFor<T> Targets>
-EQUIPOISE_HOST_INLINE double value_and_gradient(const OverlapLoss<P>& loss,
-                                                MatrixView<const T> logits, const Targets& targets,
+template <OverlapPolicy P, FloatElement L, SoftmaxTargetsFor<std::remove_const_t<L>> Targets,
+          OutputFor<L> T = std::remove_const_t<L>>
+EQUIPOISE_HOST_INLINE double value_and_gradient(const OverlapLoss<P>& loss, MatrixView<L> logits,
+                                                const Targets& targets,
                                                 const LossArguments& arguments,
                                                 MatrixView<T> gradient) {
   constexpr std::string_view kWhere = "value_and_gradient";

@@ -136,9 +136,9 @@ EQUIPOISE_HOST_INLINE LossPartial denominators(const SigmoidLoss<S, R>& loss, Ma
 /// @throws std::invalid_argument as denominators(), for shapes that do not match, for coefficients
 /// that do not fit the reduction, and for weights, terms and coefficients that T cannot hold.
 /// Nothing is written then.
-template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y,
-          class ParallelFor = SerialFor>
-EQUIPOISE_HOST_INLINE LossPartial partial(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
+template <SigmoidModulators S, LossReduction R, FloatElement L, class Y,
+          class ParallelFor = SerialFor, OutputFor<L> T = std::remove_const_t<L>>
+EQUIPOISE_HOST_INLINE LossPartial partial(const SigmoidLoss<S, R>& loss, MatrixView<L> logits,
                                           MatrixView<Y> targets,
                                           const LossArguments& arguments = {},
                                           const LossOutputs<T>& outputs = {},
@@ -164,8 +164,9 @@ double value(const SigmoidLoss<S, R>& loss, const LossPartial& partial,
 /// The loss of a batch; with coefficients among the arguments, its contribution to the loss of the
 /// whole.
 /// @throws std::invalid_argument as partial().
-template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y>
-EQUIPOISE_HOST_INLINE double value(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
+template <SigmoidModulators S, LossReduction R, FloatElement L, class Y,
+          OutputFor<L> T = std::remove_const_t<L>>
+EQUIPOISE_HOST_INLINE double value(const SigmoidLoss<S, R>& loss, MatrixView<L> logits,
                                    MatrixView<Y> targets, const LossArguments& arguments = {}) {
   constexpr std::string_view kWhere = "value";
   const auto settings = detail::settings_of(loss);
@@ -178,9 +179,10 @@ EQUIPOISE_HOST_INLINE double value(const SigmoidLoss<S, R>& loss, MatrixView<con
 
 /// The same, and writes its gradient, N x L.
 /// @throws std::invalid_argument as partial().
-template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y>
-EQUIPOISE_HOST_INLINE double value_and_gradient(const SigmoidLoss<S, R>& loss,
-                                                MatrixView<const T> logits, MatrixView<Y> targets,
+template <SigmoidModulators S, LossReduction R, FloatElement L, class Y,
+          OutputFor<L> T = std::remove_const_t<L>>
+EQUIPOISE_HOST_INLINE double value_and_gradient(const SigmoidLoss<S, R>& loss, MatrixView<L> logits,
+                                                MatrixView<Y> targets,
                                                 const LossArguments& arguments,
                                                 MatrixView<T> gradient) {
   constexpr std::string_view kWhere = "value_and_gradient";
@@ -196,8 +198,9 @@ EQUIPOISE_HOST_INLINE double value_and_gradient(const SigmoidLoss<S, R>& loss,
 
 /// The losses of elements before the reduction, loss_il, 0 where ignored: writes `losses`, N x L.
 /// @throws std::invalid_argument as partial().
-template <SigmoidModulators S, LossReduction R, std::floating_point T, class Y>
-EQUIPOISE_HOST_INLINE void unreduced(const SigmoidLoss<S, R>& loss, MatrixView<const T> logits,
+template <SigmoidModulators S, LossReduction R, FloatElement L, class Y,
+          OutputFor<L> T = std::remove_const_t<L>>
+EQUIPOISE_HOST_INLINE void unreduced(const SigmoidLoss<S, R>& loss, MatrixView<L> logits,
                                      MatrixView<Y> targets, const LossArguments& arguments,
                                      MatrixView<T> losses) {
   constexpr std::string_view kWhere = "unreduced";

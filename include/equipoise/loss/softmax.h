@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -145,9 +146,10 @@ EQUIPOISE_HOST_INLINE LossPartial denominators(const SoftmaxLoss<M, R>& loss,
 /// @throws std::invalid_argument as denominators(), for shapes that do not match, for coefficients
 /// that do not fit the reduction, and for weights, terms and coefficients that T cannot hold.
 /// Nothing is written then.
-template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets,
-          class ParallelFor = SerialFor>
-EQUIPOISE_HOST_INLINE LossPartial partial(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
+template <Modulator M, LossReduction R, FloatElement L,
+          SoftmaxTargetsFor<std::remove_const_t<L>> Targets, class ParallelFor = SerialFor,
+          OutputFor<L> T = std::remove_const_t<L>>
+EQUIPOISE_HOST_INLINE LossPartial partial(const SoftmaxLoss<M, R>& loss, MatrixView<L> logits,
                                           const Targets& targets,
                                           const LossArguments& arguments = {},
                                           const LossOutputs<T>& outputs = {},
@@ -172,8 +174,10 @@ double value(const SoftmaxLoss<M, R>& loss, const LossPartial& partial,
 /// The loss of a batch; with coefficients among the arguments, its contribution to the loss of the
 /// whole.
 /// @throws std::invalid_argument as partial().
-template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
-EQUIPOISE_HOST_INLINE double value(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
+template <Modulator M, LossReduction R, FloatElement L,
+          SoftmaxTargetsFor<std::remove_const_t<L>> Targets,
+          OutputFor<L> T = std::remove_const_t<L>>
+EQUIPOISE_HOST_INLINE double value(const SoftmaxLoss<M, R>& loss, MatrixView<L> logits,
                                    const Targets& targets, const LossArguments& arguments = {}) {
   constexpr std::string_view kWhere = "value";
   const auto settings = detail::settings_of(loss);
@@ -184,9 +188,11 @@ EQUIPOISE_HOST_INLINE double value(const SoftmaxLoss<M, R>& loss, MatrixView<con
 
 /// The same, and writes its gradient, N x C.
 /// @throws std::invalid_argument as partial().
-template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
-EQUIPOISE_HOST_INLINE double value_and_gradient(const SoftmaxLoss<M, R>& loss,
-                                                MatrixView<const T> logits, const Targets& targets,
+template <Modulator M, LossReduction R, FloatElement L,
+          SoftmaxTargetsFor<std::remove_const_t<L>> Targets,
+          OutputFor<L> T = std::remove_const_t<L>>
+EQUIPOISE_HOST_INLINE double value_and_gradient(const SoftmaxLoss<M, R>& loss, MatrixView<L> logits,
+                                                const Targets& targets,
                                                 const LossArguments& arguments,
                                                 MatrixView<T> gradient) {
   constexpr std::string_view kWhere = "value_and_gradient";
@@ -201,8 +207,10 @@ EQUIPOISE_HOST_INLINE double value_and_gradient(const SoftmaxLoss<M, R>& loss,
 /// The losses of rows before the reduction, weight_i times loss_i, 0 where ignored: writes
 /// `losses`, N x 1.
 /// @throws std::invalid_argument as partial().
-template <Modulator M, LossReduction R, std::floating_point T, SoftmaxTargetsFor<T> Targets>
-EQUIPOISE_HOST_INLINE void unreduced(const SoftmaxLoss<M, R>& loss, MatrixView<const T> logits,
+template <Modulator M, LossReduction R, FloatElement L,
+          SoftmaxTargetsFor<std::remove_const_t<L>> Targets,
+          OutputFor<L> T = std::remove_const_t<L>>
+EQUIPOISE_HOST_INLINE void unreduced(const SoftmaxLoss<M, R>& loss, MatrixView<L> logits,
                                      const Targets& targets, const LossArguments& arguments,
                                      MatrixView<T> losses) {
   constexpr std::string_view kWhere = "unreduced";
