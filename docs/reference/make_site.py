@@ -59,9 +59,11 @@ def _powers(text):
     return text.replace("<sup>-", "<sup>−")
 
 
-def prose(text):
-    """A piece of a comment's text as HTML, with the formulas in it."""
+def prose(text, names=True):
+    """A piece of a comment's text as HTML, with the formulas and the names of fields in it."""
     text = html.escape(text, quote=False)
+    if names:
+        text = re.sub(r"(?<![\w:/.-])([a-z]{3,}(?:_[a-z]{3,})+)(?![\w:/(])", r"<code>\1</code>", text)
     text = re.sub(r"\bpi_([a-z])\b", r"π<sub>\1</sub>", text)
     text = re.sub(
         r"(?<![\w.])((?:[A-Za-z]|TP|FP|FN|log|sum|loss|weight|mass|shift)'?)_([a-z]{1,2}|\d)(?![\w(.]\w)",
@@ -794,7 +796,7 @@ class Site:
             if first != letter:
                 out.append(("</ul>" if letter else "") + '<h2 id="letter-%s">%s</h2><ul class="symbols">' % (first, first))
                 letter = first
-            scope = _scope(qualified)
+            scope, name = _scope(qualified), re.sub(r"(?<=<) | (?=>)", "", name)
             out.append(
                 '<li><a href="%s"><code>%s</code></a> <span class="kind">%s%s</span> <span class="path">%s</span></li>'
                 % (self._to(page, url), html.escape(name), kind, " in " + html.escape(scope) if scope else "", path)
@@ -835,7 +837,7 @@ def _prose_of_page(body):
     for piece in re.split(r"(<[^>]+>)", body):
         if re.match(r"</?(pre|code)\b|<div class=\"formula|</div>", piece):
             inside = 0 if piece.startswith("</") else 1
-        out.append(piece if inside or piece.startswith("<") else prose(html.unescape(piece)))
+        out.append(piece if inside or piece.startswith("<") else prose(html.unescape(piece), names=False))
     return "".join(out)
 
 
@@ -869,7 +871,7 @@ _PAGE = """<!DOCTYPE html>
 <body data-up="{up}">
 <header>
 <a class="brand" href="{up}index.html">Equipoise <span>{version}</span></a>
-<div class="search"><input type="search" id="search" placeholder="Search (press /)" autocomplete="off" aria-label="Search">
+<div class="search"><input type="search" id="search" placeholder="Search ( / )" autocomplete="off" aria-label="Search">
 <ol id="results" hidden></ol></div>
 <button id="menu" aria-label="Contents" aria-expanded="false">Contents</button>
 </header>
