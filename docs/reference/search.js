@@ -3,6 +3,7 @@
   const field = document.getElementById("search");
   const list = document.getElementById("results");
   const up = document.body.dataset.up;
+  const empty = new Set("a after and are do for from get how i in is my of on or the to what with".split(" "));
   let chosen = -1;
 
   // Higher is better; the sum over words of how well each is met. Words that are met nowhere cost.
@@ -28,7 +29,7 @@
   }
 
   function show() {
-    const words = field.value.toLowerCase().split(/[\s:()]+/).filter(Boolean);
+    const words = field.value.toLowerCase().split(/[\s:()?]+/).filter((word) => word && !empty.has(word));
     chosen = -1;
     list.replaceChildren();
     list.hidden = words.length === 0;

@@ -1,5 +1,5 @@
-// Probabilities from a network that was trained with weights, logit terms, a modulator or label
-// smoothing.
+// Probabilities from a network that was trained with over- or undersampling, weights, logit terms, a
+// modulator or label smoothing.
 #ifndef EQUIPOISE_CALIBRATE_POSTERIOR_H_
 #define EQUIPOISE_CALIBRATE_POSTERIOR_H_
 
@@ -26,7 +26,8 @@
 namespace equipoise::calibrate {
 
 /// The posteriors p(c | x) of rows under a deployment prior, N x C numbers row by row, from the
-/// logits of a network that was trained with `loss` on classes drawn in proportions `drawn`.
+/// logits of a network that was trained with `loss` on classes drawn in proportions `drawn`: its
+/// probabilities, corrected for oversampling and undersampling, class weights and logit terms.
 ///
 /// A network that minimises a modulated loss does not give probabilities: its softmax v is where
 /// the gradient vanishes. These steps invert that, exactly:
