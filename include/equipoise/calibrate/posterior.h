@@ -37,7 +37,8 @@ namespace equipoise::calibrate {
 ///   v / ((1 - v)^g - g (1 - v)^(g - 1) v ln v), Charoenphakdee et al. 2021, arXiv:2011.09172;
 /// - label smoothing is removed, in the sense of loss.convention; a mass below its floor becomes 0;
 /// - the result carries the prior q_c w_c, with w_c the expected coefficient of a row under the
-///   loss's mean, as in the ledger; deployment_c replaces it.
+///   loss's mean, as in the ledger; deployment_c replaces it. Either may be in any scale: counts
+///   will do.
 ///
 /// All that holds at the optimum: like every nominal result, calibrate it on validation rows before
 /// you rely on it. A logit of minus infinity rules its class out.
