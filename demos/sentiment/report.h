@@ -20,7 +20,8 @@ std::string ledger_table(const Task& task, const std::vector<Strategy>& strategi
 std::string summary(const Task& task, const ExperimentOptions& options, const Results& results);
 
 /// Writes results.csv, summary.md, counts.png, weights.png, recall.png (f1.png for several labels),
-/// precision_recall.png and, for one label per row, reliability.png and confusion.png. Returns a line that says what was written.
+/// precision_recall.png and, for one label per row, reliability.png and confusion.png. Returns a
+/// line that says what was written.
 /// @throws InputError where a file cannot be written.
 std::string write_report(const std::string& header, const Task& task,
                          const ExperimentOptions& options, const Results& results,
