@@ -220,12 +220,13 @@ Plot dots(const DotChart& chart) {
     range.most = chart.most > 0 ? chart.most : range.most > 0 ? range.most * 1.08 : 1;
   }
   Plot plot = with_categories(chart.title, chart.categories, 66, chart.counts.empty() ? 24 : 86);
-  absl::StrAppend(
-      &plot.commands, data, "EndOfData\n", axis(range, chart.logarithmic),
-      "set grid ytics\nset format x '%g'\nset xlabel ", gnuplot_string(chart.value_axis), "\n",
-      chart.counts.empty() ? "" : count_column(chart.count_name, chart.counts),
-      "set key at graph 0.5,", at_pixel(plot, 44), " center vertical maxrows 1 reverse Left samplen 1\n",
-      "plot $dots using 2:1:3:(0) with vectors nohead lw 3 lc rgb '#c4c4c4' notitle");
+  absl::StrAppend(&plot.commands, data, "EndOfData\n", axis(range, chart.logarithmic),
+                  "set grid ytics\nset format x '%g'\nset xlabel ",
+                  gnuplot_string(chart.value_axis), "\n",
+                  chart.counts.empty() ? "" : count_column(chart.count_name, chart.counts),
+                  "set key at graph 0.5,", at_pixel(plot, 44),
+                  " center vertical maxrows 1 reverse Left samplen 1\n",
+                  "plot $dots using 2:1:3:(0) with vectors nohead lw 3 lc rgb '#c4c4c4' notitle");
   constexpr int kMarks[] = {7, 5, 9, 13};  // circle, square, triangle, diamond
   for (std::size_t s = 0; s < chart.series.size(); ++s) {
     const std::string values = absl::StrCat(", $dots using ", s + 4, ":1 with points ");
@@ -339,11 +340,12 @@ Plot precision_recall(const PrecisionRecallChart& chart) {
                       colour(k, panel.curves.size()), "'");
     }
     const bool is_left = p % kColumns == 0;
+    const std::size_t left = 64 + p % kColumns * (kSide + 28);
+    const std::size_t top = 84 + p / kColumns * (kSide + 50);
     const bool is_last = p + kColumns >= chart.panels.size();
     absl::StrAppend(
         &plot.commands,
-        panel_at(plot, 64 + static_cast<double>(p % kColumns * (kSide + 28)),
-                 84 + static_cast<double>(p / kColumns * (kSide + 50)), kSide, kSide),
+        panel_at(plot, static_cast<double>(left), static_cast<double>(top), kSide, kSide),
         "set title ",
         gnuplot_string(absl::StrCat(shortened(panel.name), ", n = ", count_text(panel.positives))),
         " font 'sans,11' offset 0,-0.6\n", "set ylabel ", is_left ? "'precision'" : "''",

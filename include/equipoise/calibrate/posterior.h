@@ -1,5 +1,5 @@
-// Probabilities from a network that was trained with over- or undersampling, weights, logit terms, a
-// modulator or label smoothing.
+// Probabilities from a network that was trained with over- or undersampling, weights, logit terms,
+// a modulator or label smoothing.
 #ifndef EQUIPOISE_CALIBRATE_POSTERIOR_H_
 #define EQUIPOISE_CALIBRATE_POSTERIOR_H_
 
