@@ -241,7 +241,7 @@ inline at::Tensor sum_of_elements(const at::Tensor& numbers) { return sum_of(num
 // How many rows tensor operations take at a time, so that what they make on the way is no more than
 // a few times the gradient; small calls, which wait for launches, go in one.
 inline std::int64_t rows_at_a_time(std::int64_t rows, std::int64_t labels) {
-  constexpr std::int64_t kSmall = std::int64_t{1} << 20;
+  constexpr std::int64_t kSmall = std::int64_t{1} << 19;
   constexpr std::int64_t kParts = 16;
   const std::int64_t of_small = kSmall / std::max<std::int64_t>(labels, 1);
   return std::max<std::int64_t>({of_small, (rows + kParts - 1) / kParts, 1});
@@ -363,17 +363,24 @@ class SigmoidInPlace {
   // `gradient` is defined, but for the factor of the call. For modulators that kIsFinite knows.
   at::Tensor by_modulators(at::Tensor gradient) const {
     const at::Tensor t = targets_.to(type_);
-    const at::Tensor z = finite_logits();
-    const at::Tensor minus_z = z.neg();
+    at::Tensor z = finite_logits();
     const at::Tensor p = z.sigmoid();
-    const at::Tensor q = minus_z.sigmoid();
-    const ValueAndSlope<at::Tensor> above = loss_.positive({log_of_sigmoid(z), p, q});
-    const ValueAndSlope<at::Tensor> below = loss_.negative({log_of_sigmoid(minus_z), q, p});
-    at::Tensor sum = weighted(above.value * t, weights_.positive) +
-                     weighted(at::addcmul(below.value, below.value, t, -1), weights_.negative);
+    at::Tensor log_p = log_of_sigmoid(z);
+    z.neg_();
+    const at::Tensor q = z.sigmoid();
+    at::Tensor log_q = log_of_sigmoid(z);
+    z.reset();  // what is done with is freed at once
+    at::Tensor sum;
+    at::Tensor rise;
+    {
+      const ValueAndSlope<at::Tensor> above = loss_.positive({std::exchange(log_p, {}), p, q});
+      sum = weighted(above.value * t, weights_.positive);
+      if (gradient.defined()) rise = (above.slope * q).mul_(weights_.positive);
+    }
+    const ValueAndSlope<at::Tensor> below = loss_.negative({std::exchange(log_q, {}), q, p});
+    sum = sum + weighted(at::addcmul(below.value, below.value, t, -1), weights_.negative);
     require_targets(t, sum);
     if (gradient.defined()) {
-      const at::Tensor rise = (above.slope * q).mul_(weights_.positive);
       const at::Tensor fall = (below.slope * p).mul_(weights_.negative.neg());
       weigh_rows(at::lerp_out(gradient, fall, rise, t));
     }
