@@ -11,6 +11,7 @@
 #include "equipoise/kernels/dispatch.h"
 #include "equipoise/kernels/sigmoid_driver.h"
 #include "equipoise/libtorch/detail/compiled.h"
+#include "equipoise/libtorch/detail/logit_slopes.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/tensor_math.h"
 #include "equipoise/loss/sigmoid.h"
@@ -75,6 +76,8 @@ constexpr bool sides_are_finite() {
 struct SigmoidOfTensors {
   using Side = ValueAndSlope<at::Tensor> (*)(const void* sides,
                                              const TargetProbability<at::Tensor>& target);
+  using SideInPlace = ValueAndLogitSlope (*)(const void* sides,
+                                             const TargetProbability<at::Tensor>& target);
 
   const char* where;                 // the function that errors name
   std::shared_ptr<const void> loss;  // the SigmoidLoss, to which the others refer
@@ -86,6 +89,8 @@ struct SigmoidOfTensors {
   bool is_finite;
   Side positive_;
   Side negative_;
+  SideInPlace positive_in_place_;
+  SideInPlace negative_in_place_;
   const DeviceElementKernels* device;  // or nullptr
 
   ValueAndSlope<at::Tensor> positive(const TargetProbability<at::Tensor>& target) const {
@@ -93,6 +98,13 @@ struct SigmoidOfTensors {
   }
   ValueAndSlope<at::Tensor> negative(const TargetProbability<at::Tensor>& target) const {
     return negative_(in_float.sides, target);
+  }
+  // The same without a graph.
+  ValueAndLogitSlope positive_in_place(const TargetProbability<at::Tensor>& target) const {
+    return positive_in_place_(in_float.sides, target);
+  }
+  ValueAndLogitSlope negative_in_place(const TargetProbability<at::Tensor>& target) const {
+    return negative_in_place_(in_float.sides, target);
   }
   template <class T>
   const kernels::SigmoidKernel<T>& kernel() const {
@@ -113,6 +125,16 @@ template <class S>
 ValueAndSlope<at::Tensor> negative_side(const void* sides,
                                         const TargetProbability<at::Tensor>& target) {
   return static_cast<const S*>(sides)->negative()(target);
+}
+template <class S>
+ValueAndLogitSlope positive_side_in_place(const void* sides,
+                                          const TargetProbability<at::Tensor>& target) {
+  return with_logit_slope(static_cast<const S*>(sides)->positive(), target);
+}
+template <class S>
+ValueAndLogitSlope negative_side_in_place(const void* sides,
+                                          const TargetProbability<at::Tensor>& target) {
+  return with_logit_slope(static_cast<const S*>(sides)->negative(), target);
 }
 
 #if defined(EQUIPOISE_CUDA)
@@ -139,6 +161,8 @@ SigmoidOfTensors sigmoid_of_tensors(const char* where, const SigmoidLoss<S, R>& 
           sides_are_finite<S>(),
           &positive_side<S>,
           &negative_side<S>,
+          &positive_side_in_place<S>,
+          &negative_side_in_place<S>,
           device_element_kernels<S>()};
 }
 

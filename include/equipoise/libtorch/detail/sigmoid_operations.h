@@ -373,15 +373,15 @@ class SigmoidInPlace {
     at::Tensor sum;
     at::Tensor rise;
     {
-      const ValueAndSlope<at::Tensor> above = loss_.positive({std::exchange(log_p, {}), p, q});
-      sum = weighted(above.value * t, weights_.positive);
-      if (gradient.defined()) rise = (above.slope * q).mul_(weights_.positive);
+      ValueAndLogitSlope above = loss_.positive_in_place({std::exchange(log_p, {}), p, q});
+      sum = weighted(above.value.mul_(t), above.sign, weights_.positive);
+      rise = above.slope.mul_(weights_.positive * above.sign);
     }
-    const ValueAndSlope<at::Tensor> below = loss_.negative({std::exchange(log_q, {}), q, p});
-    sum = sum + weighted(at::addcmul(below.value, below.value, t, -1), weights_.negative);
+    ValueAndLogitSlope below = loss_.negative_in_place({std::exchange(log_q, {}), q, p});
+    sum = sum + weighted(below.value.addcmul_(below.value, t, -1), below.sign, weights_.negative);
     require_targets(t, sum);
     if (gradient.defined()) {
-      const at::Tensor fall = (below.slope * p).mul_(weights_.negative.neg());
+      const at::Tensor fall = below.slope.mul_(weights_.negative * -below.sign);
       weigh_rows(at::lerp_out(gradient, fall, rise, t));
     }
     return sum;
@@ -433,11 +433,13 @@ class SigmoidInPlace {
   }
 
   // The sum of one side's losses, [1] of double: those of each label times the weight of their row,
-  // added up, infinite from a sum that only an infinite logit reaches. Overwrites them.
-  at::Tensor weighted(at::Tensor losses, const at::Tensor& weights) const {
+  // added up, infinite from a sum that only an infinite logit reaches. Overwrites them. They come
+  // times a sign.
+  at::Tensor weighted(at::Tensor losses, double sign, const at::Tensor& weights) const {
     const double infinite = type_ == at::kDouble ? 1e270 : 1e18;
     if (row_weights_.defined()) losses.mul_(row_weights_).masked_fill_(idle_, 0.0);
     at::Tensor sums = losses.sum(0);
+    if (sign < 0) sums.neg_();
     sums.masked_fill_(sums.gt(infinite), equipoise::detail::infinity());
     return sum_of((sums * weights).masked_fill(weights.eq(0), 0.0));
   }
@@ -445,10 +447,10 @@ class SigmoidInPlace {
   // The weighted sum of all losses of cross-entropy, [1] of double.
   at::Tensor numerator(const at::Tensor& t) const {
     const at::Tensor z = finite_logits();
-    at::Tensor losses = log_of_sigmoid(z).mul_(t).neg_();
-    const at::Tensor above = weighted(losses, weights_.positive);
+    at::Tensor losses = log_of_sigmoid(z).mul_(t);
+    const at::Tensor above = weighted(losses, -1, weights_.positive);
     at::softplus_out(losses, z, /*beta=*/1, /*threshold=*/40).addcmul_(losses, t, -1);
-    return above + weighted(losses, weights_.negative);
+    return above + weighted(losses, 1, weights_.negative);
   }
 
   // What the elements add to the denominator, [1] of double.
