@@ -43,8 +43,8 @@ struct PairCode {
   // is no class: it is the sign of a negative label, or that of last - label. With kSize known and
   // no alias, g++ -O2 vectorises the loop.
   template <bool kHasIgnore, std::size_t kSize, class T, class P>
-  std::uint64_t encode(const T* targets, const P* predictions,
-                       std::uint64_t* __restrict codes) const {
+  EQUIPOISE_HOST_INLINE std::uint64_t encode(const T* targets, const P* predictions,
+                                             std::uint64_t* __restrict codes) const {
     const std::uint64_t left_out = size();
     std::uint64_t outside = 0;
     for (std::size_t i = 0; i < kSize; ++i) {
@@ -81,7 +81,9 @@ bool count_pairs(std::span<const T> targets, std::span<const P> predictions, std
   };
   std::size_t i = 0;
   for (; i + kPairBlock <= targets.size(); i += kPairBlock) {
-    outside |= pair.encode<kHasIgnore, kPairBlock>(&targets[i], &predictions[i], codes);
+    outside |= kernels::run_kernel(kernels::cpu(), [&](auto) EQUIPOISE_INLINE_LAMBDA {
+      return pair.encode<kHasIgnore, kPairBlock>(&targets[i], &predictions[i], codes);
+    });
     count(kPairBlock);
   }
   for (; i < targets.size(); ++i) {
