@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -69,6 +70,26 @@ TYPED_TEST(PackTest, TransposesSquares) {
   for (std::size_t i = 0; i < kLanes; ++i) {
     for (std::size_t c = 0; c < kLanes; ++c) EXPECT_EQ(rows[c].v[i], static_cast<T>(100 * i + c));
   }
+}
+
+TYPED_TEST(PackTest, JoinsTheLanesOfEachRowByHalves) {
+  using T = ElementOf<TypeParam>;
+  constexpr std::size_t kLanes = lanes<TypeParam>();
+  TypeParam rows[kLanes];
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    for (std::size_t c = 0; c < kLanes; ++c) {
+      rows[i].v[c] = T(1) / static_cast<T>(1 + (i * kLanes + c) * 7 % 61);
+    }
+  }
+  TypeParam again[kLanes];
+  std::copy_n(rows, kLanes, again);
+  const TypeParam sums =
+      join_rows(rows, [](const TypeParam& a, const TypeParam& b) { return a + b; });
+  for (std::size_t i = 0; i < kLanes; ++i) EXPECT_EQ(sums.v[i], sum(again[i]));
+  std::copy_n(again, kLanes, rows);
+  const TypeParam tops =
+      join_rows(rows, [](const TypeParam& a, const TypeParam& b) { return larger(a, b); });
+  for (std::size_t i = 0; i < kLanes; ++i) EXPECT_EQ(tops.v[i], largest(again[i]));
 }
 
 TYPED_TEST(PackTest, ExpIsWithinTwoUnitsOfTheLibrary) {

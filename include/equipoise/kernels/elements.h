@@ -15,6 +15,7 @@
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
 #include "equipoise/kernels/dispatch.h"
+#include "equipoise/kernels/vector.h"
 #include "equipoise/view.h"
 
 namespace equipoise::kernels {
@@ -128,19 +129,26 @@ EQUIPOISE_HOST_INLINE void write_elements(const T* in, std::size_t begin, std::s
                        EQUIPOISE_INLINE_LAMBDA { view(row, label) = in[j]; });
 }
 
-// The sum in double, in an order of its own: four sums that do not wait for each other.
+// The sum in double, in an order of its own: eight sums that do not wait for each other.
 template <class T>
 EQUIPOISE_HOST_INLINE double sum_in_double(const T* values, std::size_t count) {
-  double sums[4] = {0, 0, 0, 0};
-  const std::size_t whole = count / 4 * 4;
-  for (std::size_t j = 0; j < whole; j += 4) {
-    sums[0] += static_cast<double>(values[j]);
-    sums[1] += static_cast<double>(values[j + 1]);
-    sums[2] += static_cast<double>(values[j + 2]);
-    sums[3] += static_cast<double>(values[j + 3]);
+  using Pair = Vector<double, 16>::Type;
+  const auto pair = [&](std::size_t j) EQUIPOISE_INLINE_LAMBDA {
+    using Stored = typename Vector<T, 2 * sizeof(T)>::InMemory;
+    return __builtin_convertvector(*reinterpret_cast<const Stored*>(values + j), Pair);
+  };
+  Pair a = {}, b = {}, c = {}, d = {};
+  const std::size_t whole = count / 8 * 8;
+  for (std::size_t j = 0; j < whole; j += 8) {
+    a += pair(j);
+    b += pair(j + 2);
+    c += pair(j + 4);
+    d += pair(j + 6);
   }
-  for (std::size_t j = whole; j < count; ++j) sums[0] += static_cast<double>(values[j]);
-  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  const Pair sums = (a + b) + (c + d);
+  double rest = 0;
+  for (std::size_t j = whole; j < count; ++j) rest += static_cast<double>(values[j]);
+  return (sums[0] + sums[1]) + rest;
 }
 
 // Elements are taken in runs that fit in the first-level cache, runs in blocks that are worth a

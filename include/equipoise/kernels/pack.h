@@ -154,8 +154,8 @@ EQUIPOISE_HOST_INLINE void exchange(Pack<T, kLanes>& a, Pack<T, kLanes>& b,
   a = first;
 }
 // Unrolled by hand, so that the rows stay in registers.
-template <std::size_t kStep, class T, std::size_t kLanes, std::size_t... kPair>
-EQUIPOISE_HOST_INLINE void exchange_all(Pack<T, kLanes> (&rows)[kLanes],
+template <std::size_t kStep, class T, std::size_t kLanes, std::size_t kRows, std::size_t... kPair>
+EQUIPOISE_HOST_INLINE void exchange_all(Pack<T, kLanes> (&rows)[kRows],
                                         std::index_sequence<kPair...>) {
   (exchange<kStep>(rows[kPair / kStep * 2 * kStep + kPair % kStep],
                    rows[kPair / kStep * 2 * kStep + kPair % kStep + kStep],
@@ -163,27 +163,101 @@ EQUIPOISE_HOST_INLINE void exchange_all(Pack<T, kLanes> (&rows)[kLanes],
    ...);
 }
 
-// Rows become columns: lane i of rows[c] is what lane c of rows[i] was.
-template <class T, std::size_t kLanes>
-EQUIPOISE_HOST_INLINE void transpose(Pack<T, kLanes> (&rows)[kLanes]) {
-  constexpr std::make_index_sequence<kLanes / 2> kPairs;
+// Rows become columns, in each of the squares of kRows by kRows that lie side by side: lane s + i
+// of rows[c] is what lane s + c of rows[i] was, s = 0, kRows, ...
+template <class T, std::size_t kLanes, std::size_t kRows>
+EQUIPOISE_HOST_INLINE void transpose(Pack<T, kLanes> (&rows)[kRows]) {
+  constexpr std::make_index_sequence<kRows / 2> kPairs;
   exchange_all<1>(rows, kPairs);
-  if constexpr (kLanes > 2) exchange_all<2>(rows, kPairs);
-  if constexpr (kLanes > 4) exchange_all<4>(rows, kPairs);
-  if constexpr (kLanes > 8) exchange_all<8>(rows, kPairs);
+  if constexpr (kRows > 2) exchange_all<2>(rows, kPairs);
+  if constexpr (kRows > 4) exchange_all<4>(rows, kPairs);
+  if constexpr (kRows > 8) exchange_all<8>(rows, kPairs);
+}
+
+// Two packs, one after the other.
+template <class T, std::size_t kLanes, std::size_t... kLane>
+EQUIPOISE_HOST_INLINE Pack<T, 2 * kLanes> side_by_side(const Pack<T, kLanes>& a,
+                                                       const Pack<T, kLanes>& b,
+                                                       std::index_sequence<kLane...>) {
+  return Pack<T, 2 * kLanes>(__builtin_shufflevector(a.v, b.v, static_cast<int>(kLane)...));
+}
+
+// Halves the number of rows: a lane of the first kStep ones is then join(low, high), where low and
+// high are lanes of one row that are kStep apart.
+template <std::size_t kStep, class T, std::size_t kLanes, class Join, std::size_t... kRow>
+EQUIPOISE_HOST_INLINE void join_halves(Pack<T, kLanes> (&rows)[kLanes], const Join& join,
+                                       std::index_sequence<kRow...>) {
+  (exchange<kStep>(rows[kRow], rows[kRow + kStep], std::make_index_sequence<kLanes>()), ...);
+  ((rows[kRow] = join(rows[kRow], rows[kRow + kStep])), ...);
+}
+
+// Lane i is what join(a, b), on packs, makes of the lanes of rows[i], by halves.
+template <class T, std::size_t kLanes, class Join>
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> join_rows(Pack<T, kLanes> (&rows)[kLanes], const Join& join) {
+  if constexpr (kLanes > 8) join_halves<8>(rows, join, std::make_index_sequence<8>());
+  if constexpr (kLanes > 4) join_halves<4>(rows, join, std::make_index_sequence<4>());
+  if constexpr (kLanes > 2) join_halves<2>(rows, join, std::make_index_sequence<2>());
+  join_halves<1>(rows, join, std::make_index_sequence<1>());
+  return rows[0];
 }
 #else
-template <class T, std::size_t kLanes>
-EQUIPOISE_HOST_INLINE void transpose(Pack<T, kLanes> (&rows)[kLanes]) {
-  T lanes[kLanes][kLanes];
-  for (std::size_t i = 0; i < kLanes; ++i) rows[i].store(lanes[i]);
-  for (std::size_t i = 0; i < kLanes; ++i) {
+template <class T, std::size_t kLanes, std::size_t kRows>
+EQUIPOISE_HOST_INLINE void transpose(Pack<T, kLanes> (&rows)[kRows]) {
+  T lanes[kRows][kLanes];
+  for (std::size_t i = 0; i < kRows; ++i) rows[i].store(lanes[i]);
+  for (std::size_t c = 0; c < kRows; ++c) {
     T column[kLanes];
-    for (std::size_t c = 0; c < kLanes; ++c) column[c] = lanes[c][i];
-    rows[i] = Pack<T, kLanes>::load(column);
+    for (std::size_t i = 0; i < kLanes; ++i) column[i] = lanes[i % kRows][i / kRows * kRows + c];
+    rows[c] = Pack<T, kLanes>::load(column);
   }
 }
+template <class T, std::size_t kLanes, class Both>
+EQUIPOISE_HOST_INLINE Pack<T, 2 * kLanes> side_by_side(const Pack<T, kLanes>& a,
+                                                       const Pack<T, kLanes>& b, Both) {
+  T lanes[2 * kLanes];
+  a.store(lanes);
+  b.store(lanes + kLanes);
+  return Pack<T, 2 * kLanes>::load(lanes);
+}
+template <class T, std::size_t kLanes, class Join>
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> join_rows(Pack<T, kLanes> (&rows)[kLanes], const Join& join) {
+  transpose(rows);
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) rows[i] = join(rows[i], rows[i + half]);
+  }
+  return rows[0];
+}
 #endif
+
+// A pack of the first kWidth elements of every kWidth-th row, `stride` elements apart: those of
+// rows 0, kWidth, 2 kWidth ...
+template <class T, std::size_t kLanes, std::size_t kWidth>
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> load_rows(const T* from, std::size_t stride) {
+  if constexpr (kLanes == kWidth) {
+    return Pack<T, kLanes>::load(from);
+  } else {
+    constexpr std::size_t kHalf = kLanes / 2;
+    return side_by_side(load_rows<T, kHalf, kWidth>(from, stride),
+                        load_rows<T, kHalf, kWidth>(from + kHalf * stride, stride),
+                        std::make_index_sequence<kLanes>());
+  }
+}
+
+// Block kBlock of kWidth lanes.
+template <std::size_t kWidth, std::size_t kBlock, class T, std::size_t kLanes>
+EQUIPOISE_HOST_INLINE Pack<T, kWidth> block_of(const Pack<T, kLanes>& a) {
+  if constexpr (kLanes == kWidth) {
+    return a;
+  } else {
+    constexpr std::make_index_sequence<kLanes / 2> kHalf;
+    constexpr std::size_t kBlocks = kLanes / 2 / kWidth;
+    if constexpr (kBlock < kBlocks) {
+      return block_of<kWidth, kBlock>(low_half(a, kHalf));
+    } else {
+      return block_of<kWidth, kBlock - kBlocks>(high_half(a, kHalf));
+    }
+  }
+}
 
 // The sum of all lanes, by halves.
 template <class T, std::size_t kLanes>
@@ -279,13 +353,39 @@ EQUIPOISE_HOST_INLINE Pack<T, kLanes> exp(const Pack<T, kLanes>& a) {
   return P(a.v < least.v ? typename P::Lanes{} : exp_in_range(x, half).v);
 }
 
-// The same for x <= 0.
+// The same for x <= 0. What is below the range is not kept out of the formula, only out of the
+// result.
 template <class T, std::size_t kLanes>
-EQUIPOISE_HOST_INLINE Pack<T, kLanes> exp_nonpositive(const Pack<T, kLanes>& a) {
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> exp_nonpositive(const Pack<T, kLanes>& x) {
   using P = Pack<T, kLanes>;
   const P least{T(FloatFormat<T>::kLeastExp)};
-  const P x(a.v < least.v ? least.v : a.v);
-  return P(a.v < least.v ? typename P::Lanes{} : exp_in_range(x, P(T(-0.5))).v);
+  return P(x.v < least.v ? typename P::Lanes{} : exp_in_range(x, P(T(-0.5))).v);
+}
+
+// k ln 2 + ln(1 + f) for f in [sqrt(1/2) - 1, sqrt(2) - 1].
+template <class T, std::size_t kLanes>
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> log_of_parts(const Pack<T, kLanes>& k,
+                                                   const Pack<T, kLanes>& f) {
+  using P = Pack<T, kLanes>;
+  using Format = FloatFormat<T>;
+  if constexpr (sizeof(T) == 4) {  // after Cephes' logf (Moshier)
+    const P z = f * f;
+    const P y = horner(f, 7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1,
+                       1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1,
+                       3.3333331174e-1) *
+                f * z;
+    return f + (y + k * Format::kLn2Low - 0.5 * z) + k * Format::kLn2High;
+  } else {  // after fdlibm's log (Sun Microsystems)
+    const P s = f / (2.0 + f);
+    const P z = s * s;
+    const P series =
+        z * horner(z, 1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01,
+                   2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01,
+                   6.666666666666735130e-01);
+    const P half_square = 0.5 * f * f;
+    return k * Format::kLn2High -
+           ((half_square - (s * (half_square + series) + k * Format::kLn2Low)) - f);
+  }
 }
 
 // ln x for normal x > 0: x = 2^k m with m in [sqrt(1/2), sqrt(2)). Zero and below give the
@@ -299,28 +399,20 @@ EQUIPOISE_HOST_INLINE Pack<T, kLanes> log(const Pack<T, kLanes>& a) {
   const auto k_bits = (bits - Format::kSqrtHalf) >> Format::kFractionBits;
   const P m((typename P::Lanes)(bits - (k_bits << Format::kFractionBits)));
   const P k(__builtin_convertvector(__builtin_convertvector(k_bits, Int32s), typename P::Lanes));
-  const P f = m - 1.0;
-  P result;
-  if constexpr (sizeof(T) == 4) {  // after Cephes' logf (Moshier)
-    const P z = f * f;
-    const P y = horner(f, 7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1,
-                       1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1,
-                       3.3333331174e-1) *
-                f * z;
-    result = f + (y + k * Format::kLn2Low - 0.5 * z) + k * Format::kLn2High;
-  } else {  // after fdlibm's log (Sun Microsystems)
-    const P s = f / (2.0 + f);
-    const P z = s * s;
-    const P series =
-        z * horner(z, 1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01,
-                   2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01,
-                   6.666666666666735130e-01);
-    const P half_square = 0.5 * f * f;
-    result = k * Format::kLn2High -
-             ((half_square - (s * (half_square + series) + k * Format::kLn2Low)) - f);
-  }
-  result = result + (a - a);  // NaN stays NaN, although its bits gave a number
+  // NaN stays NaN, although its bits gave a number.
+  const P result = log_of_parts(k, m - 1.0) + (a - a);
   return P(a.v <= typename P::Lanes{} ? P(T(2.0 * Format::kLeastExp)).v : result.v);
+}
+
+// ln(1 + x) for x in [0, 1], without the error of rounding 1 + x: that is 2^k (1 + f) with f = x or
+// (x - 1) / 2.
+template <class T, std::size_t kLanes>
+EQUIPOISE_HOST_INLINE Pack<T, kLanes> log1p_of_unit(const Pack<T, kLanes>& x) {
+  using P = Pack<T, kLanes>;
+  const P bound(T(0.41421356237309504880));  // sqrt(2) - 1
+  const P half = 0.5 * x - 0.5;
+  return log_of_parts(P(x.v > bound.v ? P(T(1)).v : typename P::Lanes{}),
+                      P(x.v > bound.v ? half.v : x.v));
 }
 
 }  // namespace equipoise::kernels

@@ -173,18 +173,20 @@ class AnyTargets {
                                 std::size_t classes, bool wanted, std::int64_t* out) {
     constexpr bool kByIndex = requires(const Y& y) { y.labels; };
     const Y targets = *static_cast<const Y*>(self);
-    std::size_t first_invalid = count;
+    const auto is_right = [&](std::size_t i) EQUIPOISE_INLINE_LAMBDA {
+      return !kChecked || targets.is_ignored(begin + i) || targets.is_valid(begin + i, classes);
+    };
+    bool all_right = true;
     for (std::size_t i = 0; i < count; ++i) {
-      if (targets.is_ignored(begin + i)) {
-        out[i] = kIgnoredRow;
-        continue;
-      }
-      if (kChecked && !targets.is_valid(begin + i, classes)) {
-        first_invalid = std::min(first_invalid, i);
-      }
-      out[i] = kByIndex || wanted ? static_cast<std::int64_t>(targets.class_of(begin + i)) : 0;
+      all_right &= is_right(i);
+      const bool has_class = kByIndex || (wanted && !targets.is_ignored(begin + i));
+      const std::int64_t own =
+          has_class ? static_cast<std::int64_t>(targets.class_of(begin + i)) : 0;
+      out[i] = targets.is_ignored(begin + i) ? kIgnoredRow : own;
     }
-    return first_invalid;
+    std::size_t first_wrong = all_right ? count : 0;
+    while (first_wrong < count && is_right(first_wrong)) ++first_wrong;
+    return first_wrong;
   }
   template <class Y>
   static void class_weights_of(const void* self, const double* weights, WeightConvention convention,

@@ -4,6 +4,7 @@
 #ifndef EQUIPOISE_KERNELS_SIGMOID_KERNEL_H_
 #define EQUIPOISE_KERNELS_SIGMOID_KERNEL_H_
 
+#include <concepts>
 #include <cstddef>
 #include <type_traits>
 
@@ -43,29 +44,31 @@ struct SigmoidElements {
 
 inline namespace EQUIPOISE_ISA_NAMESPACE {
 
-// sigma(z) and sigma(-z), each in the forms that modulators take.
+// What sigma(z) and sigma(-z) are made of, from e = e^-|z| alone.
 template <class P>
-struct Sigmoids {
-  TargetProbability<P> positive;
-  TargetProbability<P> negative;
+struct SigmoidParts {
+  P larger;   // 1 / (1 + e)
+  P smaller;  // e / (1 + e)
+  P log_sum;  // log(1 + e)
 };
 
-// From e = e^-|z| alone: the larger probability is 1 / (1 + e), the smaller one e / (1 + e), and
-// log sigma(z) = min(z, 0) - log(1 + e). The logarithm of the rounded 1 + e alone would lose the
-// bits of a small e: log1p's correction brings them back.
 template <class P>
-EQUIPOISE_HOST_INLINE Sigmoids<P> sigmoids(const P& z) {
-  const P zero = math::like(z, 0.0);
+EQUIPOISE_HOST_INLINE SigmoidParts<P> sigmoid_parts(const P& z) {
   const P e = exp_nonpositive(-larger(z, -z));
-  const P sum = 1.0 + e;
-  const P inverse = 1.0 / sum;
-  const P log_sum = log(sum) + (e - (sum - 1.0)) * inverse;
-  const P less = e * inverse;
-  const P p(z.v > zero.v ? inverse.v : less.v);
-  const P q(z.v > zero.v ? less.v : inverse.v);
-  const P log_p = -larger(-z, zero) - log_sum;
-  const P log_q = -larger(z, zero) - log_sum;
-  return {{log_p, p, q}, {log_q, q, p}};
+  const P inverse = 1.0 / (1.0 + e);
+  return {inverse, e * inverse, log1p_of_unit(e)};
+}
+
+// sigma(z) in the forms that modulators take; log sigma(z) = min(z, 0) - log(1 + e).
+template <class P>
+EQUIPOISE_HOST_INLINE TargetProbability<P> sigmoid(const P& z, const SigmoidParts<P>& parts) {
+  const P zero = math::like(z, 0.0);
+  return {-larger(-z, zero) - parts.log_sum, P(z.v > zero.v ? parts.larger.v : parts.smaller.v),
+          P(z.v > zero.v ? parts.smaller.v : parts.larger.v)};
+}
+template <class P>
+EQUIPOISE_HOST_INLINE TargetProbability<P> sigmoid(const P& z) {
+  return sigmoid(z, sigmoid_parts(z));
 }
 
 // The losses of one vector of elements, and their gradient before the coefficient.
@@ -75,48 +78,92 @@ struct LossAndSlope {
   P slope;
 };
 
+template <class P, class T>
+EQUIPOISE_HOST_INLINE P shifted(const SigmoidElements<T>& in, std::size_t j, const P& logit) {
+  return in.shift == nullptr ? logit : logit + P::load(in.shift + j);
+}
+
+// The weight besides that of a side.
+template <class P, class T>
+EQUIPOISE_HOST_INLINE P outer_weight(const SigmoidElements<T>& in, std::size_t j) {
+  const P outer = P::load(in.outer + j);
+  if (in.ratios == nullptr) return outer;
+  return outer * (P(in.alpha) + sigmoid(P(in.beta) * (P::load(in.ratios + j) - P(in.mu))).p);
+}
+
+// Targets between 0 and 1: both sides.
 template <class P, bool kScaled, class Positive, class Negative, class T>
-EQUIPOISE_HOST_INLINE LossAndSlope<P> sigmoid_vector(const SigmoidElements<T>& in,
-                                                     const Positive& positive,
-                                                     const Negative& negative, std::size_t j,
-                                                     const P& logit) {
+EQUIPOISE_HOST_INLINE LossAndSlope<P> of_both_sides(const SigmoidElements<T>& in,
+                                                    const Positive& positive,
+                                                    const Negative& negative, std::size_t j,
+                                                    const P& logit) {
   const P zero{T(0)};
-  const P z = in.shift == nullptr ? logit : logit + P::load(in.shift + j);
+  const P z = shifted(in, j, logit);
   const P t = P::load(in.targets + j);
   P a = t * P::load(in.positive + j);
   P b = (1.0 - t) * P::load(in.negative + j);
   if (in.outer != nullptr) {
-    P outer = P::load(in.outer + j);
-    if (in.ratios != nullptr) {
-      const P x = P(in.beta) * (P::load(in.ratios + j) - P(in.mu));
-      outer = outer * (P(in.alpha) + sigmoids(x).positive.p);
-    }
+    const P outer = outer_weight<P>(in, j);
     a = a * outer;
     b = b * outer;
   }
-  const Sigmoids<P> s = sigmoids(z);
-  TargetProbability<P> of_negative = s.negative;
-  if constexpr (kScaled) {
-    const P scale(in.negative_scale);
-    of_negative = sigmoids(scale * z).negative;
-  }
-  const ValueAndSlope<P> above = positive(s.positive);
+  const SigmoidParts<P> parts = sigmoid_parts(z);
+  const TargetProbability<P> of_positive = sigmoid(z, parts);
+  TargetProbability<P> of_negative = sigmoid(-z, parts);
+  if constexpr (kScaled) of_negative = sigmoid(-(P(in.negative_scale) * z));
+  const ValueAndSlope<P> above = positive(of_positive);
   const ValueAndSlope<P> below = negative(of_negative);
   P below_value = below.value;
   if constexpr (kScaled) below_value = below_value * P(T(1) / in.negative_scale);
   return {where_equal(a, zero, zero, a * above.value) + where_equal(b, zero, zero, b * below_value),
-          where_equal(a, zero, zero, a * above.slope * s.positive.q) -
+          where_equal(a, zero, zero, a * above.slope * of_positive.q) -
               where_equal(b, zero, zero, b * below.slope * of_negative.q)};
 }
 
-template <class P, bool kScaled, class Positive, class Negative, class T>
-EQUIPOISE_HOST_INLINE void sigmoid_run(const SigmoidElements<T>& in, const Positive& positive,
-                                       const Negative& negative) {
+// Targets that are 0 or 1, and one modulator for both sides: that of the target alone.
+template <class P, bool kScaled, class M, class T>
+EQUIPOISE_HOST_INLINE LossAndSlope<P> of_one_side(const SigmoidElements<T>& in, const M& modulator,
+                                                  std::size_t j, const P& logit) {
+  const P zero{T(0)};
+  const P z = shifted(in, j, logit);
+  const P t = P::load(in.targets + j);
+  P weight = where_equal(t, zero, P::load(in.negative + j), P::load(in.positive + j));
+  if (in.outer != nullptr) weight = weight * outer_weight<P>(in, j);
+  const P opposite = kScaled ? -(P(in.negative_scale) * z) : -z;
+  const TargetProbability<P> target = sigmoid(where_equal(t, zero, opposite, z));
+  const ValueAndSlope<P> result = modulator(target);
+  P value = result.value;
+  if constexpr (kScaled) {
+    value = where_equal(t, zero, value * P(T(1) / in.negative_scale), value);
+  }
+  const P slope = weight * result.slope * target.q;
+  return {where_equal(weight, zero, zero, weight * value),
+          where_equal(weight, zero, zero, where_equal(t, zero, -slope, slope))};
+}
+
+// Whether every target is 0 or 1.
+template <class P, class T>
+EQUIPOISE_HOST_INLINE bool are_whole(const T* targets, std::size_t count) {
+  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  const P zero{T(0)};
+  const P one{T(1)};
+  P positives = zero;
+  P ones = zero;
+  for (std::size_t j = 0; j < count; j += kLanes) {
+    const P t = P::load(targets + j);
+    positives += where_equal(t, zero, zero, one);
+    ones += where_equal(t, one, one, zero);
+  }
+  return sum(positives - ones) == 0;
+}
+
+// Losses and gradient by evaluate(j, logits), a function for a vector of elements from j on.
+template <class P, class Evaluate, class T>
+EQUIPOISE_HOST_INLINE void sigmoid_run(const SigmoidElements<T>& in, const Evaluate& evaluate) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   const std::size_t whole = in.count / kLanes * kLanes;
   for (std::size_t j = 0; j < whole; j += kLanes) {
-    const LossAndSlope<P> own =
-        sigmoid_vector<P, kScaled>(in, positive, negative, j, P::load(in.logits + j));
+    const LossAndSlope<P> own = evaluate(j, P::load(in.logits + j));
     own.loss.store(in.losses + j);
     if (in.gradient == nullptr) continue;
     const P c = in.coefficients == nullptr ? P(in.coefficient) : P::load(in.coefficients + j);
@@ -125,13 +172,30 @@ EQUIPOISE_HOST_INLINE void sigmoid_run(const SigmoidElements<T>& in, const Posit
   if (whole == in.count) return;
   alignas(64) T rest[kLanes] = {};
   for (std::size_t i = 0; whole + i < in.count; ++i) rest[i] = in.logits[whole + i];
-  const LossAndSlope<P> own =
-      sigmoid_vector<P, kScaled>(in, positive, negative, whole, P::load(rest));
+  const LossAndSlope<P> own = evaluate(whole, P::load(rest));
   own.loss.store(in.losses + whole);
   if (in.gradient == nullptr) return;
   const P c = in.coefficients == nullptr ? P(in.coefficient) : P::load(in.coefficients + whole);
   (own.slope * c).store(rest);
   for (std::size_t i = 0; whole + i < in.count; ++i) in.gradient[whole + i] = rest[i];
+}
+
+template <class P, bool kScaled, class Positive, class Negative, class T>
+EQUIPOISE_HOST_INLINE void sigmoid_run(const SigmoidElements<T>& in, const Positive& positive,
+                                       const Negative& negative) {
+  if constexpr (requires {
+                  requires std::same_as<Positive, Negative>;
+                  positive == negative;
+                }) {
+    if (positive == negative && are_whole<P>(in.targets, in.count)) {
+      return sigmoid_run<P>(in, [&](std::size_t j, const P& logits) EQUIPOISE_INLINE_LAMBDA {
+        return of_one_side<P, kScaled>(in, positive, j, logits);
+      });
+    }
+  }
+  sigmoid_run<P>(in, [&](std::size_t j, const P& logits) EQUIPOISE_INLINE_LAMBDA {
+    return of_both_sides<P, kScaled>(in, positive, negative, j, logits);
+  });
 }
 
 // The kernel of a loss's modulators, whose type is S.

@@ -18,6 +18,7 @@
 #include "equipoise/detail/check.h"
 #include "equipoise/kernels/any_reduction.h"
 #include "equipoise/kernels/dispatch.h"
+#include "equipoise/kernels/elements.h"
 #include "equipoise/kernels/row_blocks.h"
 #include "equipoise/kernels/row_targets.h"
 #include "equipoise/kernels/softmax_kernel.h"
@@ -148,7 +149,7 @@ class SoftmaxBlock {
   T smoothing[kRoom];
   T coefficient[kRoom];
   T losses[kRoom];
-  std::size_t bucket[kBlockRows];
+  std::size_t bucket[kBlockRows];  // if there are several
   std::uint32_t group[kBlockRows];
 
   void read(const SoftmaxCall<T>& call, const SoftmaxConstants<T>& constants, std::size_t begin,
@@ -158,6 +159,7 @@ class SoftmaxBlock {
     for (T* const each : {row_weight, smoothing, coefficient}) {
       std::fill_n(each + count, kMostLanes, T(0));
     }
+    if (one_bucket) std::fill_n(coefficient, count, static_cast<T>(call.coefficients()[0]));
     // Class weights that smoothing multiplies are multiplied in double.
     const bool by_class = call.rows.weighs_by_class() &&
                           (call.rows.is_unweighted() || call.rows.loss.label_smoothing == 0);
@@ -169,13 +171,7 @@ class SoftmaxBlock {
         chunk.read_weights(call.rows);
         weigh(call, chunk, first);
       }
-      if (one_bucket) {
-        const T only = static_cast<T>(call.coefficients()[0]);
-        for (std::size_t i = first; i < first + chunk.size; ++i) {
-          bucket[i] = 0;
-          coefficient[i] = target[i] < 0 ? T(0) : only;
-        }
-      } else {
+      if (!one_bucket) {
         if (by_class) chunk.read_weights(call.rows);
         chunk.place(call.rows);
         for (std::size_t k = 0; k < chunk.size; ++k) {
@@ -218,16 +214,17 @@ class SoftmaxBlock {
         constants.class_weights.empty() ? nullptr : constants.class_weights.data();
     for (std::size_t k = 0; k < chunk.size; ++k) {
       const std::int64_t y = chunk.target[k];
-      take(first + k, y, weights == nullptr || y < 0 ? alike : weights[y], smoothed);
+      take(first + k, y, weights == nullptr ? alike : weights[std::max<std::int64_t>(y, 0)],
+           smoothed);
     }
   }
 
   // Nothing times whatever the logits are, infinity included, is nothing.
   void take(std::size_t i, std::int64_t y, T own, T smoothed) {
-    const bool counts = (y >= 0) & ((own != 0) | (smoothed != 0));
-    target[i] = counts ? y : kIgnoredRow;
-    row_weight[i] = counts ? own : T(0);
-    smoothing[i] = counts ? smoothed : T(0);
+    static_assert(kIgnoredRow == -1);  // all bits set: no branch
+    target[i] = y | -static_cast<std::int64_t>(own + smoothed <= 0);
+    row_weight[i] = own;
+    smoothing[i] = smoothed;
   }
 };
 
@@ -284,10 +281,13 @@ LossPartial softmax_block(const SoftmaxCall<T>& call, const SoftmaxConstants<T>&
   }
 
   LossPartial partial{std::vector<LossTally>(loss.reduction.buckets())};
-  for_each_tally(count, partial, [&](std::size_t i, const auto& tally_of) {
-    if (block.target[i] < 0) return;
-    tally_of(block.bucket[i]).numerator += static_cast<double>(block.losses[i]);
-  });
+  if (partial.buckets.size() == 1) {
+    partial.buckets[0].numerator = sum_in_double(block.losses, count);
+  } else {
+    for (std::size_t i = 0; i < count; ++i) {
+      partial.buckets[block.bucket[i]].numerator += static_cast<double>(block.losses[i]);
+    }
+  }
   if (call.outputs.losses.data != nullptr) {
     for (std::size_t i = 0; i < count; ++i) call.outputs.losses(begin + i, 0) = block.losses[i];
   }

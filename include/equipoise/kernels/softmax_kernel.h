@@ -43,7 +43,7 @@ struct SoftmaxRows {
   std::size_t rows;
   std::size_t classes;
   const std::int64_t* targets;       // the class, or -1 where the row is ignored
-  const T* row_weight;               // [rows]; 0 where ignored
+  const T* row_weight;               // [rows]
   const T* smoothing;                // [rows]; null: no smoothing
   const T* smoothing_class_weights;  // [classes]
   T smoothing_total;                 // sum of smoothing_class_weights
@@ -93,71 +93,62 @@ EQUIPOISE_HOST_INLINE void apply_terms(const SoftmaxRows<T>& in, const T* logits
   if (in.margin != nullptr) out[target] -= in.margin[first + static_cast<std::size_t>(target)];
 }
 
+// The vectors of a row begin at 0, kLanes, 2 kLanes ..., but for the last one, which ends with the
+// row and so may overlap the one before.
+
+// A pack whose largest lane is the row's.
 template <class P, class T>
-EQUIPOISE_HOST_INLINE T row_maximum(const T* a, std::size_t classes) {
+EQUIPOISE_HOST_INLINE P row_maximum(const T* a, std::size_t classes) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
-  P first = P::load(a + classes - kLanes);  // the last vector overlaps the others
+  const std::size_t last = classes - kLanes;
+  P first = P::load(a + last);
   P second = first;
   std::size_t c = 0;
-  for (; c + 2 * kLanes <= classes; c += 2 * kLanes) {
+  for (; c + kLanes < last; c += 2 * kLanes) {
     first = larger(first, P::load(a + c));
     second = larger(second, P::load(a + c + kLanes));
   }
-  if (c + kLanes <= classes) first = larger(first, P::load(a + c));
-  return largest(larger(first, second));
+  if (c < last) first = larger(first, P::load(a + c));
+  return larger(first, second);
 }
 
-// The sums of a row of exponentials.
-template <class T>
+// Packs whose lanes add up to the sums of a row of exponentials.
+template <class P>
 struct RowSums {
-  T exp;  // of e_c
-  T dot;  // of smoothing_class_weights_c (a_c - max)
+  P exp;  // of e_c
+  P dot;  // of smoothing_class_weights_c (a_c - max)
 };
 
 // e_c = exp(a_c - max) for a whole row, at `e`, which may be `a`.
 template <class P, bool kSmooth, class T>
-EQUIPOISE_HOST_INLINE RowSums<T> exponentiate(const T* a, const T* smoothing_class_weights,
+EQUIPOISE_HOST_INLINE RowSums<P> exponentiate(const T* a, const T* smoothing_class_weights,
                                               std::size_t classes, T maximum, T* e) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
-  const std::size_t whole = classes / kLanes * kLanes;
+  const std::size_t last = classes - kLanes;
+  const std::size_t overlap = (kLanes - classes % kLanes) % kLanes;
   const P top(maximum);
-  // The classes that do not fill a vector are taken with the vector that ends at the last class.
-  const P tail = P::load(a + classes - kLanes) - top;
-  P sum0{T(0)};
-  P sum1{T(0)};
-  P dot{T(0)};
+  const P end = P::load(a + last) - top;
+  RowSums<P> sums{P(T(0)), P(T(0))};
+  const auto exponentiate_at = [&](std::size_t c) EQUIPOISE_INLINE_LAMBDA {
+    const P x = P::load(a + c) - top;
+    if constexpr (kSmooth) sums.dot += x * P::load(smoothing_class_weights + c);
+    const P e_c = exp_nonpositive(x);
+    e_c.store(e + c);
+    sums.exp += e_c;
+  };
   std::size_t c = 0;
-  for (; c + 2 * kLanes <= whole; c += 2 * kLanes) {
-    const P a0 = P::load(a + c) - top;
-    const P a1 = P::load(a + c + kLanes) - top;
-    if constexpr (kSmooth) {
-      dot += a0 * P::load(smoothing_class_weights + c) +
-             a1 * P::load(smoothing_class_weights + c + kLanes);
-    }
-    const P e0 = exp_nonpositive(a0);
-    const P e1 = exp_nonpositive(a1);
-    e0.store(e + c);
-    e1.store(e + c + kLanes);
-    sum0 += e0;
-    sum1 += e1;
+  for (; c + kLanes < last; c += 2 * kLanes) {
+    exponentiate_at(c);
+    exponentiate_at(c + kLanes);
   }
-  if (c < whole) {
-    const P a0 = P::load(a + c) - top;
-    if constexpr (kSmooth) dot += a0 * P::load(smoothing_class_weights + c);
-    const P e0 = exp_nonpositive(a0);
-    e0.store(e + c);
-    sum0 += e0;
+  if (c < last) exponentiate_at(c);
+  if constexpr (kSmooth) {
+    sums.dot += clear_first(end * P::load(smoothing_class_weights + last), overlap);
   }
-  if (whole < classes) {
-    const std::size_t overlap = kLanes - (classes - whole);
-    const P e0 = exp_nonpositive(tail);
-    e0.store(e + classes - kLanes);
-    sum1 += clear_first(e0, overlap);
-    if constexpr (kSmooth) {
-      dot += clear_first(tail * P::load(smoothing_class_weights + classes - kLanes), overlap);
-    }
-  }
-  return {sum(sum0 + sum1), sum(dot)};
+  const P e_end = exp_nonpositive(end);
+  e_end.store(e + last);
+  sums.exp += clear_first(e_end, overlap);
+  return sums;
 }
 
 template <class P, class T>
@@ -195,37 +186,83 @@ EQUIPOISE_HOST_INLINE const T* row_logits(const SoftmaxRows<T>& in, std::size_t 
                        : in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
 }
 
-// First phase of one row: terms and maximum.
+// First phase: terms and maxima.
 template <class P, class T>
-EQUIPOISE_HOST_INLINE void find_maximum(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
-                                        RowState<T>& state) {
-  if (has_terms(in)) {
-    apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride, in.targets[row],
-                in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride);
+EQUIPOISE_HOST_INLINE void find_maxima(const SoftmaxRows<T>& in, std::size_t begin,
+                                       std::size_t count, RowState<T>& state) {
+  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  const std::size_t classes = in.classes;  // as a local, for the compiler
+  for (std::size_t first = 0; first < count; first += kLanes) {
+    const std::size_t rows = std::min(kLanes, count - first);
+    P maxima[kLanes];
+    for (std::size_t i = rows; i < kLanes; ++i) maxima[i] = P(T(0));
+    for (std::size_t i = 0; i < rows; ++i) {
+      const std::size_t row = begin + first + i;
+      maxima[i] = P(T(0));
+      if (in.targets[row] < 0) continue;
+      if (has_terms(in)) {
+        apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride,
+                    in.targets[row],
+                    in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride);
+      }
+      maxima[i] = row_maximum<P>(row_logits(in, row), classes);
+    }
+    const auto join = [](const P& a, const P& b) EQUIPOISE_INLINE_LAMBDA { return larger(a, b); };
+    join_rows(maxima, join).store(state.maximum + first);
   }
-  state.maximum[slot] = row_maximum<P>(row_logits(in, row), in.classes);
 }
 
-// Second phase of one row: exponentials at its place in the gradient, sums into the state.
+// The sum of a row's exponentials without that of the target.
+template <class P, class T>
+EQUIPOISE_HOST_INLINE T sum_without(T* e, std::size_t classes, std::int64_t target) {
+  const T kept = e[target];
+  e[target] = 0;
+  const T result = row_sum<P>(e, classes);
+  e[target] = kept;
+  return result;
+}
+
+// Second phase: exponentials at their place in the gradient, sums into the state.
 template <class P, bool kSmooth, class M, class T>
-EQUIPOISE_HOST_INLINE void sum_exponentials(const SoftmaxRows<T>& in, std::size_t row,
-                                            std::size_t slot, RowState<T>& state) {
-  const T* const a = row_logits(in, row);
-  T* const e = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
-  const std::int64_t y = in.targets[row];
-  state.target_logit[slot] = a[y] - state.maximum[slot];
-  const RowSums<T> sums =
-      exponentiate<P, kSmooth>(a, in.smoothing_class_weights, in.classes, state.maximum[slot], e);
-  state.sum[slot] = sums.exp;
-  state.smoothing_sum[slot] = sums.dot;
-  state.target_exp[slot] = e[y];
-  // Subtracting cancels where the target dominates; cross-entropy alone does not mind.
-  state.others[slot] = state.sum[slot] - e[y];
-  if (!std::same_as<M, CrossEntropy> && 2 * e[y] > state.sum[slot]) {
-    const T kept = e[y];
-    e[y] = 0;
-    state.others[slot] = row_sum<P>(e, in.classes);
-    e[y] = kept;
+EQUIPOISE_HOST_INLINE void sum_exponentials(const SoftmaxRows<T>& in, std::size_t begin,
+                                            std::size_t count, RowState<T>& state) {
+  constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
+  const std::size_t classes = in.classes;  // as locals, for the compiler
+  const T* const smoothing_class_weights = in.smoothing_class_weights;
+  const auto add = [](const P& a, const P& b) EQUIPOISE_INLINE_LAMBDA { return a + b; };
+  for (std::size_t first = 0; first < count; first += kLanes) {
+    const std::size_t rows = std::min(kLanes, count - first);
+    P sums[kLanes];
+    P dots[kLanes];
+    for (std::size_t i = rows; i < kLanes; ++i) sums[i] = dots[i] = P(T(1));
+    const T* const targets_exp = state.target_exp + first;
+    for (std::size_t i = 0; i < rows; ++i) {
+      const std::size_t row = begin + first + i;
+      const std::int64_t y = in.targets[row];
+      sums[i] = dots[i] = P(T(1));
+      if (y < 0) continue;
+      const T* const a = row_logits(in, row);
+      T* const e = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
+      const T maximum = state.maximum[first + i];
+      state.target_logit[first + i] = a[y] - maximum;
+      const RowSums<P> of_row =
+          exponentiate<P, kSmooth>(a, smoothing_class_weights, classes, maximum, e);
+      sums[i] = of_row.exp;
+      if constexpr (kSmooth) dots[i] = of_row.dot;
+      state.target_exp[first + i] = e[y];
+    }
+    const P sum = join_rows(sums, add);
+    sum.store(state.sum + first);
+    if constexpr (kSmooth) join_rows(dots, add).store(state.smoothing_sum + first);
+    // Subtracting cancels where the target dominates; cross-entropy alone does not mind.
+    (sum - P::load(targets_exp)).store(state.others + first);
+    for (std::size_t i = 0; !std::same_as<M, CrossEntropy> && i < rows; ++i) {
+      const std::size_t row = begin + first + i;
+      if (in.targets[row] < 0 || 2 * targets_exp[i] <= state.sum[first + i]) continue;
+      state.others[first + i] =
+          sum_without<P>(in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride,
+                         classes, in.targets[row]);
+    }
   }
 }
 
@@ -263,22 +300,23 @@ template <class P, bool kSmooth, class T>
 EQUIPOISE_HOST_INLINE void finish_row(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
                                       const RowState<T>& state) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
-  const std::size_t classes = in.classes;
-  const std::size_t whole = classes / kLanes * kLanes;
+  const std::size_t classes = in.classes;  // as locals, for the compiler
+  const T* const smoothing_class_weights = in.smoothing_class_weights;
+  const std::size_t last = classes - kLanes;
   T* const g = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
   const P common(state.exp_factor[slot]);
   P b{T(0)};
-  P tail = P::load(g + classes - kLanes) * common;
+  P end = P::load(g + last) * common;
   if constexpr (kSmooth) {
     b = P(in.smoothing[row] * in.coefficient[row]);
-    tail = tail - b * P::load(in.smoothing_class_weights + classes - kLanes);
+    end = end - b * P::load(smoothing_class_weights + last);
   }
-  for (std::size_t c = 0; c < whole; c += kLanes) {
+  for (std::size_t c = 0; c < last; c += kLanes) {
     P x = P::load(g + c) * common;
-    if constexpr (kSmooth) x = x - b * P::load(in.smoothing_class_weights + c);
+    if constexpr (kSmooth) x = x - b * P::load(smoothing_class_weights + c);
     x.store(g + c);
   }
-  if (whole < classes) tail.store(g + classes - kLanes);
+  end.store(g + last);
   g[in.targets[row]] += state.target_gain[slot];
   if (in.scale != nullptr) {
     for (std::size_t c = 0; c < classes; ++c) g[c] *= in.scale[c];
@@ -306,13 +344,8 @@ EQUIPOISE_HOST_INLINE void softmax_wide(const SoftmaxRows<T>& in, const M& modul
   }
   for (std::size_t begin = 0; begin < in.rows; begin += block) {
     const std::size_t count = std::min(block, in.rows - begin);
-    for (std::size_t slot = 0; slot < count; ++slot) {
-      if (in.targets[begin + slot] >= 0) find_maximum<P>(in, begin + slot, slot, state);
-    }
-    for (std::size_t slot = 0; slot < count; ++slot) {
-      if (in.targets[begin + slot] < 0) continue;
-      sum_exponentials<P, kSmooth, M>(in, begin + slot, slot, state);
-    }
+    find_maxima<P>(in, begin, count, state);
+    sum_exponentials<P, kSmooth, M>(in, begin, count, state);
     weigh_rows<P, kSmooth>(in, modulator, begin, count, state);
     for (std::size_t slot = 0; slot < count; ++slot) {
       if (in.targets[begin + slot] < 0) {
@@ -331,16 +364,42 @@ struct Columns {
   static constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
   alignas(64) T at[kNarrowClasses][kLanes] = {};
 
-  static constexpr std::make_index_sequence<kLanes> kRow{};
+  static constexpr std::size_t kLeastWidth = 16 / sizeof(T);
 
-  // The first `count` rows of a transposed square.
-  template <std::size_t... kIndex>
-  EQUIPOISE_HOST_INLINE static void transpose_to(T* to, std::size_t to_stride, std::size_t count,
-                                                 const T* from, std::size_t stride,
-                                                 std::index_sequence<kIndex...>) {
-    P x[kLanes] = {P::load(from + kIndex * stride)...};
+  // Rows are read and written kWidth >= classes elements at a time, several rows in a pack where
+  // that is wider, and transposed in squares.
+  template <std::size_t kWidth, std::size_t... kRow>
+  EQUIPOISE_HOST_INLINE void read_rows(const T* from, std::size_t classes,
+                                       std::index_sequence<kRow...>) {
+    if constexpr (kWidth < kLanes) {
+      if (classes > kWidth) {
+        return read_rows<2 * kWidth>(from, classes, std::make_index_sequence<2 * kWidth>());
+      }
+    }
+    P x[kWidth] = {load_rows<T, kLanes, kWidth>(from + kRow * classes, classes)...};
     transpose(x);
-    ((kIndex < count ? x[kIndex].store(to + kIndex * to_stride) : void()), ...);
+    (x[kRow].store(at[kRow]), ...);
+  }
+  // The first `count` rows; what a vector writes behind its row the next row overwrites.
+  template <std::size_t kWidth, std::size_t... kRow>
+  EQUIPOISE_HOST_INLINE void write_rows(T* to, std::size_t classes, std::size_t& count,
+                                        std::index_sequence<kRow...>) const {
+    if constexpr (kWidth < kLanes) {
+      if (classes > kWidth) {
+        return write_rows<2 * kWidth>(to, classes, count, std::make_index_sequence<2 * kWidth>());
+      }
+    }
+    count = kLanes - (kWidth - 1) / classes;
+    P x[kWidth] = {P::load(at[kRow])...};
+    transpose(x);
+    write_blocks<kWidth>(x, to, classes, count, std::make_index_sequence<kLanes>());
+  }
+  template <std::size_t kWidth, std::size_t... kRow>
+  EQUIPOISE_HOST_INLINE static void write_blocks(const P (&x)[kWidth], T* to, std::size_t classes,
+                                                 std::size_t count, std::index_sequence<kRow...>) {
+    ((kRow < count ? block_of<kWidth, kRow / kWidth>(x[kRow % kWidth]).store(to + kRow * classes)
+                   : void()),
+     ...);
   }
 
   // Whether rows [begin, begin + kLanes) lie so that whole vectors of them can be read and written:
@@ -355,7 +414,7 @@ struct Columns {
                                   bool by_vectors) {
     const T* const logits = in.logits + static_cast<std::ptrdiff_t>(begin) * in.logit_stride;
     if (by_vectors) {
-      transpose_to(&at[0][0], kLanes, in.classes, logits, in.classes, kRow);
+      read_rows<kLeastWidth>(logits, in.classes, std::make_index_sequence<kLeastWidth>());
       return;
     }
     for (std::size_t i = 0; i < rows; ++i) {
@@ -369,10 +428,8 @@ struct Columns {
     T* const gradient = in.gradient + static_cast<std::ptrdiff_t>(begin) * in.gradient_stride;
     std::size_t first = 0;
     if (by_vectors) {
-      // What a vector writes behind its row the next row overwrites; the last ones have to end with
-      // their row.
-      first = kLanes - (kLanes - 1) / in.classes;
-      transpose_to(gradient, in.classes, first, &at[0][0], kLanes, kRow);
+      // The last ones have to end with their row.
+      write_rows<kLeastWidth>(gradient, in.classes, first, std::make_index_sequence<kLeastWidth>());
     }
     for (std::size_t i = first; i < rows; ++i) {
       T* const row = gradient + static_cast<std::ptrdiff_t>(i) * in.gradient_stride;

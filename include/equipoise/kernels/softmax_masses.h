@@ -18,6 +18,7 @@
 #include "equipoise/detail/fits.h"
 #include "equipoise/kernels/any_reduction.h"
 #include "equipoise/kernels/dispatch.h"
+#include "equipoise/kernels/elements.h"
 #include "equipoise/kernels/row_targets.h"
 #include "equipoise/logit_terms.h"
 #include "equipoise/loss/arguments.h"
@@ -251,21 +252,6 @@ inline void require_rows(std::string_view where, const SoftmaxTargetRows& in) {
   }
 }
 
-// Calls add(i, tallies) for each row i; add() adds to tallies[bucket]. The tally of the only bucket
-// is kept in registers: through memory each row would wait for the one before.
-template <class F>
-void for_each_tally(std::size_t rows, LossPartial& partial, const F& add) {
-  if (partial.buckets.size() == 1) {
-    LossTally only = partial.buckets[0];
-    for (std::size_t i = 0; i < rows; ++i) add(i, [&](std::size_t) -> LossTally& { return only; });
-    partial.buckets[0] = only;
-  } else {
-    for (std::size_t i = 0; i < rows; ++i) {
-      add(i, [&](std::size_t bucket) -> LossTally& { return partial.buckets[bucket]; });
-    }
-  }
-}
-
 // Adds the masses of some rows where the reduction has to be asked for them.
 inline void add_placed(std::string_view where, const SoftmaxTargetRows& in, RowChunk& chunk,
                        LossPartial& partial) {
@@ -284,6 +270,20 @@ inline void add_placed(std::string_view where, const SoftmaxTargetRows& in, RowC
   }
 }
 
+// The weights of some rows, added up.
+inline double weight_of_rows(const SoftmaxTargetRows& in, RowChunk& chunk) {
+  const bool by_class = in.weighs_by_class();
+  if (!by_class) chunk.read_weights(in);
+  double weights[RowChunk::kRows];
+  for (std::size_t i = 0; i < chunk.size; ++i) {
+    const std::int64_t y = chunk.target[i];
+    const double own =
+        by_class ? in.loss.class_weights[static_cast<std::size_t>(y < 0 ? 0 : y)] : chunk.weight[i];
+    weights[i] = y < 0 ? 0.0 : own;
+  }
+  return sum_in_double(weights, chunk.size);
+}
+
 // Checks everything about the rows but their logits, and adds up their masses.
 inline LossPartial checked_denominators(std::string_view where, const SoftmaxTargetRows& in) {
   require_softmax_loss(where, in.loss, in.classes);
@@ -292,19 +292,13 @@ inline LossPartial checked_denominators(std::string_view where, const SoftmaxTar
   const RowMass mass = in.loss.reduction.mass();
   for_each_chunk(in, 0, in.size(), where, [&](RowChunk& chunk) {
     if (mass == RowMass::kUnknown) return add_placed(where, in, chunk, partial);
-    const bool is_weighted = mass == RowMass::kWeight && !in.is_unweighted();
-    const bool by_class = is_weighted && in.weighs_by_class();
-    if (is_weighted && !by_class) chunk.read_weights(in);
-    LossTally tally = partial.buckets[0];
-    for (std::size_t i = 0; i < chunk.size; ++i) {
-      const std::int64_t y = chunk.target[i];
-      if (y < 0) continue;
-      tally.denominator += by_class      ? in.loss.class_weights[static_cast<std::size_t>(y)]
-                           : is_weighted ? chunk.weight[i]
-                                         : 1.0;
-      tally.valid += 1;
-    }
-    partial.buckets[0] = tally;
+    LossTally& tally = partial.buckets[0];
+    std::size_t valid = 0;
+    for (std::size_t i = 0; i < chunk.size; ++i) valid += chunk.target[i] >= 0;
+    tally.valid += static_cast<double>(valid);
+    tally.denominator += mass == RowMass::kWeight && !in.is_unweighted()
+                             ? weight_of_rows(in, chunk)
+                             : static_cast<double>(valid);
   });
   return partial;
 }
