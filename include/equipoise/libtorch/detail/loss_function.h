@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "equipoise/libtorch/detail/loss_result.h"
+#include "equipoise/libtorch/detail/tensors.h"
 
 namespace equipoise::libtorch::detail {
 
@@ -44,7 +45,9 @@ struct LossFunction : torch::autograd::Function<LossFunction<Node>> {
 
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
                             const at::Tensor& targets, c10::intrusive_ptr<State> state) {
-    state->result = state->node.evaluate(logits.detach(), targets, state->wants_gradient);
+    // What the kernels read needs no copy without a history, which costs what a small loss does.
+    state->result = state->node.evaluate(fits_kernel(logits) ? logits : logits.detach(), targets,
+                                         state->wants_gradient);
     at::Tensor loss = std::exchange(state->result.loss, at::Tensor());
     context->save_for_backward({logits, targets});
     context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
@@ -66,7 +69,9 @@ struct LossFunction : torch::autograd::Function<LossFunction<Node>> {
     if (!result.gradient.defined() && !result.make_gradient) {
       result = state.node.evaluate(saved[0].detach(), saved[1], /*wants_gradient=*/true);
     }
-    return {scaled(result, factor, type).to(type), at::Tensor(), at::Tensor()};
+    at::Tensor gradient = scaled(result, factor, type);
+    if (gradient.scalar_type() != type) gradient = gradient.to(type);
+    return {std::move(gradient), at::Tensor(), at::Tensor()};
   }
 
  private:
