@@ -48,6 +48,12 @@ struct SoftmaxConstants {
   std::vector<T> class_weights;
   std::vector<T> smoothing_class_weights;
   T smoothing_total = 0;
+  // Of a row that its class alone weighs: row_weight and smoothing of SoftmaxRows by class, or,
+  // where that is empty, for all classes.
+  std::vector<T> own_weights;
+  T own_weight;
+  std::vector<T> smoothed_weights;
+  T smoothed_weight;
   std::vector<T> scale;
   std::vector<T> shift;
   std::vector<T> margin;
@@ -57,6 +63,17 @@ struct SoftmaxConstants {
   SoftmaxConstants(const SoftmaxSettings& loss, std::size_t classes)
       : class_weights(loss.class_weights.begin(), loss.class_weights.end()),
         pair_shift(loss.pair_shift.values.begin(), loss.pair_shift.values.end()) {
+    const double share = loss.label_smoothing;
+    const double per_class = share / static_cast<double>(classes);
+    const bool smooths_alike = share == 0 || loss.convention == WeightConvention::kTorch;
+    own_weight = static_cast<T>(1 - share);
+    smoothed_weight = static_cast<T>(per_class);
+    own_weights.resize(loss.class_weights.size());
+    smoothed_weights.resize(smooths_alike ? 0 : loss.class_weights.size());
+    for (std::size_t c = 0; c < loss.class_weights.size(); ++c) {
+      own_weights[c] = static_cast<T>((1 - share) * loss.class_weights[c]);
+      if (!smooths_alike) smoothed_weights[c] = static_cast<T>(per_class * loss.class_weights[c]);
+    }
     const auto copy = [&](const auto& field, double identity) {
       const std::vector<double>& shared = field(loss.logit_terms);
       return loss.group_logit_terms.empty()
@@ -160,13 +177,11 @@ class SoftmaxBlock {
       std::fill_n(each + count, kMostLanes, T(0));
     }
     if (one_bucket) std::fill_n(coefficient, count, static_cast<T>(call.coefficients()[0]));
-    // Class weights that smoothing multiplies are multiplied in double.
-    const bool by_class = call.rows.weighs_by_class() &&
-                          (call.rows.is_unweighted() || call.rows.loss.label_smoothing == 0);
+    const bool by_class = call.rows.weighs_by_class();
     for_each_chunk(call.rows, begin, count, {}, [&](RowChunk& chunk) {
       const std::size_t first = chunk.begin - begin;
       if (by_class) {
-        weigh_by_class(call, constants, chunk, first);
+        weigh_by_class(constants, chunk, first);
       } else {
         chunk.read_weights(call.rows);
         weigh(call, chunk, first);
@@ -205,17 +220,16 @@ class SoftmaxBlock {
     }
   }
   // The same where the class of a row alone says what it weighs.
-  void weigh_by_class(const SoftmaxCall<T>& call, const SoftmaxConstants<T>& constants,
-                      const RowChunk& chunk, std::size_t first) {
-    const double share = call.rows.loss.label_smoothing;
-    const T alike = static_cast<T>(1 - share);
-    const T smoothed = static_cast<T>(share / static_cast<double>(call.logits.cols));
-    const T* const weights =
-        constants.class_weights.empty() ? nullptr : constants.class_weights.data();
+  void weigh_by_class(const SoftmaxConstants<T>& constants, const RowChunk& chunk,
+                      std::size_t first) {
+    const T* const own = constants.own_weights.empty() ? nullptr : constants.own_weights.data();
+    const T* const smoothed =
+        constants.smoothed_weights.empty() ? nullptr : constants.smoothed_weights.data();
     for (std::size_t k = 0; k < chunk.size; ++k) {
       const std::int64_t y = chunk.target[k];
-      take(first + k, y, weights == nullptr ? alike : weights[std::max<std::int64_t>(y, 0)],
-           smoothed);
+      const std::int64_t c = std::max<std::int64_t>(y, 0);
+      take(first + k, y, own == nullptr ? constants.own_weight : own[c],
+           smoothed == nullptr ? constants.smoothed_weight : smoothed[c]);
     }
   }
 

@@ -179,11 +179,27 @@ EQUIPOISE_HOST_INLINE bool has_terms(const SoftmaxRows<T>& in) {
   return in.scale != nullptr || in.shift != nullptr || in.margin != nullptr;
 }
 
-// Where the logits of a row are once the terms are applied.
+// Rows as a local, to be kept in registers: to the compiler, a store of a vector might change a
+// SoftmaxRows.
 template <class T>
-EQUIPOISE_HOST_INLINE const T* row_logits(const SoftmaxRows<T>& in, std::size_t row) {
-  return has_terms(in) ? in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride
-                       : in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride;
+struct MatrixRows {
+  T* data;
+  std::ptrdiff_t stride;
+  EQUIPOISE_HOST_INLINE T* operator[](std::size_t row) const {
+    return data + static_cast<std::ptrdiff_t>(row) * stride;
+  }
+};
+
+template <class T>
+EQUIPOISE_HOST_INLINE MatrixRows<T> gradient_rows(const SoftmaxRows<T>& in) {
+  return {in.gradient, in.gradient_stride};
+}
+
+// Where logits are once the terms are applied.
+template <class T>
+EQUIPOISE_HOST_INLINE MatrixRows<const T> logit_rows(const SoftmaxRows<T>& in) {
+  if (has_terms(in)) return {in.gradient, in.gradient_stride};
+  return {in.logits, in.logit_stride};
 }
 
 // First phase: terms and maxima.
@@ -191,23 +207,23 @@ template <class P, class T>
 EQUIPOISE_HOST_INLINE void find_maxima(const SoftmaxRows<T>& in, std::size_t begin,
                                        std::size_t count, RowState<T>& state) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
-  const std::size_t classes = in.classes;  // as a local, for the compiler
+  if (has_terms(in)) {
+    for (std::size_t row = begin; row < begin + count; ++row) {
+      if (in.targets[row] < 0) continue;
+      apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride,
+                  in.targets[row], gradient_rows(in)[row]);
+    }
+  }
+  const std::size_t classes = in.classes;
+  const MatrixRows<const T> logits = logit_rows(in);
+  const auto join = [](const P& a, const P& b) EQUIPOISE_INLINE_LAMBDA { return larger(a, b); };
   for (std::size_t first = 0; first < count; first += kLanes) {
     const std::size_t rows = std::min(kLanes, count - first);
     P maxima[kLanes];
-    for (std::size_t i = rows; i < kLanes; ++i) maxima[i] = P(T(0));
-    for (std::size_t i = 0; i < rows; ++i) {
-      const std::size_t row = begin + first + i;
-      maxima[i] = P(T(0));
-      if (in.targets[row] < 0) continue;
-      if (has_terms(in)) {
-        apply_terms(in, in.logits + static_cast<std::ptrdiff_t>(row) * in.logit_stride,
-                    in.targets[row],
-                    in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride);
-      }
-      maxima[i] = row_maximum<P>(row_logits(in, row), classes);
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      const bool counts = i < rows && in.targets[begin + first + i] >= 0;
+      maxima[i] = counts ? row_maximum<P>(logits[begin + first + i], classes) : P(T(0));
     }
-    const auto join = [](const P& a, const P& b) EQUIPOISE_INLINE_LAMBDA { return larger(a, b); };
     join_rows(maxima, join).store(state.maximum + first);
   }
 }
@@ -227,8 +243,10 @@ template <class P, bool kSmooth, class M, class T>
 EQUIPOISE_HOST_INLINE void sum_exponentials(const SoftmaxRows<T>& in, std::size_t begin,
                                             std::size_t count, RowState<T>& state) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
-  const std::size_t classes = in.classes;  // as locals, for the compiler
+  const std::size_t classes = in.classes;
   const T* const smoothing_class_weights = in.smoothing_class_weights;
+  const MatrixRows<const T> logits = logit_rows(in);
+  const MatrixRows<T> exponentials = gradient_rows(in);
   const auto add = [](const P& a, const P& b) EQUIPOISE_INLINE_LAMBDA { return a + b; };
   for (std::size_t first = 0; first < count; first += kLanes) {
     const std::size_t rows = std::min(kLanes, count - first);
@@ -241,8 +259,8 @@ EQUIPOISE_HOST_INLINE void sum_exponentials(const SoftmaxRows<T>& in, std::size_
       const std::int64_t y = in.targets[row];
       sums[i] = dots[i] = P(T(1));
       if (y < 0) continue;
-      const T* const a = row_logits(in, row);
-      T* const e = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
+      const T* const a = logits[row];
+      T* const e = exponentials[row];
       const T maximum = state.maximum[first + i];
       state.target_logit[first + i] = a[y] - maximum;
       const RowSums<P> of_row =
@@ -259,9 +277,7 @@ EQUIPOISE_HOST_INLINE void sum_exponentials(const SoftmaxRows<T>& in, std::size_
     for (std::size_t i = 0; !std::same_as<M, CrossEntropy> && i < rows; ++i) {
       const std::size_t row = begin + first + i;
       if (in.targets[row] < 0 || 2 * targets_exp[i] <= state.sum[first + i]) continue;
-      state.others[first + i] =
-          sum_without<P>(in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride,
-                         classes, in.targets[row]);
+      state.others[first + i] = sum_without<P>(exponentials[row], classes, in.targets[row]);
     }
   }
 }
@@ -300,10 +316,10 @@ template <class P, bool kSmooth, class T>
 EQUIPOISE_HOST_INLINE void finish_row(const SoftmaxRows<T>& in, std::size_t row, std::size_t slot,
                                       const RowState<T>& state) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
-  const std::size_t classes = in.classes;  // as locals, for the compiler
+  const std::size_t classes = in.classes;
   const T* const smoothing_class_weights = in.smoothing_class_weights;
   const std::size_t last = classes - kLanes;
-  T* const g = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
+  T* const g = gradient_rows(in)[row];
   const P common(state.exp_factor[slot]);
   P b{T(0)};
   P end = P::load(g + last) * common;
@@ -325,8 +341,7 @@ EQUIPOISE_HOST_INLINE void finish_row(const SoftmaxRows<T>& in, std::size_t row,
 
 template <class T>
 EQUIPOISE_HOST_INLINE void clear_row(const SoftmaxRows<T>& in, std::size_t row) {
-  T* const g = in.gradient + static_cast<std::ptrdiff_t>(row) * in.gradient_stride;
-  for (std::size_t c = 0; c < in.classes; ++c) g[c] = 0;
+  std::fill_n(gradient_rows(in)[row], in.classes, T(0));
 }
 
 // Rows of more than kNarrowClasses classes.
