@@ -6,7 +6,9 @@ set -euo pipefail
 
 program=$1
 errors="${TEST_TMPDIR:-/tmp}/errors"
-for work in "SMOTE" "SMOTE, recipes alone" "Borderline-SMOTE" "ADASYN" "Tomek links" "edited neighbours" "NearMiss"; do
+works=("SMOTE" "SMOTE, recipes alone" "SMOTE, neighbours alone" "Borderline-SMOTE" "ADASYN" "Tomek links"
+  "edited neighbours" "NearMiss")
+for work in "${works[@]}"; do
   lines=$("$program" --work="$work" --repeats=3 | grep -c '^[0-9.]*$')
   if [ "$lines" != 3 ]; then
     echo "$work: $lines times, expected 3"

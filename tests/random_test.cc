@@ -131,6 +131,32 @@ TEST(RandomPermutationTest, HugeDomains) {
   }
 }
 
+// Together as one by one: by one permutation, by several of any size, in numbers that do not fill
+// up what is evaluated at once.
+TEST(RandomPermutationTest, EvaluatesManyAtOnce) {
+  for (const std::uint64_t n : {1u, 127u, 128u, 145u, 1000u, 1000003u, 4000000000u}) {
+    const RandomPermutation permutation(n, CounterRandom{5});
+    std::vector<std::uint64_t> indices;
+    std::vector<std::uint64_t> expected;
+    for (std::uint64_t i = 0; i < 150; ++i) {
+      indices.push_back(i * 2654435761u % n);
+      expected.push_back(permutation(indices.back()));
+    }
+    permutation.evaluate(indices);
+    EXPECT_EQ(indices, expected) << n;
+  }
+  std::vector<RandomPermutation> orders;
+  std::vector<std::uint64_t> indices;
+  std::vector<std::uint64_t> expected;
+  for (std::uint64_t i = 0; i < 150; ++i) {
+    orders.emplace_back(1 + i * i, CounterRandom{9}, i);
+    indices.push_back(i);
+    expected.push_back(orders.back()(i));
+  }
+  RandomPermutation::evaluate(orders, indices);
+  EXPECT_EQ(indices, expected);
+}
+
 std::vector<std::uint64_t> images_of(std::uint64_t n, std::uint64_t t) {
   const RandomPermutation permutation(n, CounterRandom{2024}, t, 77);
   std::vector<std::uint64_t> images(n);

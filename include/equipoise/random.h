@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -215,10 +216,20 @@ class RandomPermutation {
   std::uint64_t operator()(std::uint64_t i) const {
     EQUIPOISE_DCHECK(i < n_);
     if (n_ < kSmall) return swap_or_not(i);
-    do {
-      i = feistel(i);
-    } while (i >= n_);
-    return i;
+    return walked(feistel(i));
+  }
+
+  /// indices[i] = (*this)(indices[i]) for all i, some three times as fast as one by one: the rounds
+  /// of one index do not wait for those of others.
+  void evaluate(std::span<std::uint64_t> indices) const {
+    evaluate(indices, [&](std::size_t) -> const RandomPermutation& { return *this; });
+  }
+
+  /// The same by as many permutations as there are indices: indices[i] = orders[i](indices[i]).
+  static void evaluate(std::span<const RandomPermutation> orders,
+                       std::span<std::uint64_t> indices) {
+    EQUIPOISE_DCHECK(orders.size() == indices.size());
+    evaluate(indices, [&](std::size_t i) -> const RandomPermutation& { return orders[i]; });
   }
 
  private:
@@ -247,17 +258,56 @@ class RandomPermutation {
     return x;
   }
 
-  // Each round turns one coordinate by a random function of the other.
-  std::uint64_t feistel(std::uint64_t x) const {
-    std::uint64_t left = x % a_;
-    std::uint64_t right = x / a_;
-    for (std::uint32_t r = 0; r < kFeistelRounds; r += 2) {
-      left += detail::scale(detail::mix64(right ^ keys_[r]), a_).integer;
-      if (left >= a_) left -= a_;
-      right += detail::scale(detail::mix64(left ^ keys_[r + 1]), b_).integer;
-      if (right >= b_) right -= b_;
+  // Of x = left + a right.
+  struct Coordinates {
+    std::uint64_t left;
+    std::uint64_t right;
+  };
+
+  // Each round turns one coordinate by a random function of the other; these are rounds r and r
+  // + 1.
+  void two_rounds(std::uint32_t r, Coordinates& x) const {
+    x.left += detail::scale(detail::mix64(x.right ^ keys_[r]), a_).integer;
+    x.left -= x.left >= a_ ? a_ : 0;
+    x.right += detail::scale(detail::mix64(x.left ^ keys_[r + 1]), b_).integer;
+    x.right -= x.right >= b_ ? b_ : 0;
+  }
+
+  std::uint64_t feistel(std::uint64_t i) const {
+    Coordinates x{i % a_, i / a_};
+    for (std::uint32_t r = 0; r < kFeistelRounds; r += 2) two_rounds(r, x);
+    return x.left + a_ * x.right;
+  }
+
+  std::uint64_t walked(std::uint64_t i) const {
+    while (i >= n_) i = feistel(i);
+    return i;
+  }
+
+  // In lockstep. Where n is small both coordinates remain 0 and do not count.
+  template <class OrderOf>
+  static void evaluate(std::span<std::uint64_t> indices, const OrderOf& order_of) {
+    constexpr std::size_t kLanes = 64;
+    std::array<Coordinates, kLanes> lanes;
+    for (std::size_t begin = 0; begin < indices.size(); begin += kLanes) {
+      const std::size_t size = std::min(kLanes, indices.size() - begin);
+      for (std::size_t i = 0; i < size; ++i) {
+        const std::uint64_t index = indices[begin + i];
+        const RandomPermutation& order = order_of(begin + i);
+        EQUIPOISE_DCHECK(index < order.n_);
+        lanes[i] =
+            order.n_ < kSmall ? Coordinates{0, 0} : Coordinates{index % order.a_, index / order.a_};
+      }
+      for (std::uint32_t r = 0; r < kFeistelRounds; r += 2) {
+        for (std::size_t i = 0; i < size; ++i) order_of(begin + i).two_rounds(r, lanes[i]);
+      }
+      for (std::size_t i = 0; i < size; ++i) {
+        const RandomPermutation& order = order_of(begin + i);
+        std::uint64_t& index = indices[begin + i];
+        index = order.n_ < kSmall ? order.swap_or_not(index)
+                                  : order.walked(lanes[i].left + order.a_ * lanes[i].right);
+      }
     }
-    return left + a_ * right;
   }
 
   std::uint64_t n_ = 0;

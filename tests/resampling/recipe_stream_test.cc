@@ -97,6 +97,28 @@ TEST(RecipeStream, ShardsTakeTheStreamApart) {
   }
 }
 
+// Batches are single draws: of classes of few rows and of many, of bases in turn and by counts,
+// across epochs, in any stride, and of any size.
+TEST(RecipeStream, FillsAsItDraws) {
+  std::vector<RecipeGroup> groups = some_groups();
+  RecipeGroup large{.class_index = 3, .rows = 500, .k = 3};
+  for (std::size_t i = 0; i < 200; ++i) {
+    large.bases.push_back(1000 + i);
+    for (std::size_t j = 0; j < 3; ++j) large.neighbours.push_back(2000 + 3 * i + j);
+  }
+  groups.push_back(large);
+  const RecipeStream stream(groups, 8);
+  for (const std::uint64_t stride : {1u, 3u, 100u}) {
+    for (const std::size_t size : {1u, 64u, 65u, 1300u}) {
+      std::vector<Recipe> batch(size);
+      stream.fill(500, batch, stride);
+      for (std::size_t i = 0; i < size; ++i) {
+        ASSERT_EQ(batch[i], stream[500 + i * stride]) << stride << " " << i;
+      }
+    }
+  }
+}
+
 TEST(RecipeStream, GoesOnWhereItWasLeft) {
   const RecipeStream stream(some_groups(), 5);
   const sampling::Cursor cursor = sampling::cursor_at(stream, 1234);

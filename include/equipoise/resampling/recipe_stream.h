@@ -3,6 +3,7 @@
 #define EQUIPOISE_RESAMPLING_RECIPE_STREAM_H_
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +17,7 @@
 
 #include "equipoise/config.h"
 #include "equipoise/detail/check.h"
+#include "equipoise/kernels/philox_blocks.h"
 #include "equipoise/random.h"
 #include "equipoise/resampling/recipe.h"
 #include "equipoise/sampling/detail/class_index.h"
@@ -64,8 +66,10 @@ class RecipeStream {
 
   /// out[i] = (*this)[t + i * stride] for all i: a batch, faster than single draws.
   void fill(std::uint64_t t, std::span<Recipe> out, std::uint64_t stride = 1) const {
-    Draw<64> draw(*this);
-    for (std::size_t i = 0; i < out.size(); ++i, t += stride) out[i] = draw(t);
+    Draw<kBatch> draw(*this);
+    for (std::size_t i = 0; i < out.size(); i += kBatch, t += kBatch * stride) {
+      draw.fill(t, out.subspan(i, std::min(kBatch, out.size() - i)), stride);
+    }
   }
 
   /// The recipes of an epoch.
@@ -95,6 +99,8 @@ class RecipeStream {
  private:
   static constexpr std::string_view kWhere = "RecipeStream";
 
+  static constexpr std::size_t kBatch = kernels::PhiloxBlocks::kBlocks;
+
   template <std::size_t kDecks>
   class Draw {
    public:
@@ -104,44 +110,85 @@ class RecipeStream {
           decks_(CounterRandom{stream.random_.bits(0, detail::Purpose::kRecipeDecks)}) {}
 
     Recipe operator()(std::uint64_t t) {
-      const std::uint64_t slot = epochs_.place(t);
-      const std::vector<std::uint64_t>& starts = stream_.starts_;
-      const auto g = static_cast<std::size_t>(std::upper_bound(starts.begin(), starts.end(), slot) -
-                                              starts.begin() - 1);
-      const RecipeGroup& group = stream_.groups_[g];
-      const std::size_t place = base(g, t / stream_.epoch_size(), slot - starts[g]);
-      if (group.k == 0) return {group.bases[place], group.bases[place], 0};
-      return neighbour(group, place, t);
+      const Slot slot = slot_at(t, epochs_.place(t));
+      return recipe(t, slot, base(slot), stream_.random_.block(t, detail::Purpose::kRecipe));
+    }
+
+    // out[i] = (*this)(t + i * stride) for all i, at most kBatch. Bases are looked up together.
+    void fill(std::uint64_t t, std::span<Recipe> out, std::uint64_t stride) {
+      std::array<std::uint64_t, kBatch> places;
+      epochs_.places(t, stride, std::span(places).first(out.size()));
+      std::array<Slot, kBatch> slots;
+      orders_.clear();
+      for (std::size_t i = 0; i < out.size(); ++i) {
+        slots[i] = slot_at(t + i * stride, places[i]);
+        if (has_counts(slots[i])) continue;
+        const std::uint64_t size = group(slots[i]).bases.size();
+        orders_.push_back(decks_.order(slots[i].group, slots[i].card / size, size));
+        places[orders_.size() - 1] = slots[i].card % size;
+      }
+      RandomPermutation::evaluate(orders_, std::span(places).first(orders_.size()));
+      kernels::PhiloxBlocks blocks;
+      detail::philox_blocks(stream_.random_, detail::Purpose::kRecipe, t, stride, blocks);
+      for (std::size_t i = 0, next = 0; i < out.size(); ++i) {
+        const std::size_t place = has_counts(slots[i]) ? counted_base(slots[i])
+                                                       : static_cast<std::size_t>(places[next++]);
+        out[i] = recipe(t + i * stride, slots[i], place, {blocks.first[i], blocks.second[i]});
+      }
     }
 
    private:
-    // Which of its bases the group's row number `card` of an epoch has.
-    std::size_t base(std::size_t g, std::uint64_t epoch, std::uint64_t card) {
-      const RecipeGroup& group = stream_.groups_[g];
-      const std::vector<std::uint64_t>& ends = stream_.ends_[g];
-      if (!ends.empty()) {
-        return static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), card) -
-                                        ends.begin());
-      }
-      return static_cast<std::size_t>(decks_(g, epoch * group.rows + card, group.bases.size()));
+    // A row of an unshuffled epoch: of a group the row number `card`, over all epochs where bases
+    // take turns.
+    struct Slot {
+      std::size_t group;
+      std::uint64_t card;
+    };
+
+    const RecipeGroup& group(const Slot& slot) const { return stream_.groups_[slot.group]; }
+    bool has_counts(const Slot& slot) const { return !stream_.ends_[slot.group].empty(); }
+
+    Slot slot_at(std::uint64_t t, std::uint64_t place) const {
+      const std::vector<std::uint64_t>& starts = stream_.starts_;
+      const auto g = static_cast<std::size_t>(
+          std::upper_bound(starts.begin(), starts.end(), place) - starts.begin() - 1);
+      Slot slot{g, place - starts[g]};
+      if (!has_counts(slot)) slot.card += t / stream_.epoch_size() * group(slot).rows;
+      return slot;
+    }
+
+    // Which of its bases a group's row has.
+    std::size_t base(const Slot& slot) {
+      if (has_counts(slot)) return counted_base(slot);
+      return static_cast<std::size_t>(decks_(slot.group, slot.card, group(slot).bases.size()));
+    }
+    std::size_t counted_base(const Slot& slot) const {
+      const std::vector<std::uint64_t>& ends = stream_.ends_[slot.group];
+      return static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), slot.card) -
+                                      ends.begin());
     }
 
     // Half of the position's block says which neighbour, the other half how far.
-    Recipe neighbour(const RecipeGroup& group, std::size_t place, std::uint64_t t) const {
-      for (std::uint32_t attempt = 0;; ++attempt) {
-        const auto [first, second] = stream_.random_.block(t, detail::Purpose::kRecipe, attempt);
-        const detail::Scaled j = detail::scale(first, group.k);
-        if (!detail::is_unbiased(j, group.k)) continue;
-        const double u = static_cast<double>(second >> 11) * 0x1.0p-53;
-        return {group.bases[place],
-                group.neighbours[place * group.k + static_cast<std::size_t>(j.integer)],
-                u * group.reach};
+    Recipe recipe(std::uint64_t t, const Slot& slot, std::size_t place,
+                  std::array<std::uint64_t, 2> block) const {
+      const RecipeGroup& group = this->group(slot);
+      if (group.k == 0) return {group.bases[place], group.bases[place], 0};
+      for (std::uint32_t attempt = 1;; ++attempt) {
+        const detail::Scaled j = detail::scale(block[0], group.k);
+        if (detail::is_unbiased(j, group.k)) {
+          const double u = static_cast<double>(block[1] >> 11) * 0x1.0p-53;
+          return {group.bases[place],
+                  group.neighbours[place * group.k + static_cast<std::size_t>(j.integer)],
+                  u * group.reach};
+        }
+        block = stream_.random_.block(t, detail::Purpose::kRecipe, attempt);
       }
     }
 
     const RecipeStream& stream_;
     detail::ShuffledWindows epochs_;
     detail::Decks<kDecks> decks_;
+    std::vector<RandomPermutation> orders_;  // of the decks of a batch
   };
 
   static std::string name(std::size_t g, std::string_view field) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "equipoise/random.h"
@@ -28,7 +29,16 @@ class Decks {
 
   // Which of the `size` >= 1 rows of class c is the card of a rank, counted from the first deck on.
   std::uint64_t operator()(std::size_t c, std::uint64_t rank, std::uint64_t size) {
-    return deck(c, rank / size, size)(rank % size);
+    return order(c, rank / size, size)(rank % size);
+  }
+
+  // The order of a class's deck number `number`; until it is asked for another.
+  const RandomPermutation& order(std::size_t c, std::uint64_t number, std::uint64_t size) {
+    std::optional<Deck>& deck = decks_[(c * 7 + number) % kPlaces];
+    if (!deck || deck->class_index != c || deck->number != number) {
+      deck.emplace(Deck{c, number, deck_order(random_, c, number, size)});
+    }
+    return deck->order;
   }
 
  private:
@@ -37,14 +47,6 @@ class Decks {
     std::uint64_t number;
     RandomPermutation order;
   };
-
-  const RandomPermutation& deck(std::size_t c, std::uint64_t number, std::uint64_t size) {
-    std::optional<Deck>& deck = decks_[(c * 7 + number) % kPlaces];
-    if (!deck || deck->class_index != c || deck->number != number) {
-      deck.emplace(Deck{c, number, deck_order(random_, c, number, size)});
-    }
-    return deck->order;
-  }
 
   CounterRandom random_;
   std::array<std::optional<Deck>, kPlaces> decks_;
@@ -57,15 +59,26 @@ class ShuffledWindows {
       : random_(random), size_(size), purpose_(purpose) {}
 
   // Where in its window position t goes.
-  std::uint64_t place(std::uint64_t t) {
-    const std::uint64_t number = t / size_;
-    if (!window_ || window_->first != number) {
-      window_.emplace(number, RandomPermutation(size_, random_, number, purpose_));
+  std::uint64_t place(std::uint64_t t) { return order(t / size_)(t % size_); }
+
+  // out[i] = place(t + i * stride) for all i.
+  void places(std::uint64_t t, std::uint64_t stride, std::span<std::uint64_t> out) {
+    for (std::size_t end = 0; end < out.size();) {
+      const std::size_t begin = end;
+      const std::uint64_t number = t / size_;
+      for (; end < out.size() && t / size_ == number; ++end, t += stride) out[end] = t % size_;
+      order(number).evaluate(out.subspan(begin, end - begin));
     }
-    return window_->second(t % size_);
   }
 
  private:
+  const RandomPermutation& order(std::uint64_t number) {
+    if (!window_ || window_->first != number) {
+      window_.emplace(number, RandomPermutation(size_, random_, number, purpose_));
+    }
+    return window_->second;
+  }
+
   CounterRandom random_;
   std::uint64_t size_;
   std::uint32_t purpose_;
