@@ -10,6 +10,7 @@
 #include "equipoise/eigen/linear_loss.h"
 #include "equipoise/eigen/loss.h"
 #include "equipoise/eigen/metrics.h"
+#include "equipoise/eigen/neighbours.h"
 #include "equipoise/eigen/overlap_loss.h"
 #include "equipoise/eigen/resampling.h"
 #include "equipoise/eigen/sigmoid_loss.h"

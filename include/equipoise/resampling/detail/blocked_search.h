@@ -32,15 +32,12 @@ void require_finite_row(std::string_view where, const MatrixView<const T>& rows,
   }
 }
 
-template <class T>
-void require_numbers(std::string_view where, std::string_view argument,
-                     const MatrixView<const T>& rows, RowNumbers numbers) {
+inline void require_numbers(std::string_view where, std::string_view argument, std::size_t rows,
+                            RowNumbers numbers) {
   for (std::size_t i = 0; i < numbers.size(); ++i) {
-    if (numbers[i] >= rows.rows) {
-      reject_element(where, argument, i, numbers[i],
-                     "a row below rows.rows = " + to_text(rows.rows));
+    if (numbers[i] >= rows) {
+      reject_element(where, argument, i, numbers[i], "a row below rows.rows = " + to_text(rows));
     }
-    require_finite_row(where, rows, numbers[i]);
   }
 }
 
@@ -49,10 +46,9 @@ inline bool are_same(RowNumbers a, RowNumbers b) {
          (a.data() == b.data() || std::equal(a.begin(), a.end(), b.begin()));
 }
 
-// What all searches ask of their arguments.
-template <class T>
-void require_search(std::string_view where, const MatrixView<const T>& rows, RowNumbers queries,
-                    RowNumbers references, std::size_t k) {
+// What all searches ask of the numbers of rows.
+inline void require_search(std::string_view where, std::size_t rows, RowNumbers queries,
+                           RowNumbers references, std::size_t k) {
   require_numbers(where, "references", rows, references);
   for (std::size_t i = 1; i < references.size(); ++i) {
     if (references[i] <= references[i - 1]) {
@@ -72,6 +68,16 @@ void require_search(std::string_view where, const MatrixView<const T>& rows, Row
              "more than k = " + to_text(k) + ", for a row is no neighbour of its own");
     }
   }
+}
+
+// And of the rows.
+template <class T>
+void require_search(std::string_view where, const MatrixView<const T>& rows, RowNumbers queries,
+                    RowNumbers references, std::size_t k) {
+  require_search(where, rows.rows, queries, references, k);
+  for (const std::size_t r : references) require_finite_row(where, rows, r);
+  if (are_same(queries, references)) return;
+  for (const std::size_t q : queries) require_finite_row(where, rows, q);
 }
 
 // Writes the first k entries of a list as neighbours of the i-th query.
@@ -199,7 +205,16 @@ struct TiledProduct {
   }
 };
 
-// Bounds of the distances between all queries and all references, block by block.
+// Whether a product is with rows as they lie, by a library that arranges them itself.
+template <class Product>
+inline constexpr bool kTakesRows = requires {
+  Product::kBlockRows;
+};
+
+// Bounds of the distances between all queries and all references, block by block. A product is as
+// TiledProduct, or has kBlockRows, which panels divide, and
+//   product(a, rows, b, columns, depth, out, out_stride)
+// that writes the product of row r of `a` and row j of `b` to out[r out_stride + j].
 template <class T, class Product>
 class BoundSearch {
  public:
@@ -217,17 +232,22 @@ class BoundSearch {
 
   void operator()(const Product& product) {
     const std::size_t block = block_rows();
-    std::vector<T> panels(block * depth_);
+    std::vector<T> panels(kTakesRows<Product> ? 0 : block * depth_);
     std::vector<T> products(block * block);
     for (std::size_t r = 0; r < reference_numbers_.size(); r += block) {
       const std::size_t columns = std::min(block, reference_numbers_.size() - r);
       const std::size_t number = (columns + kPanel - 1) / kPanel;
-      set_panels(r, columns, panels);
+      if constexpr (!kTakesRows<Product>) set_panels(r, columns, panels);
       const std::size_t end = is_symmetric_ ? r + columns : query_numbers_.size();
       for (std::size_t q = 0; q < end; q += block) {
         const std::size_t rows = std::min(block, end - q);
-        product(queries_.values.data() + q * depth_, rows, panels.data(), number, depth_,
-                products.data());
+        const T* const a = queries_.values.data() + q * depth_;
+        if constexpr (kTakesRows<Product>) {
+          product(a, rows, references_.values.data() + r * depth_, columns, depth_, products.data(),
+                  number * kPanel);
+        } else {
+          product(a, rows, panels.data(), number, depth_, products.data());
+        }
         kernels::run_kernel(kernels::cpu_of(product), [&](auto width) EQUIPOISE_INLINE_LAMBDA {
           scan<width()>(q, rows, r, number, products.data());
         });
@@ -240,6 +260,7 @@ class BoundSearch {
 
   // As many rows as leave both blocks and their products in a cache of half a megabyte.
   std::size_t block_rows() const {
+    if constexpr (kTakesRows<Product>) return Product::kBlockRows;
     const std::size_t rows =
         (std::size_t{1} << 17) / (sizeof(T) * std::max<std::size_t>(depth_, 1));
     return std::clamp<std::size_t>(rows / kPanel * kPanel, kPanel, 256);
