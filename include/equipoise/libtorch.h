@@ -15,6 +15,7 @@
 #include "equipoise/libtorch/loss.h"
 #include "equipoise/libtorch/metrics.h"
 #include "equipoise/libtorch/module.h"
+#include "equipoise/libtorch/neighbours.h"
 #include "equipoise/libtorch/overlap_loss.h"
 #include "equipoise/libtorch/overlap_module.h"
 #include "equipoise/libtorch/resampling.h"
