@@ -103,6 +103,9 @@ struct Purpose {
   static constexpr std::uint32_t kMixedWeight = 0x45510016;
   static constexpr std::uint32_t kNoise = 0x45510017;
   static constexpr std::uint32_t kStoreOrder = 0x45510018;
+  static constexpr std::uint32_t kSubsetOrder = 0x45510019;
+  static constexpr std::uint32_t kSubsetDecks = 0x4551001a;
+  static constexpr std::uint32_t kSubsetDraw = 0x4551001b;
   static constexpr std::uint32_t kTableRounding = 0x45510030;
   static constexpr std::uint32_t kGroupOrder = 0x45510031;
   static constexpr std::uint32_t kGroupPart = 0x45510032;

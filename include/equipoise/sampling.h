@@ -5,6 +5,7 @@
 // IWYU pragma: begin_exports
 #include "equipoise/sampling/alias_table.h"
 #include "equipoise/sampling/balanced_batches.h"
+#include "equipoise/sampling/balanced_subsets.h"
 #include "equipoise/sampling/cells.h"
 #include "equipoise/sampling/class_resampler.h"
 #include "equipoise/sampling/class_sampler.h"
