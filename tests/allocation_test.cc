@@ -11,6 +11,10 @@
 #include <span>
 #include <vector>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include "equipoise/calibrate.h"
 #include "equipoise/counts.h"
 #include "equipoise/loss/overlap.h"
@@ -19,6 +23,13 @@
 #include "equipoise/metrics/bootstrap.h"
 #include "equipoise/metrics/confusion.h"
 #include "equipoise/random.h"
+#include "equipoise/resampling/adasyn.h"
+#include "equipoise/resampling/borderline_smote.h"
+#include "equipoise/resampling/edited_neighbours.h"
+#include "equipoise/resampling/near_miss.h"
+#include "equipoise/resampling/recipe_stream.h"
+#include "equipoise/resampling/smote.h"
+#include "equipoise/resampling/tomek_links.h"
 #include "equipoise/sampling/class_sampler.h"
 #include "equipoise/sampling/weighted_sampler.h"
 
@@ -28,16 +39,35 @@ struct Allocations {
   std::size_t count = 0;
   std::size_t bytes = 0;
   std::size_t largest = 0;
+  std::size_t in_use = 0;  // of what was requested since, where the system tells
+  std::size_t peak = 0;
 };
 
 Allocations so_far;  // since the start of the current measurement
+
+std::size_t size_of(void* memory) {
+#if defined(__GLIBC__)
+  return malloc_usable_size(memory);
+#else
+  static_cast<void>(memory);
+  return 0;
+#endif
+}
 
 void* counted(void* memory, std::size_t size) {
   if (memory == nullptr) throw std::bad_alloc();
   ++so_far.count;
   so_far.bytes += size;
   so_far.largest = std::max(so_far.largest, size);
+  so_far.in_use += size_of(memory);
+  so_far.peak = std::max(so_far.peak, so_far.in_use);
   return memory;
+}
+
+// What was requested before the measurement does not count.
+void release(void* memory) {
+  so_far.in_use -= std::min(so_far.in_use, size_of(memory));
+  std::free(memory);
 }
 
 }  // namespace
@@ -55,13 +85,11 @@ void* counted(void* memory, std::size_t size) {
   const auto to = static_cast<std::size_t>(alignment);
   return counted(std::aligned_alloc(to, (size + to - 1) / to * to), size);
 }
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { release(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { release(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
+  release(memory);
 }
 
 namespace equipoise {
@@ -101,6 +129,24 @@ TEST(Counting, SeesRequestsOfEveryForm) {
   EXPECT_EQ(seen.bytes, 800U + 3 * 128);
   EXPECT_EQ(seen.largest, 800U);
 }
+
+#if defined(__GLIBC__)
+// Blocks are a little larger than what is asked for.
+TEST(Counting, SeesThePeak) {
+  const std::vector<double> before(1000);
+  const Allocations seen = allocations_of([&] {
+    for (int i = 0; i < 3; ++i) {
+      const std::vector<double> copy = before;
+      use(copy.data());
+    }
+    const std::vector<double> first(100);
+    const std::vector<double> second(1500);
+    use(first.data() + second.size());
+  });
+  EXPECT_GE(seen.peak, 12800U);
+  EXPECT_LE(seen.peak, 12800U + 100);
+}
+#endif
 
 TEST(RandomNumbers, AllocateNothing) {
   const Allocations seen = allocations_of([] {
@@ -271,6 +317,70 @@ TEST(OtherLosses, AllocateNothingOfTheSizeOfTheLogits) {
     EXPECT_LE(largest_of_other_losses<float>(4096, classes), kWorkSpace) << classes;
     EXPECT_LE(largest_of_other_losses<double>(4096, classes), kWorkSpace) << classes;
   }
+}
+
+#if defined(__GLIBC__)
+// 2000 rows of 512 floats, every tenth of class 1.
+struct RowsOfTwoClasses {
+  std::vector<float> values = std::vector<float>(2000 * 512);
+  std::vector<std::int64_t> labels = std::vector<std::int64_t>(2000);
+
+  RowsOfTwoClasses() {
+    const CounterRandom random{.seed = 3};
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = static_cast<float>(random.uniform(i, /*purpose=*/1));
+    }
+    for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = i % 10 == 0 ? 1 : 0;
+  }
+  MatrixView<const float> rows() const { return {values.data(), 2000, 512}; }
+};
+
+// Whatever looks for neighbours takes a copy of the rows at most, and what neighbours take: here
+// 100 bytes for each of k = 5 a row, and a megabyte for blocks. A second copy would be 4 MB.
+TEST(Resampling, TakesACopyOfTheRowsAndNeighboursAtMost) {
+  const RowsOfTwoClasses data;
+  const std::vector<std::uint64_t> more = {1800, 1800};
+  const std::vector<std::uint64_t> fewer = {200, 200};
+  const std::size_t rows = data.values.size() * sizeof(float);
+  const auto expect_little = [&](const char* name, std::size_t most, const auto& f) {
+    EXPECT_LE(allocations_of(f).peak, most + 100 * 2000 * 5 + (std::size_t{1} << 20)) << name;
+  };
+  expect_little("SMOTE", rows / 10,
+                [&] { use(resampling::Smote{}(data.rows(), data.labels, more).size()); });
+  expect_little("ADASYN", rows,
+                [&] { use(resampling::Adasyn{}(data.rows(), data.labels, more).size()); });
+  const resampling::BorderlineSmote borderline{.no_danger = resampling::NoDanger::kSkip};
+  expect_little("Borderline-SMOTE", rows,
+                [&] { use(borderline(data.rows(), data.labels, more).size()); });
+  expect_little("Tomek links", rows,
+                [&] { use(resampling::TomekLinks{}(data.rows(), data.labels, 2).size()); });
+  expect_little("edited neighbours", rows,
+                [&] { use(resampling::EditedNeighbours{}(data.rows(), data.labels, 2).size()); });
+  expect_little("NearMiss", rows,
+                [&] { use(resampling::NearMiss{}(data.rows(), data.labels, fewer).size()); });
+}
+#endif
+
+// Recipes are drawn, and rows made of them, without any memory but that of the result.
+TEST(Resampling, DrawsRecipesAndMakesRowsWithoutAllocating) {
+  resampling::RecipeGroup turns{.class_index = 0, .rows = 700, .k = 1};
+  for (std::size_t i = 0; i < 300; ++i) {
+    turns.bases.push_back(i);
+    turns.neighbours.push_back((i + 1) % 300);
+  }
+  resampling::RecipeGroup counts{.class_index = 1, .rows = 30, .bases = {1, 2}};
+  counts.rows_of_base = {10, 20};
+  const resampling::RecipeStream stream({turns, counts}, /*seed=*/1);
+  const std::vector<float> values(300 * 4);
+  std::vector<resampling::Recipe> batch(1000);
+  std::vector<float> made(batch.size() * 4);
+  const Allocations seen = allocations_of([&] {
+    for (std::uint64_t t = 0; t < 300; ++t) use(stream[t * t].base);
+    stream.fill(/*t=*/12345, batch);
+    resampling::synthesize(batch, MatrixView<const float>(values.data(), 300, 4),
+                           MatrixView<float>(made.data(), batch.size(), 4));
+  });
+  EXPECT_EQ(seen.count, 0U);
 }
 
 }  // namespace

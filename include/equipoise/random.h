@@ -192,9 +192,11 @@ constexpr CounterRandom of_size(const CounterRandom& random, std::uint64_t n) {
 /// Not a cipher: outcomes are for shuffling, not for secrets.
 class RandomPermutation {
  public:
+  /// The permutation of nothing, which must not be evaluated.
+  RandomPermutation() = default;
+
   /// The permutation of [0, n) that belongs to position t of a random stream. Those of two sizes at
-  /// one position have nothing in common. n = 0 gives the permutation of nothing, which must not be
-  /// evaluated.
+  /// one position have nothing in common. n = 0 gives the permutation of nothing.
   explicit RandomPermutation(std::uint64_t n, const CounterRandom& random, std::uint64_t t = 0,
                              std::uint32_t purpose = detail::Purpose::kShuffle)
       : n_(n) {

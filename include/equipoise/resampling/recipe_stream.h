@@ -119,15 +119,16 @@ class RecipeStream {
       std::array<std::uint64_t, kBatch> places;
       epochs_.places(t, stride, std::span(places).first(out.size()));
       std::array<Slot, kBatch> slots;
-      orders_.clear();
+      std::array<RandomPermutation, kBatch> orders;  // of decks
+      std::size_t cards = 0;
       for (std::size_t i = 0; i < out.size(); ++i) {
         slots[i] = slot_at(t + i * stride, places[i]);
         if (has_counts(slots[i])) continue;
         const std::uint64_t size = group(slots[i]).bases.size();
-        orders_.push_back(decks_.order(slots[i].group, slots[i].card / size, size));
-        places[orders_.size() - 1] = slots[i].card % size;
+        orders[cards] = decks_.order(slots[i].group, slots[i].card / size, size);
+        places[cards++] = slots[i].card % size;
       }
-      RandomPermutation::evaluate(orders_, std::span(places).first(orders_.size()));
+      RandomPermutation::evaluate(std::span(orders).first(cards), std::span(places).first(cards));
       kernels::PhiloxBlocks blocks;
       detail::philox_blocks(stream_.random_, detail::Purpose::kRecipe, t, stride, blocks);
       for (std::size_t i = 0, next = 0; i < out.size(); ++i) {
@@ -188,7 +189,6 @@ class RecipeStream {
     const RecipeStream& stream_;
     detail::ShuffledWindows epochs_;
     detail::Decks<kDecks> decks_;
-    std::vector<RandomPermutation> orders_;  // of the decks of a batch
   };
 
   static std::string name(std::size_t g, std::string_view field) {

@@ -315,41 +315,15 @@ class BoundSearch {
   NearestLists<T>& nearest_;
 };
 
-// For each query at `places` the references of the least bounds, more of them than are asked for.
-template <class T, class Source, class Product>
-NearestLists<T> least_bounds(const MatrixView<const Source>& rows, RowNumbers queries,
-                             RowNumbers references, std::size_t most, const Placement& placement,
-                             const Product& product) {
-  NearestLists<T> nearest(queries.size(), most);
-  const PlacedRows<T> of_references(rows, references, placement);
-  const auto search = [&](const PlacedRows<T>& of_queries) {
-    BoundSearch<T, Product>(of_queries, queries, of_references, references, rows.cols,
-                            nearest)(product);
-  };
-  if (are_same(queries, references)) {
-    search(of_references);
-  } else {
-    search(PlacedRows<T>(rows, queries, placement));
-  }
-  return nearest;
-}
-
-// Looks the candidates up; returns the places of the queries whose neighbours these need not be.
-template <class Table, class T, class Source, class Product>
-std::vector<std::size_t> search_by_bounds(const MatrixView<const Source>& rows, RowNumbers queries,
-                                          RowNumbers places, RowNumbers references,
-                                          const Product& product, Table& table) {
-  const Placement placement(rows, queries, references);
-  if (!placement.has_range) return {places.begin(), places.end()};
-  std::vector<std::size_t> asked;
-  asked.reserve(places.size());
-  for (const std::size_t place : places) asked.push_back(queries[place]);
-  const NearestLists<T> candidates =
-      least_bounds<T>(rows, asked, references, table.k + 4, placement, product);
+// Looks up the candidates of the queries at `places`, `asked` by number; puts the places of those
+// whose neighbours these need not be behind `rest`.
+template <class Table, class T, class Source>
+void settle(const MatrixView<const Source>& rows, RowNumbers asked, RowNumbers places,
+            RowNumbers references, const NearestLists<T>& candidates, double scale, Table& table,
+            std::vector<std::size_t>& rest) {
   // Rounding of distances in double, and what underflows.
   const double most =
       1 + 4 * static_cast<double>(rows.cols + 4) * std::numeric_limits<double>::epsilon();
-  std::vector<std::size_t> rest;
   for (std::size_t i = 0; i < places.size(); ++i) {
     NearestLists<double> nearest(1, table.k);
     for (const auto& candidate : candidates[i]) {
@@ -363,13 +337,44 @@ std::vector<std::size_t> search_by_bounds(const MatrixView<const Source>& rows, 
       continue;
     }
     const double farthest = nearest[0].back().value;
-    const double others =
-        static_cast<double>(candidates[i].back().value) / placement.scale / placement.scale;
+    const double others = static_cast<double>(candidates[i].back().value) / scale / scale;
     if (candidates.is_full(i) && !(others > farthest * most + 1e-300)) {
       rest.push_back(places[i]);
     } else {
       set_neighbours(table, places[i], nearest[0]);
     }
+  }
+}
+
+// How many queries are copied at a time where they are not the references.
+inline constexpr std::size_t kQueryRows = 1024;
+
+// For each query at `places` the references of the least bounds, more of them than are asked for,
+// and these looked up; returns the places of the queries whose neighbours they need not be.
+template <class Table, class T, class Source, class Product>
+std::vector<std::size_t> search_by_bounds(const MatrixView<const Source>& rows, RowNumbers queries,
+                                          RowNumbers places, RowNumbers references,
+                                          const Product& product, Table& table) {
+  const Placement placement(rows, queries, references);
+  if (!placement.has_range) return {places.begin(), places.end()};
+  const PlacedRows<T> of_references(rows, references, placement);
+  std::vector<std::size_t> rest;
+  const auto search = [&](const PlacedRows<T>& of_queries, RowNumbers asked, RowNumbers at) {
+    NearestLists<T> candidates(asked.size(), table.k + 4);
+    BoundSearch<T, Product>(of_queries, asked, of_references, references, rows.cols,
+                            candidates)(product);
+    settle(rows, asked, at, references, candidates, placement.scale, table, rest);
+  };
+  if (places.size() == queries.size() && are_same(queries, references)) {
+    search(of_references, references, places);
+    return rest;
+  }
+  std::vector<std::size_t> asked;
+  for (std::size_t begin = 0; begin < places.size(); begin += kQueryRows) {
+    const RowNumbers at = places.subspan(begin, std::min(kQueryRows, places.size() - begin));
+    asked.clear();
+    for (const std::size_t place : at) asked.push_back(queries[place]);
+    search(PlacedRows<T>(rows, asked, placement), asked, at);
   }
   return rest;
 }
