@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/resampling.json: what imbalanced-learn keeps and makes of 200 random sets and three real ones.
+"""Writes tests/golden/resampling.json: what imbalanced-learn keeps and makes of 200 random sets and three real ones;
+and resampling_nominal.json: what it makes of 60 random sets of categories and a real one.
 
     pip install scikit-learn imbalanced-learn==0.14.2
     python3 tests/golden/resampling.py
 
 Random sets have whole numbers, so that distances are exact, and none in which a row is equally far from two others: of
 these imbalanced-learn takes whichever its search happens to find first. The third real set has such rows; there the
-search that it is given takes the one of lower number. Equal versions write equal files.
+search that it is given takes the one of lower number. Sets of categories have no row that is equally far from two
+others of its class, to nine digits. Equal versions write equal files.
 """
 import json
 import pathlib
@@ -17,6 +19,7 @@ import imblearn
 import numpy as np
 import sklearn
 from imblearn import over_sampling, under_sampling
+from imblearn.metrics.pairwise import ValueDifferenceMetric
 from imblearn.over_sampling import _adasyn
 from sklearn import datasets
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -236,6 +239,69 @@ def real_sets():
     yield "iris", iris.data[rows], iris.target[rows], True
 
 
+class EachInTurn(np.random.RandomState):
+    """Draws every row once, in order."""
+
+    def choice(self, a, size=None, replace=True, p=None):
+        return np.arange(len(a))
+
+
+def nominal(X, y):
+    """Of each class that SMOTE-N makes rows of: each row's neighbours, as numbers within the class and without itself,
+    and the categories of the rows made of it, null where several are equally frequent."""
+    found = {}
+    sampler = over_sampling.SMOTEN(random_state=EachInTurn(0))
+    make = over_sampling.SMOTEN._make_samples
+
+    def recorded(self, X_class, klass, y_dtype, nn_indices, n_samples):
+        made, labels = make(self, X_class, klass, y_dtype, nn_indices, n_samples)
+        categories = self.categorical_encoder_.inverse_transform(made).tolist()
+        for row, near in enumerate(nn_indices):
+            assert near[0] == row
+            for column in range(X_class.shape[1]):
+                votes = np.sort(np.bincount(X_class[near, column]))[::-1]
+                if len(votes) > 1 and votes[0] == votes[1]:
+                    categories[row][column] = None
+        found[int(klass)] = {"neighbours": nn_indices[:, 1:].tolist(), "categories": categories, "rows": int(n_samples)}
+        return made[:n_samples], labels[: len(made)]
+
+    with mock.patch.object(over_sampling.SMOTEN, "_make_samples", recorded):
+        sampler.fit_resample(X, y)
+    return found
+
+
+def has_nominal_ties(X, y):
+    metric = ValueDifferenceMetric().fit(X, y)
+    for c in np.unique(y):
+        distances = np.sort(metric.pairwise(X[y == c]), axis=1)
+        if (np.diff(distances, axis=1)[:, :6] < 1e-9).any():
+            return True
+    return False
+
+
+def random_categories(random):
+    while True:
+        classes = int(random.integers(2, 4))
+        columns = int(random.integers(4, 9))
+        counts = random.permutation(7 + random.choice(20, classes, replace=False))
+        y = random.permutation(np.repeat(np.arange(classes), counts))
+        X = random.integers(0, 6, (len(y), columns))
+        X = np.where(random.random(X.shape) < 0.5, (X + y[:, None]) // 2, X)
+        if not has_nominal_ties(X, y):
+            return X, y
+
+
+def nominal_sets():
+    random = np.random.default_rng(2)
+    for i in range(60):
+        yield f"random {i}", *random_categories(random)
+    wine = datasets.load_wine()
+    parts = np.quantile(wine.data, np.arange(1, 8) / 8, axis=0)
+    X = np.stack([np.searchsorted(parts[:, d], wine.data[:, d]) for d in range(wine.data.shape[1])], axis=1)
+    assert not has_nominal_ties(X, wine.target)
+    yield "wine in eighths", X, wine.target
+
+
 def text(X):
     return [[int(v) if v == int(v) else float(v) for v in row] for row in X]
 
@@ -257,7 +323,16 @@ def main():
             assert own == by_number, name
             expected = {**own, **made(X, y, random)}
         cases.append({"name": name, "rows": text(X), "labels": y.tolist(), **expected})
-    file = pathlib.Path(__file__).with_suffix(".json")
+    write("resampling.json", cases)
+    nominal_cases = []
+    for name, X, y in nominal_sets():
+        case = {"name": name, "rows": X.tolist(), "labels": y.tolist(), "classes": nominal(X, y)}
+        nominal_cases.append(case)
+    write("resampling_nominal.json", nominal_cases)
+
+
+def write(name, cases):
+    file = pathlib.Path(__file__).with_name(name)
     versions = {"imbalanced-learn": imblearn.__version__, "scikit-learn": sklearn.__version__}
     head = json.dumps({"versions": versions})[:-1]
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)

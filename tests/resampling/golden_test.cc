@@ -33,8 +33,11 @@ using testing::error_of;
 using Labels = std::vector<std::int64_t>;
 using Indices = std::vector<std::int64_t>;
 
+json read(const char* name) {
+  return json::parse(std::ifstream(std::string("tests/golden/") + name));
+}
 const json& golden() {
-  static const json values = json::parse(std::ifstream("tests/golden/resampling.json"));
+  static const json values = read("resampling.json");
   return values;
 }
 
@@ -197,6 +200,32 @@ TEST(Golden, SmoteNcDrawsFromTheSameNeighbours) {
         SmoteNc{}(rows, set.labels, nominal, sampling::oversampling_targets(set.counts()));
     expect_groups(recipes.groups, expected.at("groups"));
   });
+}
+
+// Neighbours by the value difference metric, and the categories that are more frequent than others.
+TEST(Golden, SmoteNHasTheSameNeighboursAndCategories) {
+  const json sets = read("resampling_nominal.json");
+  EXPECT_EQ(sets.at("cases").size(), 61u);
+  for (const json& expected : sets.at("cases")) {
+    SCOPED_TRACE(expected.at("name").get<std::string>());
+    const Case set(expected);
+    const NominalRecipes recipes =
+        SmoteN{}(set.rows(), set.labels, sampling::oversampling_targets(set.counts()));
+    ASSERT_EQ(recipes.groups.size(), expected.at("classes").size());
+    for (const RecipeGroup& group : recipes.groups) {
+      const json& of_class = expected.at("classes").at(std::to_string(group.class_index));
+      expect_groups({group}, json::array({of_class}));
+      for (std::size_t i = 0; i < group.bases.size(); ++i) {
+        const auto made = recipes.categories.of(group.bases[i]);
+        ASSERT_EQ(made.size(), set.columns);
+        for (std::size_t d = 0; d < set.columns; ++d) {
+          const json& category = of_class.at("categories")[i][d];
+          if (category.is_null()) continue;
+          EXPECT_EQ(made[d], category.get<double>());
+        }
+      }
+    }
+  }
 }
 
 TEST(Golden, BorderlineSmoteHasTheSameBases) {
