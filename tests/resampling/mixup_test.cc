@@ -84,6 +84,43 @@ TEST(MixupStream, MixesTheRowsOfItsStreams) {
   EXPECT_NE(other.fingerprint(), stream.fingerprint());
 }
 
+// The union of any number of shards is the stream.
+TEST(MixupStream, ShardsTakeTheStreamApart) {
+  const Stream stream(sampler(ProportionalMix{}, 1), sampler(UniformMix{}, 2), some_labels(), 2,
+                      {1, 0.2}, 3);
+  const std::uint64_t size = stream.epoch_size();
+  for (std::uint64_t world = 1; world <= 16; ++world) {
+    std::vector<MixedRecipe> all(static_cast<std::size_t>(size));
+    std::vector<bool> is_taken(all.size());
+    for (std::uint64_t rank = 0; rank < world; ++rank) {
+      const auto positions =
+          sampling::shard_positions(size, 4, {rank, world}, sampling::Tail::kUneven);
+      std::vector<MixedRecipe> own(static_cast<std::size_t>(positions.size));
+      stream.fill(positions.begin, own, positions.stride);
+      for (std::uint64_t i = 0; i < positions.size; ++i) {
+        const auto place = static_cast<std::size_t>(positions[i] - 4 * size);
+        EXPECT_FALSE(is_taken[place]);
+        is_taken[place] = true;
+        all[place] = own[static_cast<std::size_t>(i)];
+      }
+    }
+    for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i], stream[4 * size + i]);
+  }
+}
+
+// The sequence is part of the interface.
+TEST(MixupStream, MixesTheSameRowsEverywhere) {
+  const Stream stream(sampler(ProportionalMix{}, 1), sampler(UniformMix{}, 2), some_labels(), 2,
+                      {0.4, 0.4}, 12345);
+  std::vector<Recipe> recipes;
+  for (std::uint64_t t = 1000; t < 1004; ++t) recipes.push_back(stream[t].recipe);
+  EXPECT_EQ(recipes, (std::vector<Recipe>{{70, 60, 0x1.1fbf4p-4},
+                                          {26, 70, 0x1.bd94c2p-1},
+                                          {75, 90, 0x1.0dead8p-1},
+                                          {72, 90, 0x1.04c74p-6}}));
+  EXPECT_EQ(stream.fingerprint(), 9398735484100977254u);
+}
+
 // Balanced-MixUp with alpha = 0.2: natural rows first, whose weight is 1 / (1 + alpha) in the mean.
 TEST(MixupStream, MixesALittleOfBalancedRowsIn) {
   const Stream stream(sampler(ProportionalMix{}, 1), sampler(UniformMix{}, 2), some_labels(), 2,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "equipoise/counts.h"
+#include "equipoise/random.h"
 #include "equipoise/resampling/recipe_stream.h"
 #include "equipoise/sampling/target_counts.h"
 #include "tests/support/errors.h"
@@ -80,6 +81,27 @@ TEST(Smote, MakesRowsOnSegmentsToNeighbours) {
   for (std::size_t c = 0; c < 3; ++c) {
     EXPECT_EQ(counts[c] + count_labels(labels, 3)[c], static_cast<double>(targets[c]));
   }
+}
+
+// From rows to recipes: who is a neighbour, and what is drawn, is the same on every platform.
+TEST(Smote, MakesTheSameRecipesEverywhere) {
+  const CounterRandom random{.seed = 1};
+  std::vector<float> values(400 * 7);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<float>(random.uniform(i, /*purpose=*/1));
+  }
+  std::vector<int> labels(400);
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = i % 5 == 0 ? 1 : 0;
+  const MatrixView<const float> rows(values.data(), 400, 7);
+  const std::vector<std::uint64_t> targets = {320, 320};
+  const RecipeStream stream(Smote{}(rows, labels, targets), 12345);
+  std::vector<Recipe> recipes(4);
+  stream.fill(1000, recipes);
+  EXPECT_EQ(recipes, (std::vector<Recipe>{{360, 105, 0x1.4e8730d509b14p-2},
+                                          {370, 15, 0x1.17c1039f36b63p-1},
+                                          {395, 30, 0x1.e3965747aa159p-1},
+                                          {15, 175, 0x1.85627f90a8058p-2}}));
+  EXPECT_EQ(stream.fingerprint(), 438707010930692479u);
 }
 
 TEST(Smote, ClipsNeighboursWhereAsked) {
