@@ -1,4 +1,4 @@
-// After training: from what a network gives to probabilities under a prior, and to decisions.
+// After training: from the outputs of a network to probabilities under a prior, and to decisions.
 #ifndef EQUIPOISE_CALIBRATE_H_
 #define EQUIPOISE_CALIBRATE_H_
 

@@ -2,7 +2,7 @@
 #ifndef EQUIPOISE_CONFIG_H_
 #define EQUIPOISE_CONFIG_H_
 
-// Whoever includes the library does not read our build files, so the level is checked here.
+// Users' builds do not read our build files, so the language level is checked here.
 #if __cplusplus < 202002L
 #error "Equipoise needs C++20: compile with -std=c++20 or later"
 #endif
@@ -17,9 +17,9 @@
 /// must inline them into the caller, whose instruction set they then share.
 #define EQUIPOISE_HOST_INLINE inline __attribute__((always_inline))
 
-/// The same for modulators and other policies, which a CUDA compiler makes device code of as well.
-/// It reads a file once for the host and once for the device: CPU kernels belong to the first
-/// reading alone, kernels of the device to the second.
+/// The same for modulators and other policies, which a CUDA compiler also turns into device code.
+/// It compiles a file once for the host and once for the device: CPU kernels belong to the first
+/// pass only, device kernels to the second.
 #if defined(__CUDA_ARCH__)
 #define EQUIPOISE_INLINE __host__ __device__ EQUIPOISE_HOST_INLINE
 #else
@@ -36,7 +36,7 @@
 /// The same for a lambda, between its parameters and its body.
 #define EQUIPOISE_INLINE_LAMBDA __attribute__((always_inline))
 
-/// A condition that only a defect of the library itself can break. Define EQUIPOISE_DCHECK before
+/// A condition that only a bug in the library itself can violate. Define EQUIPOISE_DCHECK before
 /// the first include to send failures elsewhere; by default it is assert().
 #ifndef EQUIPOISE_DCHECK
 #define EQUIPOISE_DCHECK(condition) assert(condition)

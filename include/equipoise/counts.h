@@ -29,9 +29,9 @@ inline constexpr std::int64_t kIgnoreIndex = -100;
 ///
 /// Masses are doubles, exact for integers up to 2^53. Besides the mass n_c, the counts hold each
 /// class's coverage (the mass of the sequences that contain c; for counts without sequences, the
-/// total), the number of labels counted and the number ignored. All of it is additive: counts of
-/// parts merge by += into the counts of the whole, and all_reduce_buffer() can be summed over ranks
-/// in place.
+/// total), the number of labels counted and the number ignored. All of these add up: += merges the
+/// counts of parts of the data into the counts of the whole, and all_reduce_buffer() can be summed
+/// over ranks in place.
 class ClassCounts {
  public:
   ClassCounts() = default;
@@ -79,10 +79,10 @@ class ClassCounts {
   /// Number of labels that were the ignore index.
   double ignored() const { return classes_ == 0 ? 0 : buffer_[2 * classes_ + 1]; }
 
-  /// Everything that merges, as 2C + 2 numbers to be summed over ranks in place.
+  /// The whole state, as 2C + 2 numbers that can be summed over ranks in place.
   std::span<double> all_reduce_buffer() { return buffer_; }
 
-  /// Adds the counts of another part of the data. Counts without classes take on the other's number
+  /// Adds the counts of another part of the data. Counts without classes adopt the other's number
   /// of classes.
   /// @throws std::invalid_argument where the numbers of classes differ.
   ClassCounts& operator+=(const ClassCounts& other) {
@@ -118,7 +118,7 @@ struct CountBuilder {
   double& coverage(std::size_t c) { return counts.buffer_[counts.classes_ + c]; }
   double& rows() { return counts.buffer_[2 * counts.classes_]; }
   double& ignored() { return counts.buffer_[2 * counts.classes_ + 1]; }
-  /// Without sequences every class is covered by the total.
+  /// Without sequences the coverage of every class is the total.
   ClassCounts build() && {
     const double total = counts.total();
     for (std::size_t c = 0; c < counts.classes(); ++c) coverage(c) = total;
@@ -134,7 +134,7 @@ bool is_ignored(L label, std::optional<std::int64_t> ignore_index) {
          static_cast<std::uint64_t>(label) == static_cast<std::uint64_t>(*ignore_index);
 }
 
-// Labels that are negative become huge, so one comparison finds them too.
+// Negative labels become huge when converted, so one comparison finds them too.
 template <class L>
 bool is_class(L label, std::size_t classes) {
   return static_cast<std::uint64_t>(label) < classes;
@@ -157,7 +157,7 @@ template <class L>
 
 inline void require_ignore_index_is_no_class(std::string_view where, std::size_t classes,
                                              std::optional<std::int64_t> ignore_index) {
-  constexpr std::int64_t kNone = -1;  // is no class; spelt so, g++ 12 sees that nothing is unset
+  constexpr std::int64_t kNone = -1;  // not a class; spelt out, so g++ 12 sees that it is set
   const std::int64_t value = ignore_index.value_or(kNone);
   if (is_class(value, classes)) {
     reject(where, "ignore_index", value,
@@ -165,7 +165,7 @@ inline void require_ignore_index_is_no_class(std::string_view where, std::size_t
   }
 }
 
-// Integer counts of labels under a caller's name; the core of all that starts from labels.
+// Integer counts of labels; errors name the caller. Every function that starts from labels uses it.
 template <class L>
 EQUIPOISE_HOST_INLINE kernels::HistogramTotals count_or_reject(
     std::string_view where, std::span<const L> labels, std::size_t classes,
@@ -243,7 +243,7 @@ ClassCounts count_sequences(const R& labels, const O& offsets, std::size_t class
   detail::require_ignore_index_is_no_class(kWhere, classes, options.ignore_index);
 
   CountBuilder builder(classes);
-  std::vector<std::size_t> last_sequence(classes, 0);  // the last one, from 1, that had the class
+  std::vector<std::size_t> last_sequence(classes, 0);  // that had the class, counted from 1
   std::vector<std::size_t> present;                    // classes of the current sequence
   for (std::size_t s = 1; s < bounds.size(); ++s) {
     double counted = 0;
@@ -276,7 +276,7 @@ class GroupedCounts {
  public:
   GroupedCounts() = default;
   GroupedCounts(std::size_t groups, std::size_t classes) : groups_(groups, ClassCounts(classes)) {}
-  /// The groups' counts, all over the same classes.
+  /// The counts of each group, all over the same classes.
   /// @throws std::invalid_argument where the numbers of classes differ.
   explicit GroupedCounts(std::vector<ClassCounts> groups) : groups_(std::move(groups)) {
     for (std::size_t g = 1; g < groups_.size(); ++g) {
@@ -360,8 +360,8 @@ GroupedCounts count_grouped(const R& labels, const G& row_groups, std::size_t gr
 /// The input of weight policies and logit transforms: counts, smoothed on request, and their
 /// statistics.
 ///
-/// With smoothing lambda every class counts n_c + lambda (a symmetric Dirichlet prior), so no class
-/// is empty. Everything is computed once, in O(C log C); the accessors are O(1).
+/// With smoothing lambda the count of every class is n_c + lambda (a symmetric Dirichlet prior), so
+/// no class is empty. Everything is computed once, in O(C log C); the accessors are O(1).
 class CountSummary {
  public:
   /// @throws std::invalid_argument for counts without classes, and for a smoothing that is
@@ -395,7 +395,7 @@ class CountSummary {
   /// n_c, smoothed; unchecked.
   double count(std::size_t c) const { return counts_[c]; }
   std::span<const double> counts() const { return counts_; }
-  /// The mass of the sequences that contain c, smoothed with it.
+  /// The mass of the sequences that contain c, smoothed like the counts.
   double coverage(std::size_t c) const { return coverages_[c]; }
   /// n_c / coverage(c); 0 for a class without samples.
   double frequency(std::size_t c) const { return counts_[c] > 0 ? counts_[c] / coverages_[c] : 0; }

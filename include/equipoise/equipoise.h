@@ -1,4 +1,4 @@
-// The whole core: the standard library alone, nothing to link.
+// The whole core: it needs only the standard library, and nothing to link.
 #ifndef EQUIPOISE_EQUIPOISE_H_
 #define EQUIPOISE_EQUIPOISE_H_
 

@@ -1,4 +1,4 @@
-// The core and its backend on LibTorch. The parts under libtorch/ include less of LibTorch each.
+// The core and its backend on LibTorch. Each header under libtorch/ includes less of LibTorch.
 #ifndef EQUIPOISE_LIBTORCH_H_
 #define EQUIPOISE_LIBTORCH_H_
 

@@ -18,7 +18,7 @@ namespace equipoise {
 /// z'_c = scale_c z_c + shift_c - margin_y [c = y], with y the target. An empty vector stands for
 /// its identity: scale 1, shift 0, margin 0. Vectors that are not empty have C elements.
 ///
-/// Terms act in training only; evaluation() says what stays.
+/// Terms act in training; evaluation() returns the part that also applies in prediction.
 struct LogitTerms {
   std::vector<double> scale;
   std::vector<double> shift;
@@ -27,14 +27,14 @@ struct LogitTerms {
   /// Whether nothing changes the logits.
   bool empty() const { return scale.empty() && shift.empty() && margin.empty(); }
 
-  /// First these terms, then `next`: the same form again, since the composition of affine maps is
-  /// affine. Associative. O(C).
+  /// Applies these terms first, then `next`. The result has the same form, since the composition of
+  /// affine maps is affine. Associative. O(C).
   /// @throws std::invalid_argument where the numbers of classes differ.
   LogitTerms then(const LogitTerms& next) const;
 
-  /// The part that stays when predicting: a scale that all classes share, such as that of cosine
-  /// logits; if scales differ, the largest. Differences between classes, shifts and margins only
-  /// serve training.
+  /// The part that also applies in prediction: a scale that all classes share, such as that of
+  /// cosine logits; if scales differ, the largest. Differences between scales, shifts and margins
+  /// serve training only.
   LogitTerms evaluation() const {
     if (scale.empty()) return {};
     return {
@@ -87,7 +87,7 @@ concept LogitTransform = std::copyable<F> && requires(const F& transform, const 
   { transform(s) } -> std::same_as<LogitTerms>;
 };
 
-/// z'_c = scale z_c for every class: an inverse temperature. It stays when predicting.
+/// z'_c = scale z_c for every class: an inverse temperature. It also applies in prediction.
 struct LogitScale {
   double scale = 1.0;
 
@@ -124,7 +124,7 @@ struct LogitAdjustment {
 /// z'_c = scale (z_c - Delta_y [c = y]) with Delta_c = max_margin (n_c / n_min)^(-1/4) and n_min
 /// the least count of a class with samples, so that the rarest class has the largest margin.
 ///
-/// It is made for cosine logits: with a scale of 30 on plain logits the margin is 15 nats. A class
+/// It is meant for cosine logits: with a scale of 30 on plain logits the margin is 15 nats. A class
 /// without samples gets max_margin, which no target will use.
 struct LdamMargin {
   double max_margin = 0.5;
@@ -151,7 +151,8 @@ struct LdamMargin {
 
 /// The vector-scaling loss of Kini et al. 2021 (arXiv:2103.01550): z'_c = Delta_c z_c + iota_c with
 /// Delta_c = (n_c / n_max)^gamma and iota_c = tau log pi_c. The additive part acts early in
-/// training, the multiplicative one also on data that the model separates. Predictions use neither.
+/// training; the multiplicative part still acts once the model separates the data. Predictions use
+/// neither.
 struct VectorScaling {
   double gamma = 0.3;
   double tau = 1.0;
@@ -168,10 +169,10 @@ struct VectorScaling {
   }
 };
 
-/// One LogitTerms per group, from the counts of each group: with LogitAdjustment, the adjustment by
-/// the prior of the row's own group, z'_c = z_c + tau log pi_(c|g), for groups (languages, domains)
-/// whose class proportions differ. smoothing is added to each count, since a group easily lacks a
-/// class. O(G C).
+/// One LogitTerms per group, from the counts of that group. With LogitAdjustment each row is
+/// adjusted by the prior of its own group, z'_c = z_c + tau log pi_(c|g), which suits groups
+/// (languages, domains) whose class proportions differ. `smoothing` is added to each count, since
+/// some groups may lack a class. O(G C).
 template <LogitTransform F>
 std::vector<LogitTerms> group_logit_terms(const GroupedCounts& counts, const F& transform,
                                           double smoothing = 0.0) {

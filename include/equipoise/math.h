@@ -1,4 +1,4 @@
-// The mathematics that modulators may use, one vocabulary for numbers, SIMD packs and tensors.
+// The functions that modulators may use: one vocabulary for numbers, SIMD packs and tensors.
 #ifndef EQUIPOISE_MATH_H_
 #define EQUIPOISE_MATH_H_
 
@@ -10,10 +10,10 @@
 /// Functions on a field T: double, a pack of floats or doubles in the CPU kernels, or at::Tensor.
 ///
 /// A backend supports a type of its own by specialising Operations. They are function objects, so a
-/// qualified call such as math::exp(x) never finds anybody else's function.
+/// qualified call such as math::exp(x) never finds a function of another library.
 namespace equipoise::math {
 
-/// How T computes; a specialisation has the six static functions below.
+/// The operations of T; a specialisation has the six static functions below.
 template <class T>
 struct Operations;
 

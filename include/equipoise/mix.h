@@ -19,8 +19,8 @@
 namespace equipoise {
 
 /// A mix policy turns the masses n_c of classes (or groups: languages, domains) into the masses
-/// with which to draw them, which need not sum to one. A class without mass must get none. If it
-/// has `require(where, size)`, that is called first.
+/// with which to draw them, which need not sum to one. A class without mass must get none. A member
+/// `require(where, size)`, if there is one, is called first to check the parameters.
 template <class P>
 concept MixPolicy = requires(const P& policy, std::span<const double> counts) {
   { policy(counts) } -> std::convertible_to<std::vector<double>>;
@@ -61,20 +61,20 @@ struct TemperatureMix {
   friend bool operator==(const TemperatureMix&, const TemperatureMix&) = default;
 };
 
-/// The share of the budget that UniMax gives each class, in the units of the counts.
+/// How UniMax divides the budget among the classes, in the units of the counts.
 struct UniMaxAllocation {
   std::vector<double> amounts;
-  double unspent = 0;  ///< of the budget, if all classes together have too little
+  double unspent = 0;  ///< rest of the budget, if all classes together have too little
 };
 
 /// UniMax of Chung et al. 2023 (arXiv:2304.09151): the budget is divided equally, but no class is
-/// repeated more than max_epochs times; what small ones cannot use goes to the others. Counts are
-/// sizes in the unit of the budget: characters or tokens in the paper. O(C log C).
+/// repeated more than max_epochs times; what small classes cannot use goes to the others. Counts
+/// are sizes in the unit of the budget: characters or tokens in the paper. O(C log C).
 struct UniMaxMix {
   double budget = 0;      ///< > 0
   double max_epochs = 4;  ///< > 0
 
-  /// The amount that each class gets of the budget. O(C log C).
+  /// The part of the budget that each class gets. O(C log C).
   UniMaxAllocation allocation(std::span<const double> counts) const {
     std::vector<std::size_t> order(counts.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -155,8 +155,8 @@ struct ExplicitMix {
 
 namespace detail {
 
-// Makes masses sum to one; returns whether that can be. Relative to the largest first, for the sum
-// of finite masses may be infinite.
+// Scales masses to sum to one; returns false if they cannot be. Divides by the largest first, since
+// the sum of finite masses may be infinite.
 inline bool normalize(std::span<double> masses) {
   double most = 0;
   for (const double mass : masses) most = std::max(most, mass);
@@ -234,7 +234,7 @@ std::vector<double> mix_table(const GroupedCounts& counts, const P& group_policy
 
 /// Options of rake().
 struct RakeOptions {
-  /// How far a marginal of the result may be from its target, all of which sum to one.
+  /// How far a marginal of the result may be from its target, both normalised to sum to one.
   double tolerance = 1e-12;
   std::size_t max_iterations = 10000;
 };
@@ -243,13 +243,13 @@ struct RakeOptions {
 /// s_c whose marginals over classes and over groups are the targets at once, as G x C numbers that
 /// sum to one. Among all tables with these marginals it is the nearest to the counts in
 /// Kullback-Leibler divergence (Csiszar 1975); odds ratios stay those of the counts, and cells
-/// without rows stay without.
+/// without rows stay empty.
 ///
-/// Targets are masses, each normalised to one. O(G C) per iteration; the number of iterations grows
-/// as cells without rows leave less room.
+/// Targets are masses, each normalised to one. O(G C) per iteration; it takes more iterations the
+/// less room the empty cells leave.
 /// @throws std::invalid_argument for sizes that differ, for masses that are negative, not finite or
-/// all zero, and where no table has these marginals and these empty cells: it names the marginal
-/// that is worst off.
+/// all zero, and if no table with these empty cells has these marginals; the error names the
+/// marginal furthest from its target.
 inline std::vector<double> rake(const GroupedCounts& counts, std::span<const double> group_targets,
                                 std::span<const double> class_targets,
                                 const RakeOptions& options = {}) {
@@ -271,7 +271,8 @@ inline std::vector<double> rake(const GroupedCounts& counts, std::span<const dou
   }
   if (!detail::normalize(table)) detail::reject(kWhere, "sum of counts", 0, "a positive one");
 
-  // Scales each line of the table to its target; returns the line that was furthest from it.
+  // Scales each row or column of the table to its target; returns the one that was furthest from
+  // it.
   struct Worst {
     std::size_t line = 0;
     double sum = 0;
@@ -296,7 +297,7 @@ inline std::vector<double> rake(const GroupedCounts& counts, std::span<const dou
   for (std::size_t iteration = 0; iteration < options.max_iterations; ++iteration) {
     by_group = fit(of_group, classes, classes, 1);
     by_class = fit(of_class, 1, groups, classes);
-    // The classes are exact now; by how much that has moved the groups shows in the next round.
+    // The classes are exact now; the next iteration shows how far that has moved the groups.
     if (iteration > 0 && std::max(by_group.error, by_class.error) <= options.tolerance) {
       return table;
     }
@@ -309,12 +310,11 @@ inline std::vector<double> rake(const GroupedCounts& counts, std::span<const dou
                              ", which the cells without rows do not allow");
 }
 
-/// The proportions nearest to the given ones with which `draws` draws see no class more than
-/// max_epochs times: a class that would be, q_c draws > max_epochs n_c, gets
-/// max_epochs n_c / draws, and what it loses goes to the others in proportion. O(C^2) at worst.
+/// The proportions nearest to the given ones with which `draws` draws repeat no class more than
+/// max_epochs times. Where q_c draws > max_epochs n_c, class c gets the proportion max_epochs n_c /
+/// draws, and the excess goes to the other classes in proportion. O(C^2) at worst.
 /// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
-/// zero, draws or max_epochs that are not positive, and where all classes together have too few
-/// rows.
+/// zero, draws or max_epochs that are not positive, and if all classes together have too few rows.
 inline std::vector<double> capped_mix(std::span<const double> counts,
                                       std::span<const double> proportions, double draws,
                                       double max_epochs) {

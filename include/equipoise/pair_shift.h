@@ -1,4 +1,4 @@
-// Changes of the logits that depend on the class and on the target: costs and Seesaw.
+// Changes of the logits that depend on both the class and the target: costs and Seesaw.
 #ifndef EQUIPOISE_PAIR_SHIFT_H_
 #define EQUIPOISE_PAIR_SHIFT_H_
 
@@ -14,8 +14,8 @@
 
 namespace equipoise {
 
-/// A C x C matrix D that training adds to the logits, the row of the target y: z'_c = z_c + D_yc.
-/// `values` holds the rows one after the other; empty: no shift.
+/// A C x C matrix D. Training adds the row of the target y to the logits: z'_c = z_c + D_yc.
+/// `values` holds the rows one after the other; if it is empty, nothing is added.
 ///
 /// With D = costs it is the softmax-margin of Gimpel & Smith 2010 (NAACL),
 /// -z_y + log sum_c exp(z_c + cost(y, c)): the logit of a wrong class has to stay below the right
@@ -33,12 +33,12 @@ struct PairShift {
 ///     M_yc = (N_c / N_y)^mitigation      where c has fewer samples than y, else 1
 ///     K_yc = (p_c / p_y)^compensation    where p_c > p_y, else 1
 ///
-/// so that frequent targets push rare classes down less, except those for which the model mistakes
-/// them. p is the softmax of the logits without this shift, and constant in the gradient; p_y
-/// counts as at least least_probability.
+/// so that frequent targets push rare classes down less, except classes that the model confuses
+/// them with. p is the softmax of the logits without this shift and is a constant in the gradient;
+/// p_y is raised to least_probability if it is smaller.
 ///
 /// The counts N are those of the samples seen so far: keep a ClassCounts, add each batch to it,
-/// merge it over ranks with +=, and write it here. Counts below 1 are taken as 1.
+/// merge it over ranks with +=, and assign it here. Counts below 1 are treated as 1.
 struct Seesaw {
   double mitigation = 0.8;
   double compensation = 2.0;
@@ -48,7 +48,7 @@ struct Seesaw {
   friend bool operator==(const Seesaw&, const Seesaw&) = default;
 };
 
-/// The same with the counts of all samples so far.
+/// Seesaw with the counts of all samples so far.
 inline Seesaw seesaw(const ClassCounts& counts, double mitigation = 0.8,
                      double compensation = 2.0) {
   return {mitigation, compensation, 1e-2, {counts.values().begin(), counts.values().end()}};

@@ -20,7 +20,7 @@ namespace equipoise {
 
 namespace detail {
 
-// Spelt out round by round: -O2 would leave a loop that waits for itself.
+// The rounds are unrolled: -O2 would keep a loop, in which each round waits for the one before.
 template <std::uint32_t... kRound>
 constexpr EQUIPOISE_HOST_INLINE std::array<std::uint32_t, 4> philox_rounds(
     const std::array<std::uint32_t, 4>& counter, const std::array<std::uint32_t, 2>& key,
@@ -63,8 +63,8 @@ constexpr Scaled scale(std::uint64_t bits, std::uint64_t n) {
   return {static_cast<std::uint64_t>(product >> 64), static_cast<std::uint64_t>(product)};
 }
 
-// Lemire 2019 (arXiv:1805.10941): without the fractions below 2^64 mod n every integer in [0, n)
-// has equally many bits that lead to it. The division is reached with probability n / 2^64.
+// Lemire 2019 (arXiv:1805.10941): without the fractions below 2^64 mod n, equally many values of
+// the bits lead to each integer in [0, n). The division is reached with probability n / 2^64.
 constexpr bool is_unbiased(const Scaled& scaled, std::uint64_t n) {
   return scaled.fraction >= n || scaled.fraction >= (0 - n) % n;
 }
@@ -77,7 +77,8 @@ constexpr std::uint64_t mix64(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// What the library's own draws are for: equal seeds in two places do not give equal numbers.
+// The purposes of the library's own draws, so that equal seeds in two places do not give equal
+// numbers.
 struct Purpose {
   static constexpr std::uint32_t kClassDraw = 0x45510001;
   static constexpr std::uint32_t kWeightedDraw = 0x45510002;
@@ -124,7 +125,7 @@ struct Purpose {
 ///
 /// One Philox4x32-10 block per number, keyed by the seed, at the counter (t low, t high, purpose,
 /// attempt). `purpose` separates independent uses of one seed; a rejected draw is repeated with
-/// the next `attempt`, so a position never takes the numbers of another.
+/// the next `attempt`, so a position never uses the numbers of another.
 struct CounterRandom {
   std::uint64_t seed = 0;
 
@@ -176,7 +177,7 @@ EQUIPOISE_HOST_INLINE void philox_blocks(const CounterRandom& random, std::uint3
 
 namespace detail {
 
-// A stream of a size's own: what is shuffled by one seed in two sizes has unlike orders.
+// A stream for each size: with one seed, shuffles of two sizes are unrelated.
 constexpr CounterRandom of_size(const CounterRandom& random, std::uint64_t n) {
   return {random.seed ^ mix64(n)};
 }
@@ -189,14 +190,14 @@ constexpr CounterRandom of_size(const CounterRandom& random, std::uint64_t n) {
 /// network of 8 rounds on Z_a x Z_b with a = ceil(sqrt n), b = ceil(n / a) (Black & Rogaway 2002),
 /// walking along its cycle while the result lies outside [0, n): fewer than two evaluations on
 /// average. Where n = a b with both odd, rounds are even permutations, and so is the whole.
-/// Not a cipher: outcomes are for shuffling, not for secrets.
+/// Not a cipher: use it for shuffling, not for secrets.
 class RandomPermutation {
  public:
-  /// The permutation of nothing, which must not be evaluated.
+  /// The empty permutation, which must not be evaluated.
   RandomPermutation() = default;
 
-  /// The permutation of [0, n) that belongs to position t of a random stream. Those of two sizes at
-  /// one position have nothing in common. n = 0 gives the permutation of nothing.
+  /// The permutation of [0, n) that belongs to position t of a random stream. Permutations of two
+  /// sizes at one position are unrelated. n = 0 gives the empty permutation.
   explicit RandomPermutation(std::uint64_t n, const CounterRandom& random, std::uint64_t t = 0,
                              std::uint32_t purpose = detail::Purpose::kShuffle)
       : n_(n) {
@@ -321,9 +322,9 @@ class RandomPermutation {
   std::array<std::uint64_t, kFeistelRounds> keys_{};
 };
 
-/// The integers [0, n) in random order: a table by the Fisher-Yates shuffle, every order equally
-/// likely as far as 64 bits of seed can tell; the orders of two sizes have nothing in common. The
-/// same on every platform. O(n), two swaps a Philox block.
+/// The integers [0, n) in random order: a Fisher-Yates shuffle in which all orders are equally
+/// likely, as far as a 64-bit seed allows; the orders of two sizes are unrelated. The same on every
+/// platform. O(n), two swaps per Philox block.
 /// @throws std::invalid_argument if Index cannot hold n - 1.
 template <class Index>
 EQUIPOISE_HOST_INLINE std::vector<Index> shuffled_indices(
@@ -334,8 +335,8 @@ EQUIPOISE_HOST_INLINE std::vector<Index> shuffled_indices(
   std::vector<Index> order(n);
   for (std::size_t i = 0; i < n; ++i) order[i] = static_cast<Index>(i);
   const CounterRandom local = detail::of_size(random, n);
-  // Half i % 2 of block i / 2 says with whom position i swaps; a rejected draw takes the same half
-  // of the next attempt's block.
+  // Half i % 2 of block i / 2 gives the position that i is swapped with; a rejected draw uses the
+  // same half of the next attempt's block.
   const auto place = [&](std::size_t i, std::uint64_t bits) {
     detail::Scaled partner = detail::scale(bits, i + 1);
     for (std::uint32_t attempt = 1; !detail::is_unbiased(partner, i + 1); ++attempt) {

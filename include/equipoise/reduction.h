@@ -1,5 +1,5 @@
-// From the losses of rows to one number: reductions, what their means leave of class weights, group
-// DRO, and steps whose batch comes in parts.
+// From the losses of rows to one number: reductions, the effect that class weights keep under their
+// means, group DRO, and steps whose batch comes in parts.
 #ifndef EQUIPOISE_REDUCTION_H_
 #define EQUIPOISE_REDUCTION_H_
 

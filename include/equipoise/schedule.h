@@ -20,7 +20,7 @@
 namespace equipoise {
 
 /// A copyable function of the step, defined for every step, whose value depends only on the step: a
-/// run that resumes at step t sees what an uninterrupted one would.
+/// run that resumes at step t sees the same values as an uninterrupted one.
 ///
 /// For a loss t counts optimiser steps; for a sampler it is the position in the stream, in draws:
 /// see PerBatchSchedule. The core and Eigen need only `loss.class_weights = schedule(step)` before
@@ -30,13 +30,14 @@ concept ScheduleOf = std::copy_constructible<S> && requires(const S& schedule, s
   { schedule(t) } -> std::convertible_to<Value>;
 };
 
-/// From 0 before step `begin` in a straight line to 1 from step `end` on. With begin == end it
-/// jumps: the deferred re-weighting (DRW) of Cao et al. 2019 (arXiv:1906.07413). Both 0: always 1.
+/// 0 before step `begin`, 1 from step `end` on, and linear in between. With begin == end it jumps:
+/// the deferred re-weighting (DRW) of Cao et al. 2019 (arXiv:1906.07413). With both 0 it is always
+/// 1.
 struct RampSchedule {
   std::uint64_t begin = 0;
   std::uint64_t end = 0;
 
-  /// @throws std::invalid_argument for an end before the begin.
+  /// @throws std::invalid_argument if end < begin.
   double operator()(std::uint64_t t) const {
     require("RampSchedule", "end");
     if (t >= end) return 1;
@@ -55,8 +56,8 @@ struct RampSchedule {
 template <std::copyable Value>
 class PiecewiseSchedule {
  public:
-  /// @throws std::invalid_argument for no values, sizes that differ, and starts that do not begin
-  /// with 0 and ascend.
+  /// @throws std::invalid_argument if there are no values, for sizes that differ, and for starts
+  /// that do not begin with 0 or do not ascend.
   PiecewiseSchedule(std::vector<std::uint64_t> starts, std::vector<Value> values)
       : starts_(std::move(starts)), values_(std::move(values)) {
     constexpr std::string_view kWhere = "PiecewiseSchedule";
@@ -100,18 +101,18 @@ inline std::vector<double> blend(std::span<const double> from, std::span<const d
   return result;
 }
 
-/// Logit terms between two others, term by term: a scale that is not there is 1, a shift or margin
-/// 0. O(C).
+/// Logit terms between two others, term by term: an empty scale stands for 1, an empty shift or
+/// margin for 0. O(C).
 /// @throws std::invalid_argument as for vectors.
 inline LogitTerms blend(const LogitTerms& from, const LogitTerms& to, double share) {
   return {blend(from.scale, to.scale, share, 1.0), blend(from.shift, to.shift, share, 0.0),
           blend(from.margin, to.margin, share, 0.0)};
 }
 
-/// From one vector (of weights or of proportions), or from one LogitTerms, to another, as `ramp`
-/// rises: weights that warm up from ones, a mix that goes from natural to balanced (Kang et al.
-/// 2020, arXiv:1910.09217), a logit adjustment that sets in late. An empty vector of weights stands
-/// for ones; proportions must both be given, and sum to the same.
+/// Moves from one vector (of weights or of proportions), or from one LogitTerms, to another, as
+/// `ramp` rises: weights that warm up from ones, a mix that goes from natural to balanced (Kang et
+/// al. 2020, arXiv:1910.09217), a logit adjustment that starts late. An empty vector of weights
+/// stands for ones; proportions must both be given, and sum to the same.
 template <class Value, ScheduleOf<double> R = RampSchedule>
 struct BlendSchedule {
   Value from;
@@ -122,8 +123,8 @@ struct BlendSchedule {
   friend bool operator==(const BlendSchedule&, const BlendSchedule&) = default;
 };
 
-/// A schedule of optimiser steps as one of draws: schedule(t / batch_size). batch_size counts the
-/// draws of all workers and micro-batches of a step.
+/// Turns a schedule over optimiser steps into one over draws: schedule(t / batch_size). batch_size
+/// counts the draws of all workers and micro-batches of a step.
 template <class S>
 class PerBatchSchedule {
  public:

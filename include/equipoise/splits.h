@@ -1,4 +1,4 @@
-// Cuts a data set into parts that have its proportions.
+// Splits a data set into parts with the same class proportions.
 #ifndef EQUIPOISE_SPLITS_H_
 #define EQUIPOISE_SPLITS_H_
 

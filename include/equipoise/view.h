@@ -1,5 +1,4 @@
-// Data that belong to somebody else: a strided matrix, and any contiguous range of labels or
-// values.
+// Views of data that others own: a strided matrix, and any contiguous range of labels or values.
 #ifndef EQUIPOISE_VIEW_H_
 #define EQUIPOISE_VIEW_H_
 
@@ -34,7 +33,7 @@ struct MatrixView {
                        std::ptrdiff_t col_stride_)
       : data(data_), rows(rows_), cols(cols_), row_stride(row_stride_), col_stride(col_stride_) {}
 
-#if defined(__CUDACC__)  // its front end warns of the conversion that the constraint takes away
+#if defined(__CUDACC__)  // its front end warns of the conversion that the constraint excludes
 #pragma nv_diagnostic push
 #pragma nv_diag_suppress 554
 #endif
@@ -63,7 +62,7 @@ struct MatrixView {
 
 namespace detail {
 
-// A type that says of itself that its elements lie apart, as a row of a column-major Eigen matrix.
+// An Eigen type whose elements are not contiguous, such as a row of a column-major matrix.
 template <class R>
 concept Strided = requires {
   R::InnerStrideAtCompileTime;
@@ -74,7 +73,7 @@ concept Strided = requires {
 }  // namespace detail
 
 /// Anything whose size() elements lie one after the other from data() on: std::vector, std::array,
-/// std::span, an Eigen vector. Eigen's matrices, and vectors with a stride, are none: take a view.
+/// std::span, an Eigen vector. Eigen's matrices and strided vectors do not qualify: pass a view.
 template <class R>
 concept ContiguousRange = !detail::Strided<R> && requires(const R& range) {
   { *range.data() } -> std::convertible_to<std::remove_cvref_t<decltype(*range.data())>>;

@@ -37,7 +37,7 @@ struct UniformWeights {
   double operator()(std::size_t, const CountSummary&) const { return 1.0; }
 };
 
-/// w_c = 1 / n_c. As sampling weight it draws every class equally often.
+/// w_c = 1 / n_c. As a sampling weight it draws every class equally often.
 struct InverseFrequencyWeights {
   double operator()(std::size_t c, const CountSummary& counts) const {
     return 1.0 / counts.count(c);
@@ -53,7 +53,7 @@ struct BalancedWeights {
 };
 
 /// w_c = n_c^(-exponent): 0 is uniform, 1/2 the square root of Mahajan et al. 2018
-/// (arXiv:1805.00932), 1 inverse frequency. One parameter goes from no correction to the full one.
+/// (arXiv:1805.00932), 1 inverse frequency. The exponent leads from no correction to the full one.
 struct PowerWeights {
   double exponent = 0.5;
 
@@ -65,7 +65,7 @@ struct PowerWeights {
 };
 
 /// w_c = (1 - beta) / (1 - beta^n_c), the inverse of the effective number of samples (Cui et al.
-/// 2019, arXiv:1901.05555). beta = 0 gives 1, beta -> 1 gives 1 / n_c, which beta = 1 stands for.
+/// 2019, arXiv:1901.05555). beta = 0 gives 1; beta = 1 stands for the limit 1 / n_c.
 struct EffectiveNumberWeights {
   double beta = 0.999;
 
@@ -82,7 +82,7 @@ struct EffectiveNumberWeights {
   double operator()(std::size_t c, const CountSummary& counts) const {
     detail::require_between("EffectiveNumberWeights", "beta", beta, 0, 1);
     if (beta == 1) return 1.0 / counts.count(c);
-    // 1 - beta^n without cancellation: beta - 1 is exact for the betas in use.
+    // 1 - beta^n without cancellation: beta - 1 is exact for the betas used in practice.
     return (1.0 - beta) / -std::expm1(counts.count(c) * std::log1p(beta - 1.0));
   }
 };
@@ -110,7 +110,7 @@ struct LogarithmicWeights {
   }
 };
 
-/// Weights that the user knows, one per class.
+/// Given weights, one per class.
 struct ExplicitWeights {
   static constexpr bool kIgnoresCounts = true;
   std::vector<double> weights;
@@ -157,21 +157,21 @@ enum class WeightNormalization {
 /// Options of class_weights().
 struct WeightOptions {
   WeightNormalization normalize = WeightNormalization::kMeanOneOverSamples;
-  /// Bounds of the final weights: a weight above 0 is max(min, min(max, s w_c)) with the one factor
-  /// s for which the normalisation holds as well. A weight of 0, and that of a class under
+  /// Bounds of the final weights: a weight above 0 becomes max(min, min(max, s w_c)), where the
+  /// factor s makes the normalisation hold after clipping. A weight of 0, and that of a class under
   /// EmptyClass::kOne, keeps its value.
   double min = 0;
   double max = detail::infinity();
   EmptyClass empty = EmptyClass::kError;
-  /// Added to every count that a policy sees: the mean of a Dirichlet prior; above 0 no class is
-  /// empty.
+  /// Added to every count before the policy sees it, as in the mean under a Dirichlet prior; above
+  /// 0 no class is empty.
   double smoothing = 0;
 };
 
 namespace detail {
 
-// The a_c for which a mean-like normalisation reads sum a_c w_c = 1. `fixed` classes weigh 1
-// whatever the others do.
+// The coefficients a_c with which a mean-like normalisation reads sum a_c w_c = 1. `fixed` classes
+// have the weight 1 whatever the others have.
 inline std::vector<double> normalization_shares(WeightNormalization normalize,
                                                 const ClassCounts& counts, std::size_t fixed) {
   const std::size_t classes = counts.classes();
@@ -203,7 +203,7 @@ inline double normalized_sum(std::span<const double> shares, std::span<const dou
 }
 
 // The scale at which clipped weights sum to 1 under `shares`. The sum never falls as the scale
-// grows, so that bisection ends at the scale itself, to the last bit.
+// grows, so bisection finds the scale to the last bit.
 inline double clipped_scale(std::string_view where, std::span<const double> shares,
                             std::span<const double> weights, double unclipped,
                             const WeightOptions& options) {
@@ -216,8 +216,8 @@ inline double clipped_scale(std::string_view where, std::span<const double> shar
     most = std::max(most, weights[c]);
     mass += shares[c];
   }
-  // With all weights at one bound it shows whether there is room. Without a bound on one side, the
-  // scale without clipping limits the search there.
+  // Setting all weights to one bound shows whether the bounds leave room. Where one bound is
+  // missing, the scale without clipping limits the search on that side.
   const double slack = static_cast<double>(weights.size()) * std::numeric_limits<double>::epsilon();
   if (mass * options.min > 1 + slack) {
     reject(where, "options.min", options.min, "at most " + to_text(1 / mass) + " to normalise");
@@ -234,7 +234,7 @@ inline double clipped_scale(std::string_view where, std::span<const double> shar
   return high;
 }
 
-// What positive weights are multiplied by before they are clipped; 1 where nothing can be scaled.
+// The factor on positive weights before clipping; 1 where nothing can be scaled.
 inline double weight_scale(std::string_view where, const ClassCounts& counts,
                            std::span<const double> weights, std::size_t fixed,
                            const WeightOptions& options) {
@@ -331,14 +331,14 @@ std::vector<double> class_weights(const ClassCounts& counts, const P& policy,
 ///
 ///     w_c / sum_k q_k w_k,   q_c = drawn_c / sum_k drawn_k,
 ///
-/// where `drawn` are the masses with which a sampler draws the classes: a mix, or the counts of the
-/// rows it has drawn. With these weights a mean over rows keeps the scale of the unweighted loss,
-/// and thus the learning rate, under any sampler; class_weights() does the same for rows that are
-/// drawn as they are counted (WeightNormalization::kMeanOneOverSamples). A class that is not drawn
-/// is scaled like the others but has no part in the mean. Weights have no unit, and the scale of
-/// either argument does not matter. O(C).
+/// where `drawn` holds the masses with which a sampler draws the classes: a mix, or the counts of
+/// the rows it has drawn. With these weights a mean over rows keeps the scale of the unweighted
+/// loss under any sampler, and so the learning rate can stay; class_weights() does the same for
+/// rows drawn in proportion to the counts (WeightNormalization::kMeanOneOverSamples). A class that
+/// is not drawn is scaled like the others but does not enter the mean. Weights have no unit, and
+/// the scale of either argument does not matter. O(C).
 /// @throws std::invalid_argument for sizes that differ, for weights and masses that are negative,
-/// NaN or infinite, where no class that is drawn has a positive weight, and for numbers so large or
+/// NaN or infinite, if no class that is drawn has a positive weight, and for numbers so large or
 /// small that scaling them overflows or leaves 0.
 inline std::vector<double> mean_one_over_draws(std::span<const double> class_weights,
                                                std::span<const double> drawn) {

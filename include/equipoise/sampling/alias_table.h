@@ -1,4 +1,4 @@
-// Draws from a discrete distribution in constant time, decided in integers alone.
+// Draws from a discrete distribution in constant time, in integer arithmetic only.
 #ifndef EQUIPOISE_SAMPLING_ALIAS_TABLE_H_
 #define EQUIPOISE_SAMPLING_ALIAS_TABLE_H_
 
@@ -25,12 +25,12 @@ namespace equipoise::sampling {
 ///
 /// The probabilities are integers: each of n buckets holds 2^b quanta, b = 63 - ceil(log2 n),
 /// divided between its own index and one alias. A weight of zero has no quantum and is never drawn;
-/// a positive weight, however small, has at least one. Apart from that, p_i = w_i / sum(w) is met
-/// to (4 + 3 n p_i) 2^-62: of two weights 1 and 1e-12 the small one is drawn as often as it should
-/// be, to six digits. The table is built from the bits of the weights in integer arithmetic, and so
-/// is the same for all compilers and flags.
+/// a positive weight, however small, has at least one. Apart from that, p_i = w_i / sum(w) holds to
+/// within (4 + 3 n p_i) 2^-62: with weights 1 and 1e-12, the frequency of the small one is right to
+/// six digits. The table is built from the bits of the weights in integer arithmetic, and so it is
+/// the same for all compilers and flags.
 ///
-/// Set-up O(n) in one sweep without stacks; 8 bytes an index, 16 during set-up. Draws O(1).
+/// Set-up O(n) in one sweep without stacks; 8 bytes per index, 16 during set-up. Draws O(1).
 class AliasTable {
  public:
   /// @throws std::invalid_argument for a weight that is negative, NaN or infinite, for weights that
@@ -41,17 +41,17 @@ class AliasTable {
   /// The number of indices, n.
   std::size_t size() const { return entries_.size(); }
 
-  /// The index that lies at `fraction` / 2^64 of a bucket: with both uniform, a draw. O(1);
-  /// bucket < size(), unchecked.
+  /// The index that lies at `fraction` / 2^64 of a bucket; it is a draw if both arguments are
+  /// uniform. O(1); bucket < size(), unchecked.
   std::size_t operator()(std::size_t bucket, std::uint64_t fraction) const {
     EQUIPOISE_DCHECK(bucket < entries_.size());
     return static_cast<std::size_t>(entries_[bucket].pick(bucket, fraction, alias_mask_));
   }
 
-  /// Asks for a bucket's cache line ahead of its use.
+  /// Prefetches the cache line of a bucket.
   void prefetch(std::size_t bucket) const { __builtin_prefetch(entries_.data() + bucket); }
 
-  /// The quanta of a bucket.
+  /// The number of quanta in a bucket.
   std::uint64_t bucket_quanta() const { return std::uint64_t{1} << bucket_bits(); }
 
   /// Each index's probability in units of 1 / (n bucket_quanta()). O(n).
@@ -70,13 +70,13 @@ class AliasTable {
   friend class ClassSampler;
   friend class WeightedSampler;
 
-  // The quanta of the bucket's own index, and below them, in as many bits as an index has, the
-  // index of the others: 63 bits in all.
+  // High bits: the number of quanta that belong to the bucket's own index. Low bits, as many as an
+  // index has: the alias, to which the other quanta belong. 63 bits in all.
   struct Entry {
     std::uint64_t packed;
 
-    // Without a branch, which nothing could predict. That 63 bits of the fraction are below the
-    // packed quanta says that as many bits as quanta have are below the quanta.
+    // Without a branch, which would be unpredictable. Comparing 63 bits of the fraction with the
+    // packed entry is the same as comparing the high bits of the fraction with the quanta.
     std::uint64_t pick(std::uint64_t own, std::uint64_t fraction, std::uint64_t alias_mask) const {
       const std::uint64_t alias = packed & alias_mask;
       const std::uint64_t is_own = 0u - std::uint64_t{fraction >> 1 < packed - alias};

@@ -1,4 +1,4 @@
-// Batches of a few classes with equally many rows each, as metric learning wants them.
+// Batches of a few classes with equally many rows each, for metric learning.
 #ifndef EQUIPOISE_SAMPLING_BALANCED_BATCHES_H_
 #define EQUIPOISE_SAMPLING_BALANCED_BATCHES_H_
 
@@ -27,7 +27,7 @@ struct BalancedBatchOptions {
   std::uint64_t rows_per_class = 0;     ///< M >= 1
   /// Whether the rows of a batch are in random order; otherwise class after class.
   bool shuffle = true;
-  /// Batches in an epoch; 0 for as many as hold about N rows, and at least one.
+  /// Batches in an epoch; with 0 an epoch has about N rows, and at least one batch.
   std::uint64_t batches_per_epoch = 0;
   /// Rows with this label are never drawn; without it every label must be a class.
   std::optional<std::int64_t> ignore_index = std::nullopt;
@@ -36,11 +36,11 @@ struct BalancedBatchOptions {
 /// An IndexStream in batches of P classes with M rows each (Schroff et al. 2015, arXiv:1503.03832;
 /// Hermans et al. 2017, arXiv:1703.07737): positions [b P M, (b + 1) P M) are batch b.
 ///
-/// Classes with rows are dealt in rounds, in random order, P to a batch; the last few of a round
-/// that do not fill a batch are left out of it. A batch's classes are distinct, and a class comes
-/// equally often on average, whatever its size. In a class the rows are a deck of cards, of which
-/// each round takes M: the M rows are distinct where the class has as many, but for a deck that
-/// ends among them.
+/// Classes with rows are dealt in rounds, in random order, P to a batch; a round skips the last few
+/// classes if they do not fill a batch. The classes of a batch are distinct, and on average all
+/// classes occur equally often, whatever their size. The rows of a class are a deck of cards, from
+/// which each round takes M: the M rows are distinct if the class has that many, unless the deck
+/// runs out and is shuffled again between them.
 ///
 /// Set-up is one counting and one sorting pass over the labels, O(N + C). Memory is 4 bytes per row
 /// (8 from 2^32 rows on) and O(C). A draw is O(1). The same on every platform.
@@ -70,12 +70,12 @@ class BalancedBatchSampler {
 
   /// The seed of the draws.
   std::uint64_t seed() const { return random_.seed; }
-  /// P M: the rows of a batch.
+  /// The number of rows in a batch, P M.
   std::uint64_t batch_size() const { return options_.classes_per_batch * options_.rows_per_class; }
   /// Draws in an epoch: a whole number of batches.
   std::uint64_t epoch_size() const { return options_.batches_per_epoch * batch_size(); }
 
-  /// A digest of all that decides the draws, less the seed. O(N).
+  /// A digest of everything that decides the draws, except the seed. O(N).
   std::uint64_t fingerprint() const {
     detail::Fingerprint digest;
     digest.add(options_.classes_per_batch).add(options_.rows_per_class);

@@ -1,4 +1,4 @@
-// Groups x classes as one set of classes, for whatever samples or splits by class.
+// Groups x classes as one set of classes, for samplers and splits by class.
 #ifndef EQUIPOISE_SAMPLING_CELLS_H_
 #define EQUIPOISE_SAMPLING_CELLS_H_
 

@@ -31,7 +31,7 @@ struct ClassResamplerOptions {
 
 namespace equipoise::detail {
 
-// Checks targets against the rows that there are, and adds them up.
+// Checks targets against the rows available, and returns their running sums.
 inline std::vector<std::uint64_t> target_starts(std::string_view where,
                                                 std::span<const std::uint64_t> targets,
                                                 std::span<const std::uint64_t> counts) {
@@ -55,12 +55,13 @@ inline std::vector<std::uint64_t> target_starts(std::string_view where,
 namespace equipoise::sampling {
 
 /// An IndexStream whose every epoch holds exactly targets[c] rows of class c, in random order; see
-/// oversampling_targets() and undersampling_targets() for targets. Each class's rows are a deck of
-/// cards that is dealt out before it is shuffled again, across epochs. So oversampling takes every
-/// row of a class floor or ceil of targets[c] / n_c times an epoch, and undersampling takes other
-/// rows each epoch until all have had their turn: nothing is thrown away for good.
+/// oversampling_targets() and undersampling_targets() for targets. The rows of each class are a
+/// deck of cards that is dealt out completely before it is shuffled again, across epochs. So
+/// oversampling draws every row of a class floor or ceil of targets[c] / n_c times per epoch, and
+/// undersampling draws different rows each epoch until all have had their turn: no row is discarded
+/// for good.
 ///
-/// A row of class c comes targets[c] / n_c times an epoch on average.
+/// On average a row of class c is drawn targets[c] / n_c times per epoch.
 ///
 /// Set-up is one counting and one sorting pass over the labels, O(N + C). Memory is 4 bytes per row
 /// (8 from 2^32 rows on) and O(C). A draw is O(log C). The same on every platform.
@@ -68,7 +69,7 @@ class ClassResampler {
  public:
   /// Labels may be of any integer type; targets are one number per class.
   /// @throws std::invalid_argument for a label that is neither a class nor the ignore index, for a
-  /// class without rows that is to be drawn, and for targets that are all zero.
+  /// class without rows whose target is not 0, and for targets that are all zero.
   template <LabelRange R>
   EQUIPOISE_HOST_INLINE ClassResampler(const R& labels, std::span<const std::uint64_t> targets,
                                        std::uint64_t seed,
@@ -98,7 +99,7 @@ class ClassResampler {
   /// The number of classes, C.
   std::size_t classes() const { return rows_.classes(); }
 
-  /// A digest of all that decides the draws, less the seed: which rows are of which class, and the
+  /// A digest of everything that decides the draws, except the seed: the class of each row, and the
   /// targets. O(N).
   std::uint64_t fingerprint() const {
     detail::Fingerprint digest;
@@ -150,8 +151,8 @@ class ClassResampler {
 };
 
 /// The rows of the first epoch of ClassResampler(labels, targets, seed), class by class: for use
-/// without a stream, as imbalanced-learn's samplers give them. In a class whole decks come first,
-/// in ascending order, then the rest: as many as are missing, each row at most once. O(N + sum of
+/// without a stream, like the result of imbalanced-learn's samplers. Within a class whole decks
+/// come first, in ascending order, then the remaining draws, each row at most once. O(N + sum of
 /// targets).
 /// @throws std::invalid_argument as ClassResampler.
 template <LabelRange R>

@@ -42,7 +42,7 @@ struct ClassSamplerOptions {
   /// Draws in an epoch; 0 for as many as there are labels.
   std::uint64_t epoch_size = 0;
   /// With kExactQuota, the number of consecutive slots that are shuffled among themselves; 0 for an
-  /// epoch. With the size of a batch (over all workers) every batch has its quota.
+  /// epoch. If it is the size of a batch (over all workers), every batch meets its quota.
   std::uint64_t window = 0;
   /// Rows with this label are never drawn; without it every label must be a class.
   std::optional<std::int64_t> ignore_index = std::nullopt;
@@ -69,8 +69,8 @@ inline std::vector<double> drawn_mass(const ClassCounts& counts,
 ///
 /// Decisions are made in integers, so the same seed gives the same rows on every platform. With
 /// kExactQuota any number of consecutive windows hold each class within 3.36 of its expectation,
-/// within 1 for two classes and 2 for three (QuotaSequence). A class is therefore in every window
-/// if it is due 3.36 times or more, and may be missing if it is due less often.
+/// within 1 for two classes and 2 for three (QuotaSequence). A class expected 3.36 times or more
+/// per window is therefore in every window; a rarer one may be missing from some.
 ///
 /// Set-up is one counting pass and one sorting pass over the labels, O(N + C log C). Memory is 4
 /// bytes per row (8 from 2^32 rows on) and O(C). A draw is O(1), with kExactQuota about
@@ -81,7 +81,7 @@ class ClassSampler {
   /// integer type.
   /// @throws std::invalid_argument for a label that is neither a class nor the ignore index; for
   /// proportions that are empty, all zero, negative, NaN or infinite; and for a class without rows
-  /// that is to be drawn, naming it.
+  /// whose proportion is not 0, naming it.
   template <LabelRange R>
   EQUIPOISE_HOST_INLINE ClassSampler(const R& labels, std::span<const double> proportions,
                                      std::uint64_t seed, const ClassSamplerOptions& options = {})
@@ -117,7 +117,7 @@ class ClassSampler {
   /// The number of classes, C.
   std::size_t classes() const { return rows_.classes(); }
 
-  /// A digest of everything that decides the draws, except the seed: which rows are of which class,
+  /// A digest of everything that decides the draws, except the seed: the class of each row,
   /// proportions and options. O(N).
   std::uint64_t fingerprint() const {
     detail::Fingerprint digest;
@@ -132,7 +132,7 @@ class ClassSampler {
   static constexpr std::size_t kBlock = kernels::PhiloxBlocks::kBlocks;
 
   // Where in rows_ the draw at a position points, from its Philox block: half for the class, half
-  // for the row. What is rejected tries the block of the next attempt.
+  // for the row. A rejected draw tries the block of the next attempt.
   class IndependentDraw {
    public:
     explicit IndependentDraw(const ClassSampler& sampler)

@@ -1,4 +1,4 @@
-// How many draws an epoch has: by when its classes run out of rows.
+// The number of draws in an epoch, from when its classes run out of rows.
 #ifndef EQUIPOISE_SAMPLING_EPOCH_LENGTH_H_
 #define EQUIPOISE_SAMPLING_EPOCH_LENGTH_H_
 
@@ -16,17 +16,17 @@
 
 namespace equipoise::sampling {
 
-/// When an epoch over classes (or data sets) that are drawn without repeating a row too early is
-/// over. The first two are first_exhausted and all_exhausted of Hugging Face's interleave_datasets.
+/// When an epoch ends, for classes (or data sets) whose rows are dealt out before any is repeated.
+/// The first two are first_exhausted and all_exhausted of Hugging Face's interleave_datasets.
 enum class Exhaustion {
   kStopAtFirst,  ///< as soon as one has no fresh rows left: nothing is repeated
   kCycle,        ///< when the last has been seen once: the others start over
   kCap,          ///< when one has been seen max_epochs times
 };
 
-/// How many draws in proportions q an epoch has under an exhaustion rule: with r_c = n_c / q_c over
-/// the classes that are drawn, floor(min r_c), ceil(max r_c) or floor(max_epochs min r_c).
-/// Proportions need not sum to one. O(C).
+/// The number of draws in an epoch under an exhaustion rule, for draws in proportions q: with r_c =
+/// n_c / q_c over the classes that are drawn, floor(min r_c), ceil(max r_c) or floor(max_epochs min
+/// r_c). Proportions need not sum to one. O(C).
 /// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
 /// zero, a class without rows that is to be drawn, max_epochs that are not positive, and a number
 /// of draws from 2^63 on.
@@ -51,7 +51,7 @@ inline std::uint64_t epoch_draws(std::span<const double> counts,
     least = std::min(least, counts[c] / q[c]);
     most = std::max(most, counts[c] / q[c]);
   }
-  // A quotient that is an integer but for its rounding is that integer.
+  // A quotient that differs from an integer only by rounding counts as that integer.
   constexpr double kSlack = 1e-12;
   double draws = 0;
   if (rule == Exhaustion::kCycle) {

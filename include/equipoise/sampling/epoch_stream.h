@@ -1,4 +1,4 @@
-// Streams of methods that look at all weights at once: one list of rows an epoch.
+// Streams for methods that look at all weights at once: one list of rows per epoch.
 #ifndef EQUIPOISE_SAMPLING_EPOCH_STREAM_H_
 #define EQUIPOISE_SAMPLING_EPOCH_STREAM_H_
 
@@ -26,11 +26,11 @@ concept EpochRule = std::copy_constructible<R> && requires(const R& rule, std::u
   { rule.fingerprint() } -> std::same_as<std::uint64_t>;
 };
 
-/// Makes an IndexStream of a rule. Position t is row t mod M of the list of epoch t / M, M being
+/// Turns a rule into an IndexStream. Position t is row t mod M of the list of epoch t / M, M being
 /// the rule's epoch_size().
 ///
-/// The first draw from an epoch, wherever in it, costs what the rule needs for its list; draws
-/// from the same epoch are O(1) then. That list is kept, 8 bytes per draw, by all copies together,
+/// The first draw from an epoch, at any position, costs as much as making the epoch's list; further
+/// draws from the same epoch are O(1). All copies of the stream share one list, 8 bytes per draw,
 /// so copies that draw from different epochs in turn make it again each time. Safe for use by
 /// several threads at once.
 template <EpochRule R>

@@ -1,4 +1,4 @@
-// What a draw counts for, where rows were drawn otherwise than the data have them.
+// The weight of each draw if rows are not drawn in the proportions of the data.
 #ifndef EQUIPOISE_SAMPLING_IMPORTANCE_H_
 #define EQUIPOISE_SAMPLING_IMPORTANCE_H_
 
@@ -14,15 +14,16 @@ namespace equipoise::sampling {
 
 /// w_k = pi_k / q_k with pi_k = natural_k / sum(natural) and q_k = drawn_k / sum(drawn): the
 /// weights with which the mean over draws estimates the mean over the data without bias (Horvitz &
-/// Thompson 1952; importance sampling). E_q w = 1. What is neither in the data nor drawn gets 0.
+/// Thompson 1952; importance sampling). E_q w = 1. An element that is neither in the data nor drawn
+/// gets 0.
 ///
 /// Over classes, for ClassSampler, ClassResampler and ScheduledSampler: natural = counts, drawn =
-/// proportions, targets or a window's masses, of which a row of class c takes an equal share. Over
-/// rows, for WeightedSampler, SystematicResampling and ResidualResampling: natural = ones, drawn =
-/// weights. These draw in the given proportions to about 2^-60, so that weights by them are those
-/// of what is drawn. For draws without replacement see inclusion_probability(). O(size).
+/// proportions, targets or a window's masses, which the rows of a class share equally. Over rows,
+/// for WeightedSampler, SystematicResampling and ResidualResampling: natural = ones, drawn =
+/// weights. These draw in the given proportions to about 2^-60, so the weights match the actual
+/// draws. For draws without replacement see inclusion_probability(). O(size).
 /// @throws std::invalid_argument for sizes that differ, for masses that are negative, not finite or
-/// all zero, and for mass in the data that is never drawn: no weight makes up for that.
+/// all zero, and for mass in the data that is never drawn, which no weight can make up for.
 inline std::vector<double> importance_weights(std::span<const double> natural,
                                               std::span<const double> drawn) {
   constexpr std::string_view kWhere = "importance_weights";

@@ -1,4 +1,4 @@
-// Classes in exact proportion: which class a slot belongs to, and how many of it came before.
+// Classes in exact proportion: the class of a slot, and how many earlier slots have the same class.
 #ifndef EQUIPOISE_SAMPLING_QUOTA_H_
 #define EQUIPOISE_SAMPLING_QUOTA_H_
 
@@ -20,22 +20,23 @@ namespace equipoise::sampling {
 
 /// An infinite sequence of classes in which every stretch of slots, and so every prefix and every
 /// window, holds each class c within 3.36 of its expectation, length * q_c / sum(q). Independent
-/// draws deviate by about the root of the length instead.
+/// draws deviate by about the square root of the length instead.
 ///
-/// A Huffman tree over the classes. A node deals its slots 0, 1, 2, ... to its left child, of
-/// relative mass p, as a Bresenham line does: floor(t p + u) of the first t, u a random phase. So
-/// the k-th slot of each subtree is known without going through those before it.
+/// It is a Huffman tree over the classes. A node deals its slots 0, 1, 2, ... like a Bresenham
+/// line: of the first t slots its left child, of relative mass p, gets floor(t p + u), with u a
+/// random phase. So the k-th slot of each subtree is known without going through those before it.
 ///
-/// The bound: of n consecutive slots of a node each child gets its share of n and an error of less
-/// than one. Going down from the root, where there is no error, each step multiplies the error so
-/// far by the child's relative mass and adds its own. So a class of mass w, below nodes of masses
-/// P_1 < P_2 < ... < P_k less the root, deviates by less than 1 + w / P_1 + ... + w / P_k. In a
-/// Huffman tree P_1 > w, P_2 >= P_1 + w and P_{i+2} >= P_{i+1} + P_i, for what is merged first is
-/// lightest (Katona & Nemetz 1976). Hence C classes deviate by less than the sum of the first C - 1
-/// reciprocal Fibonacci numbers, 1 + 1 + 1/2 + 1/3 + 1/5 + ...: 1 for two classes, 2 for three, 2.5
-/// for four, 3.3599 for any number. Masses near (tiny, 1, 1, 1, 2, 3, 5, 8) come near it. On top of
-/// that masses are integers that sum to 2^62, by which a stretch of n slots is off by less than
-/// C n / 2^60.
+/// The bound: of n consecutive slots of a node each child gets its proportion of n with an error of
+/// less than one. Going down from the root, where there is no error, each step multiplies the error
+/// so far by the child's relative mass and adds its own. So a class of mass w, below nodes of
+/// masses P_1 < P_2 < ... < P_k less the root, deviates by less than 1 + w / P_1 + ... + w / P_k.
+/// In a Huffman tree P_1 > w, P_2 >= P_1 + w and P_{i+2} >= P_{i+1} + P_i, since the lightest nodes
+/// are merged first (Katona & Nemetz 1976). Hence C classes deviate by less than the sum of the
+/// first C
+/// - 1 reciprocal Fibonacci numbers, 1 + 1 + 1/2 + 1/3 + 1/5 + ...: 1 for two classes, 2 for three,
+/// 2.5 for four, 3.3599 for any number. Masses near (tiny, 1, 1, 1, 2, 3, 5, 8) come near it. In
+/// addition, masses are rounded to integers that sum to 2^62, which shifts the counts in n slots by
+/// less than C n / 2^60.
 class QuotaSequence {
  public:
   /// The class of a slot, and the number of slots before it that have the same class.
@@ -52,8 +53,8 @@ class QuotaSequence {
   QuotaSequence(std::span<const double> proportions, const CounterRandom& random)
       : QuotaSequence(masses_of("QuotaSequence", proportions), random) {}
 
-  /// Slot t of the sequence. As many steps as the class's Huffman code has digits: about
-  /// log2(1 / share).
+  /// Slot t of the sequence. Takes as many steps as the class's Huffman code has digits: about
+  /// log2(sum(q) / q_c).
   Slot operator[](std::uint64_t t) const {
     std::int64_t node = root_;
     while (node >= 0) {
@@ -91,7 +92,7 @@ class QuotaSequence {
   }
 
   QuotaSequence(const std::vector<std::uint64_t>& masses, const CounterRandom& random) {
-    // Equal masses are ordered by their place, so that the tree is the same everywhere.
+    // Equal masses are ordered by their index, so that the tree is the same everywhere.
     using Item = std::pair<std::uint64_t, std::int64_t>;
     const auto after = [](const Item& a, const Item& b) { return b < a; };
     std::vector<Item> lightest;  // a heap

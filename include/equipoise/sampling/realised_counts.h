@@ -1,4 +1,4 @@
-// What a sampler really shows: the classes of a stretch of its stream.
+// The class counts that a sampler actually draws in a range of its stream.
 #ifndef EQUIPOISE_SAMPLING_REALISED_COUNTS_H_
 #define EQUIPOISE_SAMPLING_REALISED_COUNTS_H_
 
@@ -18,12 +18,12 @@
 
 namespace equipoise::sampling {
 
-/// How often rows of each class come at the positions [begin, begin + size) of a stream, exactly:
-/// `labels` are the labels of its rows. Divided by its total it is the realised proportions; an
-/// epoch is begin = e epoch_size(), size = epoch_size(). The stream's place does not change: it has
-/// none. One draw per position.
-/// @throws std::invalid_argument for a row beyond the labels, and for a drawn row whose label is no
-/// class.
+/// How often rows of each class are drawn at the positions [begin, begin + size) of a stream,
+/// exactly; `labels` are the labels of its rows. Divided by their total, the counts are the
+/// realised proportions; epoch e is begin = e epoch_size(), size = epoch_size(). The stream is not
+/// changed, since it has no state. One draw per position.
+/// @throws std::invalid_argument for a row beyond the labels, and for a drawn row whose label is
+/// not a class.
 template <IndexStream S, LabelRange R>
 EQUIPOISE_HOST_INLINE ClassCounts realised_counts(const S& stream, const R& labels,
                                                   std::size_t classes, std::uint64_t begin,

@@ -20,22 +20,22 @@
 
 namespace equipoise::sampling {
 
-/// What a repeat policy sees of a class in a sequence.
+/// A class in a sequence, as a repeat policy sees it.
 struct ClassInSequence {
-  double tokens = 0;          ///< of this class in this sequence, >= 1
-  double token_share = 0;     ///< of all tokens, those of this class
-  double sequence_share = 0;  ///< of all sequences, those in which this class is
+  double tokens = 0;          ///< number of tokens of this class in this sequence, >= 1
+  double token_share = 0;     ///< fraction of all tokens that are of this class
+  double sequence_share = 0;  ///< fraction of all sequences that contain this class
 };
 
-/// A repeat policy says how often to show a sequence, given its classes (other than the background,
-/// if there is one), of which there is at least one, and its length in tokens.
+/// A repeat policy returns how often to show a sequence, given its classes and its length in
+/// tokens. There is at least one class, and the background, if any, is not among them.
 template <class P>
 concept RepeatPolicy = requires(const P& policy, std::span<const ClassInSequence> classes,
                                 double length) {
   { policy(classes, length) } -> std::convertible_to<double>;
 };
 
-/// r = max_c max(1, sqrt(threshold / f_c)), f_c the share of sequences that have class c: the
+/// r = max_c max(1, sqrt(threshold / f_c)), f_c the fraction of sequences that contain class c: the
 /// repeat factors of Gupta et al. 2019 (LVIS, arXiv:1908.03195) on sequences.
 struct LvisRepeats {
   double threshold = 0.001;  ///< in (0, 1]
@@ -53,9 +53,10 @@ struct LvisRepeats {
   friend bool operator==(const LvisRepeats&, const LvisRepeats&) = default;
 };
 
-/// ceil(sqrt(1 + sum_c n_c (-log2 f_c))), n_c the tokens of class c in the sequence and f_c the
-/// share of all tokens that have it: "sCR", smoothed resampling by count and rareness (Wang & Wang
-/// 2022, "Sentence-level resampling for named entity recognition", as their program has it).
+/// ceil(sqrt(1 + sum_c n_c (-log2 f_c))), n_c the number of tokens of class c in the sequence and
+/// f_c the fraction of all tokens that are of class c: "sCR", smoothed resampling by count and
+/// rareness (Wang & Wang 2022, "Sentence-level resampling for named entity recognition", as in
+/// their program).
 struct CountRarenessRepeats {
   double operator()(std::span<const ClassInSequence> classes, double) const {
     double sum = 1;
@@ -65,8 +66,8 @@ struct CountRarenessRepeats {
   friend bool operator==(const CountRarenessRepeats&, const CountRarenessRepeats&) = default;
 };
 
-/// ceil((1 + sum_c sqrt(n_c) (-log2 f_c)) / sqrt(length)): "nsCRD", the same normalised, and by the
-/// density of entities in the sequence too (Wang & Wang 2022, as their program has it).
+/// ceil((1 + sum_c sqrt(n_c) (-log2 f_c)) / sqrt(length)): "nsCRD", the same, normalised, and by
+/// the density of entities in the sequence as well (Wang & Wang 2022, as in their program).
 struct CountRarenessDensityRepeats {
   double operator()(std::span<const ClassInSequence> classes, double length) const {
     double sum = 1;
@@ -81,24 +82,26 @@ struct CountRarenessDensityRepeats {
 
 /// Options of repeat factors.
 struct RepeatOptions {
-  /// The class of tokens that are nothing in particular, the `O` of named entities, which says
-  /// nothing about its sequences; without it all classes count.
+  /// The background class, such as the `O` of named entities, which does not affect how often a
+  /// sequence is repeated; without it all classes count.
   std::optional<std::int64_t> background = std::nullopt;
-  /// Tokens with this label are left out, of lengths too; without it every label must be a class.
+  /// Tokens with this label are left out, also from lengths; without it every label must be a
+  /// class.
   std::optional<std::int64_t> ignore_index = std::nullopt;
 };
 
-/// How often each sequence is to be shown, >= 0: what a policy says of its classes, and 1 where it
-/// has none but options.background, if that is given. Sequence s has the tokens labels[offsets[s],
-/// offsets[s + 1]). For named entities labels are types, without B- and I-, and the background is
-/// that of `O`; for rows of several labels a sequence is a row, and there is none.
+/// How often to show each sequence, >= 0: the policy's result for its classes, or 1 if it contains
+/// nothing but options.background. Sequence s has the tokens labels[offsets[s], offsets[s + 1]).
+/// For named entities, labels are types, without B- and I-, and the background is the label of `O`;
+/// for multi-label data a sequence is a row, and there is no background.
 ///
 /// EpochStream(SystematicResampling(repeat_factors(...), 0, seed)) is the sampler: factors that are
 /// not integers are rounded at random, independently in each epoch, and epochs are equally long.
 /// O(tokens + sequences + C).
-/// @throws std::invalid_argument for offsets that do not start at 0, fall, or do not end at the
+/// @throws std::invalid_argument for offsets that do not start at 0, decrease, or do not end at the
 /// number of labels; for a label that is neither a class in [0, classes) nor the ignore index; for
-/// a background that is not a class; and for a policy's number or result that is out of range.
+/// a background that is not a class; and for a parameter or result of the policy that is out of
+/// range.
 template <LabelRange R, LabelRange O, RepeatPolicy P>
 std::vector<double> repeat_factors(const R& labels, const O& offsets, std::size_t classes,
                                    const P& policy, const RepeatOptions& options = {}) {
@@ -114,8 +117,8 @@ std::vector<double> repeat_factors(const R& labels, const O& offsets, std::size_
   if constexpr (requires { policy.require(kWhere); }) policy.require(kWhere);
   const std::size_t sequences = bounds.size() - 1;
 
-  // f(class, tokens) for each class of a sequence, in the order of their first tokens; returns its
-  // length.
+  // Calls f(class, tokens) for each class of a sequence, in the order of their first tokens;
+  // returns the length of the sequence.
   std::vector<double> tokens(classes, 0.0);
   std::vector<std::size_t> present;
   const auto visit = [&](std::size_t s, const auto& f) {

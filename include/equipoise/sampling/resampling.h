@@ -1,4 +1,4 @@
-// Weighted draws with less noise than independent ones: each row comes about as often as is due.
+// Weighted draws with less noise than independent ones: each row comes close to its expected count.
 #ifndef EQUIPOISE_SAMPLING_RESAMPLING_H_
 #define EQUIPOISE_SAMPLING_RESAMPLING_H_
 
@@ -18,13 +18,13 @@
 namespace equipoise::sampling {
 
 /// Systematic resampling (Carpenter, Clifford & Fearnhead 1999, "Improved particle filter for
-/// nonlinear problems"): of k draws row i gets floor or ceil of its due, k w_i / sum(w), and that
-/// on average: k points at equal distances, with one random offset, on the line of the weights. The
-/// rows come in random order.
+/// nonlinear problems"): of k draws row i gets floor or ceil of its expectation, k w_i / sum(w),
+/// and exactly that on average. The weights are laid end to end on a line, and k points at equal
+/// distances, with one random offset, select the rows. The rows are in random order.
 ///
-/// With repeat factors as weights and k = 0 every row is repeated its factor's integer part, and
-/// once more with the probability of the rest: the stochastic rounding of LVIS's repeat factors,
-/// with epochs of equal length.
+/// With repeat factors as weights and k = 0, each row is drawn as often as the integer part of its
+/// factor, and once more with a probability equal to the fraction: the stochastic rounding of
+/// LVIS's repeat factors, with epochs of equal length.
 ///
 /// Draws are made in integers, so the rows are the same on every platform. Weights are read to
 /// 61 binary digits below their sum. Set-up O(N); an epoch O(N + k). 8 bytes per row, and 8 per
@@ -35,7 +35,7 @@ class SystematicResampling {
  public:
   /// k = 0 stands for sum(w), rounded to an integer.
   /// @throws std::invalid_argument for a weight that is negative, NaN or infinite, for weights that
-  /// are empty or all zero, and for a k, given or not, outside [1, 2^62].
+  /// are empty or all zero, and for a k, given or computed, outside [1, 2^62].
   template <FloatRange W>
   SystematicResampling(const W& weights, std::uint64_t k, std::uint64_t seed)
       : random_{seed}, dues_("SystematicResampling", as_span(weights), k) {}
@@ -58,7 +58,7 @@ class SystematicResampling {
   std::uint64_t seed() const { return random_.seed; }
   /// k.
   std::uint64_t epoch_size() const { return dues_.draws(); }
-  /// A digest of all that decides the draws, less the seed: weights and k. O(N).
+  /// A digest of everything that decides the draws, except the seed: weights and k. O(N).
   std::uint64_t fingerprint() const { return dues_.digest(); }
 
  private:
@@ -67,9 +67,9 @@ class SystematicResampling {
 };
 
 /// Residual resampling (Liu & Chen 1998, "Sequential Monte Carlo methods for dynamic systems"): of
-/// k draws row i gets floor(k w_i / sum(w)) for certain, a due that is an integer but for its
-/// rounding being that integer; the draws that remain are independent, in proportion to what is
-/// still due. The rows come in random order.
+/// k draws row i gets floor(k w_i / sum(w)) for certain, where a value that differs from an integer
+/// only by rounding counts as that integer. The remaining draws are independent, in proportion to
+/// the fractions left over. The rows are in random order.
 ///
 /// Draws are made in integers, so the rows are the same on every platform. Weights are read to
 /// 61 binary digits below their sum. Set-up O(N); an epoch O(N + k). 24 bytes per row, and 8 per
@@ -111,13 +111,13 @@ class ResidualResampling {
   std::uint64_t seed() const { return random_.seed; }
   /// k.
   std::uint64_t epoch_size() const { return dues_.draws(); }
-  /// A digest of all that decides the draws, less the seed: weights and k. O(N).
+  /// A digest of everything that decides the draws, except the seed: weights and k. O(N).
   std::uint64_t fingerprint() const { return dues_.digest(); }
 
  private:
   CounterRandom random_;
   detail::Dues dues_;
-  std::optional<WeightedSampler> rest_{};  // of what is due beyond the integers
+  std::optional<WeightedSampler> rest_{};  // draws from the fractions
 };
 
 }  // namespace equipoise::sampling

@@ -15,18 +15,19 @@
 
 namespace equipoise::sampling {
 
-/// A sample of k rows, drawn as WithoutReplacement draws, from rows that pass by once: the
-/// exponential jumps (A-ExpJ) of Efraimidis & Spirakis 2006, "Weighted random sampling with a
-/// reservoir". In their race row i arrives at an exponential time of rate w_i, and the k first are
-/// the sample. How much weight passes until the next row that comes early enough is one
-/// exponential draw; so of n rows of like weight only about k log(n / k) need random numbers.
+/// A sample of k rows, with the distribution of WithoutReplacement, from rows that pass by once:
+/// the exponential jumps (A-ExpJ) of Efraimidis & Spirakis 2006, "Weighted random sampling with a
+/// reservoir". In their race row i arrives at an exponential time of rate w_i, and the first k
+/// arrivals are the sample. One exponential draw decides how much weight passes until the next row
+/// that arrives early enough; so of n rows of similar weight only about k log(n / k) need random
+/// numbers.
 ///
-/// Reservoirs over parts of the rows merge: the first arrivals of all are the first of the first of
-/// each. Parts must have different seeds, or `part` numbers under one seed.
+/// Reservoirs over parts of the rows merge: the first k arrivals overall are among the first k of
+/// each part. Parts must have different seeds, or `part` numbers under one seed.
 ///
 /// The result is a pure function of (seed, part, the rows and weights in their order). Times are
 /// computed in double: another platform's logarithm may differ in the last digit, and then, rarely,
-/// another of two rows that arrive together is drawn. 16 bytes for each of k + 1 rows; a row that
+/// the other of two rows that arrive together is drawn. 16 bytes for each of k + 1 rows; a row that
 /// passes is O(1), one that is taken O(log k).
 class WeightedReservoir {
  public:
@@ -37,9 +38,9 @@ class WeightedReservoir {
     arrivals_.reserve(k + 1);
   }
 
-  /// Shows it a row. A weight of zero is never drawn.
+  /// Offers a row to the reservoir. A row of weight zero is never drawn.
   /// @throws std::invalid_argument for a weight that is negative, NaN or infinite; the reservoir is
-  /// then as it was.
+  /// then unchanged.
   void add(std::int64_t row, double weight) {
     detail::require_not_negative("WeightedReservoir::add", "weight", weight);
     if (weight == 0) return;
@@ -50,7 +51,7 @@ class WeightedReservoir {
     }
     to_pass_ -= weight;
     if (to_pass_ > 0) return;
-    // The row arrives before the last one that is kept; when, is exponential given that it does.
+    // The row arrives before the last one kept; its time is exponential, given that it does.
     const double within = -std::expm1(-weight * arrivals_.front().time);
     const double time = -std::log1p(-random_.uniform(next_++, detail::Purpose::kArrival) * within);
     std::pop_heap(arrivals_.begin(), arrivals_.end());
@@ -59,8 +60,8 @@ class WeightedReservoir {
     start_jump();
   }
 
-  /// Adds the rows of another reservoir with as large a k. O(k log k).
-  /// @throws std::invalid_argument for another k; this one is then as it was.
+  /// Adds the rows of another reservoir with the same k. O(k log k).
+  /// @throws std::invalid_argument for another k; this one is then unchanged.
   WeightedReservoir& operator+=(const WeightedReservoir& other) {
     if (other.size_ != size_) {
       detail::reject("WeightedReservoir::operator+=", "other.k()", other.size_,
@@ -79,8 +80,8 @@ class WeightedReservoir {
     return *this;
   }
 
-  /// The rows, in the order of their arrival: k of them, or all with a positive weight where they
-  /// are fewer. Its threshold is for inclusion_probability(). O(k log k).
+  /// The rows, in the order of their arrival: k of them, or all rows of positive weight if there
+  /// are fewer. The threshold of the sample is for inclusion_probability(). O(k log k).
   WeightedSample sample() const {
     std::vector<Arrival> sorted = arrivals_;
     std::sort(sorted.begin(), sorted.end());
@@ -91,7 +92,7 @@ class WeightedReservoir {
     return result;
   }
 
-  /// The number of rows that it holds at most.
+  /// The largest number of rows in the sample.
   std::size_t k() const { return size_; }
 
  private:
@@ -104,7 +105,7 @@ class WeightedReservoir {
     }
   };
 
-  // One more than k: the time of that one says how likely the others were.
+  // One row more than k: its time determines the inclusion probabilities of the others.
   bool is_full() const { return arrivals_.size() == size_ + 1; }
 
   void insert(const Arrival& arrival) {
@@ -117,7 +118,7 @@ class WeightedReservoir {
     return -std::log1p(-random_.uniform(next_++, detail::Purpose::kReservoir));
   }
 
-  // How much weight passes until a row arrives before the last that is kept.
+  // How much weight passes until a row arrives before the last one kept.
   void start_jump() { to_pass_ = exponential() / arrivals_.front().time; }
 
   std::size_t size_;

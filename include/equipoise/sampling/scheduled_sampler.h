@@ -1,4 +1,4 @@
-// Draws rows so that classes come in proportions that change on the way.
+// Draws rows in class proportions that change during training.
 #ifndef EQUIPOISE_SAMPLING_SCHEDULED_SAMPLER_H_
 #define EQUIPOISE_SAMPLING_SCHEDULED_SAMPLER_H_
 
@@ -45,22 +45,22 @@ struct ScheduledSamplerOptions {
 /// from natural to balanced (ProgressiveMix with a progress that grows), or balanced late (deferred
 /// re-sampling, Cao et al. 2019, arXiv:1906.07413).
 ///
-/// Each window of M draws reads the schedule once. Of its M draws class c gets floor or ceil of
-/// M q_c / sum(q), and that on average: one random offset a window decides, as in systematic
-/// resampling. The rows of a class within a window are distinct while there are enough, each set
-/// equally likely, and windows are independent of each other. So a ClassSampler with kExactQuota,
-/// whose decks run on from window to window, is to be preferred where proportions do not change.
+/// Each window of M draws reads the schedule once. Class c gets floor or ceil of M q_c / sum(q) of
+/// its draws, and exactly that on average: one random offset per window decides, as in systematic
+/// resampling. The rows of a class within a window are distinct if it has enough of them, each set
+/// equally likely, and windows are independent of each other. So if proportions do not change,
+/// prefer a ClassSampler with kExactQuota, whose decks run on from window to window.
 ///
 /// Set-up is one counting and one sorting pass over the labels, O(N + C); 4 bytes per row (8 from
-/// 2^32 rows on). fill() is O(C) and a call of the schedule a window, and O(log C) a draw; a single
-/// draw reads its window each time. The same on every platform on which the schedule is.
+/// 2^32 rows on). fill() costs O(C) and a call of the schedule per window, and O(log C) per draw; a
+/// single draw evaluates its window each time. The same on every platform if the schedule is.
 template <MixSchedule M>
 class ScheduledSampler {
  public:
   /// Labels may be of any integer type.
   /// @throws std::invalid_argument for a label that is neither a class in [0, classes) nor the
-  /// ignore index, and for labels of which none is a class. What the schedule says is checked when
-  /// it is read.
+  /// ignore index, and if no label is a class. The schedule's values are checked when they are
+  /// read.
   template <LabelRange R>
   EQUIPOISE_HOST_INLINE ScheduledSampler(const R& labels, std::size_t classes, M schedule,
                                          std::uint64_t seed,
@@ -71,7 +71,7 @@ class ScheduledSampler {
 
   /// The row drawn at position t.
   /// @throws std::invalid_argument for masses of the schedule that are empty, not one per class,
-  /// all zero, negative, NaN or infinite, and for a class without rows that is to be drawn.
+  /// all zero, negative, NaN or infinite, and for a class without rows whose mass is not 0.
   std::size_t operator[](std::uint64_t t) const { return rows_[Draw<1>(*this)(t)]; }
 
   /// out[i] = (*this)[t + i * stride] for all i.
@@ -92,7 +92,7 @@ class ScheduledSampler {
   std::size_t classes() const { return rows_.classes(); }
   const M& schedule() const { return schedule_; }
 
-  /// How many draws of each class the window has in which position t lies, one number per class.
+  /// The number of draws of each class in the window that contains position t.
   /// @throws std::invalid_argument as operator[].
   std::vector<std::uint64_t> window_counts(std::uint64_t t) const {
     std::vector<std::uint64_t> counts = window_starts(t / options_.window);
@@ -101,9 +101,9 @@ class ScheduledSampler {
     return counts;
   }
 
-  /// A digest of what decides the draws, less the seed: which rows are of which class, the options,
-  /// and the schedule at the windows 0, 1, 2, 4, 8, ..., 2^31: schedules that agree at all of these
-  /// are not told apart. O(N + C) and 33 calls of the schedule.
+  /// A digest of everything that decides the draws, except the seed: the class of each row, the
+  /// options, and the schedule at the windows 0, 1, 2, 4, 8, ..., 2^31. Schedules that agree at all
+  /// of these are not told apart. O(N + C) and 33 calls of the schedule.
   /// @throws std::invalid_argument as operator[].
   std::uint64_t fingerprint() const {
     detail::Fingerprint digest;
@@ -130,8 +130,7 @@ class ScheduledSampler {
     std::uint64_t operator()(std::uint64_t t) {
       const std::uint64_t number = t / sampler_.options_.window;
       if (!window_ || window_->number != number) {
-        // The decks of a window are its own: which class comes with which rank says nothing of the
-        // window before.
+        // Each window has its own decks, independent of those of the window before.
         const CounterRandom own{sampler_.random_.bits(number, detail::Purpose::kWindowPhase, 1)};
         window_.emplace(Window{number, sampler_.window_starts(number), detail::Decks<kDecks>(own)});
       }

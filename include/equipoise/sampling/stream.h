@@ -1,5 +1,5 @@
-// What all samplers are: infinite sequences of indices, of which ranks take shards and checkpoints
-// keep a place.
+// The concept of all samplers: infinite sequences of indices, which are sharded over ranks and
+// resumed from a position.
 #ifndef EQUIPOISE_SAMPLING_STREAM_H_
 #define EQUIPOISE_SAMPLING_STREAM_H_
 
@@ -33,7 +33,7 @@ concept IndexStream = DrawStream<S> && requires(const S& stream, std::uint64_t t
   { stream[t] } -> std::convertible_to<std::size_t>;
 };
 
-/// One of `world` workers: of a range of positions it takes every world-th, starting with its rank.
+/// One of `world` workers: it takes every world-th position of a range, starting with its rank.
 struct Shard {
   std::uint64_t rank = 0;
   std::uint64_t world = 1;
@@ -73,7 +73,7 @@ inline void require_shard(std::string_view where, const sampling::Shard& shard) 
   require_rank(where, "shard.rank", shard.rank, shard.world);
 }
 
-// How many of `length` positions all workers together take.
+// The number of positions, out of `length`, that all workers together take.
 constexpr std::uint64_t span_of_shards(std::uint64_t length, std::uint64_t world,
                                        sampling::Tail tail) {
   const std::uint64_t rest = length % world;
@@ -81,13 +81,13 @@ constexpr std::uint64_t span_of_shards(std::uint64_t length, std::uint64_t world
   return tail == sampling::Tail::kDrop ? length - rest : length + (world - rest);
 }
 
-// How far apart the starts of consecutive epochs lie: a lengthened epoch moves its successors.
+// The distance between the starts of consecutive epochs: a lengthened epoch moves its successors.
 constexpr std::uint64_t epoch_stride(std::uint64_t epoch_size, std::uint64_t world,
                                      sampling::Tail tail) {
   return tail == sampling::Tail::kExtend ? span_of_shards(epoch_size, world, tail) : epoch_size;
 }
 
-// How many positions of a range of `span` fall to a shard.
+// The number of positions of a shard in a range of `span`.
 constexpr std::uint64_t share_of_shard(std::uint64_t span, const sampling::Shard& shard) {
   return span <= shard.rank ? 0 : (span - shard.rank - 1) / shard.world + 1;
 }
@@ -115,10 +115,9 @@ class Fingerprint {
 
 namespace equipoise::sampling {
 
-/// The positions of one epoch that a shard takes. With Tail::kExtend an epoch is as many positions
-/// longer as make it a multiple of the number of workers, and the next epoch starts behind them.
-/// The shards of an epoch are disjoint and together take all of it, less what kDrop leaves out.
-/// O(1).
+/// The positions of one epoch that a shard takes. With Tail::kExtend the epoch is lengthened to a
+/// multiple of the number of workers, and the next epoch starts behind it. The shards of an epoch
+/// are disjoint and together cover it, except the positions that kDrop leaves out. O(1).
 /// @throws std::invalid_argument for a rank outside [0, world).
 inline Positions shard_positions(std::uint64_t epoch_size, std::uint64_t epoch, const Shard& shard,
                                  Tail tail = Tail::kExtend) {
@@ -129,7 +128,7 @@ inline Positions shard_positions(std::uint64_t epoch_size, std::uint64_t epoch, 
 }
 
 /// A place in a stream: all that a checkpoint has to hold. `position` counts over all workers, so a
-/// cursor is good for any number of them.
+/// cursor is valid for any number of them.
 struct Cursor {
   std::uint64_t seed = 0;
   std::uint64_t position = 0;
@@ -138,14 +137,14 @@ struct Cursor {
   friend constexpr bool operator==(const Cursor&, const Cursor&) = default;
 };
 
-/// The cursor of a position. As costly as stream.fingerprint().
+/// The cursor of a position. Costs as much as stream.fingerprint().
 template <DrawStream S>
 Cursor cursor_at(const S& stream, std::uint64_t position) {
   return {stream.seed(), position, stream.fingerprint()};
 }
 
 /// The position at which to go on with a stream that is equal to the one the cursor was taken from.
-/// @throws std::invalid_argument where the seeds or the fingerprints differ, saying which.
+/// @throws std::invalid_argument if the seeds or the fingerprints differ, saying which.
 template <DrawStream S>
 std::uint64_t resume(const S& stream, const Cursor& cursor) {
   if (cursor.seed != stream.seed()) {

@@ -1,4 +1,4 @@
-// How many rows of each class over- and undersampling should leave.
+// The number of rows of each class after over- or undersampling.
 #ifndef EQUIPOISE_SAMPLING_TARGET_COUNTS_H_
 #define EQUIPOISE_SAMPLING_TARGET_COUNTS_H_
 
@@ -16,24 +16,24 @@
 namespace equipoise::sampling {
 
 /// Which classes are brought up to the size of the largest: imbalanced-learn's strategies for
-/// oversampling by their names. Classes without rows stay without.
+/// oversampling, under the same names. Classes without rows stay empty.
 enum class Oversampling {
   kNotMajority,  ///< all but the largest: imbalanced-learn's 'auto'
-  kMinority,     ///< the smallest alone
+  kMinority,     ///< only the smallest
   kNotMinority,  ///< all but the smallest
   kAll,
 };
 
 /// Which classes are brought down to the size of the smallest: imbalanced-learn's strategies for
-/// undersampling by their names. Classes without rows stay without.
+/// undersampling, under the same names. Classes without rows stay empty.
 enum class Undersampling {
   kNotMinority,  ///< all but the smallest: imbalanced-learn's 'auto'
-  kMajority,     ///< the largest alone
+  kMajority,     ///< only the largest
   kNotMajority,  ///< all but the largest
   kAll,
 };
 
-/// A number of rows for one class.
+/// The number of rows to have of one class.
 struct ClassTarget {
   std::size_t class_index = 0;
   std::uint64_t rows = 0;
@@ -64,10 +64,10 @@ inline std::vector<std::uint64_t> oversampling_targets(const ClassCounts& counts
   return detail::named_targets("oversampling_targets", counts, targets, /*is_up=*/true);
 }
 
-/// Of two classes with rows, the smaller gets floor(ratio n_larger) rows. A product that is whole
-/// but for its rounding is that whole number: ratio = k / n_larger gives k.
-/// @throws std::invalid_argument also for another number of classes with rows, for a ratio outside
-/// (0, 1], and for one that would take rows away.
+/// Of two classes with rows, the smaller gets floor(ratio n_larger) rows. A product that differs
+/// from a whole number only by rounding counts as that number: ratio = k / n_larger gives k.
+/// @throws std::invalid_argument also unless exactly two classes have rows, for a ratio outside (0,
+/// 1], and for one that would take rows away.
 inline std::vector<std::uint64_t> oversampling_targets(const ClassCounts& counts, double ratio) {
   constexpr std::string_view kWhere = "oversampling_targets";
   detail::require_ratio(kWhere, ratio);
@@ -107,10 +107,10 @@ inline std::vector<std::uint64_t> undersampling_targets(const ClassCounts& count
   return detail::named_targets("undersampling_targets", counts, targets, /*is_up=*/false);
 }
 
-/// Of two classes with rows, the larger gets floor(n_smaller / ratio) rows. A quotient that is
-/// whole but for its rounding is that whole number: ratio = n_smaller / k gives k.
-/// @throws std::invalid_argument also for another number of classes with rows, for a ratio outside
-/// (0, 1], and for one that would need more rows than there are.
+/// Of two classes with rows, the larger gets floor(n_smaller / ratio) rows. A quotient that differs
+/// from a whole number only by rounding counts as that number: ratio = n_smaller / k gives k.
+/// @throws std::invalid_argument also unless exactly two classes have rows, for a ratio outside (0,
+/// 1], and for one that would need more rows than there are.
 inline std::vector<std::uint64_t> undersampling_targets(const ClassCounts& counts, double ratio) {
   constexpr std::string_view kWhere = "undersampling_targets";
   detail::require_ratio(kWhere, ratio);

@@ -1,4 +1,4 @@
-// Draws rows in proportion to a weight of their own.
+// Draws rows in proportion to a weight per row.
 #ifndef EQUIPOISE_SAMPLING_WEIGHTED_SAMPLER_H_
 #define EQUIPOISE_SAMPLING_WEIGHTED_SAMPLER_H_
 
@@ -26,9 +26,9 @@ struct WeightedSamplerOptions {
 };
 
 /// An IndexStream of independent draws with replacement: row i with probability w_i / sum(w), by an
-/// AliasTable, whose guarantees and limits hold: zero weights are never drawn, positive ones can
-/// be, and the same seed gives the same rows on every platform. Where all rows of a class weigh the
-/// same, a ClassSampler is faster and smaller.
+/// AliasTable and with its guarantees and limits: a row of weight zero is never drawn, one of
+/// positive weight can be, and the same seed gives the same rows on every platform. If all rows of
+/// a class have the same weight, a ClassSampler is faster and smaller.
 ///
 /// Set-up O(N), 8 bytes per row. A draw is O(1).
 class WeightedSampler {
@@ -65,7 +65,7 @@ class WeightedSampler {
   /// Draws in an epoch.
   std::uint64_t epoch_size() const { return epoch_size_; }
 
-  /// A digest of all that decides the draws, less the seed: weights and epoch size. O(N).
+  /// A digest of everything that decides the draws, except the seed: weights and epoch size. O(N).
   std::uint64_t fingerprint() const {
     return detail::Fingerprint().add(epoch_size_).add_all(table_.masses()).value();
   }
@@ -76,8 +76,8 @@ class WeightedSampler {
     std::uint64_t fraction;
   };
 
-  // From the Philox block of a position: half for the bucket, half for the place in it. What is
-  // rejected tries that of the next attempt.
+  // From the Philox block of a position: half for the bucket, half for the place in it. A rejected
+  // draw tries the block of the next attempt.
   Draw draw_at(std::uint64_t t, std::uint64_t first, std::uint64_t second) const {
     const std::size_t buckets = table_.size();
     for (std::uint32_t attempt = 1;; ++attempt) {
@@ -91,7 +91,7 @@ class WeightedSampler {
     }
   }
 
-  // Buckets are fetched a block at a time: meanwhile the memory of all of them is on its way.
+  // Draws a block at a time: the buckets of the whole block are prefetched first.
   void fill_block(const kernels::PhiloxBlocks& blocks, std::uint64_t t, std::uint64_t stride,
                   std::span<std::int64_t> out) const {
     std::array<Draw, kernels::PhiloxBlocks::kBlocks> draws;

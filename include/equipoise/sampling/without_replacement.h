@@ -1,4 +1,4 @@
-// Draws without replacement, each proportional to the weights of what is left.
+// Draws without replacement, each in proportion to the weights of the rows left.
 #ifndef EQUIPOISE_SAMPLING_WITHOUT_REPLACEMENT_H_
 #define EQUIPOISE_SAMPLING_WITHOUT_REPLACEMENT_H_
 
@@ -24,12 +24,12 @@
 
 namespace equipoise::detail {
 
-// Rows with masses, of which one is found by a quantum of mass: a table of where the masses end,
-// and a guide to where in it a search has to begin (Chen & Asau 1974).
+// Finds the row that holds a given quantum of mass: a table of where the masses end, and a guide to
+// where in it to begin the search (Chen & Asau 1974).
 class Urn {
  public:
-  // Slot s has the mass ends[s] - ends[s - 1] >= 0 and holds rows[s], or s where there are no rows.
-  // `draws` is how often one is about to look.
+  // Slot s has the mass ends[s] - ends[s - 1] >= 0 and holds rows[s], or s if `rows` is empty.
+  // `draws` is the expected number of searches.
   Urn(std::vector<std::uint64_t> ends, std::vector<std::int64_t> rows, std::uint64_t draws)
       : ends_(std::move(ends)), rows_(std::move(rows)) {
     const std::uint64_t wanted = std::clamp<std::uint64_t>(4 * draws, 64, 64 + ends_.size());
@@ -50,8 +50,8 @@ class Urn {
   std::uint64_t mass(std::size_t s) const { return ends_[s] - (s == 0 ? 0 : ends_[s - 1]); }
   const std::vector<std::uint64_t>& ends() const { return ends_; }
 
-  // The slot in whose mass quantum `place` < total() lies, in three steps of which each asks for
-  // the memory of the next.
+  // The slot whose mass contains quantum `place` < total(), in three steps, each of which
+  // prefetches memory for the next.
   std::size_t bucket_of(std::uint64_t place) const {
     const auto bucket = static_cast<std::size_t>(place >> shift_);
     __builtin_prefetch(guide_.data() + bucket);
@@ -64,7 +64,7 @@ class Urn {
     return static_cast<std::size_t>(std::upper_bound(begin, end, place) - ends_.begin());
   }
 
-  // What is left once some slots are empty.
+  // The urn without the slots that have been drawn.
   Urn without(const std::vector<bool>& is_drawn, std::uint64_t draws) const {
     std::vector<std::uint64_t> ends;
     std::vector<std::int64_t> rows;
@@ -91,30 +91,31 @@ namespace equipoise::sampling {
 /// Rows drawn without replacement.
 struct WeightedSample {
   std::vector<std::int64_t> rows{};  ///< in the order in which they were drawn
-  /// When, in a race in which row i arrives at an exponential time of rate w_i, the first row that
-  /// was not drawn arrives; infinity where nothing is left. For inclusion_probability().
+  /// The arrival time of the first row that was not drawn, in a race in which row i arrives at an
+  /// exponential time of rate w_i; infinity if no row is left. For inclusion_probability().
   double threshold = 0;
 };
 
 /// Successive sampling: k rows, each drawn with a probability proportional to its weight among
-/// those not drawn yet. It is the same distribution as the k first arrivals of the exponential race
-/// and as Gumbel top-k (Efraimidis & Spirakis 2006), and as drawing with replacement and discarding
+/// those not drawn yet. The distribution is that of the first k arrivals of the exponential race,
+/// of Gumbel top-k (Efraimidis & Spirakis 2006), and of drawing with replacement and discarding
 /// repeats. A row's probability of being among the k is not proportional to its weight; see
 /// inclusion_probability().
 ///
-/// It draws with replacement and discards repeats; when half of the mass has been drawn it goes on
-/// with what is left. So a draw takes two attempts on average at most, however the weights are.
+/// It draws with replacement and discards repeats; once half of the mass has been drawn, it
+/// rebuilds its table from the rows left. So a draw takes at most two attempts on average, whatever
+/// the weights.
 ///
-/// Draws are made in integers, so that the rows are the same on every platform; a weight of zero is
-/// never drawn, a positive one can be. Weights are read to 61 binary digits below their sum. Set-up
-/// O(N); a sample O(k) and, each time that half of the mass is gone, O(rows left). 8 bytes per row,
-/// and 8 to 32 a draw.
+/// Draws are made in integers, so the rows are the same on every platform; a row of weight zero is
+/// never drawn, one of positive weight can be. Weights are read to 61 binary digits below their
+/// sum. Set-up O(N); a sample O(k) and, each time that half of the mass is gone, O(rows left). 8
+/// bytes per row, and 8 to 32 per draw.
 ///
 /// It is an EpochRule: EpochStream(WithoutReplacement(...)) draws a new sample every epoch.
 class WithoutReplacement {
  public:
   /// @throws std::invalid_argument for a weight that is negative, NaN or infinite, for weights that
-  /// are empty or all zero, and for k = 0 or more than there are positive weights.
+  /// are empty or all zero, for k = 0, and for k above the number of positive weights.
   template <FloatRange W>
   WithoutReplacement(const W& weights, std::uint64_t k, std::uint64_t seed)
       : WithoutReplacement(detail::fixed_point_sums(kWhere, "weights", as_span(weights)), k, seed) {
@@ -145,7 +146,7 @@ class WithoutReplacement {
   std::uint64_t seed() const { return random_.seed; }
   /// k.
   std::uint64_t epoch_size() const { return draws_; }
-  /// A digest of all that decides the draws, less the seed: weights and k. O(N).
+  /// A digest of everything that decides the draws, except the seed: weights and k. O(N).
   std::uint64_t fingerprint() const {
     return detail::Fingerprint().add(draws_).add_all(urn_.ends()).value();
   }
@@ -168,7 +169,7 @@ class WithoutReplacement {
     return k;
   }
 
-  // Rows of two numbers of rows have nothing in common, as permutations of two sizes.
+  // Samples from different numbers of rows are unrelated, like permutations of different sizes.
   CounterRandom random_of(std::uint64_t epoch) const {
     const CounterRandom own = detail::of_size(random_, urn_.size());
     return {own.bits(epoch, detail::Purpose::kSuccessiveDraw)};
@@ -201,7 +202,7 @@ class WithoutReplacement {
     }
   }
 
-  // Slots drawn with replacement; while some are drawn, the memory of others is on its way.
+  // Slots drawn with replacement, in batches so that memory accesses overlap.
   EQUIPOISE_HOST_INLINE static std::array<std::size_t, kBatch> attempt_slots(
       const detail::Urn& urn, const CounterRandom& random, std::uint64_t attempt) {
     std::array<std::uint64_t, kBatch> places;
@@ -223,14 +224,14 @@ class WithoutReplacement {
   CounterRandom random_;
   std::uint64_t draws_;
   detail::Urn urn_;
-  double quantum_;  // what a mass of one weighs
+  double quantum_;  // the weight of one unit of mass
 };
 
-/// The probability that a row of this weight is among the drawn, given when the first one that was
-/// not drawn arrived: 1 - exp(-weight threshold) (rank conditioning: Cohen & Kaplan 2007,
+/// The probability that a row of this weight is in the sample, given the arrival time of the first
+/// row that was not drawn: 1 - exp(-weight threshold) (rank conditioning: Cohen & Kaplan 2007,
 /// "Summarizing data using bottom-k sketches"). Dividing by it makes sums over the sample unbiased
 /// estimates of sums over all rows (Horvitz & Thompson 1952): E sum_{i drawn} x_i / p_i = sum_i
-/// x_i. 1 for an infinite threshold, where everything was drawn; 0 for a weight of zero.
+/// x_i. 1 for an infinite threshold (all rows were drawn); 0 for a weight of zero.
 /// @throws std::invalid_argument for a weight that is negative, NaN or infinite.
 inline double inclusion_probability(const WeightedSample& sample, double weight) {
   detail::require_not_negative("inclusion_probability", "weight", weight);
