@@ -1,4 +1,4 @@
-// From probabilities to decisions: by costs, with the right to abstain, and by thresholds.
+// From probabilities to decisions: by costs, with the option to abstain, and by thresholds.
 #ifndef EQUIPOISE_CALIBRATE_DECISIONS_H_
 #define EQUIPOISE_CALIBRATE_DECISIONS_H_
 
@@ -38,7 +38,7 @@ inline constexpr std::int64_t kAbstain = -1;
 ///     // class 1       10         0       a miss
 ///     const std::vector<double> cost = {0, 1, 10, 0};
 ///
-/// decides for 1 from a probability of 1/11 on; transposed, only from 10/11 on.
+/// decides for 1 at probabilities of 1/11 and more; transposed, only at 10/11 and more.
 ///
 /// Probabilities must be calibrated; rows need not sum to one. O(N C K).
 /// @throws std::invalid_argument for sizes that differ, no decisions, costs that are not finite, an
@@ -97,8 +97,8 @@ struct Threshold {
 
 /// The threshold on the scores of one label that is best by a metric, for "score >= threshold", on
 /// validation rows: every threshold that changes a decision is tried, half-way between neighbouring
-/// scores; among equally good ones the highest wins, up to infinity, which no row passes. O(N log
-/// N).
+/// scores; among equally good thresholds the highest wins, up to infinity, which no row reaches.
+/// O(N log N).
 ///
 /// With few positives such a threshold fits noise: prefer one shared by all labels, or an interval
 /// over resamples, before trusting it.
@@ -144,7 +144,7 @@ Threshold choose_threshold(std::span<const T> scores, std::span<const Y> positiv
     }
     const auto next = static_cast<double>(scores[order[i + 1]]);
     if (next == score) continue;
-    // Half-way, but above the next score also where rounding would make them equal.
+    // Half-way, but above the next score even if rounding would make them equal.
     const double half = std::midpoint(next, score);
     consider(half > next ? half : score);
   }
@@ -152,8 +152,8 @@ Threshold choose_threshold(std::span<const T> scores, std::span<const Y> positiv
 }
 
 /// One threshold per label: choose_threshold() for each column of scores, N x L, against 0 / 1
-/// targets of the same shape; by default for the best F1, which makes the multi-label macro-F1 as
-/// large as thresholds can. O(L N log N).
+/// targets of the same shape; by default for the best F1, which maximises the multi-label macro-F1
+/// over thresholds. O(L N log N).
 /// @throws std::invalid_argument as choose_threshold(), and for shapes that differ.
 template <class T, class Y, BinaryMetric F>
 std::vector<Threshold> choose_thresholds(const MatrixView<T>& scores, const MatrixView<Y>& targets,

@@ -1,5 +1,5 @@
-// After training: logit offsets between priors, and the strength of the correction chosen on
-// validation.
+// After training: logit offsets between priors, and a correction strength chosen on validation
+// data.
 #ifndef EQUIPOISE_CALIBRATE_LOGIT_OFFSET_H_
 #define EQUIPOISE_CALIBRATE_LOGIT_OFFSET_H_
 

@@ -40,8 +40,8 @@ namespace equipoise::calibrate {
 ///   loss's mean, as in the ledger; deployment_c replaces it. Either may be in any scale: counts
 ///   will do.
 ///
-/// All that holds at the optimum: like every nominal result, calibrate it on validation rows before
-/// you rely on it. A logit of minus infinity rules its class out.
+/// All of this holds at the optimum: as with every nominal result, calibrate on validation rows
+/// before you rely on it. A logit of minus infinity rules its class out.
 ///
 /// Means by weight and per class correct more, the larger the batch; `batch_size` is the number of
 /// rows of one mean. O(N C^2), for 1 - v without cancellation.

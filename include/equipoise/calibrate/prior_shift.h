@@ -1,5 +1,5 @@
-// When the classes of deployment are distributed otherwise than those of training: by how much, and
-// the posteriors that follow.
+// Class proportions that differ between training and deployment: estimating them, and the
+// posteriors under them.
 #ifndef EQUIPOISE_CALIBRATE_PRIOR_SHIFT_H_
 #define EQUIPOISE_CALIBRATE_PRIOR_SHIFT_H_
 
@@ -107,11 +107,12 @@ struct EstimatePriorOptions {
 ///
 /// probabilities are posteriors under training_prior, calibrated first, by
 /// fit_bias_corrected_temperature() (Alexandari et al. 2020, arXiv:1901.06852): errors of
-/// calibration become errors of the prior. Mind which prior that is: probabilities that were
-/// calibrated on validation rows, by fit_bias_corrected_temperature() or
-/// FittedOffset::calibration(), carry the proportions of those rows, whatever weights or sampler
-/// the training had; the softmax of uncalibrated logits, and that of fit_temperature(), which has
-/// no biases, carries the ledger's effective prior. O(N C) an iteration.
+/// calibration become errors of the prior. Make sure that training_prior is the prior of these
+/// posteriors: probabilities that were calibrated on validation rows, by
+/// fit_bias_corrected_temperature() or FittedOffset::calibration(), carry the proportions of those
+/// rows, whatever weights or sampler the training used; the softmax of uncalibrated logits, and
+/// that of fit_temperature(), which has no biases, carries the ledger's effective prior. O(N C) per
+/// iteration.
 /// @throws std::invalid_argument for no rows, sizes that differ, probabilities that are negative,
 /// not finite or all zero, a training prior that is not finite and > 0, and options out of range.
 template <FloatElement T>
@@ -184,17 +185,17 @@ struct BlackBoxShift {
 /// The solution divides by the singular values of C, so each has to be larger than chance makes it.
 /// For n held-out rows a singular value u^T C v has the variance
 /// (sum_ij u_i^2 v_j^2 C_ij - (u^T C v)^2) / n, at most 1 / n; one that is less than `least_signal`
-/// times its standard error is rejected: the classifier hardly tells some classes apart, or has too
-/// few rows of one (for a perfect classifier the ratio is the square root of the number of rows of
-/// the rarest class). Of the classifiers that guess, the default rejects about 95 %; 0 rejects none
-/// of them.
+/// times its standard error is rejected: the classifier hardly tells some classes apart, or a class
+/// has too few rows (for a perfect classifier the ratio is the square root of the number of rows of
+/// the rarest class). The default rejects about 95 % of classifiers that guess; 0 rejects none of
+/// them.
 ///
 /// `held_out` is the confusion matrix of held-out rows, each counted as 1; predictions[i] is the
 /// number of unlabelled rows predicted as class i.
 /// @throws std::invalid_argument for sizes that differ, counts that are negative, not finite or all
 /// zero, a class without held-out rows, a max_condition that is not finite and > 0, a least_signal
-/// that is negative or not finite, and a matrix whose condition exceeds the one or whose signal is
-/// below the other: the solution would be noise.
+/// that is negative or not finite, and a matrix whose condition exceeds max_condition or whose
+/// signal is below least_signal: the solution would be noise.
 inline BlackBoxShift estimate_black_box_shift(const metrics::ConfusionMatrix& held_out,
                                               std::span<const double> predictions,
                                               double max_condition = 1e6, double least_signal = 2) {

@@ -1,4 +1,5 @@
-// From the logits of sigmoids, one a label, to probabilities: what undoes the weights of the loss.
+// From the logits of one sigmoid per label to probabilities: the offset that undoes the loss's
+// weights.
 #ifndef EQUIPOISE_CALIBRATE_SIGMOID_OFFSET_H_
 #define EQUIPOISE_CALIBRATE_SIGMOID_OFFSET_H_
 
@@ -23,12 +24,12 @@ namespace equipoise::calibrate {
 /// weight pos_l of positives and the weights a+ and a- of the sides, -log(pos_l a+ / a-) + shift_l.
 /// O(L).
 ///
-/// Nominal, like every offset (see Ledger). Labels of which a row may have any number cannot be
-/// drawn in chosen proportions; a sampler shifts them too, and only validation tells by how much.
+/// Nominal, like every offset (see Ledger). Multi-label rows cannot be drawn in chosen proportions
+/// of the labels; a sampler shifts the labels too, and only validation data show by how much.
 /// @throws std::invalid_argument for a pos_weight or shift that is not one per label, for weights
-/// that are not finite and > 0, and for what has no offset: a negative_scale, a rebalancing, and
-/// reductions other than MeanByCount and SumOverRows, whose denominators depend on labels and
-/// groups.
+/// that are not finite and > 0, and for losses without an offset: with a negative_scale, with a
+/// rebalancing, or with a reduction other than MeanByCount and SumOverRows, whose denominator
+/// depends on labels and groups.
 template <LossReduction R>
 std::vector<double> logit_offset(const SigmoidLoss<BinaryCrossEntropy, R>& loss,
                                  std::size_t labels) {

@@ -1,5 +1,5 @@
-// Calibration on validation data: temperature, bias-corrected temperature, and how much of a
-// nominal logit offset was realised.
+// Calibration on validation data: temperature, bias-corrected temperature, and the fraction of a
+// nominal logit offset that was realised.
 #ifndef EQUIPOISE_CALIBRATE_TEMPERATURE_H_
 #define EQUIPOISE_CALIBRATE_TEMPERATURE_H_
 
@@ -42,23 +42,24 @@ struct LogitCalibration {
 
   /// The posteriors softmax(a z + b) of rows, row by row. A logit of minus infinity rules its class
   /// out.
-  /// @throws std::invalid_argument for a scale that is not finite and > 0, a bias that is not one a
-  /// column or not finite, a logit that is NaN or infinity, and a row of nothing but minus
+  /// @throws std::invalid_argument for a scale that is not finite and > 0, a bias that is not one
+  /// per column or not finite, a logit that is NaN or infinity, and a row of nothing but minus
   /// infinity.
   template <class T>
   std::vector<double> probabilities(const MatrixView<T>& logits) const;
 };
 
 /// The fraction of a logit offset that makes the posteriors of validation rows right:
-/// softmax(z / T + share offset), with the T and share of largest likelihood.
+/// softmax(z / T + share offset), with the T and the share that maximise the likelihood.
 struct FittedOffset {
   metrics::Interval share{};  ///< 1: the whole nominal offset was realised; with a 95 % interval
   double temperature = 1;     ///< T > 0
   double nll_nominal = 0;     ///< mean negative log-likelihood with T = 1, share = 1
   double nll = 0;             ///< and with the fitted ones
   bool converged = false;
-  /// T share offset: the offset to add to the logits z before their argmax. For probabilities the
-  /// sum has to be divided by T, softmax((z + offset) / T); calibration() does both.
+  /// T times share times the nominal offset: add it to the logits z before their argmax. For
+  /// probabilities the sum has to be divided by T, softmax((z + offset) / T); calibration() does
+  /// both.
   std::vector<double> offset{};
   std::vector<std::string> warnings{};
 
@@ -116,7 +117,7 @@ std::vector<double> LogitCalibration::probabilities(const MatrixView<T>& logits)
 /// maximum, and if the logits rank them the wrong way round a tends to 0; `converged` is false
 /// then.
 /// @throws std::invalid_argument for fewer than two classes, sizes that differ, a logit that is not
-/// finite, a target that is neither a class nor the ignore index, and rows that are all ignored.
+/// finite, a target that is neither a class nor the ignore index, and if all rows are ignored.
 template <FloatElement T, LabelRange Targets>
 LogitCalibration fit_temperature(const MatrixView<T>& logits, const Targets& targets,
                                  std::optional<std::int64_t> ignore_index = std::nullopt) {
@@ -141,12 +142,14 @@ LogitCalibration fit_bias_corrected_temperature(
 /// Measures on validation rows, which are distributed as in deployment, how much of a nominal logit
 /// offset (Ledger::offset()) a training run realised: the share and the temperature for which
 /// softmax(z / T + share offset) is most likely. Weights and shifts act in full only on data that
-/// the model cannot separate and at the end of training: early stopping leaves part undone, and on
-/// separable data the additive ones fade (Byrd & Lipton 2019, arXiv:1812.03372).
+/// the model cannot separate and at the end of training: early stopping leaves part of the
+/// correction undone, and on separable data weights and additive shifts fade (Byrd & Lipton 2019,
+/// arXiv:1812.03372).
 ///
-/// The interval is Wald's with the sandwich variance (White 1982), which holds for a wrong model
-/// too. Warns of a share outside [0.8, 1.2], of a train accuracy above 0.99 if it is given, and of
-/// a likelihood without a maximum among temperatures > 0. O(N C) per step, about ten steps.
+/// The interval is Wald's with the sandwich variance (White 1982), which is valid for a
+/// misspecified model too. Warns of a share outside [0.8, 1.2], of a train accuracy above 0.99 if
+/// it is given, and of a likelihood without a maximum among temperatures > 0. O(N C) per step,
+/// about ten steps.
 /// @throws std::invalid_argument as fit_temperature(), and for an offset of another size, one that
 /// is not finite, or one that is the same for all classes.
 template <FloatElement T, LabelRange Targets>

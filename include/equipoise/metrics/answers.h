@@ -35,7 +35,7 @@ concept TextRange = ContiguousRange<R> && std::convertible_to<ElementOf<R>, std:
 
 namespace equipoise::detail {
 
-// What Python's str.split() parts ASCII text at.
+// The ASCII characters at which Python's str.split() splits text.
 constexpr bool is_ascii_space(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r') || (c >= '\x1c' && c <= '\x1f');
 }
@@ -43,12 +43,12 @@ constexpr bool is_ascii_punctuation(char c) {
   return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') ||
          (c >= '{' && c <= '~');
 }
-// Of ASCII; bytes of other characters pass for letters.
+// For ASCII; bytes of other characters count as letters.
 constexpr bool is_lower_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || static_cast<unsigned char>(c) >= 0x80;
 }
 
-// The tokens of a form, equal ones side by side.
+// The tokens of a form, sorted, so that equal ones are adjacent.
 inline std::vector<std::string_view> sorted_tokens(std::string_view form) {
   std::vector<std::string_view> tokens;
   std::size_t begin = 0;
@@ -61,7 +61,7 @@ inline std::vector<std::string_view> sorted_tokens(std::string_view form) {
   return tokens;
 }
 
-// Tokens that both have, each as often as the one that has it less often.
+// The number of tokens in common: each counts as often as it occurs in both.
 inline std::size_t common_tokens(std::span<const std::string_view> a,
                                  std::span<const std::string_view> b) {
   std::size_t common = 0;
@@ -217,7 +217,7 @@ class AnswerScores {
   }
   friend bool operator==(const AnswerScores&, const AnswerScores&) = default;
 
-  /// Everything that merges, to be summed over ranks in place.
+  /// The whole state, to be summed over ranks in place.
   std::span<double> all_reduce_buffer() { return sums_; }
 
   /// Questions.
@@ -256,12 +256,13 @@ struct NoAnswerThreshold {
 /// question is left unanswered if no_answer_score > threshold (Rajpurkar et al. 2018,
 /// arXiv:1806.03822).
 ///
-/// For each question: how much speaks for its having no answer (a probability, or a difference of
-/// logits); the exact match or F1 of the answer that would be given; whether it is unanswerable, 0
-/// or 1. Left unanswered, an unanswerable question scores 1 and any other 0. Every threshold that
-/// changes a decision is tried, half-way between neighbouring scores, never among equal ones; among
-/// equally good ones the lowest wins, down to -infinity, which leaves all unanswered. The highest
-/// is the largest score, which answers all. The order of the questions does not matter. O(N log N).
+/// For each question: a score for its having no answer (a probability, or a difference of logits);
+/// the exact match or F1 of the answer that would be given; whether it is unanswerable, 0 or 1. If
+/// left unanswered, an unanswerable question scores 1 and any other 0. Every threshold that changes
+/// a decision is tried, half-way between neighbouring scores, never among equal ones; among equally
+/// good thresholds the lowest wins, down to -infinity, which leaves all questions unanswered. The
+/// highest is the largest score, with which all are answered. The order of the questions does not
+/// matter. O(N log N).
 /// @throws std::invalid_argument for no questions, sizes that differ, no-answer scores that are not
 /// finite, answer scores outside [0, 1], and an `unanswerable` other than 0 and 1.
 template <FloatRange NoAnswerScores, FloatRange Scores, LabelRange Labels>
@@ -278,7 +279,7 @@ NoAnswerThreshold choose_no_answer_threshold(const NoAnswerScores& no_answer_sco
   detail::require_size(kWhere, "unanswerable", labels.size(), no_answer.size(), "no_answer_scores");
   detail::require_binary(kWhere, "unanswerable", labels);
   double sum = 0;
-  // No-answer score, and what answering adds to the sum.
+  // The no-answer score, and the change of the sum if the question is answered.
   std::vector<std::pair<double, double>> questions;
   questions.reserve(no_answer.size());
   for (std::size_t i = 0; i < no_answer.size(); ++i) {
@@ -303,7 +304,7 @@ NoAnswerThreshold choose_no_answer_threshold(const NoAnswerScores& no_answer_sco
     const double next = last ? score : questions[i + 1].first;
     if (!(sum > best_sum) || (!last && next == score)) continue;
     best_sum = sum;
-    // Half-way, but below the next score also where rounding would make them equal.
+    // Half-way, but below the next score even if rounding would make them equal.
     const double middle = score + (next - score) / 2;
     threshold = middle < next ? middle : score;
   }

@@ -1,4 +1,4 @@
-// Right and wrong decisions on one label, and what is read off them.
+// Right and wrong decisions on one label, and the metrics computed from them.
 #ifndef EQUIPOISE_METRICS_BINARY_H_
 #define EQUIPOISE_METRICS_BINARY_H_
 
@@ -62,7 +62,8 @@ struct BinaryCounts {
     if (detail::is_nan(beta) || beta < 0) {
       detail::reject("BinaryCounts::f_beta", "beta", beta, "a number >= 0");
     }
-    // Divided by b^2 where that is large; by bits, for -ffast-math knows no infinity.
+    // Divided by b^2 if that is large; is_finite() tests bits, since -ffast-math assumes no
+    // infinity.
     const double square = beta > 1 ? 1 : beta * beta;
     const double one = beta > 1 ? (detail::is_finite(beta) ? 1 / beta / beta : 0) : 1;
     const double found = (one + square) * true_positives;

@@ -74,17 +74,17 @@ namespace equipoise::metrics {
 
 /// The percentile interval of a statistic of `rows` rows (Efron 1979, "Bootstrap methods: another
 /// look at the jackknife"): each resample draws as many rows with replacement, and the bounds are
-/// the (1 - confidence) / 2 quantiles of its values from below and from above, with neighbouring
-/// values interpolated. The estimate is the statistic with each row drawn once.
+/// the (1 - confidence) / 2 and (1 + confidence) / 2 quantiles of the statistic's values, with
+/// neighbouring values interpolated. The estimate is the statistic with each row drawn once.
 ///
 /// `statistic` receives how often each row was drawn: multiplicities that sum to `rows`. Rows that
 /// belong together (the tokens of a sentence, the questions on one text) have to be resampled
 /// together: let a row be the sentence. O(resamples (rows + statistic)) time, O(rows + resamples)
 /// memory.
 ///
-/// A resample lacks a class of n rows with probability e^-n, for n = 2: .14. A mean over classes
-/// must then skip it (Absent::kSkipUnsupported), not count it as 0. With few rows in a class the
-/// interval is still too short; those of the bootstraps with targets below are not.
+/// A resample lacks a class of n rows with probability about e^-n, which is 0.14 for n = 2. A mean
+/// over classes must then skip it (Absent::kSkipUnsupported), not count it as 0. With few rows in a
+/// class the interval is still too short; those of the bootstraps with targets below are not.
 /// @throws std::invalid_argument for 0 rows or 2^32 and more, 0 resamples, a confidence outside (0,
 /// 1), and a statistic that is NaN or infinite.
 template <ResampledStatistic F>
@@ -118,9 +118,9 @@ Interval stratified_bootstrap(const Strata& strata, const F& statistic,
 /// ("Approximate is better than 'exact' for interval estimation of binomial proportions") add to a
 /// proportion. If wrong, it predicts the other class that is predicted most often. The interval
 /// covers the true macro-F1 about as often as it claims even with two rows in a class, where a
-/// plain percentile interval does so in three cases out of four or fewer; but not if most of many
-/// classes have only two rows: docs/explanation.md has the table. With `pseudo_rows` 0 and
-/// Resampling::kRows it is the plain one.
+/// plain percentile interval does so in three cases out of four or fewer; but not if there are many
+/// classes and most have only two rows: docs/explanation.md has the table. With `pseudo_rows` 0 and
+/// Resampling::kRows it is the plain percentile interval.
 ///
 /// O(resamples runs (rows + C^2 + metric)) time, O(runs rows + resamples) memory.
 /// @throws std::invalid_argument as bootstrap(), for a system without runs, for sizes that differ,
@@ -149,9 +149,9 @@ Interval bootstrap(const Targets& targets, const Predictions& predictions, std::
 }
 
 /// The interval of mean_r metric(runs_a[r]) - mean_r metric(runs_b[r]), both systems scored on the
-/// same resampled rows, so that what is hard or easy for both cancels (Koehn 2004, "Statistical
-/// significance tests for machine translation evaluation"). Their numbers of runs may differ;
-/// everything else is as in bootstrap() of one system. On pseudo-rows the systems are right
+/// same resampled rows, so that rows which are hard or easy for both cancel (Koehn 2004,
+/// "Statistical significance tests for machine translation evaluation"). Their numbers of runs may
+/// differ; everything else is as in bootstrap() of one system. On pseudo-rows the systems are right
 /// independently.
 ///
 /// Swapping the systems negates the interval exactly; the same predictions on both sides give

@@ -24,7 +24,7 @@
 
 namespace equipoise::detail {
 
-// How far from 1 the probabilities of a row may sum up.
+// How far the sum of a row of probabilities may be from 1.
 inline constexpr double kProbabilitySumTolerance = 1e-4;
 
 }  // namespace equipoise::detail
@@ -52,8 +52,8 @@ class Calibration {
   /// Adds rows: N x C probabilities, N targets. Rows whose target is the ignore index are left out,
   /// whatever their probabilities. O(N C).
   ///
-  /// The default of `sum_tolerance` is for probabilities of float and double; those that were
-  /// rounded to a half type need more: 1e-4 plus the type's rounding, 2^-11 for half, 2^-8 for
+  /// The default of `sum_tolerance` is for probabilities of float and double; probabilities that
+  /// were rounded to a half type need more: 1e-4 plus the type's rounding, 2^-11 for half, 2^-8 for
   /// bfloat16.
   /// @throws std::invalid_argument for sizes that differ, a target that is neither a class nor the
   /// ignore index, a probability that is negative or not finite, a row whose sum is further than
@@ -70,7 +70,7 @@ class Calibration {
     }
   }
 
-  /// Adds the sums of other rows; one without classes takes on the other's number of classes.
+  /// Adds the sums of other rows; an object without classes adopts the other's number of classes.
   /// @throws std::invalid_argument where the numbers of classes or bins differ.
   Calibration& operator+=(const Calibration& other) {
     constexpr std::string_view kWhere = "Calibration::operator+=";
@@ -83,9 +83,9 @@ class Calibration {
   }
   friend bool operator==(const Calibration&, const Calibration&) = default;
 
-  /// Everything that merges, to be summed over ranks in place: the number of rows, the sums of
-  /// -log p_y and of squared errors; then for each diagram (of the top label, of each class) and
-  /// bin the count, the sum of the probabilities and the number that came true.
+  /// The whole state, to be summed over ranks in place: the number of rows, the sums of -log p_y
+  /// and of squared errors; then for each diagram (of the top label, of each class) and bin the
+  /// count, the sum of the probabilities and the number that came true.
   std::span<double> all_reduce_buffer() { return sums_; }
 
   /// Rows.
@@ -100,7 +100,7 @@ class Calibration {
 
   /// The expected calibration error of the top label (Naeini et al. 2015; Guo et al. 2017,
   /// arXiv:1706.04599): sum_b n_b / n |frequency_b - confidence_b| over the bins of the largest
-  /// probability. Where one class has most rows, that class decides it: see class_wise_ece().
+  /// probability. If one class has most rows, that class dominates it: see class_wise_ece().
   /// O(bins).
   double ece() const { return error_of(0); }
 
@@ -119,9 +119,9 @@ class Calibration {
   double ece(std::size_t c) const { return error_of(c + 1); }
 
   /// Its mean over classes (Nixon et al. 2019, arXiv:1904.01685; Kull et al. 2019,
-  /// arXiv:1910.12656). Every row says something about every class, so a class without samples has
-  /// a value too, mostly a small one: Absent::kSkipUnsupported leaves it out. Without rows no class
-  /// has one. O(C bins).
+  /// arXiv:1910.12656). Every row counts for every class, so a class without samples has a value
+  /// too, usually a small one: Absent::kSkipUnsupported leaves it out. Without rows no class has
+  /// one. O(C bins).
   double class_wise_ece(Absent absent = Absent::kSkip) const {
     return detail::mean_figure(
         classes_, absent, [&](std::size_t c) { return ece(c); },
@@ -182,7 +182,7 @@ class Calibration {
     grid().add(diagrams(), 0, static_cast<double>(probabilities(r, top)), top == y);
   }
 
-  // Diagram 0 is that of the top label, c + 1 that of class c.
+  // Diagram 0 is for the top label, diagram c + 1 for class c.
   detail::ReliabilityGrid grid() const { return {bins_}; }
   std::span<double> diagrams() { return std::span(sums_).subspan(kTotals); }
   std::span<const double> diagrams() const { return std::span(sums_).subspan(kTotals); }

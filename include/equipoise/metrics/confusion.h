@@ -39,9 +39,9 @@ struct PairCode {
 
   std::uint64_t size() const { return std::uint64_t{1} << (2 * shift); }
 
-  // Codes kSize pairs, those left out as size(). The highest bit of the result says that some label
-  // is no class: it is the sign of a negative label, or that of last - label. With kSize known and
-  // no alias, g++ -O2 vectorises the loop.
+  // Codes kSize pairs, those left out as size(). The highest bit of the result is set if some label
+  // is not a class: it is the sign of a negative label, or that of last - label. With kSize known
+  // and no alias, g++ -O2 vectorises the loop.
   template <bool kHasIgnore, std::size_t kSize, class T, class P>
   EQUIPOISE_HOST_INLINE std::uint64_t encode(const T* targets, const P* predictions,
                                              std::uint64_t* __restrict codes) const {
@@ -66,7 +66,8 @@ inline constexpr std::size_t kPairClasses = 128;  // bins that stay in a second-
 inline constexpr std::size_t kPairCopies = 4;     // of each bin, as in the histogram of labels
 
 // Adds to counts[t * classes + p] how often the pair (t, p) occurs, for 1 <= classes <=
-// kPairClasses and fewer than 2^32 pairs. False if a label is no class: then nothing is added.
+// kPairClasses and fewer than 2^32 pairs. Returns false if a label is not a class: then nothing is
+// added.
 template <bool kHasIgnore, class T, class P>
 bool count_pairs(std::span<const T> targets, std::span<const P> predictions, std::size_t classes,
                  std::uint64_t ignore, double* counts) {
@@ -146,7 +147,7 @@ class ConfusionMatrix {
     const auto predicted = as_span(predictions);
     detail::require_size(kWhere, "predictions", predicted.size(), truth.size(), "targets");
     detail::require_ignore_index_is_no_class(kWhere, classes_, ignore_index);
-    // A histogram in several copies pays once it is smaller than the data.
+    // Several copies of the histogram pay off if they are smaller than the data.
     const bool many = truth.size() >= counts_.size() && classes_ <= detail::kPairClasses;
     if (classes_ == 0 || !many) {
       require_classes(truth, predicted, ignore_index);
@@ -170,8 +171,8 @@ class ConfusionMatrix {
     counts_ = std::move(sum);
   }
 
-  /// Adds the matrix of another part of the data; one without classes takes on the other's number
-  /// of classes.
+  /// Adds the matrix of another part of the data; a matrix without classes adopts the other's
+  /// number of classes.
   /// @throws std::invalid_argument where the numbers of classes differ.
   ConfusionMatrix& operator+=(const ConfusionMatrix& other) {
     if (counts_.empty()) return *this = other;
@@ -298,7 +299,8 @@ class ConfusionMatrix {
   /// The multi-class Matthews correlation (Gorodkin 2004, "Comparing two K-category assignments by
   /// a K-category correlation coefficient"): with c correct among s samples, p_k predictions and
   /// t_k samples of class k, (c s - sum p_k t_k) / sqrt((s^2 - sum p_k^2) (s^2 - sum t_k^2)); 0
-  /// where that is 0 / 0. Summed class against rest, so that nothing large cancels. O(C^2).
+  /// where that is 0 / 0. Computed by sums over one class against the rest, so that no large
+  /// numbers cancel. O(C^2).
   double mcc() const {
     const double s = total();
     const double unit = detail::unit_of(s);
@@ -318,7 +320,7 @@ class ConfusionMatrix {
   /// Cohen's kappa, the agreement beyond that of chance (Cohen 1960, "A coefficient of agreement
   /// for nominal scales"): with p_k predictions and t_k samples of class k among s, 1 minus the
   /// weighted disagreement over that expected from sum p_k t_k; 0 if that is 0 / 0. For ordered
-  /// classes, weights make a disagreement count more, the further apart the classes are (Cohen
+  /// classes, the weights count a disagreement more, the further apart the classes are (Cohen
   /// 1968). O(C^2).
   double kappa(KappaWeights weights = KappaWeights::kNone) const {
     const double s = total();
@@ -344,7 +346,7 @@ class ConfusionMatrix {
  private:
   static constexpr std::string_view kWhere = "ConfusionMatrix::add";
 
-  // Where all samples are known. O(C).
+  // Given the number of all samples. O(C).
   BinaryCounts one_vs_rest(std::size_t c, double all) const {
     BinaryCounts counts;
     counts.true_positives = count(c, c);
@@ -382,7 +384,7 @@ class ConfusionMatrix {
     }
   }
 
-  // The mean of a figure over the classes, NaN where it is undefined.
+  // The mean of a metric over the classes; `figure` gives NaN where it is undefined.
   template <class F>
   double mean(Absent absent, const F& figure) const {
     return detail::mean_figure(classes_, absent, figure,

@@ -1,4 +1,4 @@
-// Entity F1 from tag sequences, in the reading of conlleval and in the strict one.
+// Entity F1 from tag sequences, in conlleval's reading and in the strict one.
 #ifndef EQUIPOISE_METRICS_ENTITIES_H_
 #define EQUIPOISE_METRICS_ENTITIES_H_
 
@@ -177,7 +177,7 @@ class EntityScores {
     buffer_ = std::move(sums);
   }
 
-  /// Adds the scores of another part of the data; those without tags take on the other's tags.
+  /// Adds the scores of another part of the data; scores without tags adopt the other's tags.
   /// @throws std::invalid_argument if schemes or types differ.
   EntityScores& operator+=(const EntityScores& other) {
     constexpr std::string_view kWhere = "EntityScores::operator+=";
@@ -199,10 +199,10 @@ class EntityScores {
   }
   friend bool operator==(const EntityScores&, const EntityScores&) = default;
 
-  /// Everything that merges, as 6 numbers per type plus 2, to be summed over ranks in place.
+  /// The whole state, as 6 numbers per type plus 2, to be summed over ranks in place.
   std::span<double> all_reduce_buffer() { return buffer_; }
 
-  /// The metrics of a reading, as of now. O(types).
+  /// The metrics in one reading, for the sequences added so far. O(types).
   EntityMetrics figures(EntityReading reading) const {
     const std::size_t size = part(tags_.types().size());
     const std::size_t begin = kTotals + (reading == EntityReading::kStrict ? size : 0);
@@ -222,7 +222,7 @@ class EntityScores {
   static constexpr std::string_view kAdd = "EntityScores::add";
   static constexpr std::size_t kTotals = 2;  // tokens, those that were predicted
 
-  // What a reading takes of the buffer.
+  // The size of one reading's part of the buffer.
   static std::size_t part(std::size_t types) { return 3 * types; }
 
   static std::string_view name_of(TagScheme scheme) {
@@ -258,7 +258,7 @@ class EntityScores {
     sums[1] += static_cast<double>(equal);
   }
 
-  // Counts the entities that end before token i, and takes it.
+  // Counts the entities that end before token i, and reads the token.
   void take(detail::TagReader& truth, detail::TagCode t, detail::TagReader& predicted,
             detail::TagCode p, std::size_t i, double* sums) const {
     double* const loose = sums + kTotals;
@@ -319,11 +319,11 @@ inline std::string report(const EntityMetrics& figures, int digits = 2) {
   return table.text();
 }
 
-/// What conlleval prints for the same data: the metrics over all types, then a line for each type
+/// The output of conlleval for the same data: the metrics over all types, then a line for each type
 /// that occurs or is predicted, in the order of their names; the last column is the number
-/// predicted. With tags O, B-X and I-X and ASCII names it is equal to the byte. With others it is
-/// not: the script takes E-X B-X, and S-X S-X, for a single phrase, and prints entities without a
-/// type twice, without a name.
+/// predicted. With tags O, B-X and I-X and ASCII names it is equal to the byte. With other tags it
+/// differs: the script reads E-X B-X, and S-X S-X, as a single phrase, and prints entities without
+/// a type twice, without a name.
 inline std::string conlleval_report(const EntityScores& scores) {
   const EntityMetrics figures = scores.conlleval();
   const auto percent = [](double value) {

@@ -1,5 +1,4 @@
-// Entities in tag sequences: the spans that tags mark, where they are ill-formed, and their
-// conversion.
+// Entities in tag sequences: finding the spans, finding ill-formed tags, and converting schemes.
 #ifndef EQUIPOISE_METRICS_ENTITY_SEQUENCES_H_
 #define EQUIPOISE_METRICS_ENTITY_SEQUENCES_H_
 
@@ -144,7 +143,7 @@ std::vector<std::int64_t> convert_tags(const R& labels, const O& offsets, const 
   for (std::size_t s = 1; s < bounds.size(); ++s) {
     const auto begin = static_cast<std::size_t>(bounds[s - 1]);
     const auto end = static_cast<std::size_t>(bounds[s]);
-    // The token at `at`, whose prefix depends on the next one.
+    // Sets the tag at `at`, whose prefix depends on the next one.
     TagCode tag = 0;
     std::size_t at = end;
     bool is_first = false;

@@ -160,7 +160,7 @@ class EntityTags {
 
   friend bool operator==(const EntityTags&, const EntityTags&) = default;
 
-  /// What the functions below read instead of names.
+  /// The tags as integers, for the functions that read sequences.
   std::span<const std::uint32_t> codes() const { return codes_; }
 
  private:

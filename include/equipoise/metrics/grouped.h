@@ -20,14 +20,14 @@
 
 namespace equipoise::metrics {
 
-/// Sums of rows that merge into those of more rows.
+/// A metric whose sums over rows merge by += into those of more rows.
 template <class M>
 concept MergeableMetric = std::copyable<M> && std::equality_comparable<M> &&
     requires(M& sum, const M& other) {
   sum += other;
 };
 
-/// A group and a metric of it.
+/// A group and the value of its metric.
 struct GroupMetric {
   std::size_t group = 0;
   double value = 0;
@@ -41,9 +41,10 @@ enum class Better {
   kLower,   ///< errors: ECE, negative log-likelihood, Brier score, Hamming loss
 };
 
-/// One metric object per group. Its values show how each group fares, all groups equally (macro)
-/// and the worst of them, which a value over all rows hides if groups differ in size. A figure is a
-/// callable of a const Metric&, such as [](const ConfusionMatrix& m) { return m.macro_f1(); }.
+/// One metric object per group. It gives the value for each group, the mean with all groups
+/// weighted equally (macro) and the worst value, all of which a value over all rows hides if groups
+/// differ in size. A figure is a callable of a const Metric&, such as [](const ConfusionMatrix& m)
+/// { return m.macro_f1(); }.
 ///
 /// A group has no rows if its metric is still the empty one; then no value of it is defined.
 template <MergeableMetric Metric>
@@ -88,8 +89,8 @@ class Grouped {
     return sum;
   }
 
-  /// Adds the metrics of other rows, group by group; one without groups takes on the other's number
-  /// of groups.
+  /// Adds the metrics of other rows, group by group; an object without groups adopts the other's
+  /// number of groups.
   /// @throws std::invalid_argument if the numbers of groups differ, and as Metric's +=.
   Grouped& operator+=(const Grouped& other) {
     if (metrics_.empty()) return *this = other;
@@ -101,8 +102,8 @@ class Grouped {
   }
   friend bool operator==(const Grouped&, const Grouped&) = default;
 
-  /// Takes over the rows of all ranks, each of which calls this: `all_reduce_sum` sums a
-  /// std::span<double> over ranks in place.
+  /// Gathers the rows of all ranks; every rank calls it. `all_reduce_sum` sums a std::span<double>
+  /// over ranks in place.
   /// @throws std::invalid_argument for a rank outside [0, world).
   template <class Sum>
   void gather(const Sum& all_reduce_sum, std::size_t rank, std::size_t world) {

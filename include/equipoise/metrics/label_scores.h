@@ -20,8 +20,7 @@
 namespace equipoise::metrics {
 
 /// The scores of rows for each of several labels: one T per row and label. For classes, each
-/// against all others (one-vs-rest); for labels of which a row may have any number, each against
-/// its absence.
+/// against all others (one-vs-rest); for multi-label rows, each label against its absence.
 template <std::floating_point T = double>
 class LabelScores {
  public:
@@ -86,7 +85,7 @@ class LabelScores {
     }
   }
 
-  /// Adds the scores of other rows; one without labels takes on the other's number of labels.
+  /// Adds the scores of other rows; an object without labels adopts the other's number of labels.
   /// @throws std::invalid_argument where the numbers of labels differ.
   LabelScores& operator+=(const LabelScores& other) {
     if (labels_.empty()) return *this = other;
@@ -97,7 +96,7 @@ class LabelScores {
     return *this;
   }
 
-  /// Takes over the scores of all ranks; see BinaryScores::gather().
+  /// Gathers the scores of all ranks; see BinaryScores::gather().
   template <class Sum>
   void gather(const Sum& all_reduce_sum, std::size_t rank, std::size_t world) {
     std::vector<std::vector<detail::KeyOf<T>>*> lists;
@@ -127,8 +126,8 @@ class LabelScores {
     return mean(absent, [&](std::size_t l) { return average_precision(l, Absent::kNaN); });
   }
 
-  /// Their means weighted by positives; labels without an area do not count, and if none has one
-  /// the mean is undefined.
+  /// Their means weighted by the number of positives; labels without an area do not count, and if
+  /// no label has one the mean is undefined.
   double weighted_roc_auc(Absent absent = Absent::kNaN) const {
     return weighted(absent, [&](std::size_t l) { return roc_auc(l); });
   }

@@ -1,4 +1,4 @@
-// Several labels per row: the predictions for each label, and for rows as wholes.
+// Several labels per row: metrics of each label, and of whole rows.
 #ifndef EQUIPOISE_METRICS_MULTILABEL_H_
 #define EQUIPOISE_METRICS_MULTILABEL_H_
 
@@ -61,7 +61,7 @@ class MultiLabelCounts {
     }
   }
 
-  /// Adds the counts of other rows; those without labels take on the other's number of labels.
+  /// Adds the counts of other rows; counts without labels adopt the other's number of labels.
   /// @throws std::invalid_argument where the numbers of labels differ.
   MultiLabelCounts& operator+=(const MultiLabelCounts& other) {
     if (sums_.empty()) return *this = other;
@@ -73,9 +73,9 @@ class MultiLabelCounts {
   }
   friend bool operator==(const MultiLabelCounts&, const MultiLabelCounts&) = default;
 
-  /// Everything that merges, to be summed over ranks in place: numbers of rows and of rows all
-  /// right, sums of their F1 and Jaccard indices, rows without any label; then for each label how
-  /// often target and prediction were 00, 01, 10 and 11.
+  /// The whole state, to be summed over ranks in place: the numbers of rows and of rows that are
+  /// all right, the sums of their F1 and Jaccard indices, the number of rows without any label;
+  /// then for each label how often target and prediction were 00, 01, 10 and 11.
   std::span<double> all_reduce_buffer() { return sums_; }
 
   /// Rows.
@@ -92,7 +92,7 @@ class MultiLabelCounts {
     return all;
   }
 
-  /// Of label l. O(1).
+  /// For label l. O(1).
   double precision(std::size_t l, Absent absent = Absent::kZero) const {
     return label(l).precision(absent);
   }
@@ -112,7 +112,7 @@ class MultiLabelCounts {
     return mean(absent, [](const BinaryCounts& c) { return c.f1(Absent::kNaN); });
   }
 
-  /// Of all decisions together. O(L).
+  /// For all decisions together. O(L).
   double micro_precision(Absent absent = Absent::kZero) const { return pooled().precision(absent); }
   double micro_recall(Absent absent = Absent::kZero) const { return pooled().recall(absent); }
   double micro_f1(Absent absent = Absent::kZero) const { return pooled().f1(absent); }
@@ -137,7 +137,7 @@ class MultiLabelCounts {
   }
 
   /// Means over rows of the F1 and the Jaccard index of a row's labels, which are undefined for a
-  /// row that has no label and was given none; without rows, as Absent says for averages. O(1).
+  /// row without labels in target and prediction; without rows, as Absent says for averages. O(1).
   double samples_f1(Absent absent = Absent::kZero) const { return row_mean(2, absent); }
   double samples_jaccard(Absent absent = Absent::kZero) const { return row_mean(3, absent); }
 

@@ -25,9 +25,9 @@
 
 namespace equipoise::metrics {
 
-/// Calibration of the probabilities of L labels of which a row may have any number. The sums for
-/// each label merge by += from those of parts into those of the whole. Bins as in Calibration. All
-/// metrics are NaN without decisions, because 0 would be the best value.
+/// Calibration of the probabilities of L labels of which a row may have any number. The sums of
+/// parts merge by += into those of the whole. Bins as in Calibration. All metrics are NaN without
+/// decisions, because 0 would be the best value.
 class MultiLabelCalibration {
  public:
   /// @throws std::invalid_argument for bins outside [1, 2^20].
@@ -63,7 +63,7 @@ class MultiLabelCalibration {
     }
   }
 
-  /// Adds the sums of other rows; one without labels takes on the other's number of labels.
+  /// Adds the sums of other rows; an object without labels adopts the other's number of labels.
   /// @throws std::invalid_argument where the numbers of labels or bins differ.
   MultiLabelCalibration& operator+=(const MultiLabelCalibration& other) {
     constexpr std::string_view kWhere = "MultiLabelCalibration::operator+=";
@@ -76,9 +76,9 @@ class MultiLabelCalibration {
   }
   friend bool operator==(const MultiLabelCalibration&, const MultiLabelCalibration&) = default;
 
-  /// Everything that merges, to be summed over ranks in place: for each label the number of
-  /// decisions, the sums of -log p and of squared errors; then for each label and bin the count,
-  /// the sum of the probabilities and the number that came true.
+  /// The whole state, to be summed over ranks in place: for each label the number of decisions, the
+  /// sums of -log p and of squared errors; then for each label and bin the count, the sum of the
+  /// probabilities and the number that came true.
   std::span<double> all_reduce_buffer() { return sums_; }
 
   /// Decisions on one label: rows that do not ignore it.

@@ -1,4 +1,4 @@
-// Areas under curves of the same rows with several sets of weights, as a bootstrap needs them.
+// Areas under curves for the same rows with several sets of weights, as in a bootstrap.
 #ifndef EQUIPOISE_METRICS_RANKED_ROWS_H_
 #define EQUIPOISE_METRICS_RANKED_ROWS_H_
 
@@ -60,8 +60,8 @@ class RankedRows {
   /// The number N of rows.
   std::size_t rows() const { return order_.size(); }
 
-  /// The area under the ROC curve of rows with weights: that of the rows, each repeated so many
-  /// times. The scale of the weights does not matter. O(N).
+  /// The area under the ROC curve of weighted rows: a weight counts a row that many times. The
+  /// scale of the weights does not matter. O(N).
   /// @throws std::invalid_argument unless there is one weight per row, finite and >= 0.
   template <RowWeights Weights>
   double roc_auc(const Weights& weights, Absent absent = Absent::kNaN) const {
@@ -83,7 +83,7 @@ class RankedRows {
     constexpr std::string_view kWhere = "RankedRows::average_precision";
     const auto masses = as_span(weights);
     const Mass unit = units(kWhere, masses);
-    // A negative of mass 1 in its unit as a multiple of that of positives.
+    // The mass of a negative, converted from its unit to that of positives.
     const double negative = std::min(unit.positives / unit.negatives, kMost);
     double precisions = 0;
     const Mass total = for_each_tie(masses, unit, [&](const Mass& before, const Mass& tie) {
@@ -104,8 +104,8 @@ class RankedRows {
   // Times 2^53 rows it is finite.
   static constexpr double kMost = 0x1p+960;
 
-  // What the weights of positives and of negatives are multiplied by, so that neither sums nor
-  // products of sums leave the range of doubles: powers of two, which round nothing.
+  // The factors on the weights of positives and of negatives with which neither sums nor products
+  // of sums leave the range of doubles: powers of two, which round nothing.
   template <class W>
   Mass units(std::string_view where, std::span<const W> weights) const {
     detail::require_size(where, "weights", weights.size(), rows(), "rows");

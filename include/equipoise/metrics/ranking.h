@@ -1,5 +1,5 @@
-// How well scores rank positives before negatives: areas under the ROC and the precision-recall
-// curve, exact, with ties as they are.
+// How well scores rank positives before negatives: exact areas under the ROC and the
+// precision-recall curve, ties included.
 #ifndef EQUIPOISE_METRICS_RANKING_H_
 #define EQUIPOISE_METRICS_RANKING_H_
 
@@ -37,9 +37,9 @@ template <class R, class T>
 concept ScoreRange = ContiguousRange<R> && std::floating_point<ElementOf<R>> &&
                      sizeof(ElementOf<R>) <= sizeof(T);
 
-/// The scores of rows, each positive or negative. Exact areas need all of them, one T per row.
-/// Samples of parts merge by += into that of the whole, in any order; over ranks by gather().
-/// Scores may be of any scale, infinite too: only their order counts.
+/// The scores of rows, each positive or negative. Exact areas need all scores, one T per row. The
+/// scores of parts merge by += into those of the whole, in any order; over ranks by gather().
+/// Scores may be of any scale, and infinite: only their order counts.
 template <std::floating_point T = double>
 class BinaryScores {
  public:
@@ -71,7 +71,7 @@ class BinaryScores {
     return *this;
   }
 
-  /// Takes over the scores of all ranks, each of which calls this: `all_reduce_sum` sums a
+  /// Gathers the scores of all ranks; every rank calls it. `all_reduce_sum` sums a
   /// std::span<double> over ranks in place. O(rows of all ranks) memory on each.
   /// @throws std::invalid_argument for a rank outside [0, world).
   template <class Sum>
@@ -86,7 +86,7 @@ class BinaryScores {
   /// The area under the ROC curve: the fraction of pairs of a positive and a negative in which the
   /// positive scores higher, with ties counted half (Hanley & McNeil 1982, "The meaning and use of
   /// the area under a receiver operating characteristic curve"). Undefined without positives or
-  /// without negatives. O(N) for a sort by digits.
+  /// without negatives. O(N), by a radix sort.
   double roc_auc(Absent absent = Absent::kNaN) const {
     const double pairs = static_cast<double>(positives()) * static_cast<double>(negatives());
     if (pairs == 0) return detail::undefined_figure(absent);

@@ -31,12 +31,11 @@ namespace equipoise::sampling {
 /// so far by the child's relative mass and adds its own. So a class of mass w, below nodes of
 /// masses P_1 < P_2 < ... < P_k less the root, deviates by less than 1 + w / P_1 + ... + w / P_k.
 /// In a Huffman tree P_1 > w, P_2 >= P_1 + w and P_{i+2} >= P_{i+1} + P_i, since the lightest nodes
-/// are merged first (Katona & Nemetz 1976). Hence C classes deviate by less than the sum of the
-/// first C
-/// - 1 reciprocal Fibonacci numbers, 1 + 1 + 1/2 + 1/3 + 1/5 + ...: 1 for two classes, 2 for three,
-/// 2.5 for four, 3.3599 for any number. Masses near (tiny, 1, 1, 1, 2, 3, 5, 8) come near it. In
-/// addition, masses are rounded to integers that sum to 2^62, which shifts the counts in n slots by
-/// less than C n / 2^60.
+/// are merged first (Katona & Nemetz 1976). Hence C classes deviate by less than the sum of
+/// the first C - 1 reciprocal Fibonacci numbers, 1 + 1 + 1/2 + 1/3 + 1/5 + ...: 1 for two classes,
+/// 2 for three, 2.5 for four, 3.3599 for any number. Masses near (tiny, 1, 1, 1, 2, 3, 5, 8) come
+/// near it. In addition, masses are rounded to integers that sum to 2^62, which shifts the counts
+/// in n slots by less than C n / 2^60.
 class QuotaSequence {
  public:
   /// The class of a slot, and the number of slots before it that have the same class.

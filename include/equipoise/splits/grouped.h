@@ -19,24 +19,24 @@
 
 namespace equipoise::splits {
 
-/// A test part of about N * test_fraction rows in which no group is that is also in the training
-/// part, with class proportions as near to those of the whole as a greedy search finds.
+/// A test part of about N * test_fraction rows that shares no group with the training part, with
+/// class proportions as near to those of the whole as a greedy search finds.
 ///
-/// Groups are given away one by one, the largest first (equally large ones in a random order), each
-/// to the part that wants its classes more: where it adds less to the sum over parts p and classes
-/// c of (x_pc - w_p)^2 / w_p, with x_pc the fraction of class c that the part has and w_p its share
-/// of the rows. All rows together count as one more class, so sizes come out as near as classes do.
-/// Neither part stays empty. With options.min_train_rows = m a group is for training as long as one
-/// of its classes has fewer than m rows there: a class with m rows or fewer is not tested, and one
-/// with more is where its groups allow it. With options.min_test_rows = k a group is for testing if
-/// one of its classes would have fewer than k rows there without it, and some for training: a class
-/// is tested on k rows where its groups allow it.
+/// Groups are assigned one by one, the largest first (equally large ones in a random order), each
+/// to the part where it adds less to the sum over parts p and classes c of (x_pc - w_p)^2 / w_p,
+/// with x_pc the fraction of class c that the part has and w_p the part's fraction of the rows. All
+/// rows together count as one more class, so sizes come out as near as classes do. Neither part
+/// stays empty. With options.min_train_rows = m a group goes to training as long as one of its
+/// classes has fewer than m rows there: a class with m rows or fewer is not tested, and one with
+/// more is tested if its groups allow it. With options.min_test_rows = k a group goes to testing if
+/// one of its classes would otherwise have fewer than k rows there, and some rows for training: a
+/// class is tested on k rows if its groups allow it.
 ///
-/// Random only where groups are equally large or parts want a group equally. In integers alone, and
-/// the same on every platform. O(N + G log G + C).
+/// Random only where groups are equally large or parts tie for a group. Computed in integers only,
+/// and the same on every platform. O(N + G log G + C).
 /// @throws std::invalid_argument for sizes that differ, a label outside [0, classes), a group
-/// outside [0, groups), a fraction outside (0, 1), fewer than two groups with rows, and where the
-/// fraction, rounded to rows, or options.min_train_rows leave a part empty.
+/// outside [0, groups), a fraction outside (0, 1), fewer than two groups with rows, and if the
+/// fraction, rounded to rows, or options.min_train_rows leaves a part empty.
 template <LabelRange R, class G>
 EQUIPOISE_HOST_INLINE Split grouped_split(const R& labels, const RowGroups<G>& row_groups,
                                           std::size_t classes, double test_fraction,
@@ -68,7 +68,7 @@ EQUIPOISE_HOST_INLINE Split grouped_split(const R& labels, const RowGroups<G>& r
 /// A fold in [0, k) for every row, the same for all rows of a group, by the method of
 /// grouped_split(). No fold is empty.
 ///
-/// In integers alone, and the same on every platform. O(N k + G log G + C k).
+/// Computed in integers only, and the same on every platform. O(N k + G log G + C k).
 /// @throws std::invalid_argument as grouped_split(), and for k outside [2, groups with rows].
 template <LabelRange R, class G>
 EQUIPOISE_HOST_INLINE std::vector<std::uint32_t> grouped_k_fold(const R& labels,

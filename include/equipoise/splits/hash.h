@@ -1,4 +1,4 @@
-// Splits that data may be added to: a row's part depends on its key alone.
+// Splits of data that may grow: the part of a row depends on its key only.
 #ifndef EQUIPOISE_SPLITS_HASH_H_
 #define EQUIPOISE_SPLITS_HASH_H_
 
@@ -32,12 +32,13 @@ constexpr std::uint64_t fnv1a64(std::string_view text) {
   return hash;
 }
 
-/// 64 uniform bits that belong to a key and a seed; unlike keys, and unlike seeds, have independent
-/// ones.
+/// 64 uniform bits that belong to a key and a seed; different keys, and different seeds, have
+/// independent bits.
 ///
 /// Integers of equal value have equal bits, whatever their types; a text has those of the integer
-/// fnv1a64(text), so two of n texts share theirs by chance with probability n^2 / 2^65. Bits are a
-/// Philox block at the key's position, and the same on every platform. O(1), O(length) for a text.
+/// fnv1a64(text), so the probability that two of n texts share their bits by chance is n^2 / 2^65.
+/// The bits are a Philox block at the key's position, and the same on every platform. O(1),
+/// O(length) for a text.
 template <SplitKey K>
 constexpr std::uint64_t key_bits(const K& key, std::uint64_t seed) {
   const CounterRandom random{seed};
@@ -52,10 +53,10 @@ constexpr std::uint64_t key_bits(const K& key, std::uint64_t seed) {
 /// both lists ascend.
 ///
 /// Adding, removing or reordering rows never moves another row to the other part, and a larger
-/// fraction only adds to the test part. Rows of equal keys stay together, so with the identifiers
-/// of documents or users for keys nothing leaks from part to part. The price is that sizes and
-/// class proportions are right on average only: the test part has a binomial number of keys, and
-/// either part of few rows may be empty. O(N).
+/// fraction only adds to the test part. Rows of equal keys stay together, so with identifiers of
+/// documents or users as keys nothing leaks from part to part. The price is that sizes and class
+/// proportions are right only on average: the test part has a binomial number of keys, and with few
+/// rows either part may be empty. O(N).
 /// @throws std::invalid_argument for a fraction outside (0, 1).
 template <KeyRange R>
 Split hash_split(const R& keys, double test_fraction, std::uint64_t seed) {
@@ -70,8 +71,8 @@ Split hash_split(const R& keys, double test_fraction, std::uint64_t seed) {
   return split;
 }
 
-/// A fold in [0, k) for every row, floor(key_bits() k / 2^64): folds that data may be added to, on
-/// the terms of hash_split(). O(N).
+/// A fold in [0, k) for every row, floor(key_bits() k / 2^64): folds of data that may grow, with
+/// the properties of hash_split(). O(N).
 /// @throws std::invalid_argument for k < 2.
 template <KeyRange R>
 std::vector<std::uint32_t> hash_k_fold(const R& keys, std::uint32_t k, std::uint64_t seed) {

@@ -12,13 +12,13 @@
 
 namespace equipoise::splits {
 
-/// The seed of one of several repeats: a pure function of both arguments, so that any repeat can be
-/// made without the others. The seeds of a run look like independent random numbers. O(1).
+/// The seed of one of several repeats: a pure function of both arguments, so any repeat can be made
+/// without the others. The seeds of different repeats look like independent random numbers. O(1).
 constexpr std::uint64_t repeat_seed(std::uint64_t seed, std::uint64_t repeat) {
   return CounterRandom{seed}.bits(repeat, detail::Purpose::kRepeatSeed);
 }
 
-/// split(repeat_seed(seed, r)) for r in [0, repeats): whatever cuts by a seed, cut again and again.
+/// split(repeat_seed(seed, r)) for r in [0, repeats): repeats any split that depends on a seed.
 ///
 ///     auto runs = repeated(10, seed, [&](std::uint64_t s) {
 ///       return stratified_k_fold(labels, classes, 5, s);

@@ -1,4 +1,4 @@
-// Splits of rows that have several labels each, which keep pairs of labels together in proportion.
+// Splits of rows with several labels each that also keep the proportions of pairs of labels.
 #ifndef EQUIPOISE_SPLITS_SECOND_ORDER_H_
 #define EQUIPOISE_SPLITS_SECOND_ORDER_H_
 
@@ -16,17 +16,17 @@
 
 namespace equipoise::splits {
 
-/// As iterative_split(), but each pair of labels that some row has is as frequent in the parts as
-/// in the whole, too: second-order iterative stratification (Szymański & Kajdanowicz 2017, "A
+/// As iterative_split(), but each pair of labels that occurs in some row is also as frequent in the
+/// parts as in the whole: second-order iterative stratification (Szymański & Kajdanowicz 2017, "A
 /// network perspective on stratification of multi-label data"). A label may be rare only together
 /// with another, which plain iterative stratification does not see.
 ///
-/// Pairs are dealt like labels: of all labels and pairs the one that has the fewest rows left to
-/// give away comes next, and each of its rows goes to the part that wants most rows of it. Sizes
-/// are exact, as there. The bounds of the options hold for labels, not for pairs.
+/// Pairs are dealt like labels: of all labels and pairs, the one with the fewest rows left to
+/// assign comes next, and each of its rows goes to the part that needs most rows of it. Sizes are
+/// exact, as there. The bounds of the options hold for labels, not for pairs.
 ///
-/// In integers alone, and the same on every platform. With S the sum of L (L + 1) / 2 over rows of
-/// L labels O(S log S + N + C); memory O(S).
+/// Computed in integers only, and the same on every platform. O(S log S + N + C) with S the sum of
+/// L (L + 1) / 2 over rows of L labels; memory O(S).
 /// @throws std::invalid_argument as iterative_split().
 template <LabelRange R, LabelRange O>
 EQUIPOISE_HOST_INLINE Split second_order_split(const R& labels, const O& offsets,
@@ -44,7 +44,7 @@ EQUIPOISE_HOST_INLINE Split second_order_split(const R& labels, const O& offsets
 /// A fold in [0, k) for every row by the method of second_order_split(). Over all rows the sizes of
 /// two folds differ by at most one.
 ///
-/// In integers alone, and the same on every platform. O(S log S + (N + C + pairs) k).
+/// Computed in integers only, and the same on every platform. O(S log S + (N + C + pairs) k).
 /// @throws std::invalid_argument as second_order_split(), and for k outside [2, N].
 template <LabelRange R, LabelRange O>
 EQUIPOISE_HOST_INLINE std::vector<std::uint32_t> second_order_k_fold(

@@ -1,4 +1,4 @@
-// What cutting a data set gives: two lists of rows, or a fold for every row.
+// The result of splitting a data set: two lists of rows, or a fold for every row.
 #ifndef EQUIPOISE_SPLITS_SPLIT_H_
 #define EQUIPOISE_SPLITS_SPLIT_H_
 
@@ -27,17 +27,16 @@ struct SplitOptions {
   /// Whether the lists are in random order; otherwise they ascend. Which rows they hold is random
   /// either way, and the same.
   bool shuffle = true;
-  /// Training comes first: of every class this many rows stay for training, all of them where it
-  /// has no more, and only what is left may be tested. What a rare class cannot give the others
-  /// give.
+  /// The least number of rows of each class that stay for training; a class with no more rows is
+  /// not tested. Other classes make up for the test rows that a rare class cannot give.
   std::uint64_t min_train_rows = 0;
-  /// Of every class at least this many rows are tested, or as many as it has beyond those that stay
-  /// for training: options.min_train_rows, and one in any case. What a rare class gives beyond its
-  /// share the others do not give.
+  /// The least number of rows of each class that are tested, as far as the class has them beyond
+  /// the rows that stay for training: options.min_train_rows, and one in any case. If a rare class
+  /// gives more than its proportion, the others give less.
   std::uint64_t min_test_rows = 0;
 };
 
-/// The group of each row, in [0, count). It refers to the ids.
+/// The group of each row, in [0, count). It refers to the ids without a copy.
 template <class L>
 struct RowGroups {
   std::span<const L> ids;
@@ -50,7 +49,7 @@ template <LabelRange G>
 RowGroups(const G&, std::size_t) -> RowGroups<ElementOf<G>>;
 
 /// The rows of fold f for testing, those of all other folds for training, both ascending. O(N).
-/// @throws std::invalid_argument where no row is in fold f.
+/// @throws std::invalid_argument if no row is in fold f.
 inline Split fold(std::span<const std::uint32_t> folds, std::uint32_t f) {
   Split split;
   for (std::size_t row = 0; row < folds.size(); ++row) {
@@ -64,7 +63,7 @@ inline Split fold(std::span<const std::uint32_t> folds, std::uint32_t f) {
 
 namespace equipoise::detail {
 
-// Those of part kTestPart are for testing.
+// The rows of part kTestPart are for testing.
 EQUIPOISE_HOST_INLINE splits::Split split_of_parts(std::span<const std::uint32_t> parts,
                                                    std::uint64_t seed,
                                                    const splits::SplitOptions& options) {

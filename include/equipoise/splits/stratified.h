@@ -19,17 +19,17 @@ namespace equipoise::splits {
 /// A random test part of round(N * test_fraction) rows (halves away from zero) with the class
 /// proportions of the whole; the other rows are for training.
 ///
-/// Class c gives floor or ceil of its exact share n_c * test / N, the largest remainders ceil (of
-/// equal ones, those that the seed says), so the total is exact. Training comes first for rare
-/// classes: of a class with a single row that row stays in the training part unless every row that
-/// could be taken instead is of such a class too. A class with few rows may be absent from the test
-/// part. With options.min_train_rows = m a class gives at most n_c - m rows, with
-/// options.min_test_rows = k at least min(k, n_c - max(m, 1)); the shares are those of the classes
-/// for which they lie within these bounds, of what the others leave.
+/// Class c gives floor or ceil of its exact proportion n_c * test / N, ceil for the largest
+/// remainders (the seed decides among equals), so the total is exact. Training comes first for rare
+/// classes: a row that is the only one of its class stays in the training part, unless every row
+/// that could be taken instead is of such a class too. A class with few rows may be absent from the
+/// test part. With options.min_train_rows = m a class gives at most n_c - m rows, with
+/// options.min_test_rows = k at least min(k, n_c - max(m, 1)). Classes at a bound give that many;
+/// the other classes divide the remaining test rows in proportion.
 ///
 /// The same on every platform. O(N + C log C); with bounds O(N + C^2) at worst.
 /// @throws std::invalid_argument for a label outside [0, classes), a fraction outside (0, 1), and
-/// where either part would be empty, options.min_train_rows leaves too few rows for testing or
+/// if either part would be empty, options.min_train_rows leaves too few rows for testing or
 /// options.min_test_rows takes too many.
 template <LabelRange R>
 EQUIPOISE_HOST_INLINE Split stratified_split(const R& labels, std::size_t classes,

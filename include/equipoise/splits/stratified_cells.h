@@ -20,12 +20,12 @@
 namespace equipoise::splits {
 
 /// As stratified_split() by class, and within each class by group as well: each cell (group, class)
-/// and each group gives floor or ceil of its share, however small the cells are. So does every
-/// class, as many rows as it gives without groups, and the total is exact.
+/// and each group gives floor or ceil of its exact proportion, however small the cells are. Every
+/// class gives as many rows as it does without groups, and the total is exact.
 ///
-/// The share of a cell is n_gc / n_c times the test rows of class c. Which cells are rounded up is
-/// drawn such that each does with a probability equal to its fraction (Cox 1987, controlled
-/// rounding).
+/// The exact proportion of a cell is n_gc / n_c times the test rows of class c. The cells to round
+/// up are drawn such that each is rounded up with a probability equal to its fractional part (Cox
+/// 1987, controlled rounding).
 ///
 /// The same on every platform. O(N + G C min(G, C) + C log C); memory is 4 bytes per row more than
 /// without groups, and O(G C).
