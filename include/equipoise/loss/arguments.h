@@ -1,4 +1,4 @@
-// What losses are called with and what they write: targets, arguments, outputs.
+// The inputs and outputs of loss calls: targets, arguments, outputs.
 #ifndef EQUIPOISE_LOSS_ARGUMENTS_H_
 #define EQUIPOISE_LOSS_ARGUMENTS_H_
 
@@ -25,8 +25,8 @@ enum class WeightConvention {
   /// LibTorch's arithmetic, for all input that this library accepts (LibTorch also accepts negative
   /// weights and logits without a batch dimension): the smoothing term weights each class by its
   /// own weight, (1 - e) w_y m(p_y) + e/C sum_c w_c m(p_c), which moves the optimum towards rare
-  /// classes; and the weight of a row whose target is a distribution has no class weight in it, so
-  /// that its mean by weight is one by count.
+  /// classes; and the weight of a row whose target is a distribution contains no class weight, so
+  /// that for such targets the mean by weight is the mean by count.
   kTorch,
 };
 
@@ -60,23 +60,23 @@ concept SoftmaxTargetsFor = LabelRange<Targets> || requires(const Targets& targe
 template <class T, class L>
 concept OutputFor = std::same_as<T, std::remove_const_t<L>>;
 
-/// What a loss may be given besides logits and targets. A span or view without data stands for
+/// Optional arguments of a loss, besides logits and targets. A span or view without data stands for
 /// none.
 struct LossArguments {
   std::span<const double> sample_weights{};  ///< N finite numbers >= 0; default 1
-  /// N indices in [0, G), for rows that are not ignored: for everything that is set by group in
-  /// softmax and sigmoid losses.
+  /// N indices in [0, G), for rows that are not ignored: for everything in softmax and sigmoid
+  /// losses that depends on the group.
   std::span<const std::int64_t> groups{};
   /// N x L, for sigmoid losses: elements with a 0 are ignored. Rows of softmax and overlap losses
   /// are ignored by the ignore index, or by the mask of ProbabilityTargets.
   MatrixView<const std::uint8_t> mask{};
   /// For softmax and sigmoid losses: coefficients() of the reduction over everything that the
   /// optimiser step sees. By default they are those of the rows of this call; its gradient is then
-  /// that of these rows alone and does not add up with that of other parts.
+  /// for these rows only and does not add up with those of other parts.
   std::span<const double> coefficients{};
 };
 
-/// What a loss call writes. A view without data is not written.
+/// The outputs of a loss call. A view without data is not written.
 template <class T>
 struct LossOutputs {
   MatrixView<T> gradient{};  ///< in the shape of the logits: the derivative of the value
@@ -87,7 +87,7 @@ struct LossOutputs {
 
 namespace detail {
 
-// Verbs that are there to write refuse a view without data.
+// Functions whose purpose is to write reject a view without data.
 template <class T>
 void require_writable(std::string_view where, std::string_view name, const MatrixView<T>& output,
                       std::size_t elements) {
@@ -99,7 +99,7 @@ void require_writable(std::string_view where, std::string_view name, const Matri
 }  // namespace detail
 
 /// How loss calls spread over threads: parallel_for(blocks, f) calls f(block) once for each block
-/// in [0, blocks), in any order and on any thread. This one stays on the caller's.
+/// in [0, blocks), in any order and on any thread. This one stays on the caller's thread.
 struct SerialFor {
   template <class F>
   EQUIPOISE_HOST_INLINE void operator()(std::size_t blocks, const F& f) const {

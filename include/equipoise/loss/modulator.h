@@ -53,7 +53,7 @@ concept Modulator = std::copyable<M> && ModulatorOn<M, double>;
 
 namespace detail {
 
-// For the message of a compiler: what a kernel asks of a modulator, on packs of numbers.
+// For the compiler's message: a kernel's requirements of a modulator, on packs of numbers.
 template <class M, class Pack>
 constexpr bool require_modulator_on() {
   static_assert(ModulatorOn<M, Pack>,
@@ -96,8 +96,8 @@ struct Focal {
 
 /// m(p) + epsilon (1 - p)^power: the first term of the polynomial loss of Leng et al. 2022
 /// (arXiv:2204.12511), added to another modulator m. On cross-entropy it is Poly-1 with a power of
-/// 1, on the focal loss with power gamma + 1; see poly1(). epsilon > 0 adds to the gradient of rows
-/// that are not yet right, a negative one reduces it; epsilon >= -1 keeps Poly-1 monotone in p.
+/// 1, on the focal loss with power gamma + 1; see poly1(). epsilon > 0 increases the gradient of
+/// rows that are not yet right, epsilon < 0 reduces it; epsilon >= -1 keeps Poly-1 monotone in p.
 template <Modulator M = CrossEntropy>
 struct PolyCrossEntropy {
   M base{};

@@ -28,10 +28,10 @@ enum class OverlapActivation {
 /// How a class without target mass in the set is treated.
 enum class AbsentOverlapClass {
   /// It does not count, as in MeanPerClass: a row predicted as this class is a false negative of a
-  /// class that is present. Otherwise each set that misses a rare class would contain a loss that
-  /// no prediction of the class can lower, only its absence.
+  /// class that is present. Otherwise every set without a rare class would contain a loss that
+  /// falls only as the class is predicted less.
   kSkip,
-  /// It counts: its loss is that of TP = FN = 0, and pushes its probabilities down.
+  /// It counts: its loss, with TP = FN = 0, pushes its probabilities down.
   kCount,
 };
 
@@ -58,7 +58,7 @@ struct OverlapLoss {
   OverlapActivation activation = OverlapActivation::kSoftmax;
   AbsentOverlapClass absent_class = AbsentOverlapClass::kSkip;
   std::int64_t ignore_index = kIgnoreIndex;
-  /// The value if no class counts or nothing was added up.
+  /// The value if no class counts or the sums are empty.
   EmptyBatch empty_batch = EmptyBatch::kZero;
 };
 
@@ -96,7 +96,7 @@ kernels::OverlapCall<T> overlap_call(const OverlapLoss<P>& loss,
 }  // namespace detail
 
 /// First pass: the sums of some rows. Merge those of all micro-batches with += and sum
-/// all_reduce_buffer() over ranks, then value_and_slopes().
+/// all_reduce_buffer() over ranks, then call value_and_slopes().
 ///
 /// logits is N x C of float or double, with any strides. Targets are class indices, or an N x C
 /// matrix of numbers in [0, 1], ProbabilityTargets, with a mask of rows: multi-label targets for
@@ -137,7 +137,7 @@ EQUIPOISE_HOST_INLINE OverlapResult value_and_slopes(const OverlapLoss<P>& loss,
   return kernels::finish_overlap(settings, sums);
 }
 
-/// What gradient() reads and writes.
+/// The slopes that gradient() reads and the gradient that it writes.
 template <class T>
 struct OverlapGradient {
   std::span<const OverlapTerms<double>> slopes;  ///< C: of the whole set, from value_and_slopes()
@@ -146,7 +146,7 @@ struct OverlapGradient {
 
 /// Second pass: writes the gradient of the set's loss with respect to the logits of some of its
 /// rows, given the slopes of the whole set. Accepts what partial() accepts; rows that do not count
-/// get zeros. Each part of a set thus gets its rows of the gradient of the whole.
+/// get zeros. Thus each part of a set gets its rows of the whole set's gradient.
 /// @throws std::invalid_argument as partial(), and for slopes with a different number of classes
 /// and a gradient with a different shape. Nothing is written then.
 template <OverlapPolicy P, FloatElement L, SoftmaxTargetsFor<std::remove_const_t<L>> Targets,
@@ -181,7 +181,7 @@ EQUIPOISE_HOST_INLINE double value(const OverlapLoss<P>& loss, MatrixView<L> log
       kWhere, detail::overlap_call<T>(loss, settings, logits, read, arguments, kernels::cpu()), {});
 }
 
-/// The same, and writes its gradient, N x C: both passes.
+/// The same loss; also writes its gradient, N x C: both passes.
 /// @throws std::invalid_argument as gradient().
 template <OverlapPolicy P, FloatElement L, SoftmaxTargetsFor<std::remove_const_t<L>> Targets,
           OutputFor<L> T = std::remove_const_t<L>>

@@ -14,7 +14,7 @@ namespace equipoise {
 
 namespace detail {
 
-// What sums are divided by is at least this, so that 0 / 0 is 0.
+// The least divisor of sums, so that 0 / 0 is 0.
 inline constexpr double kLeastMass = 1e-30;
 
 // TP = p t, FP = p (1 - t), FN = (1 - p) t.
@@ -24,8 +24,8 @@ EQUIPOISE_INLINE ElementTerms<T> plain_terms(const OverlapElement<T>& e) {
   return {{e.p * e.t, e.p * other, e.q * e.t}, {e.t, other, -e.t}};
 }
 
-// missed / (kept + missed) where both are linear in the sums, and its slopes: with the loss
-// 1 - kept / all, this form does not cancel where little is missed.
+// missed / (kept + missed), where both are linear in the sums, and its slopes. Unlike 1 - kept /
+// all, this form does not cancel if little is missed.
 template <class T>
 OverlapValue<T> missed_share(const T& kept, const T& missed, double kept_by_tp, double missed_by_fp,
                              double missed_by_fn) {
@@ -38,8 +38,8 @@ OverlapValue<T> missed_share(const T& kept, const T& missed, double kept_by_tp, 
 }  // namespace detail
 
 /// 1 - (2 TP + s) / (2 TP + FP + FN + s) with the smoothing s: soft Dice, 2 TP + FP + FN being the
-/// predicted mass plus the target mass. `squared` takes sum p^2 + sum t^2 for these, as Milletari
-/// et al. 2016 (arXiv:1606.04797) do. 0 where sums and smoothing are zero.
+/// predicted mass plus the target mass. `squared` uses sum p^2 + sum t^2 for these, like Milletari
+/// et al. 2016 (arXiv:1606.04797). 0 if sums and smoothing are zero.
 struct Dice {
   double smoothing = 1.0;
   bool squared = false;
@@ -87,7 +87,8 @@ struct Tversky {
 
 /// (1 - TI)^power: the focal Tversky loss of Abraham & Khan 2019 (arXiv:1810.07842), whose alpha
 /// = 0.7 weights FN and whose power 1/gamma is 3/4. A power below 1 gives classes that are nearly
-/// right more gradient; its slope, infinite at TI = 1, is taken as that at 1 - TI = 1e-30.
+/// right more gradient; its slope is infinite at TI = 1, and the slope at 1 - TI = 1e-30 is used
+/// there.
 struct FocalTversky {
   double fp = 0.3;
   double fn = 0.7;
@@ -116,9 +117,9 @@ struct FocalTversky {
 ///     1 - (2 sum_c v_c TP_c + s) / (sum_c v_c (2 TP_c + FP_c + FN_c) + s),
 ///     v_c = max(T_c, least_mass)^-power, T_c the target mass of the class,
 ///
-/// with power = 2 in the paper; 0 weighs the classes alike (micro-averaged Dice). least_mass keeps
-/// v finite where a class is absent and counts nevertheless. The sums are divided by squares of
-/// masses here, so keep the smoothing at 0 or far below 1 over the largest mass.
+/// with power = 2 in the paper; 0 weights the classes equally (micro-averaged Dice). least_mass
+/// keeps v finite if a class is absent but counts. The sums are divided by squares of masses here,
+/// so keep the smoothing at 0 or far below 1 over the largest mass.
 struct GeneralisedDice {
   double power = 2.0;
   double smoothing = 0.0;
@@ -143,7 +144,7 @@ struct GeneralisedDice {
 namespace detail {
 
 // The derivative of (1 - p)^alpha p with respect to p, with `power` = (1 - p)^alpha. It is divided
-// by q = 1 - p only where it has to be: 0 / 0 has a value here, but no derivative.
+// by q = 1 - p only if necessary: 0 / 0 has a value here, but no derivative.
 template <class T>
 EQUIPOISE_INLINE T self_adjusted_slope(const T& p, const T& q, const T& power, double alpha) {
   if (alpha >= 1.0) return power - alpha * (p * math::pow(q, alpha - 1.0));

@@ -1,4 +1,4 @@
-// What overlap losses add up: true positives, false positives and false negatives of each class.
+// The sums of overlap losses: true positives, false positives and false negatives of each class.
 #ifndef EQUIPOISE_LOSS_OVERLAP_TERMS_H_
 #define EQUIPOISE_LOSS_OVERLAP_TERMS_H_
 
@@ -46,7 +46,7 @@ struct ElementTerms {
 
 /// A copyable struct of hyper-parameters that maps the sums of one class to the loss of that class
 /// and its slopes. Its call operator is a template over the field (double, or at::Tensor with all
-/// classes in it), uses arithmetic and equipoise::math alone, and keeps its slopes finite:
+/// classes in it), uses only arithmetic and equipoise::math, and keeps its slopes finite:
 ///
 ///     struct Jaccard {  // 1 - TP / (TP + FP + FN)
 ///       template <class T>
@@ -61,7 +61,7 @@ struct ElementTerms {
 /// Three further members are used if a policy has them:
 /// - `ElementTerms<T> element(const OverlapElement<T>&)`, a template over double, SIMD packs and
 ///   tensors: what a row adds, in place of TP = p t, FP = p (1 - t), FN = (1 - p) t. TP + FN must
-///   not depend on p: it is the class's target mass; and both are 0 where t is.
+///   not depend on p, since it is the class's target mass, and both are 0 if t is 0.
 /// - `T share(const T& target_mass)`: the sums of all classes, each times its share and its class
 ///   weight, are added up, and the policy is called once, on the result.
 /// - `void require(std::string_view where) const`: rejects hyper-parameters by an exception.
@@ -74,7 +74,7 @@ concept OverlapPolicy = std::copyable<P> && requires(const P& policy, OverlapTer
 struct OverlapSums {
   std::vector<OverlapTerms<double>> classes;
 
-  /// Adds another part; empty sums take on the other's number of classes. O(C).
+  /// Adds another part; empty sums adopt the other's number of classes. O(C).
   /// @throws std::invalid_argument where the numbers of classes differ.
   OverlapSums& operator+=(const OverlapSums& other) {
     if (classes.empty()) return *this = other;
@@ -91,7 +91,7 @@ struct OverlapSums {
   friend OverlapSums operator+(OverlapSums a, const OverlapSums& b) { return a += b; }
   friend bool operator==(const OverlapSums&, const OverlapSums&) = default;
 
-  /// Everything that merges, as 3C numbers to be summed over ranks in place.
+  /// The whole state, as 3C numbers to be summed over ranks in place.
   std::span<double> all_reduce_buffer() {
     using Terms = OverlapTerms<double>;
     static_assert(sizeof(Terms) == 3 * sizeof(double) && std::is_standard_layout_v<Terms>);

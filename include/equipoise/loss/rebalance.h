@@ -1,4 +1,4 @@
-// Weights of the elements of rows that were sampled by several labels at once.
+// Element weights for rows that were sampled by several labels at once.
 #ifndef EQUIPOISE_LOSS_REBALANCE_H_
 #define EQUIPOISE_LOSS_REBALANCE_H_
 

@@ -161,7 +161,7 @@ double value(const SigmoidLoss<S, R>& loss, const LossPartial& partial,
   return kernels::value_of_whole(loss.empty_batch, partial, coefficients);
 }
 
-/// The loss of a batch; with coefficients among the arguments, its contribution to the loss of the
+/// The loss of a batch; if the arguments have coefficients, its contribution to the loss of the
 /// whole.
 /// @throws std::invalid_argument as partial().
 template <SigmoidModulators S, LossReduction R, FloatElement L, class Y,
@@ -177,7 +177,7 @@ EQUIPOISE_HOST_INLINE double value(const SigmoidLoss<S, R>& loss, MatrixView<L> 
                                    detail::sigmoid_call<T>(loss, in, logits, kernels::cpu()));
 }
 
-/// The same, and writes its gradient, N x L.
+/// The same loss; also writes its gradient, N x L.
 /// @throws std::invalid_argument as partial().
 template <SigmoidModulators S, LossReduction R, FloatElement L, class Y,
           OutputFor<L> T = std::remove_const_t<L>>
@@ -252,14 +252,14 @@ struct DistributionBalancedOptions {
   double beta = 10.0;
   double mu = 0.9;
   double bias = 0.05;           ///< kappa, >= 0; 0: no shift
-  double negative_scale = 2.0;  ///< lambda, > 0; 1: negatives are as tolerated as positives
+  double negative_scale = 2.0;  ///< lambda, > 0; 1: both sides are treated alike
 };
 
 /// The distribution-balanced loss of Wu et al. 2020 (arXiv:2007.09654), for text in Huang et al.
 /// 2021: re-balanced weights (see LabelRebalance) with negative-tolerant regularisation, which adds
 /// kappa log(pi_l / (1 - pi_l)) to the logits in training, pi_l = n_l / rows, and scales the
 /// negative side, m-(sigma(-lambda z')) / lambda. With SigmoidFocal as its sides it is their
-/// DB-focal; with bias = 0 and negative_scale = 1 the weights alone, R-BCE or R-focal.
+/// DB-focal; with bias = 0 and negative_scale = 1 only the weights remain, R-BCE or R-focal.
 ///
 /// positives[l] is the number of rows whose label l is positive, rows the number of all rows. O(L).
 /// @throws std::invalid_argument for a count that is not inside (0, rows), which has no finite

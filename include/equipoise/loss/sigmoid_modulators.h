@@ -60,9 +60,9 @@ struct SigmoidFocal {
   friend bool operator==(const SigmoidFocal&, const SigmoidFocal&) = default;
 };
 
-/// Another modulator m at a probability raised by `margin` and cut off at 1: m(min(p + margin, 1)).
-/// Where the model gives the truth a probability of 1 - margin or more, the loss is m(1) and there
-/// is no gradient.
+/// Another modulator m at a probability raised by `margin` and clipped at 1: m(min(p + margin, 1)).
+/// If the model gives the truth a probability of 1 - margin or more, the loss is m(1) and the
+/// gradient is 0.
 template <Modulator M = Focal>
 struct ProbabilityShift {
   M base{};
@@ -86,7 +86,7 @@ struct ProbabilityShift {
 ///
 ///     positives: -(1 - p)^gamma_positive log p        negatives: -p_m^gamma_negative log(1 - p_m)
 ///
-/// so that easy negatives weigh little and very easy ones, p <= clip, nothing: these are most of
+/// so that easy negatives have little weight and very easy ones, p <= clip, none. These are most of
 /// the elements, and include positives that annotators missed. The gradient is that of the formula;
 /// nothing in it is held constant.
 struct AsymmetricFocal {

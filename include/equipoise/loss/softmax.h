@@ -37,9 +37,9 @@ namespace equipoise {
 /// zero, but they still count as rows. With default fields the loss is the plain cross-entropy,
 /// averaged.
 ///
-/// Where a target is a distribution t over the classes, sum_c w_c t_c m(p_c) replaces w_y m(p_y), w
-/// being the class weights. As the reduction and the smoothing see it, the row's weight is
-/// sum_c w_c t_c, so that a one-hot distribution equals that index, and its class is the most
+/// If a target is a distribution t over the classes, sum_c w_c t_c m(p_c) replaces w_y m(p_y), w
+/// being the class weights. For the reduction and the smoothing, the row's weight is sum_c w_c t_c,
+/// so that a one-hot distribution is equivalent to its class index, and the row's class is the most
 /// probable one. (LibTorch's conventions for distributions: see WeightConvention::kTorch.) The
 /// ignore index applies to class indices only: distributions have a mask.
 ///
@@ -61,8 +61,8 @@ struct SoftmaxLoss {
   Seesaw seesaw{};                              ///< needs index targets
 };
 
-/// The loss for evaluation: without anything that changes the logits in training only. See
-/// LogitTerms::evaluation() for what stays.
+/// The loss for evaluation: without anything that changes the logits in training only.
+/// LogitTerms::evaluation() describes the part that remains.
 template <Modulator M, LossReduction R>
 SoftmaxLoss<M, R> evaluation(SoftmaxLoss<M, R> loss) {
   loss.logit_terms = loss.logit_terms.evaluation();
@@ -171,7 +171,7 @@ double value(const SoftmaxLoss<M, R>& loss, const LossPartial& partial,
   return kernels::value_of_whole(loss.empty_batch, partial, coefficients);
 }
 
-/// The loss of a batch; with coefficients among the arguments, its contribution to the loss of the
+/// The loss of a batch; if the arguments have coefficients, its contribution to the loss of the
 /// whole.
 /// @throws std::invalid_argument as partial().
 template <Modulator M, LossReduction R, FloatElement L,
@@ -186,7 +186,7 @@ EQUIPOISE_HOST_INLINE double value(const SoftmaxLoss<M, R>& loss, MatrixView<L> 
       kWhere, detail::softmax_call<T>(loss, settings, logits, read, arguments, kernels::cpu()));
 }
 
-/// The same, and writes its gradient, N x C.
+/// The same loss; also writes its gradient, N x C.
 /// @throws std::invalid_argument as partial().
 template <Modulator M, LossReduction R, FloatElement L,
           SoftmaxTargetsFor<std::remove_const_t<L>> Targets,

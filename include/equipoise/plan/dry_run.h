@@ -18,12 +18,12 @@
 namespace equipoise {
 
 /// The forecast of a run: exposures_c = D q_c over all D draws. With kIndependent a class of n_c
-/// rows shows n_c (1 - (1 - q_c / n_c)^D) distinct ones on average, and a batch misses it with
+/// rows shows n_c (1 - (1 - q_c / n_c)^D) distinct rows on average, and a batch misses it with
 /// probability (1 - q_c)^B. With kExactQuota all its rows are dealt out before any repeats, so it
 /// shows min(n_c, exposures_c); slots are shuffled within an epoch, in which the class is assumed
-/// to have floor or ceil of its share (QuotaSequence may deal up to three more or fewer), so that
-/// the probability of missing it is hypergeometric. O(C), with MeanKind::kByWeight times some
-/// hundred, with MeanKind::kPerClass times some thousand.
+/// to have floor or ceil of its expected count (QuotaSequence may deal up to three more or fewer),
+/// so the probability of missing it is hypergeometric. O(C), times a few hundred with
+/// MeanKind::kByWeight, times a few thousand with MeanKind::kPerClass.
 /// @throws std::invalid_argument as ledger(), for a batch size or a number of epochs of 0, for
 /// counts that sum to less than 1 without an epoch_size (such as fractions), for 2^63 draws and
 /// more, and for a bound that is NaN.

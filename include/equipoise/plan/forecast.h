@@ -35,11 +35,11 @@ struct ClassForecast {
   double missing = 0;    ///< the probability that a batch has none; the mean over the run
 };
 
-/// What a warning is about.
+/// The kinds of warnings.
 enum class PlanWarningKind {
   kWeightRatio,    ///< the largest weight is many times the smallest
   kRepeats,        ///< rows of a class are repeated often within an epoch
-  kNeverSeen,      ///< a class with rows is not drawn, weighs nothing, or is due less than once
+  kNeverSeen,      ///< a class with rows is not drawn, has weight 0, or is expected less than once
   kNoRows,         ///< a declared class has no rows
   kEffectiveRows,  ///< few rows carry most of the weight
   kCorrectedTwice,
@@ -48,19 +48,20 @@ enum class PlanWarningKind {
 /// Something in a plan that deserves a second look.
 struct PlanWarning {
   PlanWarningKind kind;
-  std::size_t class_index;  ///< the class it is about; the number of classes if about all
-  double value;             ///< what was found
-  double bound;             ///< what was set
-  std::string text;         ///< for people; numbers the classes
+  std::size_t class_index;  ///< the class concerned; the number of classes if all are
+  double value;             ///< the value found
+  double bound;             ///< the bound that was set
+  std::string text;         ///< the message, with classes numbered
 };
 
-/// What a model will see in a training run with a plan, before it starts.
+/// What the model will see in a training run with a plan, predicted before the run.
 struct DryRun {
   std::vector<ClassForecast> classes;
   std::vector<PlanWarning> warnings;
   std::uint64_t steps = 0;  ///< of the whole run
   /// Kish's effective number of rows in this run: as Ledger::effective_sample_size, but the weight
-  /// of a class is divided among the rows that are shown. Never more than their number.
+  /// of a class is divided among the rows that the run shows. Never more than the number of those
+  /// rows.
   double effective_sample_size = 0;
 };
 

@@ -24,9 +24,9 @@
 
 namespace equipoise {
 
-/// How much each part of a treatment corrects, as an exponent: 0 leaves the proportions as they
-/// are, 1 balances them, 2 makes the rare classes as frequent as the frequent ones were before. The
-/// parts add up.
+/// The strength of the correction by each part of a treatment, as an exponent: 0 leaves the
+/// proportions as they are, 1 balances them, 2 makes the rare classes as frequent as the frequent
+/// ones were before. The parts add up.
 struct CorrectionStrength {
   double sampler = 0;
   double weights = 0;
@@ -52,16 +52,16 @@ struct Ledger {
   /// The number of rows with a class that is drawn, over effective_sample_size: the factor by which
   /// the variance of an average over the data grows.
   double variance_inflation = 0;
-  /// Why no logit offset undoes the treatment; empty if one does.
+  /// The reason why no logit offset undoes the treatment; empty if one does.
   std::string no_offset{};
-  /// Whether the treatment was a schedule, of which this is the last stage.
+  /// Whether the treatment was a schedule; the numbers are then those of its last stage.
   bool approximate = false;
 
   /// The number C of classes.
   std::size_t classes() const { return natural.size(); }
 
-  /// Whether more than one part corrects and together they overshoot: the rare classes weigh more
-  /// than the frequent ones by more than `tolerance` of the correction that balances.
+  /// Whether more than one part corrects and together they overshoot: the total strength exceeds 1,
+  /// the correction that balances, by more than `tolerance`.
   /// @throws std::invalid_argument for a tolerance that is negative or not finite.
   bool corrects_twice(double tolerance = 0.05) const {
     detail::require_not_negative("Ledger::corrects_twice", "tolerance", tolerance);
@@ -114,8 +114,8 @@ inline double strength_of(std::span<const double> natural, std::span<const doubl
   return std::fabs(slope) > kRounding ? slope : 0;
 }
 
-// How each class is exposed under a treatment: its share of the draws, and the expected coefficient
-// of one of its rows; see expected_coefficients().
+// The exposure of each class under a treatment: its proportion of the draws, and the expected
+// coefficient of one of its rows; see expected_coefficients().
 struct Exposure {
   std::vector<double> drawn;
   std::vector<double> coefficients;
@@ -135,16 +135,16 @@ inline Exposure exposure_of(std::string_view where, const Treatment& treatment) 
 }  // namespace detail
 
 /// The ledger of a treatment: e_c proportional to q_c w_c exp(-shift_c), with w_c the expected
-/// coefficient of a row under the mean, and shift_c in units of the scaled logits. O(C), with
-/// MeanKind::kByWeight times some hundred, with MeanKind::kPerClass times some thousand.
+/// coefficient of a row under the mean, and shift_c in units of the scaled logits. O(C), times a
+/// few hundred with MeanKind::kByWeight, times a few thousand with MeanKind::kPerClass.
 ///
-/// Under MeanKind::kPerClass a class counts less, the more batches lack it, so e is uniform (before
+/// Under MeanKind::kPerClass a class counts less, the more batches lack it; so e is uniform (before
 /// the shifts) only if every batch has all classes. For the two means that depend on the batch, its
 /// rows are assumed to be independent draws; see mean_by_weight_coefficients() and
 /// mean_per_class_coefficients().
 /// @throws std::invalid_argument for counts that are empty or all zero, sizes that differ, masses
 /// that are negative, NaN, infinite or all zero, terms that are not finite, a class without rows
-/// that is to be drawn, a label smoothing outside [0, 1], and a batch size of 0 under
+/// whose mass is not 0, a label smoothing outside [0, 1], and a batch size of 0 under
 /// MeanKind::kPerClass, and with weights under MeanKind::kByWeight.
 inline Ledger ledger(const Treatment& treatment) {
   const std::size_t classes = treatment.counts.classes();
@@ -177,7 +177,7 @@ inline Ledger ledger(const Treatment& treatment) {
     log_terms[c] = -shift;
     result.effective.push_back(share > 0 ? std::log(share) - shift : -detail::infinity());
   }
-  // A softmax, so that large shifts do no harm.
+  // A softmax, so that large shifts do not overflow.
   const double most = *std::max_element(result.effective.begin(), result.effective.end());
   double sum = 0;
   for (double& e : result.effective) sum += e = std::exp(e - most);
@@ -195,7 +195,7 @@ inline Ledger ledger(const Treatment& treatment) {
   return result;
 }
 
-/// Rejects a treatment that corrects twice, with a message that says how much each part corrects.
+/// Rejects a treatment that corrects twice, with a message that gives the strength of each part.
 /// @throws std::invalid_argument if ledger.corrects_twice(tolerance).
 inline void require_single_correction(const Ledger& ledger, double tolerance = 0.05) {
   if (!ledger.corrects_twice(tolerance)) return;
@@ -214,9 +214,9 @@ struct SplitCorrection {
 };
 
 /// A sampler and weights that together turn the prior of the data into `target`: q_c proportional
-/// to pi_c (target_c / pi_c)^share and w_c to target_c / q_c. share 0 leaves it all to the weights,
-/// 1 to the sampler; 1/2 has the smallest spread of weights and repeats together. A class without
-/// rows gets neither. O(C).
+/// to pi_c (target_c / pi_c)^share and w_c to target_c / q_c. share 0 leaves the whole correction
+/// to the weights, share 1 to the sampler; 1/2 has the smallest combined spread of weights and
+/// repeats. A class without rows is not drawn and has weight 0. O(C).
 /// @throws std::invalid_argument for a share outside [0, 1], sizes that differ, masses that are
 /// negative, not finite or all zero, and a class without rows that has mass in the target.
 inline SplitCorrection split_correction(const ClassCounts& counts, std::span<const double> target,
@@ -233,7 +233,7 @@ inline SplitCorrection split_correction(const ClassCounts& counts, std::span<con
     if (counts[c] == 0 && wanted[c] > 0) {
       detail::reject_element(kWhere, "target", c, target[c], "0, for no row has this class");
     }
-    // What the target leaves out is drawn by no share but 0.
+    // A class with no mass in the target is drawn only with share 0.
     const double ratio = counts[c] > 0 ? wanted[c] / counts[c] : 0;
     result.mix.push_back(share == 0 ? counts[c] : counts[c] * std::pow(ratio, share));
   }
@@ -244,8 +244,8 @@ inline SplitCorrection split_correction(const ClassCounts& counts, std::span<con
   return result;
 }
 
-/// The weights that a loss still needs so that, with this sampler and these shifts, the logits
-/// carry the prior `target`: w_c proportional to target_c exp(shift_c) / q_c, with sum q_c w_c = 1,
+/// The weights that the loss still needs for the logits to carry the prior `target`, given this
+/// sampler and these shifts: w_c proportional to target_c exp(shift_c) / q_c, with sum q_c w_c = 1,
 /// for MeanKind::kByCount. O(C).
 /// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
 /// zero, terms that are not finite, a class of the target that is not drawn, and margins and scales

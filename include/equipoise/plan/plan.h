@@ -38,12 +38,12 @@
 
 namespace equipoise {
 
-/// How a training run treats its classes: what sampler and loss do about their proportions, and
-/// when each part sets in.
+/// How a training run treats its classes: how sampler and loss change their proportions, and when
+/// each part takes effect.
 ///
-/// Each part may set in by a ramp over optimiser steps: deferred re-weighting is a weights_ramp
-/// with begin == end. A mix that changes is drawn by quota. A plan holds no labels and no tensors,
-/// compares by value, and is read and written as text (plan/text.h).
+/// Each part may take effect by a ramp over optimiser steps: deferred re-weighting is a
+/// weights_ramp with begin == end. A mix that changes is drawn by quota. A plan holds no labels and
+/// no tensors, compares by value, and is read and written as text (plan/text.h).
 struct Plan : ImbalanceCorrection {
   std::vector<double> counts{};  ///< n_c of the training data
   sampling::Mode sampling = sampling::Mode::kExactQuota;
@@ -55,8 +55,8 @@ struct Plan : ImbalanceCorrection {
   std::size_t classes() const { return counts.size(); }
   friend bool operator==(const Plan&, const Plan&) = default;
 
-  /// A digest of every field, for a checkpoint to compare; equal plans have equal ones on every
-  /// platform. Where they differ, require_same_plan() names the field. O(C).
+  /// A digest of every field, for a checkpoint to compare; equal plans have equal digests on every
+  /// platform. If plans differ, require_same_plan() names the field. O(C).
   ///
   /// It does not cover the parts of a loss that a plan does not have (the modulator and its
   /// parameters, weight convention, ignore index, the value of an empty batch), nor the sampler's
@@ -95,7 +95,7 @@ std::string choices_of(E value) {
   return choices;
 }
 
-// Refuses a number that is not an enumerator.
+// Rejects a number that is not an enumerator.
 template <NamedEnumeration E>
 std::string_view name_of(E value) {
   const auto i = static_cast<std::size_t>(value);
@@ -122,7 +122,7 @@ void for_each_field(P& plan, const F& visit) {
   visit("logit_terms_ramp", plan.logit_terms_ramp);
 }
 
-// One zero of the two, by its bits: compilers drop the sum with 0 under -ffast-math.
+// Turns -0 into 0 by its bits: compilers drop the sum with 0 under -ffast-math.
 constexpr double with_one_zero(double value) {
   return std::bit_cast<std::uint64_t>(value) << 1 == 0 ? 0.0 : value;
 }
@@ -132,7 +132,7 @@ inline void require_plan(std::string_view where, const Plan& plan) {
   plan.mix_ramp.require(where, "plan.mix_ramp.end");
   plan.weights_ramp.require(where, "plan.weights_ramp.end");
   plan.logit_terms_ramp.require(where, "plan.logit_terms_ramp.end");
-  name_of(plan.mean);  // refuses a number that is not an enumerator
+  name_of(plan.mean);  // rejects a number that is not an enumerator
   const std::string_view mode = name_of(plan.sampling);
   if (plan.mix_ramp.end > 0 && plan.sampling != sampling::Mode::kExactQuota) {
     reject(where, "plan.sampling", mode, "exact_quota, by which a mix that changes is drawn");
@@ -163,7 +163,7 @@ inline std::uint64_t Plan::fingerprint() const {
 
 namespace detail {
 
-// How far the ramps of a plan are up.
+// The values of the ramps of a plan, in [0, 1].
 struct RampShares {
   double mix;
   double weights;
@@ -186,9 +186,9 @@ inline Treatment treatment_at(const Plan& plan, const RampShares& shares) {
 }
 
 // Calls f(draws, shares) for the stretches of a run of `draws` draws, in steps of `batch`, the last
-// of which may have fewer. Where a ramp rises, each step is a stretch of its own; a ramp of
-// very many steps is cut into pieces with the mean of their steps, which is exact for what is
-// linear in the shares.
+// of which may be smaller. While a ramp rises, each step is a stretch of its own; a ramp of very
+// many steps is cut into pieces with the mean of their steps, which is exact for anything linear in
+// the shares.
 template <class F>
 void for_each_stretch(const Plan& plan, std::uint64_t draws, std::uint64_t batch, const F& f) {
   constexpr std::uint64_t kMostPieces = 1024;
@@ -228,10 +228,9 @@ inline Treatment treatment(const Plan& plan, std::uint64_t step = kLastStep) {
       plan, {plan.mix_ramp(step), plan.weights_ramp(step), plan.logit_terms_ramp(step)});
 }
 
-/// The ledger of the plan after all ramps. With a ramp it is approximate: how much of the last
-/// stage is realised depends on how long it lasts. A plan has no modulator, so the offset of this
-/// ledger is for a cross-entropy; for a loss that has one, ledger(treatment(loss, counts, mix)) has
-/// no offset.
+/// The ledger of the plan after all ramps. With a ramp it is approximate: the longer the last stage
+/// lasts, the more of it is realised. A plan has no modulator, so the offset of this ledger is for
+/// cross-entropy; for a loss with a modulator, ledger(treatment(loss, counts, mix)) has no offset.
 /// @throws std::invalid_argument as treatment() and ledger() of a treatment.
 inline Ledger ledger(const Plan& plan) {
   Ledger result = ledger(treatment(plan));
@@ -242,11 +241,11 @@ inline Ledger ledger(const Plan& plan) {
 
 /// The dry run of the plan with its sampler (class_sampler(), or scheduled_sampler() if the mix has
 /// a ramp) and its batch size, or that of the options if the plan has none. Mix and weights are
-/// those of each step of the run, a step being batch_size draws, so that exposures, classes that
-/// are never learnt from and effective rows are those of the whole run; the ratio of weights and
-/// double correction are those of its last step. With a ramp of the mix each batch has floor or
-/// ceil of its share of a class, and draws its rows again: a class shows
-/// n_c (1 - prod_s (1 - B q_c(s) / n_c)) distinct ones. O(C) per step of a ramp, for at most 1,024
+/// those of each step of the run, a step being batch_size draws, so exposures, classes that are
+/// never learnt from and effective rows are those of the whole run; the ratio of weights and double
+/// correction are those of its last step. With a ramp of the mix each batch has floor or ceil of
+/// its expected number of rows of a class, drawn independently of other batches: a class shows n_c
+/// (1 - prod_s (1 - B q_c(s) / n_c)) distinct rows. O(C) per step of a ramp, for at most 1,024
 /// steps: longer ramps are processed in pieces.
 /// @throws std::invalid_argument as treatment() and dry_run() of a treatment, and for a batch size
 /// in the options that is not the plan's.
@@ -260,7 +259,7 @@ inline DryRun dry_run(const Plan& plan, DryRunOptions options = {}) {
     }
     options.batch_size = plan.batch_size;
   }
-  Plan sized = plan;  // a mean may depend on it
+  Plan sized = plan;  // some means depend on the batch size
   sized.batch_size = options.batch_size;
   options.mode = plan.sampling;
   std::optional<std::uint64_t> window;
@@ -276,7 +275,7 @@ inline DryRun dry_run(const Plan& plan, DryRunOptions options = {}) {
 
 namespace detail {
 
-// The number of rows with a class. Refuses labels that are not from the data of the plan.
+// The number of rows with a class. Rejects labels that are not from the data of the plan.
 template <LabelRange R>
 std::uint64_t rows_of_plan(std::string_view where, const Plan& plan, const R& labels,
                            std::optional<std::int64_t> ignore_index) {
@@ -286,7 +285,7 @@ std::uint64_t rows_of_plan(std::string_view where, const Plan& plan, const R& la
   double total = 0;
   for (const double n : plan.counts) total += n;
   for (std::size_t c = 0; c < plan.classes(); ++c) {
-    // Differences of shares, and so of counts that are sums of rounded shares as well.
+    // Compares proportions, so that counts which are sums of rounded proportions also match.
     if (std::fabs(counted[c] / rows - plan.counts[c] / total) <= kRounding &&
         (counted[c] > 0) == (plan.counts[c] > 0)) {
       continue;
@@ -362,7 +361,7 @@ sampling::ScheduledSampler<PlanMix> scheduled_sampler(
   return sampling::ScheduledSampler<PlanMix>(labels, plan.classes(), std::move(mix), seed, options);
 }
 
-/// The loss of a plan: the reduction is a type, and the plan's mean selects it.
+/// The loss of a plan: a variant over reductions, of which the plan's mean selects one.
 template <Modulator M = CrossEntropy>
 using PlanLoss = std::variant<SoftmaxLoss<M, MeanByCount>, SoftmaxLoss<M, MeanByWeight>,
                               SoftmaxLoss<M, MeanPerClass>>;

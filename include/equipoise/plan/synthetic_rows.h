@@ -1,4 +1,4 @@
-// What synthetic rows do to the classes, for the ledger and the dry run.
+// The effect of synthetic rows on the classes, for the ledger and the dry run.
 #ifndef EQUIPOISE_PLAN_SYNTHETIC_ROWS_H_
 #define EQUIPOISE_PLAN_SYNTHETIC_ROWS_H_
 
@@ -16,11 +16,11 @@ namespace equipoise {
 /// RecipeStream::groups(): classes are drawn in proportion to the rows that an epoch makes of each,
 /// the loss is that of `treatment`, and its counts remain those of the data.
 ///
-/// What follows for the prior is as for any sampler, and ledger() and dry_run() give it. What does
-/// not follow is how the rows of a class are distributed: rows between neighbours change p(x | y),
-/// most of all near the border of a class, so no logit offset gives back exact posteriors.
-/// Treatment::no_offset says so where some recipes have neighbours, Ledger::offset() then throws,
-/// and fit_offset() with the ledger's prior measures on validation rows how much of it holds.
+/// The effect on the prior is that of any sampler, and ledger() and dry_run() report it. They do
+/// not cover the distribution of rows within a class: rows between neighbours change p(x | y), most
+/// of all near the border of a class, so no logit offset restores exact posteriors.
+/// If some recipes have neighbours, Treatment::no_offset says so, Ledger::offset() throws, and
+/// fit_offset() with the ledger's prior measures on validation rows how far the prior holds.
 /// Recipes that only repeat rows keep their offset. Effective sample sizes count synthetic rows as
 /// repetitions of their bases. O(groups.size()).
 /// @throws std::invalid_argument for a group of a class that the counts do not have, and for groups

@@ -35,7 +35,7 @@ requires(std::same_as<E, MeanKind> ||
 
 namespace detail {
 
-// The words as which a field is written.
+// The words of a field in the text.
 inline std::vector<std::string> words_of(const std::vector<double>& values) {
   std::vector<std::string> words;
   words.reserve(values.size());
@@ -122,7 +122,7 @@ inline std::vector<std::string_view> split_words(std::string_view text) {
 
 /// A plan as text: one line per field, with its name and its values separated by blanks; empty
 /// fields are left out. parse_plan() reads it back exactly, except that zeros lose their sign.
-/// @throws std::invalid_argument for a mean or way of sampling that is not an enumerator.
+/// @throws std::invalid_argument for a mean or a sampling mode that is not an enumerator.
 inline std::string to_text(const Plan& plan) {
   std::string text;
   detail::for_each_field(plan, [&](std::string_view name, const auto& field) {
@@ -139,7 +139,7 @@ inline std::string to_text(const Plan& plan) {
 /// out keep their defaults. A # begins a comment. O(size of the text).
 /// @throws std::invalid_argument, naming the line, for a field that is unknown or occurs twice and
 /// for a value that cannot be read; and for a plan that is not valid: no counts, sizes that differ,
-/// masses that are negative, not finite or all zero, a class without rows that is to be drawn, a
+/// masses that are negative, not finite or all zero, a class without rows whose mass is not 0, a
 /// label smoothing outside [0, 1], a ramp that ends before it begins, and independent draws from a
 /// mix with a ramp.
 inline Plan parse_plan(std::string_view text) {

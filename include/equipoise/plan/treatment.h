@@ -1,4 +1,4 @@
-// How a training run treats its classes, as ledger, dry run and posterior() read it: stated
+// How a training run treats its classes, as input of ledger(), dry_run() and posterior(): stated
 // directly, or taken from a loss.
 #ifndef EQUIPOISE_PLAN_TREATMENT_H_
 #define EQUIPOISE_PLAN_TREATMENT_H_
@@ -26,15 +26,16 @@
 
 namespace equipoise {
 
-/// What sampler and loss do about the proportions of the classes: the fields that a Plan and a
+/// How sampler and loss change the proportions of the classes: the fields that a Plan and a
 /// Treatment share. Vectors have one element per class; an empty one means no treatment: rows are
-/// drawn as the data are, all classes weigh the same, the logits stay as they are.
+/// drawn in the proportions of the data, all classes have the same weight, the logits are
+/// unchanged.
 struct ImbalanceCorrection {
   std::vector<double> mix{};           ///< mass with which each class is drawn; need not sum to one
   std::vector<double> weights{};       ///< of the loss
   LogitTerms logit_terms{};            ///< of the loss
   double label_smoothing = 0;          ///< of the loss, in [0, 1]
-  MeanKind mean = MeanKind::kByCount;  ///< what the loss divides by
+  MeanKind mean = MeanKind::kByCount;  ///< the denominator of the loss
   /// Rows per optimiser step, over all workers: the rows of one mean; 0 if it is not known.
   /// MeanKind::kPerClass needs it, and so does MeanKind::kByWeight with weights.
   std::uint64_t batch_size = 0;
@@ -45,7 +46,7 @@ struct ImbalanceCorrection {
 /// How a training run treats its classes at one optimiser step.
 struct Treatment : ImbalanceCorrection {
   ClassCounts counts{};  ///< of the training data
-  /// Why no logit offset undoes it, if that does not follow from the other fields.
+  /// The reason why no logit offset undoes the treatment, if the other fields do not show it.
   std::string no_offset{};
 
   friend bool operator==(const Treatment&, const Treatment&) = default;
@@ -53,8 +54,8 @@ struct Treatment : ImbalanceCorrection {
 
 namespace detail {
 
-// Refuses counts without mass and a correction that does not fit them. Errors name the fields with
-// `owner` in front: "plan.", say.
+// Rejects counts without mass and a correction that does not fit them. Errors name the fields with
+// `owner` in front, such as "plan.".
 inline void require_correction(std::string_view where, const std::string& owner,
                                std::span<const double> counts,
                                const ImbalanceCorrection& correction) {
@@ -81,7 +82,7 @@ inline std::string reason_without_offset(std::string_view what) {
          "fit_bias_corrected_temperature(), or choose thresholds";
 }
 
-// Why no logit offset undoes these, each empty where one does.
+// The reasons why no logit offset undoes these; empty if one does.
 inline std::string reason_against_margins(const LogitTerms& terms) {
   const bool has_margin = std::any_of(terms.margin.begin(), terms.margin.end(),
                                       [](double margin) { return margin != 0; });
@@ -121,8 +122,8 @@ std::string reason_against_offset(const SoftmaxLoss<M, R>& loss) {
   return {};
 }
 
-// Why an offset alone does not undo a loss with such a modulator. Not among the reasons above, by
-// which posterior() refuses too.
+// The reason why an offset alone does not undo a loss with such a modulator. Not among the reasons
+// above, which posterior() rejects too.
 template <class M>
 std::string reason_against_modulator() {
   if constexpr (std::is_same_v<M, CrossEntropy>) {
@@ -135,12 +136,12 @@ std::string reason_against_modulator() {
 
 }  // namespace detail
 
-/// What training with this softmax loss does to classes that are drawn in proportion to `mix`, or
-/// as the data are if it is empty: for ledger() and dry_run(). If no logit offset undoes the loss,
-/// the ledger says so and Ledger::offset() throws: for pair shifts, Seesaw, everything set by
-/// group, margins, and scales that differ. The same goes for label smoothing and modulators other
-/// than CrossEntropy, which leave the ledger's prior as it is but make the logits no longer log
-/// posteriors; posterior() inverts both. O(C).
+/// The treatment of classes by training with this softmax loss on rows drawn in proportions `mix`,
+/// or in those of the data if it is empty: for ledger() and dry_run(). If no logit offset undoes
+/// the loss, the ledger says so and Ledger::offset() throws: for pair shifts, Seesaw, everything
+/// set by group, margins, and scales that differ. The same goes for label smoothing and for
+/// modulators other than CrossEntropy: they do not change the ledger's prior, but with them the
+/// logits are no longer log posteriors; posterior() inverts both. O(C).
 template <Modulator M, LossReduction R>
 Treatment treatment(const SoftmaxLoss<M, R>& loss, ClassCounts counts, std::vector<double> mix = {},
                     std::uint64_t batch_size = 0) {
@@ -160,8 +161,8 @@ Treatment treatment(const SoftmaxLoss<M, R>& loss, ClassCounts counts, std::vect
   return result;
 }
 
-/// The same for an overlap loss, which weights sets and has no offset; its class weights are those
-/// of the classes' overlaps, not of rows, so only the sampler moves the prior.
+/// The same for an overlap loss, which weights sets and has no offset; its class weights apply to
+/// the overlaps of classes, not to rows, so only the sampler moves the prior.
 template <class P>
 Treatment treatment(const OverlapLoss<P>&, ClassCounts counts, std::vector<double> mix = {}) {
   Treatment result;

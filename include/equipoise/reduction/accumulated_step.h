@@ -17,12 +17,12 @@
 
 namespace equipoise {
 
-/// Sums each of the numbers over all ranks, in place, and gives every rank the same result: what
+/// Sums each of the numbers over all ranks, in place, and gives every rank the same result, as
 /// MPI_Allreduce, c10d or NCCL do. Called by all ranks, in the same order.
 template <class F>
 concept AllReduceSum = std::invocable<const F&, std::span<double>>;
 
-/// One rank alone.
+/// The sum over a single rank: does nothing.
 struct SingleRank {
   void operator()(std::span<double>) const {}
 };
@@ -65,7 +65,7 @@ class AccumulatedStep {
     expected_ += denominators;
   }
 
-  /// Sums what all ranks expect.
+  /// Sums the expected denominators over all ranks.
   template <AllReduceSum F>
   void reduce_expected(const F& all_reduce_sum) {
     all_reduce_sum(expected_.all_reduce_buffer());
@@ -80,7 +80,7 @@ class AccumulatedStep {
   /// Adds the result of partial() for a part. O(K).
   void add(const LossPartial& part) { added_ += part; }
 
-  /// Sums what all ranks have added.
+  /// Sums the added partials over all ranks.
   /// @throws std::invalid_argument if this rank did not add the rows that it had expected.
   template <AllReduceSum F>
   void reduce_added(const F& all_reduce_sum) {
@@ -89,7 +89,7 @@ class AccumulatedStep {
     reduced_ = true;
   }
 
-  /// The loss of the step; 0 where nothing has mass.
+  /// The loss of the step; 0 if nothing has mass.
   /// @throws std::invalid_argument if the rows added are not those expected.
   double value() {
     if (!reduced_) require_complete();
@@ -139,7 +139,7 @@ class AccumulatedStep {
 /// Deferred scaling, if the denominators are not known before the backward passes: evaluate each
 /// part with coefficients {1}, add up the partials (over ranks as well), and multiply the summed
 /// gradients by this before clipping them. Only for a single bucket: by then, the gradients of
-/// several are mixed.
+/// several buckets are mixed.
 /// @throws std::invalid_argument for a reduction of several buckets.
 template <LossReduction R>
 double deferred_scale(const R& reduction, const LossPartial& whole) {

@@ -15,13 +15,14 @@
 namespace equipoise {
 
 /// Group DRO of Sagawa et al. 2020 (arXiv:1911.08731): sum_g q_g L_g with L_g the weighted mean of
-/// group g's losses and shares q that move towards the groups with the largest losses. Groups
+/// group g's losses, and with shares q that move towards the groups with the largest losses. Groups
 /// without rows add nothing.
 ///
 /// It is a value: advance() returns the reduction for the next step from the partial of a finished
-/// one. Use the partial over all micro-batches and ranks, and every rank gets the same shares. The
-/// authors' code moves the shares first and computes the loss of the same batch with the new ones;
-/// here shares come only from finished steps, so the coefficients of a step are known before it.
+/// one. If the partial covers all micro-batches and ranks, every rank gets the same shares. The
+/// authors' code updates the shares first and computes the loss of the same batch with the new
+/// ones; here shares come only from finished steps, so the coefficients of a step are known before
+/// it.
 struct GroupDro {
   std::size_t groups = 0;
   double step_size = 0.01;       ///< eta >= 0
@@ -48,11 +49,11 @@ struct GroupDro {
   /// is negative or not finite.
   void require(std::string_view where) const;
 
-  /// q_g' proportional to q_g exp(step_size (L_g + adjustment_g)) for the groups with rows, which
-  /// divide among them the share that they had together; the others keep theirs, and a share of
-  /// zero stays zero. O(G).
+  /// q_g' proportional to q_g exp(step_size (L_g + adjustment_g)) for the groups with rows, scaled
+  /// so that the sum of their shares stays the same; the other groups keep their shares, and a
+  /// share of zero stays zero. O(G).
   /// @throws std::invalid_argument for sizes that differ, a step size that is negative or not
-  /// finite, and losses that are not finite; this reduction stays as it was.
+  /// finite, and losses that are not finite; this reduction is not changed.
   GroupDro advance(const LossPartial& finished) const;
 
   friend bool operator==(const GroupDro&, const GroupDro&) = default;
@@ -74,7 +75,7 @@ inline GroupDro GroupDro::advance(const LossPartial& finished) const {
   constexpr const char* kWhere = "GroupDro::advance";
   detail::require_size(kWhere, "finished.buckets", finished.buckets.size(), groups, "groups");
   require(kWhere);
-  // Logarithms of the new shares up to a constant, then relative to the largest, so that nothing
+  // The logarithms of the new shares up to a constant, relative to the largest, so that nothing
   // overflows and not everything underflows.
   GroupDro next = *this;
   next.shares.resize(groups);

@@ -1,4 +1,4 @@
-// The means of losses, and how much of the class weights remains in effect under each of them.
+// The means of losses, and the effect that class weights keep under each of them.
 #ifndef EQUIPOISE_REDUCTION_MEAN_H_
 #define EQUIPOISE_REDUCTION_MEAN_H_
 
@@ -21,11 +21,11 @@
 
 namespace equipoise {
 
-/// The denominator of a loss, as far as ledger and posterior() need to know it. If denominators are
+/// The denominator of a loss, as far as ledger() and posterior() need it. If denominators are
 /// computed over all micro-batches and ranks, "batch" means all of them together.
 enum class MeanKind {
   kByCount,   ///< MeanByCount, SumOverRows: weights act in full
-  kByWeight,  ///< MeanByWeight: the smaller the batch, the less weights act
+  kByWeight,  ///< MeanByWeight: the smaller the batch, the weaker the weights
   kPerClass,  ///< MeanPerClass: the classes of a batch count the same, whatever their weights
 };
 
@@ -49,11 +49,11 @@ inline MeanReduction reduction_of(MeanKind mean, std::size_t classes) {
 
 /// The expected coefficient of a row of class c under a mean by weight: B E[w_c / (w_c + S)] with S
 /// the weights of the B - 1 other rows of the batch, drawn in proportions q. For B = 1 it is 1, so
-/// that weights do nothing; as B grows it tends to w_c / E_q[w].
+/// weights have no effect; as B grows it tends to w_c / E_q[w].
 ///
-/// E[1 / (w + S)] is the integral over s > 0 of exp(-s w) (sum_k q_k exp(-s w_k))^(B - 1), here by
-/// the trapezoidal rule in log s, whose error falls exponentially with the number of points: exact
-/// to about 1e-12. O(C x some hundred).
+/// E[1 / (w + S)] is the integral over s > 0 of exp(-s w) (sum_k q_k exp(-s w_k))^(B - 1), computed
+/// by the trapezoidal rule in log s, whose error falls exponentially with the number of points:
+/// exact to about 1e-12. O(C) times a few hundred.
 /// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
 /// zero, and a batch size of 0.
 inline std::vector<double> mean_by_weight_coefficients(std::span<const double> proportions,
@@ -112,7 +112,7 @@ inline std::vector<std::pair<double, double>> unit_interval_rule(double degree) 
   return rule;
 }
 
-// A complex number, as far as it is needed: <complex> brings streams and locales.
+// A complex number with only what is needed here: <complex> includes streams and locales.
 struct Complex {
   double real = 0;
   double imag = 0;
@@ -146,19 +146,19 @@ inline Complex expm1_of(Complex z) {
 /// The expected coefficient of a row of class c under a mean per class, times the size of the
 /// batch: E[[c occurs] / K] / q_c, with K the number of classes that occur among B rows drawn in
 /// proportions q. A class with weight 0 or proportion 0 does not occur; otherwise weights have no
-/// effect. The coefficients depend on the batch: for B = 1 they are 1, so that the mean per class
-/// does nothing; as B grows they tend to 1 / (C q_c), so that all classes count the same. In
-/// between, the more batches lack a class, the less it counts. The sum over classes of q_c times
-/// the coefficient is the probability that some class occurs.
+/// effect. The coefficients depend on the batch: for B = 1 they are 1, so the mean per class has no
+/// effect; as B grows they tend to 1 / (C q_c), so all classes count the same. In between, the more
+/// batches lack a class, the less it counts. The sum over classes of q_c times the coefficient is
+/// the probability that some class occurs.
 ///
 /// Exact, to about 1e-10, for independent draws: 1 / K is the integral of s^(K - 1) over [0, 1],
 /// and E[s^K] is B! times the coefficient of t^B in prod_k (1 - s + s exp(q_k t)), by Cauchy's
 /// integral over the circle |t| = B, where about 20 points matter. A shuffled pass over N rows
 /// comes close to that while B is much less than N; batches that are windows of exact quotas always
-/// hold a class that is due often enough (ClassSampler), and it then counts in full. O(C x some
-/// thousand).
+/// hold a class that is frequent enough (ClassSampler), and it then counts in full. O(C) times a
+/// few thousand.
 /// @throws std::invalid_argument for sizes that differ, masses that are negative, not finite or all
-/// zero, no class with both, and a batch size of 0.
+/// zero, if no class has both, and for a batch size of 0.
 inline std::vector<double> mean_per_class_coefficients(std::span<const double> proportions,
                                                        std::span<const double> weights,
                                                        std::uint64_t batch_size) {
@@ -171,7 +171,7 @@ inline std::vector<double> mean_per_class_coefficients(std::span<const double> p
   std::vector<double> q(proportions.begin(), proportions.end());
   detail::normalize(q);
   std::vector<std::size_t> occurring;
-  double never = 0;  // share of the rows whose class does not occur
+  double never = 0;  // proportion of the rows whose class does not occur
   for (std::size_t c = 0; c < q.size(); ++c) {
     if (q[c] > 0 && weights[c] > 0) {
       occurring.push_back(c);
@@ -224,7 +224,7 @@ inline std::vector<double> mean_per_class_coefficients(std::span<const double> p
       }
     }
   }
-  // The constant before the integral is the one with which shares sum up as they have to.
+  // The constant factor of the integral follows from the known sum of the shares.
   double sum = 0;
   for (double& share : shares) sum += share = std::max(share, 0.0);
   const double some = never > 0 ? -std::expm1(rows * std::log(never)) : 1;
@@ -237,7 +237,7 @@ inline std::vector<double> mean_per_class_coefficients(std::span<const double> p
 
 namespace detail {
 
-// The mean of a reduction, where the ledger knows it. SumOverRows differs from MeanByCount by a
+// The mean of a reduction, if the ledger supports it. SumOverRows differs from MeanByCount by a
 // factor, and so does MeanByPositives in softmax losses, which have one positive per row.
 template <class R>
 constexpr std::optional<MeanKind> mean_of() {

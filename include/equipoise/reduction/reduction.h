@@ -30,8 +30,8 @@ struct ReductionRow {
   Real positive;
 };
 
-/// The same for a reduction that does not say how many groups it expects: without a group, so that
-/// it cannot read one that nobody passed.
+/// The same without a group, for a reduction that does not declare how many groups it expects: it
+/// cannot read a group that was not passed.
 template <class Real = double, class Index = std::size_t>
 struct UngroupedRow {
   Index target;
@@ -52,7 +52,7 @@ struct LossTally {
 struct LossPartial {
   std::vector<LossTally> buckets;
 
-  /// Adds another part; an empty partial takes on the other's number of buckets.
+  /// Adds another part; an empty partial adopts the other's number of buckets.
   /// @throws std::invalid_argument where the numbers of buckets differ.
   LossPartial& operator+=(const LossPartial& other) {
     if (buckets.empty()) return *this = other;
@@ -69,7 +69,7 @@ struct LossPartial {
   friend LossPartial operator+(LossPartial a, const LossPartial& b) { return a += b; }
   friend bool operator==(const LossPartial&, const LossPartial&) = default;
 
-  /// Everything that merges, as 3K numbers to be summed over ranks in place.
+  /// The whole state, as 3K numbers to be summed over ranks in place.
   std::span<double> all_reduce_buffer() {
     static_assert(sizeof(LossTally) == 3 * sizeof(double) && std::is_standard_layout_v<LossTally>);
     return {buckets.empty() ? nullptr : &buckets[0].numerator, 3 * buckets.size()};
@@ -78,7 +78,7 @@ struct LossPartial {
 
 namespace detail {
 
-// Whether R looks at groups.
+// Whether R uses groups.
 template <class R>
 inline constexpr bool kNeedsGroups = requires(const R& reduction) {
   { reduction.group_count() } -> std::convertible_to<std::size_t>;
@@ -104,10 +104,10 @@ EQUIPOISE_HOST_INLINE RowFor<R, Real, Index> row_for(const ReductionRow<Real, In
 /// the number of buckets that are not empty. Its functions are templates over the row, so that one
 /// struct serves numbers and tensors.
 ///
-/// A reduction that looks at groups has `group_count()`, the number of groups. Its rows are
-/// ReductionRows; losses reject rows without groups, and groups that are not in [0, group_count()).
-/// Without it rows are UngroupedRows, and a reduction that looks at the group does not compile. If
-/// a reduction has `require(where)`, that is called first, so that it can reject its parameters.
+/// A reduction that uses groups has `group_count()`, the number of groups. Its rows are
+/// ReductionRows; losses reject rows without groups, and groups outside [0, group_count()). Without
+/// `group_count()` rows are UngroupedRows, and a reduction that reads the group does not compile.
+/// If a reduction has `require(where)`, that is called first, so that it can reject its parameters.
 template <class R>
 concept LossReduction = std::copyable<R> &&
     requires(const R& reduction, const detail::RowFor<R>& row) {
@@ -118,9 +118,9 @@ concept LossReduction = std::copyable<R> &&
 
 /// Sum of weight x loss / number of rows that are not ignored.
 ///
-/// The default of this library: how much a row counts is set by its weight, whatever the other rows
-/// of the batch are. With weights for which sum n_c w_c = n the loss keeps the scale of the
-/// unweighted mean.
+/// The default of this library: the influence of a row depends on its weight, not on the other rows
+/// of the batch. With weights for which sum n_c w_c = n the loss keeps the scale of the unweighted
+/// mean.
 struct MeanByCount {
   std::size_t buckets() const { return 1; }
   template <class Row>
@@ -136,7 +136,7 @@ struct MeanByCount {
 
 /// Sum of weight x loss / sum of weight: LibTorch's and PyTorch's mean.
 ///
-/// With a denominator per batch it weakens the weights, more so in small batches.
+/// If each batch has its own denominator, it weakens the weights, more so in small batches.
 struct MeanByWeight {
   std::size_t buckets() const { return 1; }
   template <class Row>
@@ -177,7 +177,7 @@ struct SumOverRows {
   auto mass(const Row& row) const {
     return math::like(row.weight, 1.0);
   }
-  /// The denominator divides out: sum = denominator x mean.
+  /// The denominator cancels: sum = denominator x mean.
   static constexpr bool kIsSum = true;
   friend bool operator==(const SumOverRows&, const SumOverRows&) = default;
 };
@@ -222,8 +222,8 @@ inline constexpr bool kIsSum = requires {
 
 }  // namespace detail
 
-/// coefficient_k = share_k / denominator_k, by which bucket k's numerator, and so the gradient of
-/// each of its rows, is multiplied. 0 for a bucket without mass. Compute the denominators over
+/// coefficient_k = share_k / denominator_k: the factor on bucket k's numerator, and so on the
+/// gradient of each of its rows. 0 for a bucket without mass. Compute the denominators over
 /// everything that one optimiser step sees: all micro-batches, all ranks. O(K).
 /// @throws std::invalid_argument for a number of buckets that is not the reduction's, and for a
 /// denominator that is negative or not finite.
