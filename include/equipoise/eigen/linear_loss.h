@@ -1,4 +1,4 @@
-// A linear layer and a softmax loss in one on Eigen matrices: the logits of all rows are never in
+// A linear layer fused with a softmax loss, on Eigen matrices: the logits of all rows are never in
 // memory at once.
 #ifndef EQUIPOISE_EIGEN_LINEAR_LOSS_H_
 #define EQUIPOISE_EIGEN_LINEAR_LOSS_H_
@@ -25,8 +25,8 @@
 
 namespace equipoise::eigen {
 
-/// What linear_loss() writes besides its value, and how. A null pointer is not written; what is
-/// written is resized.
+/// The outputs of linear_loss() besides its value. A null pointer is not written; other outputs are
+/// resized.
 template <class Scalar>
 struct LinearLossOutputs {
   /// The type of the gradients.
@@ -40,11 +40,11 @@ struct LinearLossOutputs {
 
 namespace detail {
 
-// Functions that lead to the kernels are those of the instruction set they are compiled for, like
-// the kernels.
+// Functions that lead to the kernels belong to the instruction set they are compiled for, like the
+// kernels.
 inline namespace EQUIPOISE_ISA_NAMESPACE {
 
-// What makes the logits.
+// The layer that computes the logits.
 template <class F, class W, class B>
 struct LinearLayer {
   const F& features;
@@ -79,7 +79,7 @@ void require_linear(std::string_view where, const kernels::SoftmaxTargetRows& ro
   }
 }
 
-// Adds what a chunk's gradient comes to.
+// Adds the contribution of a chunk's gradient.
 template <class T, class Layer, class Matrix>
 void add_linear_gradients(const Layer& layer, Eigen::Index begin, const Matrix& gradient,
                           const LinearLossOutputs<T>& outputs) {
@@ -92,7 +92,7 @@ void add_linear_gradients(const Layer& layer, Eigen::Index begin, const Matrix& 
   if (outputs.bias != nullptr) outputs.bias->noalias() += gradient.colwise().sum().transpose();
 }
 
-// The partial of all rows, which have coefficients; `masses` are their denominators.
+// The partial of all rows, given their coefficients; `masses` are their denominators.
 template <class T, class Layer>
 LossPartial add_linear_chunks(const kernels::SoftmaxTargetRows& rows,
                               const kernels::SoftmaxKernel<T>& kernel, const Layer& layer,
@@ -153,14 +153,15 @@ double linear_loss_of(std::string_view where, kernels::SoftmaxTargetRows rows,
 
 }  // namespace detail
 
-/// value(loss, features weight^T + bias, targets, arguments), a chunk of rows at a time: for many
-/// classes, whose N x C logits and their gradient would be the largest things in memory.
+/// value(loss, features weight^T + bias, targets, arguments), a chunk of rows at a time. For
+/// problems with many classes, in which the N x C logits and their gradient would be the largest
+/// objects in memory.
 ///
 /// features is N x D, weight C x D, both of one scalar type, float or double; bias has C elements,
-/// or none for no bias. Targets and arguments are those of value(). Any SoftmaxLoss will do: its
+/// or none for no bias. Targets and arguments are those of value(). Any SoftmaxLoss works: its
 /// denominators need no logits, so chunks add up to the loss of the whole, and with
-/// LossArguments::coefficients to that of all parts of a batch. Memory is that of the outputs and
-/// of a chunk's logits and their gradient; time that of the usual three products. The loss runs on
+/// LossArguments::coefficients to that of all parts of a batch. It needs memory for the outputs and
+/// for one chunk's logits and gradient, and the time of the usual three products. The loss runs on
 /// the caller's thread, the products on Eigen's.
 /// @throws std::invalid_argument as equipoise::partial(), and for sizes that differ. Targets are
 /// checked before anything is computed or written.

@@ -14,7 +14,7 @@
 
 namespace equipoise::eigen {
 
-/// Matrices, arrays, maps, references and blocks whose elements lie in memory.
+/// Matrices, arrays, maps, references and blocks whose elements are in memory (not expressions).
 template <class D>
 concept DirectlyAccessible = requires(const D& matrix) {
   { matrix.data() } -> std::convertible_to<const typename D::Scalar*>;
@@ -42,7 +42,7 @@ MatrixView<const typename D::Scalar> view(const D& matrix) {
   return detail::strided_view<MatrixView<const typename D::Scalar>>(matrix);
 }
 
-/// The same, to be written.
+/// The same, writable.
 template <DirectlyAccessible D>
 MatrixView<typename D::Scalar> mutable_view(D& matrix) {
   return detail::strided_view<MatrixView<typename D::Scalar>>(matrix);

@@ -12,7 +12,7 @@ namespace equipoise::eigen {
 
 namespace detail {
 
-// Vectors whose elements lie one after the other go as they are, other matrices as views.
+// Contiguous vectors are passed as they are, other matrices as views.
 template <class A>
 decltype(auto) metric_argument(const A& argument) {
   if constexpr (DirectlyAccessible<A> && !ContiguousRange<A>) {
@@ -25,7 +25,7 @@ decltype(auto) metric_argument(const A& argument) {
 }  // namespace detail
 
 /// metric.add(arguments...) with matrices and arrays, row- or column-major, maps, references and
-/// blocks for its views; vectors are taken for ranges as well:
+/// blocks as its views; vectors also serve as its ranges:
 ///
 ///   ConfusionMatrix confusion(classes);
 ///   eigen::add(confusion, targets, predictions);   // vectors of integers

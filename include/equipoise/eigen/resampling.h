@@ -15,7 +15,8 @@ namespace equipoise::eigen {
 
 namespace detail {
 
-// What rows of D are returned in: an array where D is one, of any size even where D's is fixed.
+// The type in which rows of D are returned: an array if D is one, of dynamic size even if D's is
+// fixed.
 template <class D>
 struct RowsLike {
   using Plain = typename D::PlainObject;
@@ -30,9 +31,9 @@ struct RowsLike {
 }  // namespace detail
 
 /// The rows of recipes, recipes.size() x D, in the type and order of `rows`: a matrix of dynamic
-/// size, or an array where rows are one. See resampling::synthesize(). Policies and searches take
-/// view(rows).
-/// @throws std::invalid_argument for a recipe of rows that there are not.
+/// size, or an array if `rows` is one. See resampling::synthesize(). Pass view(rows) to policies
+/// and searches.
+/// @throws std::invalid_argument for a recipe of a row that does not exist.
 template <DirectlyAccessible D>
 typename detail::RowsLike<D>::Type synthesize(std::span<const resampling::Recipe> recipes,
                                               const D& rows) {

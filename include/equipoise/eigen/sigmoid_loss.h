@@ -54,7 +54,8 @@ EQUIPOISE_HOST_INLINE LossPartial partial(const SigmoidLoss<S, R>& loss, const D
   return equipoise::partial(loss, view(logits), view(targets), arguments, outputs);
 }
 
-/// What the reduction divides by, from targets and weights alone; see equipoise::denominators().
+/// The denominators of the reduction, which depend only on targets and weights; see
+/// equipoise::denominators().
 /// @throws std::invalid_argument as equipoise::denominators().
 template <SigmoidModulators S, LossReduction R, DirectlyAccessible Targets>
 EQUIPOISE_HOST_INLINE LossPartial denominators(const SigmoidLoss<S, R>& loss,

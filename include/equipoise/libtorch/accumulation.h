@@ -1,7 +1,7 @@
-// One optimiser step whose batch comes in parts, on tensors: what the parts add up to, without
-// waiting for the device.
+// One optimiser step whose batch comes in parts, on tensors, without waiting for the device.
 //
-// The denominators first, then each part's loss with them: the same as of the whole batch at once.
+// The denominators come first, then each part's loss with them: the sum is the loss of the whole
+// batch at once.
 //
 //     at::Tensor of_step;
 //     for (const Part& part : parts) {
@@ -41,23 +41,23 @@
 
 namespace equipoise::libtorch {
 
-/// What part of a batch contributes, as equipoise::LossPartial holds it, on the device of its
-/// logits: [K] of double each, one number per bucket of the reduction, without a graph. Partials of
-/// parts merge by += into that of the whole. Nothing but to_partial() synchronises.
+/// The contribution of a part of a batch, like equipoise::LossPartial, on the device of its logits:
+/// [K] of double each, one number per bucket of the reduction, without a graph. Partials of parts
+/// merge by += into that of the whole. Only to_partial() synchronises.
 struct TensorPartial {
   at::Tensor numerator{};    ///< sum of weight x loss
   at::Tensor denominator{};  ///< sum of mass
   at::Tensor valid{};        ///< number of rows that are not ignored
 
-  /// Adds another part; a partial that is still undefined takes the other. O(K).
+  /// Adds another part; a partial that is still undefined becomes the other. O(K).
   /// @throws std::invalid_argument where the numbers of buckets differ.
   TensorPartial& operator+=(const TensorPartial& other);
   friend TensorPartial operator+(TensorPartial a, const TensorPartial& b) { return a += b; }
 
-  /// Everything that merges, [3, K] in the order of the members, in new memory: sum it over ranks
-  /// and take it apart with from_packed().
+  /// The whole state, [3, K] in the order of the members, in new memory: sum it over ranks and
+  /// unpack it with from_packed().
   at::Tensor packed() const { return at::stack({numerator, denominator, valid}); }
-  /// The partial of numbers [3, K]; it shares their memory.
+  /// The partial of packed numbers [3, K]; it shares their memory.
   /// @throws std::invalid_argument for another shape.
   static TensorPartial from_packed(const at::Tensor& packed);
 
@@ -66,7 +66,7 @@ struct TensorPartial {
   LossPartial to_partial() const;
 };
 
-/// A loss that takes part in autograd, and what its batch contributes.
+/// A loss that takes part in autograd, and the partial of its batch.
 struct LossAndPartial {
   at::Tensor loss;  ///< []
   TensorPartial partial;
@@ -118,7 +118,7 @@ EQUIPOISE_HOST_INLINE LossAndPartial value_and_partial(const SoftmaxLoss<M, R>& 
   return {result.loss, TensorPartial::from_packed(result.sums)};
 }
 
-/// The partial of a batch alone, without a graph or a gradient. Does not synchronise.
+/// Only the partial of a batch, without a graph or a gradient. Does not synchronise.
 /// @throws std::invalid_argument as value().
 template <Modulator M, LossReduction R>
 EQUIPOISE_HOST_INLINE TensorPartial partial(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
@@ -144,7 +144,7 @@ EQUIPOISE_HOST_INLINE LossAndPartial value_and_partial(const SigmoidLoss<S, R>& 
   return {result.loss, TensorPartial::from_packed(result.sums)};
 }
 
-/// The partial of a batch alone, without a graph or a gradient. Does not synchronise.
+/// Only the partial of a batch, without a graph or a gradient. Does not synchronise.
 /// @throws std::invalid_argument as value().
 template <SigmoidModulators S, LossReduction R>
 EQUIPOISE_HOST_INLINE TensorPartial partial(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
@@ -157,10 +157,10 @@ EQUIPOISE_HOST_INLINE TensorPartial partial(const SigmoidLoss<S, R>& loss, const
 }
 
 /// The numbers (denominators [K], or TensorPartial::packed() [3, K]) summed over all ranks by an
-/// equipoise::AllReduceSum, which takes them on the host: a new tensor of double (float on a device
-/// without doubles) where `numbers` are. Called by all ranks. Reads the device, and so waits for
-/// it; a communication layer that sums tensors on their device, such as c10d with NCCL, does
-/// without.
+/// equipoise::AllReduceSum, which works on the host: a new tensor of double (float on a device
+/// without doubles) on the device of `numbers`. Called by all ranks. Reads the device, and so waits
+/// for it; a communication layer that sums tensors on their device, such as c10d with NCCL, need
+/// not wait.
 template <AllReduceSum F>
 at::Tensor sum_over_ranks(const at::Tensor& numbers, const F& all_reduce_sum) {
   at::Tensor sums = numbers.detach().to(at::kCPU).to(at::kDouble).contiguous().clone();
@@ -169,11 +169,12 @@ at::Tensor sum_over_ranks(const at::Tensor& numbers, const F& all_reduce_sum) {
   return sums.to(detail::sum_options(numbers));
 }
 
-/// Deferred scaling, where the denominators are not known before the backward passes: run each part
+/// Deferred scaling, if the denominators are not known before the backward passes: run each part
 /// with denominators of at::ones({1}, at::kDouble) on its device, add up the partials (over ranks
-/// as well), and multiply the summed gradients by this before clipping them: a tensor [] of double
-/// on the device of the partial; times step.numerator it is the loss of the step. For one bucket
-/// alone: the gradients of several are mixed by then. Does not synchronise.
+/// as well), and multiply the summed gradients by this scale before clipping them. The scale is a
+/// tensor [] of double on the device of the partial; times step.numerator it is the loss of the
+/// step. Only for a single bucket: by then, the gradients of several buckets are mixed. Does not
+/// synchronise.
 /// @throws std::invalid_argument for a reduction of several buckets, and a partial of several.
 template <LossReduction R>
 at::Tensor deferred_scale(const R& reduction, const TensorPartial& whole) {
@@ -187,9 +188,9 @@ at::Tensor deferred_scale(const R& reduction, const TensorPartial& whole) {
   return detail::coefficient_tensor(reduction, whole.denominator).select(0, 0);
 }
 
-/// Multiplies the gradients of the parameters by the scale, in place; a parameter without one is
-/// left out, one that occurs twice is scaled once. The scale is a number or a tensor [] on the
-/// host or on the gradients' device. Does not synchronise.
+/// Multiplies the gradients of the parameters by the scale, in place; a parameter without a
+/// gradient is skipped, and one that occurs twice is scaled once. The scale is a number or a tensor
+/// [] on the host or on the gradients' device. Does not synchronise.
 /// @throws std::invalid_argument for a scale of more than one element, or on another device than a
 /// gradient; nothing is changed then.
 inline void scale_gradients(const std::vector<at::Tensor>& parameters, const at::Tensor& scale) {

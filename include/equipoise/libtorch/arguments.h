@@ -1,4 +1,4 @@
-// What losses on tensors may take besides logits and targets.
+// The optional arguments of losses on tensors.
 #ifndef EQUIPOISE_LIBTORCH_ARGUMENTS_H_
 #define EQUIPOISE_LIBTORCH_ARGUMENTS_H_
 
@@ -10,15 +10,16 @@
 
 namespace equipoise::libtorch {
 
-/// What a loss call may be given besides logits and targets, on the device of the logits. An
+/// Optional arguments of a loss call, besides logits and targets, on the device of the logits. An
 /// undefined tensor stands for none; a loss rejects arguments that are not meant for it. On a
 /// device without doubles, float replaces double in these arguments and in the results of losses.
 struct LossArguments {
   /// One per row, finite and >= 0. "Rows" have the shape of class indices, or that of the logits of
   /// a sigmoid loss without its last dimension.
   at::Tensor sample_weights{};
-  at::Tensor groups{};  ///< one per row, of an integer type, for everything set by group
-  /// Rows with a 0 are ignored, for targets that are probabilities; for sigmoid losses elements
+  at::Tensor
+      groups{};  ///< one per row, of an integer type, for everything that depends on the group
+  /// For targets that are probabilities, rows with a 0 are ignored; for sigmoid losses, elements
   /// with a 0, in the shape of the logits.
   at::Tensor mask{};
   /// [K] of double, for softmax and sigmoid losses: denominators() of everything that the optimiser

@@ -1,8 +1,8 @@
 // Training by several workers over LibTorch's c10d: Gloo, NCCL or the caller's process group.
 //
-// Workers are started as torchrun and tools/launch.sh start them. Each takes its shard of one
-// stream, divides by the denominators of all, and sums its gradients with those of the others: the
-// step is the one that a single process makes of the whole batch.
+// Workers are started as torchrun and tools/launch.sh start them. Each draws its shard of one
+// stream, divides by the denominators of all workers, and sums its gradients with those of the
+// others: the step equals that of a single process on the whole batch.
 //
 //     const WorkerEnvironment environment = worker_environment();
 //     const Communicator workers = connect(environment);
@@ -19,7 +19,7 @@
 //     }
 //     workers.all_reduce(confusion);  // counts, partials and metrics of all
 //
-// connect.h says what it takes to have Gloo and NCCL. The rest needs neither.
+// connect.h says what Gloo and NCCL need. The other headers need neither.
 #ifndef EQUIPOISE_LIBTORCH_DISTRIBUTED_H_
 #define EQUIPOISE_LIBTORCH_DISTRIBUTED_H_
 

@@ -1,5 +1,5 @@
-// Classifier heads for imbalanced classes: cosine logits, learnt weight scaling, and re-training a
-// head alone.
+// Classifier heads for imbalanced classes: cosine logits, learnt weight scaling, and re-training
+// only the head.
 #ifndef EQUIPOISE_LIBTORCH_HEADS_H_
 #define EQUIPOISE_LIBTORCH_HEADS_H_
 
@@ -28,8 +28,8 @@ namespace equipoise::libtorch {
 
 namespace detail {
 
-// Vectors of length 1 along the last dimension: v / max(|v|, epsilon). Half types take the norm in
-// float.
+// Vectors of length 1 along the last dimension: v / max(|v|, epsilon). For half types the norm is
+// computed in float.
 inline at::Tensor normalized(const at::Tensor& v, double epsilon) {
   const at::ScalarType type = v.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   return (v / v.norm(2, at::IntArrayRef{-1}, /*keepdim=*/true, type).clamp_min(epsilon))
@@ -64,10 +64,10 @@ struct NormedLinearOptions {
   TORCH_ARG(std::int64_t, in_features);
   /// C, the number of classes.
   TORCH_ARG(std::int64_t, out_features);
-  /// What the cosines are multiplied by. Leave it at 1 where the loss scales them, as LdamMargin.
+  /// The factor on the cosines. Leave it at 1 if the loss scales them, as LdamMargin does.
   TORCH_ARG(double, scale) = 1.0;
-  /// Vectors shorter than this are divided by it: the zero vector has the cosine 0 to everything,
-  /// and no gradient is longer than scale / epsilon times the upstream one.
+  /// Vectors shorter than this are divided by it: the zero vector has cosine 0 with every vector,
+  /// and no gradient is longer than scale / epsilon times the upstream gradient.
   TORCH_ARG(double, epsilon) = 1e-6;
 };
 
@@ -93,7 +93,7 @@ class NormedLinearImpl : public torch::nn::Cloneable<NormedLinearImpl> {
     reset_parameters();
   }
 
-  /// Draws the rows of the weight from the unit sphere, evenly.
+  /// Draws the rows of the weight uniformly from the unit sphere.
   void reset_parameters() {
     const at::NoGradGuard no_graph;
     weight.normal_();
@@ -116,13 +116,13 @@ class NormedLinearImpl : public torch::nn::Cloneable<NormedLinearImpl> {
   }
 
   NormedLinearOptions options;
-  at::Tensor weight;  ///< [C, D]; forward() looks at the directions of its rows alone
+  at::Tensor weight;  ///< [C, D]; forward() uses only the directions of its rows
 };
 
 /// A linear classifier whose logits are cosines: features and the weights of each class are scaled
-/// to length 1, and there is no bias. No class gets larger logits by the length of its weights,
-/// which grows with its frequency. The margins of LDAM (Cao et al. 2019, arXiv:1906.07413) are made
-/// for it.
+/// to length 1, and there is no bias. So no class gets larger logits from the length of its
+/// weights, which grows with its frequency. The margins of LDAM (Cao et al. 2019, arXiv:1906.07413)
+/// are meant for such logits.
 TORCH_MODULE(NormedLinear);
 
 /// Options of LearnableWeightScaling.
@@ -169,7 +169,8 @@ class LearnableWeightScalingImpl : public torch::nn::Cloneable<LearnableWeightSc
                            options.bias() ? at::zeros({options.out_features()}) : at::Tensor());
   }
 
-  /// Sets the scales to 1, where the logits are those of the classifier. It stays as it is.
+  /// Sets the scales to 1, at which the logits are those of the classifier. The classifier does not
+  /// change.
   void reset_parameters() {
     const at::NoGradGuard no_graph;
     scales.fill_(1.0);
@@ -208,15 +209,15 @@ class LearnableWeightScalingImpl : public torch::nn::Cloneable<LearnableWeightSc
 };
 
 /// Learnt weight scaling (LWS) of Kang et al. 2020 (arXiv:1910.09217): a trained linear classifier,
-/// frozen, whose logits get one learnt factor a class, f_c (w_c x + b_c). Train it on balanced
+/// frozen, whose logits get one learnt factor per class, f_c (w_c x + b_c). Train it on balanced
 /// draws, with the features fixed. The classifier is held in buffers, which no optimiser changes;
-/// the factors alone are parameters.
+/// only the factors are parameters.
 ///
 ///     LearnableWeightScaling head(linear->weight, linear->bias);
 TORCH_MODULE(LearnableWeightScaling);
 
-/// While it lives, a model of which only a head trains; made by retrain_head(). The model must live
-/// longer. Moved, not copied.
+/// Keeps a model in the state in which only its head trains, for as long as the object lives; made
+/// by retrain_head(). The model must outlive it. Movable, not copyable.
 class HeadRetraining {
  public:
   HeadRetraining(HeadRetraining&& other) noexcept
@@ -231,13 +232,13 @@ class HeadRetraining {
   /// The parameters of the head, for the optimiser.
   const std::vector<at::Tensor>& parameters() const { return parameters_; }
 
-  /// Gives every parameter of the model its requires_grad and every module its mode back. What was
-  /// learnt stays. Does nothing the second time.
+  /// Restores requires_grad of every parameter of the model and the mode of every module. The
+  /// learnt values stay. A second call does nothing.
   void restore() {
     for (const auto& [parameter, required] : std::exchange(required_, {})) {
       parameter.requires_grad_(required);
     }
-    // From parents to children, as train() goes down.
+    // From parents to children, since train() also sets the children.
     for (const auto& [module, training] : std::exchange(training_, {})) module->train(training);
   }
 
@@ -285,20 +286,20 @@ class HeadRetraining {
 };
 
 /// Re-training the classifier (cRT) of Kang et al. 2020 (arXiv:1910.09217): after the whole model
-/// was trained on data as they come, its head starts again and is trained on balanced draws, while
-/// all else stays as it is.
+/// was trained on the data in their own proportions, its head is initialised again and trained on
+/// balanced draws, while the rest of the model does not change.
 ///
 /// Freezes every parameter of the model (requires_grad = false), puts its modules into evaluation
-/// mode, so that running statistics and dropout rest too, and then gives the head, a part of the
-/// model, back its gradients and its training mode and calls initialize(head). Do not call
-/// model.train() meanwhile; restore(), or the end of the returned object's life, brings the former
-/// state back.
+/// mode, which also freezes running statistics and disables dropout, then enables gradients and
+/// training mode again for the head, a part of the model, and calls initialize(head). Do not call
+/// model.train() meanwhile; restore(), or the destruction of the returned object, restores the
+/// former state.
 ///
 ///     auto retraining = retrain_head(*model, *model->classifier);
 ///     torch::optim::SGD optimizer(retraining.parameters(), 0.1);
 ///
 /// O(parameters of the head x parameters). Does not synchronise the device.
-/// @throws std::invalid_argument where the head has no parameters, or one that is not the model's.
+/// @throws std::invalid_argument if the head has no parameters, or one that is not the model's.
 template <class Head, class Initialize>
 HeadRetraining retrain_head(torch::nn::Module& model, Head& head, const Initialize& initialize) {
   HeadRetraining::require(model, head);
@@ -307,7 +308,7 @@ HeadRetraining retrain_head(torch::nn::Module& model, Head& head, const Initiali
   return retraining;
 }
 
-/// The same for a head that initialises itself by reset_parameters(): torch::nn::Linear and the
+/// The same for a head that initialises itself by reset_parameters(), as torch::nn::Linear and the
 /// heads above do.
 template <class Head>
 requires requires(Head& head) { head.reset_parameters(); }

@@ -19,17 +19,16 @@ namespace equipoise::libtorch {
 
 /// The loss of a batch as a tensor [] that takes part in autograd; see equipoise::SoftmaxLoss.
 ///
-/// Logits are N x C, or have more dimensions, and then LossArguments::class_dim says which one is
-/// that of the classes: -1 for tokens as N x T x C, 1 in LibTorch's order N x C x T. Without it
-/// such logits are rejected: with T = C the wrong dimension would silently give a number. Any
-/// strides are accepted. Targets are of an integer type, in the shape of the logits without the
-/// dimension of the classes; or they are probabilities, of a floating-point type and in the shape
-/// of the logits.
+/// Logits are N x C, or have more dimensions; then LossArguments::class_dim names the dimension of
+/// the classes: -1 for tokens as N x T x C, 1 in LibTorch's order N x C x T. Without it such logits
+/// are rejected: with T = C the wrong dimension would silently give a number. Any strides are
+/// accepted. Targets are of an integer type, in the shape of the logits without the dimension of
+/// the classes; or they are probabilities, of a floating-point type and in the shape of the logits.
 ///
-/// Float and double on the CPU take the fused kernel, on LibTorch's threads, without a copy of the
-/// logits; half types compute in float and give a float loss. On another device everything is
-/// tensor operations without synchronisation; this form uploads the constants of the loss on each
-/// call, SoftmaxLossModule keeps them there. Second derivatives are right.
+/// Float and double on the CPU use the fused kernel, on LibTorch's threads, without a copy of the
+/// logits; half types compute in float and give a float loss. On other devices everything is tensor
+/// operations without synchronisation; this function uploads the constants of the loss on each
+/// call, SoftmaxLossModule keeps them on the device. Second derivatives are right.
 ///
 /// Values:
 ///  - Targets, weights and groups are checked on the CPU. Elsewhere a target that is neither a
@@ -39,13 +38,13 @@ namespace equipoise::libtorch {
 ///    probabilities as targets, the loss of a row above 1e18 (1e270 in double) counts as infinite.
 ///  - A row whose logits are all -infinity has no softmax and makes the loss NaN, as do NaN and
 ///    +infinity. A target whose logit alone is -infinity has probability 0 and, with the modulators
-///    of this library that are logarithms there, the loss +infinity.
+///    of this library that are logarithmic there, the loss +infinity.
 ///  - A batch without rows, or all of whose rows are ignored, has the value that
 ///    SoftmaxLoss::empty_batch says, and a gradient of zeros; so has one without columns,
 ///    whose class indices all have to be ignored.
 ///
-/// No gradient flows to targets and sample weights: what requires one is rejected while autograd
-/// records.
+/// No gradient flows to targets and sample weights: a tensor that requires one is rejected while
+/// autograd records.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <Modulator M, LossReduction R>
 EQUIPOISE_HOST_INLINE at::Tensor value(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
@@ -56,7 +55,7 @@ EQUIPOISE_HOST_INLINE at::Tensor value(const SoftmaxLoss<M, R>& loss, const at::
       .loss;
 }
 
-/// The same for each row, before the reduction: a tensor in the shape of index targets, 0 where
+/// The losses of rows, before the reduction: a tensor in the shape of index targets, 0 where
 /// ignored.
 template <Modulator M, LossReduction R>
 EQUIPOISE_HOST_INLINE at::Tensor unreduced(const SoftmaxLoss<M, R>& loss, const at::Tensor& logits,
@@ -69,9 +68,9 @@ EQUIPOISE_HOST_INLINE at::Tensor unreduced(const SoftmaxLoss<M, R>& loss, const 
 
 /// The denominators of the reduction, which depend only on targets and weights: [K] of double on
 /// their device. Sum it over micro-batches with + and over ranks, and pass it as
-/// LossArguments::denominators. On the CPU values are checked as by the loss. Elsewhere it uploads
-/// the weights of the loss and does not synchronise; the contribution of an invalid target is
-/// unspecified, the loss itself is NaN.
+/// LossArguments::denominators. On the CPU values are checked as by the loss. On other devices the
+/// weights of the loss are uploaded, without synchronisation; the contribution of an invalid target
+/// is unspecified, since the loss itself is NaN.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <Modulator M, LossReduction R>
 EQUIPOISE_HOST_INLINE at::Tensor denominators(const SoftmaxLoss<M, R>& loss,
@@ -82,8 +81,8 @@ EQUIPOISE_HOST_INLINE at::Tensor denominators(const SoftmaxLoss<M, R>& loss,
 }
 
 /// Adds the classes of a batch's targets to the counts that Seesaw uses, [C] of double on the
-/// device of the targets; targets that are ignored or no class are left out. Call it before the
-/// loss, and sum what each rank added over the ranks. Does not synchronise.
+/// device of the targets; targets that are ignored or not a class are left out. Call it before the
+/// loss, and sum the counts that each rank added over the ranks. Does not synchronise.
 inline void add_to_seesaw_counts(at::Tensor& counts, const at::Tensor& targets,
                                  std::int64_t ignore_index = kIgnoreIndex) {
   const at::Tensor labels = detail::flat(targets).to(at::kLong);

@@ -1,4 +1,4 @@
-// Metrics of tensors: the core's on the CPU, sums on the device everywhere else, read once.
+// Metrics of tensors: the core's metrics on the CPU; sums on any other device, read once.
 #ifndef EQUIPOISE_LIBTORCH_METRICS_H_
 #define EQUIPOISE_LIBTORCH_METRICS_H_
 

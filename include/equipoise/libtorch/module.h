@@ -1,4 +1,5 @@
-// Softmax losses as modules: their constants are buffers, which move and are saved with the module.
+// Softmax losses as modules: their constants are buffers, which are moved and saved with the
+// module.
 #ifndef EQUIPOISE_LIBTORCH_MODULE_H_
 #define EQUIPOISE_LIBTORCH_MODULE_H_
 
@@ -45,13 +46,13 @@ struct SoftmaxLossOptions {
 };
 
 /// The module behind SoftmaxLossModule. The constants of its loss are buffers of double, undefined
-/// where the loss has none: they follow to(device), keep their type where the model is cast to a
-/// half type, are saved and loaded with the module, and no call uploads them again; the shares of
-/// group DRO go up at the first call and where they have changed. In evaluation
-/// mode (eval()) the loss is evaluation() of itself.
+/// if the loss has none: they follow to(device), keep their type if the model is cast to a half
+/// type, are saved and loaded with the module, and no call uploads them again; the shares of group
+/// DRO are uploaded at the first call and when they have changed. In evaluation mode (eval()) the
+/// loss is evaluation() of itself.
 ///
-/// Margins are made for cosine logits, within [-1, 1] before their scale. Where the first batch of
-/// training on the CPU has others, a warning says so, once a module.
+/// Margins are meant for cosine logits, within [-1, 1] before their scale. If the first batch of
+/// training on the CPU has other logits, a warning says so, once per module.
 template <Modulator M = CrossEntropy, LossReduction R = MeanByCount>
 class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
  public:
@@ -63,7 +64,7 @@ class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
     reset();
   }
 
-  /// Makes the buffers again from the loss that the module was built with.
+  /// Makes the buffers again from the module's original loss.
   void reset() override {
     const detail::SoftmaxTensors tensors = detail::make_tensors(
         equipoise::detail::settings_of(options.loss()), at::TensorOptions().dtype(at::kDouble),
@@ -77,9 +78,9 @@ class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
     seesaw_counts = this->register_buffer("seesaw_counts", tensors.seesaw_counts);
   }
 
-  /// value(), or unreduced() without reduction, with the buffers' constants. The
-  /// class dimension of the options goes before that of the arguments. Does not synchronise the
-  /// device.
+  /// value(), or unreduced() if options.reduce is false, with the constants in the buffers. The
+  /// class dimension of the options takes precedence over that of the arguments. Does not
+  /// synchronise the device.
   /// @throws std::invalid_argument as value(), and for constants on another device than the logits.
   EQUIPOISE_HOST_INLINE at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
                                            LossArguments arguments = {}) {
@@ -91,8 +92,8 @@ class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
         .loss;
   }
 
-  /// Takes other class weights, those of a schedule at the next step, in place of the last ones.
-  /// Copies C numbers to their device.
+  /// Replaces the class weights, for example by those of a schedule at the next step. Copies C
+  /// numbers to their device.
   ///
   ///     criterion->set_class_weights(schedule(step));
   ///     const Treatment now = treatment(plan, step);
@@ -143,7 +144,7 @@ class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
  private:
   friend class LinearLossImpl<M, R>;
 
-  // The loss for logits of a type and device, and its constants where tensor operations need them.
+  // The loss for logits of a type and device, and its constants if tensor operations need them.
   struct Ready {
     detail::SoftmaxOfTensors loss;
     std::optional<detail::SoftmaxTensors> tensors;
@@ -184,7 +185,7 @@ class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
             &t.group_weights, &t.pair_shift, &t.seesaw_counts};
   }
 
-  // The classes that the constants are for; 0 where there are none.
+  // The number of classes of the constants; 0 if there are none.
   std::size_t classes() const {
     const SoftmaxLoss<M, R>& loss = options.loss();
     std::size_t result = std::max(loss.class_weights.size(), loss.seesaw.counts.size());

@@ -13,9 +13,9 @@
 namespace equipoise::libtorch {
 
 /// The first pass: the sums TP, FP and FN of each class over these rows, [3, C] of double on the
-/// device of the logits, without a graph; see equipoise::partial(). Sums of parts add up with
-/// +, and over ranks by an all-reduce; pass the total to each part's value() as
-/// LossArguments::sums. Takes what value() takes. Does not synchronise the device.
+/// device of the logits, without a graph; see equipoise::partial(). Add the sums of parts with +,
+/// and over ranks by an all-reduce; pass the total to each part's value() as LossArguments::sums.
+/// Accepts what value() accepts. Does not synchronise the device.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <OverlapPolicy P>
 EQUIPOISE_HOST_INLINE at::Tensor partial(const OverlapLoss<P>& loss, const at::Tensor& logits,
@@ -29,22 +29,22 @@ EQUIPOISE_HOST_INLINE at::Tensor partial(const OverlapLoss<P>& loss, const at::T
 /// equipoise::OverlapLoss.
 ///
 /// Without `sums` in the arguments the set is this call's rows. With the merged sums of a larger
-/// set that holds these rows (all micro-batches, all ranks), the value is the loss of the whole
-/// set, the same in each part: do not add the values up. The gradient is that of the whole's loss
-/// with respect to this part's logits, so that gradients which parts accumulate in the parameters
-/// add up to the whole's; under a reducer that averages over ranks multiply by their number. Each
-/// part's logits are needed twice, for the sums and for the gradient: run the model twice (the
-/// first time without a graph), or keep the graphs of all parts.
+/// set that contains these rows (all micro-batches, all ranks), the value is the loss of the whole
+/// set, the same in each part: do not add the values up. The gradient is that of the whole set's
+/// loss with respect to this part's logits, so the gradients that parts accumulate in the
+/// parameters add up to that of the whole set; if a reducer averages over ranks, multiply by their
+/// number. Each part's logits are needed twice, for the sums and for the gradient: run the model
+/// twice (the first time without a graph), or keep the graphs of all parts.
 ///
-/// Logits are N x C, or have more dimensions, and then LossArguments::class_dim says which one
-/// is that of the classes; targets of an integer type have the shape of the logits less that
-/// dimension, targets of a floating-point type, in [0, 1], their shape. Float and double on the CPU
-/// take the core's kernel on LibTorch's threads, without a temporary of the logits' size besides
-/// the gradient, except that logits whose classes come before their rows (N x C x T) are copied
-/// once. Half types compute in float and give a float loss. On another device everything is tensor
-/// operations without synchronisation; the class weights of the loss are uploaded on each call
-/// unless the arguments hold them. Second derivatives are right; with merged sums they are those
-/// within this part.
+/// Logits are N x C, or have more dimensions; then LossArguments::class_dim names the dimension of
+/// the classes. Targets of an integer type have the shape of the logits without that dimension;
+/// targets of a floating-point type, in [0, 1], have the shape of the logits. Float and double on
+/// the CPU use the core's kernel on LibTorch's threads, without a temporary of the logits' size
+/// besides the gradient, except that logits whose classes come before their rows (N x C x T) are
+/// copied once. Half types compute in float and give a float loss. On other devices everything is
+/// tensor operations without synchronisation; the class weights of the loss are uploaded on each
+/// call unless the arguments hold them. Second derivatives are right; with merged sums they cover
+/// only this part.
 ///
 /// Targets and weights are checked on the CPU. Elsewhere a target that is neither a class nor
 /// ignored, or not in [0, 1], makes the loss NaN. No gradient flows to them: targets and sample

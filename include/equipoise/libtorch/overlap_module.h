@@ -1,4 +1,4 @@
-// Overlap losses as modules: their class weights are a buffer, which moves and is saved with the
+// Overlap losses as modules: their class weights are a buffer, which is moved and saved with the
 // module.
 #ifndef EQUIPOISE_LIBTORCH_OVERLAP_MODULE_H_
 #define EQUIPOISE_LIBTORCH_OVERLAP_MODULE_H_
@@ -36,8 +36,8 @@ struct OverlapLossOptions {
 };
 
 /// The module behind OverlapLossModule. The class weights of its loss are a buffer of double,
-/// undefined where the loss has none: it follows to(device), is saved and loaded with the module,
-/// and no call uploads it again. In training and evaluation mode the loss is the same.
+/// undefined if the loss has none: it follows to(device), is saved and loaded with the module, and
+/// no call uploads it again. In training and evaluation mode the loss is the same.
 template <OverlapPolicy P = Dice>
 class OverlapLossImpl : public detail::LossModule<OverlapLossImpl<P>> {
  public:
@@ -49,15 +49,15 @@ class OverlapLossImpl : public detail::LossModule<OverlapLossImpl<P>> {
     reset();
   }
 
-  /// Makes the buffer again from the loss that the module was built with.
+  /// Makes the buffer again from the module's original loss.
   void reset() override {
     class_weights = this->register_buffer(
         "class_weights",
         detail::constant_tensor(options.loss().class_weights, at::TensorOptions(at::kDouble)));
   }
 
-  /// value() with the buffer's class weights, and the class dimension of the options, if
-  /// these have one, whatever the arguments say of them. Does not synchronise the device.
+  /// value() with the class weights in the buffer and the class dimension of the options, if they
+  /// have one; both take precedence over the arguments. Does not synchronise the device.
   /// @throws std::invalid_argument as value().
   EQUIPOISE_HOST_INLINE at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
                                            const LossArguments& arguments = {}) {

@@ -1,4 +1,4 @@
-// Synthetic rows as batches of tensors, on the device of the rows that they are made of.
+// Synthetic rows as batches of tensors, on the device of the rows from which they are made.
 #ifndef EQUIPOISE_LIBTORCH_RESAMPLING_H_
 #define EQUIPOISE_LIBTORCH_RESAMPLING_H_
 
@@ -25,15 +25,15 @@ struct RecipeTensors {
   at::Tensor neighbours;
   at::Tensor lambdas;
 
-  /// The same on a device, lambdas in the type that the rows have there: the one upload of a batch.
-  /// With non_blocking, and from memory that is pinned, the host does not wait for it.
+  /// The same on a device, with lambdas in the type of the rows: the only upload of a batch. With
+  /// non_blocking and pinned memory the host does not wait for it.
   RecipeTensors to(at::Device device, at::ScalarType type, bool non_blocking = false) const {
     return {bases.to(device, at::kLong, non_blocking),
             neighbours.to(device, at::kLong, non_blocking), lambdas.to(device, type, non_blocking)};
   }
 };
 
-/// Recipes as tensors of the CPU. O(n).
+/// Recipes as tensors on the CPU. O(n).
 inline RecipeTensors recipe_tensors(std::span<const resampling::Recipe> recipes) {
   const auto n = static_cast<std::int64_t>(recipes.size());
   RecipeTensors tensors{at::empty({n}, at::kLong), at::empty({n}, at::kLong),
@@ -50,12 +50,12 @@ inline RecipeTensors recipe_tensors(std::span<const resampling::Recipe> recipes)
 }
 
 /// The rows of recipes, [n, ...], in the type and on the device of `rows`, [N, ...] of floating
-/// point: two gathers and rows + lambda (neighbours - rows), of which autograd knows the
-/// derivative. Elements must be finite, and so must their differences: unlike
-/// resampling::synthesize(), a row between itself and itself is computed too, which makes NaN of an
-/// infinite element. Nothing is uploaded and nothing waits if the tensors are there already
-/// (RecipeTensors::to). On the CPU a row that there is not is an error of LibTorch's; on other
-/// devices what its gathers do.
+/// point: two gathers and rows + lambda (neighbours - rows), which autograd can differentiate.
+/// Elements and their differences must be finite: unlike resampling::synthesize(), this also
+/// computes a row between a row and itself, which turns an infinite element into NaN. Nothing is
+/// uploaded and nothing waits if the tensors are on the device already (RecipeTensors::to). A row
+/// that does not exist is a LibTorch error on the CPU; on other devices it does what LibTorch's
+/// gathers do.
 /// @throws std::invalid_argument for rows without a dimension or not of floating point, and for
 /// recipes that are not three vectors of one size on the device of the rows.
 inline at::Tensor synthesize(const RecipeTensors& recipes, const at::Tensor& rows) {

@@ -39,18 +39,17 @@ struct ParameterOf<void (C::*)(A)> {
 
 }  // namespace detail
 
-/// Makes an IndexStream a sampler for torch::data::make_data_loader, one epoch at a time.
+/// Turns an IndexStream into a sampler for torch::data::make_data_loader, one epoch at a time.
 ///
-/// A sampler is a handle: copies share one position. It can therefore be queried and moved while a
-/// loader, which makes a copy, draws from it; and whatever the loader does to its copy does not
-/// lose the position:
-/// - Loaders fetch batches ahead. What counts is not what was issued to them but what was consumed:
-///   call consume(n) after a batch of n, or loop over batches(loader, sampler), which does it.
-/// - Loaders call reset() at the start of every loop. It goes back to what was consumed; or on to
-///   the next epoch, if the epoch had been issued to its end.
-/// - save() stores what was consumed, load() goes there, and the next loop of a loader continues
-///   from it. The position is over all workers, so a different number may continue. Given a
-///   Plan, save() stores it too and load() rejects another one.
+/// A sampler is a handle: copies share one position. So it can be queried and moved while a loader,
+/// which makes a copy, draws from it, and the loader cannot lose the position:
+/// - Loaders fetch batches ahead. The position counts indices consumed, not indices issued: call
+///   consume(n) after a batch of n, or loop over batches(loader, sampler), which does it.
+/// - Loaders call reset() at the start of every loop. It goes back to the position consumed, or on
+///   to the next epoch if all of the epoch had been issued.
+/// - save() stores the position consumed, load() goes there, and the next loop of a loader
+///   continues from it. The position counts over all workers, so a different number of workers may
+///   continue. Given a Plan, save() stores it too and load() rejects a different one.
 ///
 /// Each worker makes a sampler with its own shard of the same stream. Not safe for use by several
 /// threads at once; loaders draw indices in the thread that loops.
@@ -62,7 +61,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
   using OptionalBatch = decltype(std::declval<Base&>().next(1));
 
  public:
-  /// Starts at the first epoch. See shard_positions() for what a shard takes of an epoch.
+  /// Starts at the first epoch. See shard_positions() for the positions of a shard in an epoch.
   /// @throws std::invalid_argument for a rank outside [0, world).
   explicit StreamSampler(S stream, const sampling::Shard& shard = {},
                          sampling::Tail tail = sampling::Tail::kExtend)
@@ -80,7 +79,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
                                 "none: the stream fixes the size of an epoch");
     }
     State& state = *state_;
-    // A worker may be placed where the others have a few positions left and it has none.
+    // load() may place a worker where it has no positions left but others have a few.
     const bool has_to_wait = state.is_placed && state.consumed < state.end;
     if (state.left_after(state.issued) == 0 && !has_to_wait) {
       start_epoch(state.epoch + 1, state.next_epoch());
@@ -111,7 +110,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
     return indices;
   }
 
-  /// Says that `n` more of the issued indices have been used. O(1) for whole batches.
+  /// Records that `n` more of the issued indices have been used. O(1) for whole batches.
   /// @throws std::invalid_argument for more than were issued.
   void consume(std::size_t n) {
     State& state = *state_;
@@ -128,8 +127,8 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
     }
   }
 
-  /// Says that one more of the issued batches has been used to its end. O(1).
-  /// @throws std::invalid_argument where all that was issued is consumed.
+  /// Records that one more of the issued batches has been used up. O(1).
+  /// @throws std::invalid_argument if everything issued has been consumed.
   void consume_batch() {
     State& state = *state_;
     if (state.batch_ends.empty()) {
@@ -152,10 +151,10 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
   /// The current epoch, from 0.
   std::uint64_t epoch() const { return state_->epoch; }
 
-  /// The place in the stream up to which all workers have consumed, if they keep step.
+  /// The position in the stream up to which all workers have consumed, if they keep step.
   std::uint64_t position() const { return state_->consumed; }
 
-  /// How many indices this shard takes of a whole epoch.
+  /// The number of indices of this shard in a whole epoch.
   std::uint64_t size() const {
     const State& state = *state_;
     return equipoise::detail::share_of_shard(
@@ -166,7 +165,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
   /// The stream that is sampled from.
   const S& stream() const { return state_->stream; }
 
-  /// Stores the place and what it is a place in. As costly as stream().fingerprint().
+  /// Stores the position and the stream's identity. Costs as much as stream().fingerprint().
   void save(torch::serialize::OutputArchive& archive) const override {
     const State& state = *state_;
     const std::array<std::uint64_t, kFields> values{state.stream.seed(),
@@ -188,10 +187,10 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
     archive.write(kPlan, c10::IValue(equipoise::to_text(plan)));
   }
 
-  /// Goes to a stored place, in this handle and all its copies. Nothing changes on failure. A plan
-  /// that was stored is not looked at.
-  /// @throws std::invalid_argument where the archive is of a stream with another seed, epoch size
-  /// or fingerprint, naming what differs; c10::Error where it is of no sampler.
+  /// Goes to a stored position, in this handle and all its copies. Nothing changes on failure. A
+  /// stored plan is ignored.
+  /// @throws std::invalid_argument if the archive is of a stream with another seed, epoch size or
+  /// fingerprint, naming what differs; c10::Error if it is not of a sampler.
   void load(torch::serialize::InputArchive& archive) override {
     std::array<std::uint64_t, kFields> values{};
     for (std::size_t i = 0; i < kFields; ++i) {
@@ -206,7 +205,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
     require_equal("fingerprint", fingerprint, state.stream.fingerprint(),
                   "the stream's: labels, weights or options are others");
     start_epoch(epoch, begin);
-    // Where the number of workers is another, the rest of the epoch is shared out anew.
+    // If the number of workers differs, the rest of the epoch is divided again.
     state.consumed = consumed;
     state.end = consumed + (consumed < begin + epoch_size
                                 ? equipoise::detail::span_of_shards(begin + epoch_size - consumed,
@@ -243,20 +242,20 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
     sampling::Tail tail;
     std::uint64_t epoch = 0;
     std::uint64_t begin = 0;                 // of the epoch
-    std::uint64_t end = 0;                   // of what the workers together take of it
+    std::uint64_t end = 0;                   // of the positions that all workers together take
     std::uint64_t consumed = 0;              // everything before is used
     std::uint64_t issued = 0;                // everything before is handed out
-    bool is_placed = false;                  // by set_epoch() or load(), and not asked since
+    bool is_placed = false;                  // by set_epoch() or load(), and not read since
     std::deque<std::uint64_t> batch_ends{};  // of the batches between
 
     State(S stream_, const sampling::Shard& shard_, sampling::Tail tail_)
         : stream(std::move(stream_)), shard(shard_), tail(tail_) {}
 
-    // Where a worker's next index starts, `n` of its indices further.
+    // The start of a worker's next index, `n` of its indices further.
     std::uint64_t after(std::uint64_t position, std::uint64_t n) const {
       return std::min(position + n * shard.world, end);
     }
-    // How many indices of the epoch a worker at a position has yet to take.
+    // The number of indices of the epoch that a worker at a position has left.
     std::uint64_t left_after(std::uint64_t position) const {
       return equipoise::detail::share_of_shard(end - position, shard);
     }
@@ -294,7 +293,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
 template <class Loader, class Sampler>
 class ConsumedBatches {
  public:
-  /// Batches as the loader gives them, each consumed as it is first looked at.
+  /// The loader's batches, each consumed when it is first accessed.
   class Iterator {
     using Wrapped = decltype(std::declval<Loader&>().begin());
 
@@ -343,10 +342,10 @@ class ConsumedBatches {
 };
 
 /// A range over the batches of a loader that draws from `sampler` or a copy: each batch counts as
-/// consumed as soon as the loop body has it, so a place saved at the end of the body, or after the
-/// loop was left, is behind the batches that were seen.
+/// consumed as soon as the loop body has it, so a position saved at the end of the body, or after
+/// leaving the loop, is behind the batches that were seen.
 /// @throws std::invalid_argument for a loader with several threads that do not keep batches in
-/// order: what was consumed would then be no place in the stream.
+/// order: the batches consumed would then not correspond to a position in the stream.
 template <class Loader, sampling::IndexStream S>
 requires requires(Loader& loader) { loader.options(); }
 ConsumedBatches<Loader, StreamSampler<S>> batches(Loader& loader, const StreamSampler<S>& sampler) {

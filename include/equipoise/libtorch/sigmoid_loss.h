@@ -14,15 +14,14 @@ namespace equipoise::libtorch {
 
 /// The loss of a batch as a tensor [] that takes part in autograd; see equipoise::SigmoidLoss.
 ///
-/// Logits are [N] for a binary loss or [N, L] for L labels, with any strides; of more dimensions
+/// Logits are [N] for a binary loss or [N, L] for L labels, with any strides; with more dimensions,
 /// the last one is that of the labels. Targets are in the shape of the logits, of bool, an integer
 /// or a floating-point type; no gradient flows to them.
 ///
-/// Float and double on the CPU take the fused kernel, on LibTorch's threads, without a copy of the
+/// Float and double on the CPU use the fused kernel, on LibTorch's threads, without a copy of the
 /// logits or of targets that are bool, uint8, int64, float or double; half types compute in float
-/// and give a float loss. On another device everything is tensor operations without
-/// synchronisation; this form uploads the constants of the loss on each call. Second derivatives
-/// are right.
+/// and give a float loss. On other devices everything is tensor operations without synchronisation;
+/// this function uploads the constants of the loss on each call. Second derivatives are right.
 ///
 /// Values:
 ///  - Targets, weights and groups are checked on the CPU. Elsewhere a target that is NaN or outside
@@ -33,8 +32,8 @@ namespace equipoise::libtorch {
 ///  - A batch without rows or without columns, or all of whose elements are masked, has the value
 ///    that SigmoidLoss::empty_batch says, and a gradient of zeros.
 ///
-/// No gradient flows to sample weights either: what requires one, while autograd records, is
-/// rejected.
+/// No gradient flows to sample weights either: a tensor that requires one is rejected while
+/// autograd records.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <SigmoidModulators S, LossReduction R>
 EQUIPOISE_HOST_INLINE at::Tensor value(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
@@ -45,7 +44,7 @@ EQUIPOISE_HOST_INLINE at::Tensor value(const SigmoidLoss<S, R>& loss, const at::
       .loss;
 }
 
-/// The same for each element, before the reduction: a tensor in the shape of the logits, 0 where
+/// The losses of elements, before the reduction: a tensor in the shape of the logits, 0 where
 /// masked.
 template <SigmoidModulators S, LossReduction R>
 EQUIPOISE_HOST_INLINE at::Tensor unreduced(const SigmoidLoss<S, R>& loss, const at::Tensor& logits,
@@ -59,8 +58,9 @@ EQUIPOISE_HOST_INLINE at::Tensor unreduced(const SigmoidLoss<S, R>& loss, const 
 /// The denominators of the reduction, which depend only on targets and weights: [K] of double on
 /// their device. Sum it over micro-batches with + and over ranks, and pass it as
 /// LossArguments::denominators. Targets are in the shape of the logits. On the CPU values are
-/// checked as by the loss. Elsewhere it uploads the weights of the loss and does not synchronise;
-/// the contribution of an invalid target is unspecified, the loss itself is NaN.
+/// checked as by the loss. On other devices the weights of the loss are uploaded, without
+/// synchronisation; the contribution of an invalid target is unspecified, since the loss itself is
+/// NaN.
 /// @throws std::invalid_argument for shapes, types, devices or values that do not fit.
 template <SigmoidModulators S, LossReduction R>
 EQUIPOISE_HOST_INLINE at::Tensor denominators(const SigmoidLoss<S, R>& loss,

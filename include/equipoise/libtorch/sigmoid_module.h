@@ -1,4 +1,5 @@
-// Sigmoid losses as modules: their constants are buffers, which move and are saved with the module.
+// Sigmoid losses as modules: their constants are buffers, which are moved and saved with the
+// module.
 #ifndef EQUIPOISE_LIBTORCH_SIGMOID_MODULE_H_
 #define EQUIPOISE_LIBTORCH_SIGMOID_MODULE_H_
 
@@ -34,9 +35,9 @@ struct SigmoidLossOptions {
 };
 
 /// The module behind SigmoidLossModule. The constants of its loss are buffers of double, undefined
-/// where the loss has none: they follow to(device), keep their type where the model is cast to a
-/// half type, are saved and loaded with the module, and no call uploads them again. In evaluation
-/// mode (eval()) the loss is evaluation() of itself.
+/// if the loss has none: they follow to(device), keep their type if the model is cast to a half
+/// type, are saved and loaded with the module, and no call uploads them again. In evaluation mode
+/// (eval()) the loss is evaluation() of itself.
 template <SigmoidModulators S = BinaryCrossEntropy, LossReduction R = MeanByCount>
 class SigmoidLossImpl : public detail::LossModule<SigmoidLossImpl<S, R>> {
  public:
@@ -48,7 +49,7 @@ class SigmoidLossImpl : public detail::LossModule<SigmoidLossImpl<S, R>> {
     reset();
   }
 
-  /// Makes the buffers again from the loss that the module was built with.
+  /// Makes the buffers again from the module's original loss.
   void reset() override {
     const detail::SigmoidTensors tensors = detail::make_tensors(
         equipoise::detail::settings_of(options.loss()), at::TensorOptions().dtype(at::kDouble));
@@ -58,8 +59,8 @@ class SigmoidLossImpl : public detail::LossModule<SigmoidLossImpl<S, R>> {
     rebalance_counts = this->register_buffer("rebalance_counts", tensors.rebalance_counts);
   }
 
-  /// value(), or unreduced() without reduction, with the buffers' constants.
-  /// Does not synchronise the device.
+  /// value(), or unreduced() if options.reduce is false, with the constants in the buffers. Does
+  /// not synchronise the device.
   /// @throws std::invalid_argument as value(), and for constants on another device than the logits.
   EQUIPOISE_HOST_INLINE at::Tensor forward(const at::Tensor& logits, const at::Tensor& targets,
                                            LossArguments arguments = {}) {
@@ -97,8 +98,8 @@ class SigmoidLossImpl : public detail::LossModule<SigmoidLossImpl<S, R>> {
         .loss;
   }
 
-  /// Take other weights, those of a schedule at the next step, in place of the last ones. Copy L
-  /// numbers to their device.
+  /// Replace the weights, for example by those of a schedule at the next step. Copy L numbers to
+  /// their device.
   /// @throws std::invalid_argument for another number of weights than the module was made with
   /// (give it ones for none), and for weights that are negative or not finite.
   void set_class_weights(const std::vector<double>& weights) {
@@ -132,7 +133,7 @@ class SigmoidLossImpl : public detail::LossModule<SigmoidLossImpl<S, R>> {
   at::Tensor rebalance_counts;  ///< [L] or undefined
 
  private:
-  // The labels that the constants are for; 0 where there are none.
+  // The number of labels of the constants; 0 if there are none.
   std::size_t labels() const {
     const SigmoidLoss<S, R>& loss = options.loss();
     return std::max({loss.class_weights.size(), loss.pos_weight.size(), loss.shift.size(),

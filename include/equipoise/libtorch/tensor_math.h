@@ -1,4 +1,4 @@
-// equipoise::math on tensors, so that modulators and reductions serve LibTorch too.
+// equipoise::math on tensors, so that modulators and reductions also work on LibTorch.
 #ifndef EQUIPOISE_LIBTORCH_TENSOR_MATH_H_
 #define EQUIPOISE_LIBTORCH_TENSOR_MATH_H_
 
@@ -20,8 +20,8 @@ struct equipoise::math::Operations<at::Tensor> {
   /// As the function objects of the same names in math.h.
   static at::Tensor exp(const at::Tensor& x) { return x.exp(); }
   static at::Tensor log(const at::Tensor& x) { return x.log(); }
-  // Below an exponent of 1 the derivative is infinite at 0, and infinity times the 0 that comes
-  // with it in a loss, whose probability has got there, is NaN: at 0 the derivative is taken as 0.
+  // With an exponent below 1 the derivative is infinite at 0. In a loss whose probability reaches 0
+  // it is multiplied by 0, which would be NaN; so the derivative at 0 is taken as 0.
   static at::Tensor pow(const at::Tensor& x, double exponent) {
     if (exponent <= 0 || exponent >= 1 || !x.requires_grad()) return x.pow(exponent);
     const double least = x.scalar_type() == at::kDouble ? std::numeric_limits<double>::min()

@@ -23,8 +23,8 @@
 
 namespace equipoise::libtorch {
 
-/// What takes part in collective operations as c10d has them: c10d::ProcessGroup and, in LibTorch
-/// 2.x, c10d::Backend, and what is derived from them.
+/// A class with c10d's collective operations: c10d::ProcessGroup and, in LibTorch 2.x,
+/// c10d::Backend, and classes derived from them.
 template <class G>
 concept ProcessGroup = requires(G& group, std::vector<at::Tensor>& tensors) {
   { group.getRank() } -> std::convertible_to<int>;
@@ -43,24 +43,24 @@ inline constexpr std::chrono::milliseconds kDefaultTimeout = std::chrono::second
 /// Collective operations among workers. A handle: copies share one process group.
 ///
 /// Every worker calls the same operations in the same order with tensors of the same types and
-/// shapes. Each operation first compares that in one small message: where workers differ, all of
-/// them throw std::invalid_argument, and nothing is changed.
+/// shapes. Each operation first compares these in one small message: if workers differ, all of them
+/// throw std::invalid_argument, and nothing is changed.
 ///
-/// A worker that ends, or that does not take part, makes the operation throw std::runtime_error on
-/// all others: at once where its connection breaks, else when one of the operation's messages has
-/// waited for the timeout. Operations work on copies and write when all is done, so what was passed
-/// is as it was then. The group is of no use any more: start the workers again and go on from the
-/// last checkpoint.
+/// If a worker ends or does not take part, the operation throws std::runtime_error on all others:
+/// at once if its connection breaks, else when one of the operation's messages has waited for the
+/// timeout. Operations work on copies and write only when everything is done, so the tensors passed
+/// are then unchanged. The group can no longer be used: start the workers again and continue from
+/// the last checkpoint.
 ///
-/// An operation takes new memory of the size of what it is given, and returns when its result is
-/// there: on a GPU it synchronises. Results are the same to the bit on all ranks. Not safe for use
-/// by several threads at once.
+/// An operation allocates memory of the size of its argument, and returns when its result is
+/// available: on a GPU it synchronises. Results are the same to the bit on all ranks. Not safe for
+/// use by several threads at once.
 class Communicator {
  public:
-  /// Of a process group that stays usable next to it. `device` is where the group takes its
-  /// tensors: the CPU for Gloo and MPI, this worker's GPU for NCCL; tensors elsewhere are moved
-  /// there and back. The timeout is how long this class waits, whatever the group's own is.
-  /// @throws std::invalid_argument for no group, and for a timeout that is not positive.
+  /// Uses a process group, which may also be used directly. `device` is the device of tensors in
+  /// the group: the CPU for Gloo and MPI, this worker's GPU for NCCL; other tensors are moved there
+  /// and back. The timeout is how long this class waits, whatever the group's own timeout.
+  /// @throws std::invalid_argument for a null group, and for a timeout that is not positive.
   template <ProcessGroup G>
   explicit Communicator(c10::intrusive_ptr<G> group, const at::Device& device = at::kCPU,
                         std::chrono::milliseconds timeout = kDefaultTimeout)
@@ -89,16 +89,16 @@ class Communicator {
     collectives_.sum("all_reduce", {tensor});
   }
 
-  /// Sums ClassCounts, LossPartial, ConfusionMatrix and whatever else merges so over all workers,
-  /// in place: it is that of all the data then.
+  /// Sums ClassCounts, LossPartial, ConfusionMatrix and other types with an all_reduce_buffer()
+  /// over all workers, in place: afterwards the object covers all the data.
   template <class Mergeable>
   requires requires(Mergeable& x) {
     { x.all_reduce_buffer() } -> std::convertible_to<std::span<double>>;
   }
   void all_reduce(Mergeable& x) const { (*this)(x.all_reduce_buffer()); }
 
-  /// The same for what does not sum up in place, such as LabelScores and Grouped: all workers take
-  /// over the rows of all.
+  /// The same for types that cannot be summed in place, such as LabelScores and Grouped: every
+  /// worker gathers the rows of all.
   template <class Gathered>
   requires requires(Gathered& x, const Communicator& workers) {
     x.gather(workers, std::size_t{}, std::size_t{});
@@ -107,8 +107,8 @@ class Communicator {
     x.gather(*this, static_cast<std::size_t>(rank()), static_cast<std::size_t>(size()));
   }
 
-  /// Gives all workers the tensors of rank `root`, in place: parameters and buffers that have to be
-  /// equal at the start. Any element type; bits are kept.
+  /// Copies the tensors of rank `root` to all workers, in place: for parameters and buffers that
+  /// have to be equal at the start. Any element type; bits are preserved.
   /// @throws std::invalid_argument for a root outside [0, size()), and for a tensor that is
   /// undefined or sparse.
   void broadcast(const std::vector<at::Tensor>& tensors, int root = 0) const {
@@ -124,22 +124,23 @@ class Communicator {
   /// Returns when all workers have called it.
   void barrier() const { collectives_.require_agreement("barrier", {}); }
 
-  /// Sums the gradients of the parameters over all workers, in place. With losses that were divided
-  /// by the denominators of all it gives the gradient of the whole batch.
+  /// Sums the gradients of the parameters over all workers, in place. If losses were divided by the
+  /// denominators of all workers, the sum is the gradient of the whole batch.
   ///
-  /// A worker without a gradient counts as zero. A parameter without one on any worker stays
-  /// without, as it would in one process; one that occurs twice is summed once. Gradients that are
-  /// sparse in their rows, such as those of embeddings, stay so, coalesced, unless a worker has a
-  /// dense one; other sparse ones become dense. Sent are buckets of about 25 MiB an element type;
-  /// of sparse gradients the rows of all workers. O(size of all that is sent).
+  /// A missing gradient on a worker counts as zero. A parameter that has no gradient on any worker
+  /// stays without one, as in a single process; a parameter that occurs twice is summed once.
+  /// Gradients that are sparse in their rows, such as those of embeddings, stay sparse, coalesced,
+  /// unless a worker has a dense one; other sparse gradients become dense. Dense gradients are sent
+  /// in buckets of about 25 MiB per element type, sparse ones as the rows of all workers. O(size of
+  /// everything sent).
   /// @throws std::invalid_argument for a parameter that is undefined.
   void sum_gradients(const std::vector<at::Tensor>& parameters) const {
     detail::GradientReduction(collectives_, "sum_gradients").run(parameters, /*averages=*/false);
   }
 
   /// The same divided by the number of workers: the mean of the workers' gradients, for losses that
-  /// each worker has divided by its own denominators. It is the gradient of the whole batch only
-  /// where those are equal.
+  /// each worker has divided by its own denominators. It is the gradient of the whole batch only if
+  /// those are equal.
   void average_gradients(const std::vector<at::Tensor>& parameters) const {
     detail::GradientReduction(collectives_, "average_gradients").run(parameters, /*averages=*/true);
   }

@@ -1,8 +1,8 @@
 // Connecting workers: they meet at one place and get a communicator.
 //
-// connect() has Gloo where USE_C10D_GLOO is defined, and NCCL where USE_C10D_NCCL is: LibTorch's
-// headers of the two want it, and the headers of the libraries beside them. Gloo runs on CPUs, NCCL
-// on GPUs.
+// connect() supports Gloo if USE_C10D_GLOO is defined, and NCCL if USE_C10D_NCCL is. LibTorch's
+// headers for the two need these macros, and the headers of the two libraries. Gloo runs on CPUs,
+// NCCL on GPUs.
 #ifndef EQUIPOISE_LIBTORCH_DISTRIBUTED_CONNECT_H_
 #define EQUIPOISE_LIBTORCH_DISTRIBUTED_CONNECT_H_
 
@@ -22,7 +22,7 @@
 
 namespace equipoise::libtorch {
 
-/// What carries the messages.
+/// The library that carries the messages.
 enum class CommunicationBackend {
   /// Between CPUs, over the network. Tensors on a GPU are moved to the CPU and back.
   kGloo,
@@ -61,17 +61,17 @@ inline Communicator connect_by([[maybe_unused]] const WorkerEnvironment& environ
 
 }  // namespace detail
 
-/// Meets the other workers at master_address:master_port, and returns when all are there. Rank 0
-/// keeps the meeting place unless the launcher does; then its LibTorch must fit this program's: the
-/// stores of different versions do not all understand each other.
+/// Meets the other workers at master_address:master_port, and returns when all have arrived. Rank 0
+/// hosts the store at which they meet, unless the launcher does; then the launcher's LibTorch must
+/// match this program's, since the stores of some versions do not understand each other.
 ///
-/// Gloo talks over the interface that the environment variable GLOO_SOCKET_IFNAME names; without it
-/// over the loopback where master_address is this machine (127.*, ::1, localhost), else over that
+/// Gloo uses the network interface named by the environment variable GLOO_SOCKET_IFNAME; without
+/// it, the loopback if master_address is this machine (127.*, ::1, localhost), else the interface
 /// of the machine's name.
-/// @throws std::invalid_argument for an environment that is impossible, a timeout that is not
-/// positive, a backend that the program was compiled without, and a local rank without a GPU.
-/// @throws std::runtime_error where the store does not answer within the timeout, or the workers do
-/// not meet within it from then on. A thread that still waits for LibTorch may stay behind.
+/// @throws std::invalid_argument for an invalid environment, a timeout that is not positive, a
+/// backend that the program was compiled without, and a local rank without a GPU.
+/// @throws std::runtime_error if the store does not answer within the timeout, or the workers then
+/// do not meet within another timeout. A thread that still waits for LibTorch may be left running.
 inline Communicator connect(const WorkerEnvironment& environment,
                             const ConnectOptions& options = {}) {
   constexpr const char* kWhere = "connect";

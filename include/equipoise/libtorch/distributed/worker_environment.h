@@ -13,26 +13,26 @@
 
 namespace equipoise::libtorch {
 
-/// What a worker is told by whoever started it.
+/// The settings that a worker gets from its launcher.
 struct WorkerEnvironment {
   int rank = 0;                   ///< RANK, in [0, world)
   int world = 1;                  ///< WORLD_SIZE
   int local_rank = 0;             ///< LOCAL_RANK: of the workers on this machine, in [0, world)
   std::string master_address;     ///< MASTER_ADDR: where the workers meet
   std::uint16_t master_port = 0;  ///< MASTER_PORT
-  /// Whether the launcher keeps the meeting place (torchrun's agent, TORCHELASTIC_USE_AGENT_STORE)
-  /// and how often it has restarted the workers (TORCHELASTIC_RESTART_COUNT). Otherwise rank 0
-  /// keeps it.
+  /// Whether the launcher hosts the store at which workers meet (torchrun's agent,
+  /// TORCHELASTIC_USE_AGENT_STORE; otherwise rank 0 does), and how often it has restarted the
+  /// workers (TORCHELASTIC_RESTART_COUNT).
   bool has_agent_store = false;
   int restarts = 0;
 };
 
 /// Reads RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, which torchrun, tools/launch.sh
 /// and other launchers set; and torchrun's TORCHELASTIC_USE_AGENT_STORE and
-/// TORCHELASTIC_RESTART_COUNT where they are set. `lookup(name)` is the value of a variable, null
-/// where it is not set.
-/// @throws std::invalid_argument for a variable that is not set, empty, no integer or out of range:
-/// `worker_environment(): RANK = "2", expected a rank in [0, 1]`.
+/// TORCHELASTIC_RESTART_COUNT if they are set. `lookup(name)` is the value of a variable, null if
+/// it is not set.
+/// @throws std::invalid_argument for a variable that is not set, empty, not an integer or out of
+/// range: `worker_environment(): RANK = "2", expected a rank in [0, 1]`.
 template <class Lookup>
 requires std::is_invocable_r_v<const char*, const Lookup&, const char*> WorkerEnvironment
 worker_environment(const Lookup& lookup) {

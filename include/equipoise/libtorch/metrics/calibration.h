@@ -1,4 +1,4 @@
-// Calibration of probabilities in tensors: of classes, and of labels that are independent.
+// Calibration of probabilities in tensors: of exclusive classes, and of independent labels.
 #ifndef EQUIPOISE_LIBTORCH_METRICS_CALIBRATION_H_
 #define EQUIPOISE_LIBTORCH_METRICS_CALIBRATION_H_
 
@@ -30,8 +30,8 @@ class Accumulator<metrics::Calibration> : public detail::SummedMetric<metrics::C
   explicit Accumulator(std::size_t classes, std::size_t bins = 15)
       : SummedMetric("Accumulator<Calibration>::value", metrics::Calibration(classes, bins)) {}
 
-  /// Adds rows: probabilities [..., C] and targets [...]. The sum of a row may be 1e-4 from 1, of
-  /// half 1e-4 + 2^-11, of bfloat16 1e-4 + 2^-8.
+  /// Adds rows: probabilities [..., C] and targets [...]. The sum of a row may differ from 1 by
+  /// 1e-4; for half by 1e-4 + 2^-11, for bfloat16 by 1e-4 + 2^-8.
   /// @throws std::invalid_argument for shapes, types and devices that do not fit; on the CPU also
   /// as Calibration::add().
   void add(const at::Tensor& probabilities, const at::Tensor& targets,
@@ -64,7 +64,7 @@ class Accumulator<metrics::Calibration> : public detail::SummedMetric<metrics::C
   static constexpr const char* kWhere = "Accumulator<Calibration>::add";
 };
 
-/// Calibration of several labels a row, accumulated from tensors.
+/// Calibration of several labels per row, accumulated from tensors.
 template <>
 class Accumulator<metrics::MultiLabelCalibration>
     : public detail::SummedMetric<metrics::MultiLabelCalibration> {

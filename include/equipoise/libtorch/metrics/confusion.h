@@ -113,7 +113,7 @@ class Accumulator<metrics::Grouped<metrics::ConfusionMatrix>>
   std::size_t classes_;
 };
 
-/// Decisions on several labels a row, accumulated from tensors.
+/// Decisions on several labels per row, accumulated from tensors.
 template <>
 class Accumulator<metrics::MultiLabelCounts>
     : public detail::SummedMetric<metrics::MultiLabelCounts> {

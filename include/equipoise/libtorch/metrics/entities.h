@@ -28,9 +28,9 @@ class Accumulator<metrics::EntityScores> {
  public:
   explicit Accumulator(const metrics::EntityTags& tags) : metric_(tags) {}
 
-  /// Adds sequences: tags [T] of one, or [..., T] of a padded batch, whose padding is the ignore
-  /// index, and predictions of the same shape or logits [..., T, C], of which the largest is the
-  /// prediction.
+  /// Adds sequences: tags [T] of one sequence, or [..., T] of a padded batch, whose padding is the
+  /// ignore index, and predictions of the same shape or logits [..., T, C], of which the largest is
+  /// the prediction.
   /// @throws std::invalid_argument for shapes, types and devices that do not fit; on the CPU also
   /// as EntityScores::add(), and for a NaN logit.
   void add(const at::Tensor& targets, const at::Tensor& predictions,
@@ -56,7 +56,7 @@ class Accumulator<metrics::EntityScores> {
   }
 
   /// The scores of all sequences that were added. Waits for the device.
-  /// @throws std::invalid_argument if labels or logits on the device were wrong.
+  /// @throws std::invalid_argument if labels or logits on the device were invalid.
   metrics::EntityScores value() const {
     metrics::EntityScores result = metric_;
     const at::Tensor rows = rows_.read();

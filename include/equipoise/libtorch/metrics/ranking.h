@@ -23,10 +23,10 @@ namespace equipoise::libtorch {
 
 /// The area under the ROC curve; see BinaryScores::roc_auc(). scores [N] with targets [N] of 0 and
 /// 1 give a number []; scores [N, L] with targets of the same shape, or [N] classes, each against
-/// all others, give one per label, [L]. Double, on the device of the scores, by a sort and without
-/// a synchronisation; on a device without doubles float, by way of the host. NaN where it is
-/// undefined; on devices with doubles other than the CPU also for a NaN score or a target out of
-/// range. O(L N log N).
+/// all others, give one per label, [L]. The result is double, on the device of the scores, computed
+/// by a sort without a synchronisation; on a device without doubles it is float, computed on the
+/// host. NaN if the area is undefined; on devices with doubles other than the CPU also for a NaN
+/// score or a target out of range. O(L N log N).
 /// @throws std::invalid_argument for shapes, types and devices that do not fit; on the CPU also for
 /// a NaN score and a target out of range.
 inline at::Tensor roc_auc(const at::Tensor& scores, const at::Tensor& targets,
@@ -50,9 +50,9 @@ class Accumulator<metrics::LabelScores<T>> {
   explicit Accumulator(std::size_t labels = 1) : metric_(labels), labels_(labels) {}
 
   /// Adds rows: scores [..., L] with classes [...], each against all others, or with 0 and 1 for
-  /// each label, [..., L]; of one label also scores [N] with targets [N] of 0 and 1. On a
-  /// device the rows stay there in their type, and roc_auc() of tensors needs no copy at all
-  /// where all rows are one tensor.
+  /// each label, [..., L]; for one label also scores [N] with targets [N] of 0 and 1. On a device
+  /// the rows stay there in their type; if all rows are one tensor, roc_auc() of tensors needs no
+  /// copy at all.
   /// @throws std::invalid_argument for shapes, types and devices that do not fit, double where T is
   /// float; on the CPU also for a NaN score and a target out of range.
   void add(const at::Tensor& scores, const at::Tensor& targets,
@@ -70,14 +70,14 @@ class Accumulator<metrics::LabelScores<T>> {
       rows.scores = rows.scores.to(c10::CppTypeToScalarType<T>::value);
       detail::add_ranked(kWhere, rows, metric_);
     } else {
-      // They stay what they are, whatever becomes of the caller's.
+      // A copy, so that later changes of the caller's tensor have no effect.
       scores_.add(kWhere, rows.scores.is_alias_of(scores) ? rows.scores.clone() : rows.scores);
       targets_.add(kWhere, rows.targets);
     }
   }
 
   /// The scores of all rows that were added. Waits for the device.
-  /// @throws std::invalid_argument if rows on the device were wrong.
+  /// @throws std::invalid_argument if rows on the device were invalid.
   metrics::LabelScores<T> value() const {
     metrics::LabelScores<T> result = metric_;
     if (const at::Tensor scores = scores_.read(); scores.defined()) {
@@ -93,7 +93,7 @@ class Accumulator<metrics::LabelScores<T>> {
  private:
   static constexpr const char* kWhere = "Accumulator<LabelScores>::add";
 
-  // Of any dimensions for the rows.
+  // With any dimensions for the rows.
   static detail::RankedLabels rank(const at::Tensor& scores, const at::Tensor& targets,
                                    std::optional<std::int64_t> ignore_index) {
     if (scores.dim() <= 2) return detail::rank_labels(kWhere, scores, targets, ignore_index);
