@@ -84,7 +84,7 @@ class ClassCounts {
 
   /// Adds the counts of another part of the data. Counts without classes adopt the other's number
   /// of classes.
-  /// @throws std::invalid_argument where the numbers of classes differ.
+  /// @throws std::invalid_argument if the numbers of classes differ.
   ClassCounts& operator+=(const ClassCounts& other) {
     if (buffer_.empty()) return *this = other;
     if (other.buffer_.empty()) return *this;
@@ -277,7 +277,7 @@ class GroupedCounts {
   GroupedCounts() = default;
   GroupedCounts(std::size_t groups, std::size_t classes) : groups_(groups, ClassCounts(classes)) {}
   /// The counts of each group, all over the same classes.
-  /// @throws std::invalid_argument where the numbers of classes differ.
+  /// @throws std::invalid_argument if the numbers of classes differ.
   explicit GroupedCounts(std::vector<ClassCounts> groups) : groups_(std::move(groups)) {
     for (std::size_t g = 1; g < groups_.size(); ++g) {
       detail::require_size("GroupedCounts", "groups[" + detail::to_text(g) + "]",
@@ -303,7 +303,7 @@ class GroupedCounts {
   }
 
   /// Adds the counts of another part of the data, group by group.
-  /// @throws std::invalid_argument where the numbers of groups or classes differ.
+  /// @throws std::invalid_argument if the numbers of groups or classes differ.
   GroupedCounts& operator+=(const GroupedCounts& other) {
     if (groups_.empty()) return *this = other;
     if (other.groups_.empty()) return *this;

@@ -29,7 +29,7 @@ struct LogitTerms {
 
   /// Applies these terms first, then `next`. The result has the same form, since the composition of
   /// affine maps is affine. Associative. O(C).
-  /// @throws std::invalid_argument where the numbers of classes differ.
+  /// @throws std::invalid_argument if the numbers of classes differ.
   LogitTerms then(const LogitTerms& next) const;
 
   /// The part that also applies in prediction: a scale that all classes share, such as that of

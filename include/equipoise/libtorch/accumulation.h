@@ -50,7 +50,7 @@ struct TensorPartial {
   at::Tensor valid{};        ///< number of rows that are not ignored
 
   /// Adds another part; a partial that is still undefined becomes the other. O(K).
-  /// @throws std::invalid_argument where the numbers of buckets differ.
+  /// @throws std::invalid_argument if the numbers of buckets differ.
   TensorPartial& operator+=(const TensorPartial& other);
   friend TensorPartial operator+(TensorPartial a, const TensorPartial& b) { return a += b; }
 

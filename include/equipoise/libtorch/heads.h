@@ -102,7 +102,7 @@ class NormedLinearImpl : public torch::nn::Cloneable<NormedLinearImpl> {
 
   /// scale cos(x, w_c): [..., D] to [..., C], in the type of the input. Does not synchronise the
   /// device. O(N D C).
-  /// @throws std::invalid_argument where the last dimension is not in_features.
+  /// @throws std::invalid_argument if the last dimension is not in_features.
   at::Tensor forward(const at::Tensor& input) {
     detail::require_features("NormedLinear", input, options.in_features());
     const at::Tensor cosines = at::linear(detail::normalized(input, options.epsilon()),
@@ -177,7 +177,7 @@ class LearnableWeightScalingImpl : public torch::nn::Cloneable<LearnableWeightSc
   }
 
   /// f_c (w_c x + b_c): [..., D] to [..., C]. Does not synchronise the device. O(N D C).
-  /// @throws std::invalid_argument where the last dimension is not in_features.
+  /// @throws std::invalid_argument if the last dimension is not in_features.
   at::Tensor forward(const at::Tensor& input) {
     detail::require_features("LearnableWeightScaling", input, options.in_features());
     return at::linear(input, weight, bias) * scales;

@@ -75,7 +75,7 @@ struct OverlapSums {
   std::vector<OverlapTerms<double>> classes;
 
   /// Adds another part; empty sums adopt the other's number of classes. O(C).
-  /// @throws std::invalid_argument where the numbers of classes differ.
+  /// @throws std::invalid_argument if the numbers of classes differ.
   OverlapSums& operator+=(const OverlapSums& other) {
     if (classes.empty()) return *this = other;
     if (other.classes.empty()) return *this;

@@ -71,7 +71,7 @@ class Calibration {
   }
 
   /// Adds the sums of other rows; an object without classes adopts the other's number of classes.
-  /// @throws std::invalid_argument where the numbers of classes or bins differ.
+  /// @throws std::invalid_argument if the numbers of classes or bins differ.
   Calibration& operator+=(const Calibration& other) {
     constexpr std::string_view kWhere = "Calibration::operator+=";
     if (sums_.empty()) return *this = other;

@@ -173,7 +173,7 @@ class ConfusionMatrix {
 
   /// Adds the matrix of another part of the data; a matrix without classes adopts the other's
   /// number of classes.
-  /// @throws std::invalid_argument where the numbers of classes differ.
+  /// @throws std::invalid_argument if the numbers of classes differ.
   ConfusionMatrix& operator+=(const ConfusionMatrix& other) {
     if (counts_.empty()) return *this = other;
     if (other.counts_.empty()) return *this;

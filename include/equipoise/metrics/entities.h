@@ -136,7 +136,8 @@ class EntityMetrics {
   std::vector<double> counts_;  // correct, predicted, support of each type
 };
 
-/// How many entities of each type occur, were predicted, and both, in both readings.
+/// For each type the numbers of entities in the targets, in the predictions and in both, in both
+/// readings.
 ///
 /// Scores of parts merge by += into those of the whole.
 class EntityScores {

@@ -86,7 +86,7 @@ class LabelScores {
   }
 
   /// Adds the scores of other rows; an object without labels adopts the other's number of labels.
-  /// @throws std::invalid_argument where the numbers of labels differ.
+  /// @throws std::invalid_argument if the numbers of labels differ.
   LabelScores& operator+=(const LabelScores& other) {
     if (labels_.empty()) return *this = other;
     if (other.labels_.empty()) return *this;

@@ -62,7 +62,7 @@ class MultiLabelCounts {
   }
 
   /// Adds the counts of other rows; counts without labels adopt the other's number of labels.
-  /// @throws std::invalid_argument where the numbers of labels differ.
+  /// @throws std::invalid_argument if the numbers of labels differ.
   MultiLabelCounts& operator+=(const MultiLabelCounts& other) {
     if (sums_.empty()) return *this = other;
     if (other.sums_.empty()) return *this;

@@ -64,7 +64,7 @@ class MultiLabelCalibration {
   }
 
   /// Adds the sums of other rows; an object without labels adopts the other's number of labels.
-  /// @throws std::invalid_argument where the numbers of labels or bins differ.
+  /// @throws std::invalid_argument if the numbers of labels or bins differ.
   MultiLabelCalibration& operator+=(const MultiLabelCalibration& other) {
     constexpr std::string_view kWhere = "MultiLabelCalibration::operator+=";
     if (sums_.empty()) return *this = other;

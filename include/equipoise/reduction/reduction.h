@@ -53,7 +53,7 @@ struct LossPartial {
   std::vector<LossTally> buckets;
 
   /// Adds another part; an empty partial adopts the other's number of buckets.
-  /// @throws std::invalid_argument where the numbers of buckets differ.
+  /// @throws std::invalid_argument if the numbers of buckets differ.
   LossPartial& operator+=(const LossPartial& other) {
     if (buckets.empty()) return *this = other;
     if (other.buckets.empty()) return *this;
@@ -255,7 +255,7 @@ std::vector<double> coefficients(const R& reduction, const LossPartial& denomina
 }
 
 /// sum_k coefficients[k] x numerator_k: the value of the loss, or of a part of it. O(K).
-/// @throws std::invalid_argument where the numbers of buckets differ.
+/// @throws std::invalid_argument if the numbers of buckets differ.
 inline double value(const LossPartial& partial, std::span<const double> coefficients) {
   detail::require_size("value", "coefficients", coefficients.size(), partial.buckets.size(),
                        "buckets of the partial");
