@@ -139,7 +139,7 @@ TEST(CountLabelsIgnoring, LeavesThemOut) {
             }),
             "count_labels(): labels[2] = -1, expected a class in [0, 2) or the ignore index -100");
   EXPECT_EQ(error_of([] { count_labels(std::vector<int>{0}, 2, {.ignore_index = 1}); }),
-            "count_labels(): ignore_index = 1, expected a number that is no class in [0, 2)");
+            "count_labels(): ignore_index = 1, expected a number outside [0, 2)");
 }
 
 TEST(CountLabelsWeighted, AddsUpWeights) {

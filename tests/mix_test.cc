@@ -206,7 +206,7 @@ TEST(MixErrors, NameWhatIsWrong) {
   EXPECT_EQ(message(ExplicitMix{{1}}), "mix(): masses.size() = 1, expected 2 (classes)");
   EXPECT_EQ(message(ExplicitMix{{1, -2}}), "mix(): masses[1] = -2, expected a finite number >= 0");
   EXPECT_EQ(message(ExplicitMix{{1, 2}}),
-            "mix(): policy(counts)[1] = 2, expected 0, for there is nothing to draw");
+            "mix(): policy(counts)[1] = 2, expected 0, since there is nothing to draw");
   EXPECT_EQ(message(ExplicitMix{{0, 0}}),
             "mix(): sum of policy(counts) = 0, expected a positive one");
   EXPECT_EQ(error_of([] {
@@ -220,8 +220,8 @@ TEST(MixErrors, NameWhatIsWrong) {
   const std::vector<double> rows = {3, 0};
   const std::vector<double> even = {1, 1};
   EXPECT_EQ(error_of([&] { capped_mix(rows, even, 10, 2); }),
-            "capped_mix(): draws = 10, expected at most max_epochs times the rows of what is "
-            "drawn");
+            "capped_mix(): draws = 10, expected at most max_epochs times the rows of the "
+            "classes drawn");
 }
 
 }  // namespace

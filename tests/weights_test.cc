@@ -86,7 +86,7 @@ TEST(MeanOneOverDraws, RefusesBadInput) {
   EXPECT_EQ(error({1, 2}, {detail::infinity(), 1}),
             "mean_one_over_draws(): drawn[0] = inf, expected a finite number >= 0");
   const std::string mean =
-      "mean_one_over_draws(): mean of class_weights over what is drawn = 0, expected a positive "
+      "mean_one_over_draws(): mean of class_weights over the rows drawn = 0, expected a positive "
       "number to divide by";
   EXPECT_EQ(error({0, 2}, {1, 0}), mean);
   EXPECT_EQ(error({1, 2}, {0, 0}), mean);
@@ -322,7 +322,8 @@ TEST(PosWeight, IsTheOddsAgainstTheLabel) {
             }),
             "pos_weight(): positives[1] = 11, expected at most rows = 10");
   EXPECT_EQ(error_of([&] { pos_weight(ClassCounts{1e-310}, 10); }),
-            "pos_weight(): positives[0] = 1e-310, expected enough for finite odds, or options.max");
+            "pos_weight(): positives[0] = 1e-310, expected enough positives for finite odds, or "
+            "options.max");
   EXPECT_EQ(error_of([&] { pos_weight(positives, 100, {.max = 0}); }),
             "pos_weight(): options.max = 0, expected a number > 0");
   EXPECT_EQ(error_of([&] { pos_weight(positives, 100, {.exponent = -1}); }),

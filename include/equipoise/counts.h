@@ -160,8 +160,7 @@ inline void require_ignore_index_is_no_class(std::string_view where, std::size_t
   constexpr std::int64_t kNone = -1;  // not a class; spelt out, so g++ 12 sees that it is set
   const std::int64_t value = ignore_index.value_or(kNone);
   if (is_class(value, classes)) {
-    reject(where, "ignore_index", value,
-           "a number that is no class in [0, " + to_text(classes) + ")");
+    reject(where, "ignore_index", value, "a number outside [0, " + to_text(classes) + ")");
   }
 }
 

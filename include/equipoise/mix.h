@@ -186,7 +186,7 @@ std::vector<double> mix_of(std::string_view where, std::string_view argument,
   for (std::size_t c = 0; c < result.size(); ++c) {
     if (!is_finite(result[c]) || result[c] < 0 || (counts[c] == 0 && result[c] > 0)) {
       reject_element(where, "policy(counts)", c, result[c],
-                     counts[c] == 0 ? "0, for there is nothing to draw" : "a finite number >= 0");
+                     counts[c] == 0 ? "0, since there is nothing to draw" : "a finite number >= 0");
     }
   }
   if (!normalize(result)) reject(where, "sum of policy(counts)", 0, "a positive one");
@@ -340,7 +340,8 @@ inline std::vector<double> capped_mix(std::span<const double> counts,
       }
     }
     if (free == 0 && left > 1e-12) {
-      detail::reject(kWhere, "draws", draws, "at most max_epochs times the rows of what is drawn");
+      detail::reject(kWhere, "draws", draws,
+                     "at most max_epochs times the rows of the classes drawn");
     }
     for (std::size_t c = 0; c < q.size(); ++c) {
       if (is_capped[c] || wanted[c] == 0) continue;

@@ -31,8 +31,8 @@ concept ScheduleOf = std::copy_constructible<S> && requires(const S& schedule, s
 };
 
 /// 0 before step `begin`, 1 from step `end` on, and linear in between. With begin == end it jumps:
-/// the deferred re-weighting (DRW) of Cao et al. 2019 (arXiv:1906.07413). With both 0 it is always
-/// 1.
+/// the deferred re-weighting (DRW) of Cao et al. 2019 (arXiv:1906.07413). If both are 0 it is 1 at
+/// every step.
 struct RampSchedule {
   std::uint64_t begin = 0;
   std::uint64_t end = 0;

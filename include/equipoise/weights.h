@@ -354,7 +354,7 @@ inline std::vector<double> mean_one_over_draws(std::span<const double> class_wei
   }
   const double scale = 1 / mean;
   if (!(mean > 0) || !detail::is_finite(mean) || !detail::is_finite(scale)) {
-    detail::reject(kWhere, "mean of class_weights over what is drawn", mean,
+    detail::reject(kWhere, "mean of class_weights over the rows drawn", mean,
                    "a positive number to divide by");
   }
   std::vector<double> result(class_weights.begin(), class_weights.end());
@@ -422,7 +422,7 @@ inline std::vector<double> pos_weight(const ClassCounts& positives, double rows,
       weights[l] = std::min(std::pow(odds, options.exponent), options.max);
       if (!detail::is_finite(weights[l])) {
         detail::reject_element(kWhere, "positives", l, positives[l],
-                               "enough for finite odds, or options.max");
+                               "enough positives for finite odds, or options.max");
       }
       largest = std::max(largest, weights[l]);
     } else if (options.empty == EmptyClass::kError) {

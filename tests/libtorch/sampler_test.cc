@@ -336,7 +336,7 @@ TEST(StreamSamplerTest, LoadNamesWhatDiffers) {
   EXPECT_EQ(message(make_stream(42, 51)),
             "StreamSampler::load(): archive's epoch_size = 50, expected 51 (the stream's)");
   EXPECT_THAT(message(make_stream(42, 50, 4)),
-              HasSubstr("(the stream's: labels, weights or options are others)"));
+              HasSubstr("(the stream's: labels, weights or options differ)"));
 }
 
 // A plan says more than the stream that is drawn: one with other weights draws the same rows.

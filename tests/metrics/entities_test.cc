@@ -329,7 +329,7 @@ TEST(EntityScores, RefuseWithoutAddingAnything) {
   EXPECT_EQ(error({1, -100}, {1, 1}, {0, 2}, std::nullopt),
             "EntityScores::add(): targets[1] = -100, expected a class in [0, 5)");
   EXPECT_EQ(error({1}, {1}, {0, 1}, 4),
-            "EntityScores::add(): ignore_index = 4, expected a number that is no class in [0, 5)");
+            "EntityScores::add(): ignore_index = 4, expected a number outside [0, 5)");
   EXPECT_EQ(error({1}, {1}, {}), "EntityScores::add(): offsets.size() = 0, expected at least 1");
   EXPECT_EQ(error({1}, {1}, {1, 1}), "EntityScores::add(): offsets[0] = 1, expected 0");
   EXPECT_EQ(error({1}, {1}, {0, 1, 0}),

@@ -220,7 +220,7 @@ TEST(EntityErrors, NameTheFunctionTheLabelAndItsIndex) {
             }),
             "find_entities(): labels[1] = 5, expected a class in [0, 5)");
   EXPECT_EQ(error_of([&] { find_entities(Labels{}, tags, EntityReading::kStrict, 0); }),
-            "find_entities(): ignore_index = 0, expected a number that is no class in [0, 5)");
+            "find_entities(): ignore_index = 0, expected a number outside [0, 5)");
   EXPECT_EQ(error_of([&] { find_tag_breaks(Labels{-1}, tags, -2); }),
             "find_tag_breaks(): labels[0] = -1, expected a class in [0, 5) or the ignore index -2");
   EXPECT_EQ(error_of([&] {
@@ -247,7 +247,7 @@ TEST(EntityErrors, NameTheFunctionTheLabelAndItsIndex) {
   EXPECT_EQ(convert({0}, {"B-X"}, TagScheme::kIob2),
             "convert_tags(): labels[0] = O, expected a tag of to");
   EXPECT_EQ(convert({0}, names_of(TagScheme::kBioes), TagScheme::kBioes, 7),
-            "convert_tags(): ignore_index = 7, expected a number that is no class in [0, 9)");
+            "convert_tags(): ignore_index = 7, expected a number outside [0, 9)");
 }
 
 }  // namespace

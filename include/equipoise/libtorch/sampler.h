@@ -203,7 +203,7 @@ class StreamSampler : public torch::data::samplers::Sampler<> {
     require_equal("seed", seed, state.stream.seed(), "the stream's");
     require_equal("epoch_size", epoch_size, state.stream.epoch_size(), "the stream's");
     require_equal("fingerprint", fingerprint, state.stream.fingerprint(),
-                  "the stream's: labels, weights or options are others");
+                  "the stream's: labels, weights or options differ");
     start_epoch(epoch, begin);
     // If the number of workers differs, the rest of the epoch is divided again.
     state.consumed = consumed;
