@@ -4,8 +4,8 @@
     make_site.py --root=CHECKOUT --xml=DOXYGEN_XML --output=FOLDER
 
 One page for each public header, with its declarations as the source writes them, in its order; one for each guide; an index
-of all symbols; a search that needs no server. A comment covers the declarations under it up to the next blank line. The exit
-code is 1 if a public symbol has no comment.
+of all symbols; a search that needs no server. A comment covers the declarations under it up to the next blank line, that of
+a struct its fields too. The exit code is 1 if a public symbol or an enumerator has no comment.
 """
 
 import argparse
@@ -237,6 +237,7 @@ class Symbol:
     """What one comment covers: a declaration, or several."""
 
     def __init__(self, node, kind, name, qualified, line):
+        name = re.sub(r"(?<=<) | (?=>)", "", name)  # Doxygen writes Name< double >
         self.node, self.kind, self.name, self.qualified, self.line = node, kind, name, qualified, line
         self.end = line
         self.others = []  # declared under the same comment
@@ -244,11 +245,17 @@ class Symbol:
         self.anchor = None
 
     def has_comment(self):
-        return any(
-            "".join(part.itertext()).strip()
-            for part in (self.node.find("briefdescription"), self.node.find("detaileddescription"))
-            if part is not None
-        )
+        return _comment(self.node) != ""
+
+
+def _comment(node):
+    """The text of a comment in one line; empty where there is none."""
+    parts = [node.find(tag) for tag in ("briefdescription", "detaileddescription")]
+    return " ".join(" ".join("".join(part.itertext()) for part in parts if part is not None).split())
+
+
+def _joined(scope, text):
+    return ": ".join(part for part in (scope, text) if part)
 
 
 def _location(node):
@@ -374,11 +381,17 @@ class Site:
         if not symbol.has_comment():
             if owner is None or not _SAID_ELSEWHERE.match(symbol.name):
                 if not (owner is not None and symbol.name == owner.name.split("<")[0]):
-                    self.missing.append("include/equipoise/%s:%d: %s" % (header.path, symbol.line, symbol.qualified))
+                    self._miss(header, symbol.line, symbol.qualified)
+        for value in symbol.node.findall("enumvalue"):
+            if not _comment(value):
+                self._miss(header, symbol.line, "%s::%s" % (symbol.qualified, value.findtext("name")))
         for field in symbol.fields:
             self.urls[field.node.get("id")] = url
         for member in symbol.members:
             self._name(header, member, "%s.%s" % (unique, member.name), taken, owner=symbol)
+
+    def _miss(self, header, line, qualified):
+        self.missing.append("include/equipoise/%s:%d: %s" % (header.path, line, qualified))
 
     # --- descriptions
 
@@ -598,7 +611,7 @@ class Site:
                 break
         text = " ".join(text.split())
         found = re.match(r"(.{15,}?(?<! al)[.:;])(?= |$)", text)
-        text = found.group(1).rstrip(".:;") if found else text
+        text = found.group(1).rstrip(".:;") if found else text.rstrip(",")
         return text if len(text) < 160 else text[:150].rsplit(" ", 1)[0] + " ..."
 
     def page(self, path, title, body):
@@ -708,6 +721,8 @@ class Site:
         if path.is_dir():
             return self._to(page, "guides/index.html")
         copied = self.output / "files" / target
+        if not path.exists():
+            return self._to(page, "files/" + target)  # dead: the check reports it
         copied.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copied)
         return self._to(page, "files/" + target)
@@ -738,12 +753,15 @@ class Site:
                 # A constructor is found with its class, what a concept wants with the concept.
                 if one.name == where.rpartition("::")[2] or (where and _SAID_ELSEWHERE.match(one.name)):
                     continue
-                text = (where + ": " if where else "") + self.plain_summary(symbol)
+                text = _joined(where, self.plain_summary(symbol))
                 self.search.append([one.name, symbol.kind, url, text, _words(self._whole_text(symbol))])
+            where = symbol.qualified.replace("equipoise::", "", 1)
             for field in symbol.fields:
                 if not _SAID_ELSEWHERE.match(field.name):
-                    text = "%s: %s" % (symbol.qualified.replace("equipoise::", "", 1), self.plain_summary(field))
-                    self.search.append([field.name, "field", url, text, ""])
+                    self.search.append([field.name, "field", url, _joined(where, self.plain_summary(field)), ""])
+            for value in symbol.node.findall("enumvalue"):
+                text = _joined(where, _comment(value))
+                self.search.append([value.findtext("name"), "value", url, text, ""])
         for header in self.headers.values():
             text = header.introduction()
             self.search.append([header.path, "header", header.page, text[:100], _words(text)])
@@ -755,12 +773,7 @@ class Site:
     def _whole_text(symbol):
         """All that the comments of a symbol, its fields and values say."""
         nodes = [symbol.node] + [field.node for field in symbol.fields] + symbol.node.findall("enumvalue")
-        texts = [field.name for field in symbol.fields]
-        for node in nodes:
-            for tag in ("briefdescription", "detaileddescription"):
-                part = node.find(tag)
-                texts.append("" if part is None else "".join(part.itertext()))
-        return " ".join(texts)
+        return " ".join([field.name for field in symbol.fields] + [_comment(node) for node in nodes])
 
     def _overview(self):
         page = "reference/index.html"
@@ -796,7 +809,7 @@ class Site:
             if first != letter:
                 out.append(("</ul>" if letter else "") + '<h2 id="letter-%s">%s</h2><ul class="symbols">' % (first, first))
                 letter = first
-            scope, name = _scope(qualified), re.sub(r"(?<=<) | (?=>)", "", name)
+            scope = _scope(qualified)
             out.append(
                 '<li><a href="%s"><code>%s</code></a> <span class="kind">%s%s</span> <span class="path">%s</span></li>'
                 % (self._to(page, url), html.escape(name), kind, " in " + html.escape(scope) if scope else "", path)

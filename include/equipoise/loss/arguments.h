@@ -31,7 +31,10 @@ enum class WeightConvention {
 };
 
 /// The value of a batch whose denominators are all zero: no rows, all ignored, or no weight.
-enum class EmptyBatch { kZero, kNaN };
+enum class EmptyBatch {
+  kZero,  ///< 0
+  kNaN,   ///< a quiet NaN
+};
 
 /// Targets that are distributions over the classes, in the type of the logits.
 template <class T>

@@ -190,7 +190,7 @@ AnswerScore score_unanswerable(std::string_view prediction, const F& normalize) 
 
 /// The questions that a metric covers.
 enum class Questions {
-  kAll,
+  kAll,           ///< both kinds
   kAnswerable,    ///< HasAns in SQuAD 2.0
   kUnanswerable,  ///< NoAns
 };

@@ -37,12 +37,12 @@ struct ClassForecast {
 
 /// The kinds of warnings.
 enum class PlanWarningKind {
-  kWeightRatio,    ///< the largest weight is many times the smallest
-  kRepeats,        ///< rows of a class are repeated often within an epoch
-  kNeverSeen,      ///< a class with rows is not drawn, has weight 0, or is expected less than once
-  kNoRows,         ///< a declared class has no rows
-  kEffectiveRows,  ///< few rows carry most of the weight
-  kCorrectedTwice,
+  kWeightRatio,     ///< the largest weight is many times the smallest
+  kRepeats,         ///< rows of a class are repeated often within an epoch
+  kNeverSeen,       ///< a class with rows is not drawn, has weight 0, or is expected less than once
+  kNoRows,          ///< a declared class has no rows
+  kEffectiveRows,   ///< few rows carry most of the weight
+  kCorrectedTwice,  ///< see Ledger::corrects_twice()
 };
 
 /// Something in a plan that deserves a second look.

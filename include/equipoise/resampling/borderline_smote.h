@@ -29,8 +29,8 @@ enum class BorderlineKind {
 
 /// What Borderline-SMOTE does for a class none of whose rows is in danger.
 enum class NoDanger {
-  kError,
-  kSkip,  ///< makes no rows of the class, as imbalanced-learn does without a word
+  kError,  ///< std::invalid_argument
+  kSkip,   ///< makes no rows of the class, as imbalanced-learn does without a word
 };
 
 /// Borderline-SMOTE of Han, Wang & Mao 2005 ("Borderline-SMOTE: a new over-sampling method in

@@ -21,7 +21,7 @@ enum class Oversampling {
   kNotMajority,  ///< all but the largest: imbalanced-learn's 'auto'
   kMinority,     ///< only the smallest
   kNotMinority,  ///< all but the smallest
-  kAll,
+  kAll,          ///< every one; the largest keeps its rows
 };
 
 /// Which classes are brought down to the size of the smallest: imbalanced-learn's strategies for
@@ -30,7 +30,7 @@ enum class Undersampling {
   kNotMinority,  ///< all but the smallest: imbalanced-learn's 'auto'
   kMajority,     ///< only the largest
   kNotMajority,  ///< all but the largest
-  kAll,
+  kAll,          ///< every one; the smallest keeps its rows
 };
 
 /// The number of rows to have of one class.
