@@ -24,7 +24,8 @@
       sum += points;
     }
     if (met === 0 || met < words.length - 1) return 0;
-    const kinds = { class: 6, struct: 6, concept: 5, function: 4, guide: 3, header: 3 };
+    // A field that only its struct's name meets comes after what has more to say.
+    const kinds = { class: 6, struct: 6, concept: 5, function: 4, guide: 3, header: 3, field: -8, value: -8 };
     return sum * (met / words.length) ** 3 + (kinds[entry[1]] || 0) - entry[0].length / 100;
   }
 
