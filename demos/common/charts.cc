@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/strings/str_replace.h>
 
 #include <algorithm>
 #include <cmath>
@@ -98,14 +99,20 @@ std::string axis(const Range& range, bool logarithmic) {
   return absl::StrCat("set xrange [0:", number(range.most), "]\n");
 }
 
-// The vertical axis of a chart with a line per category, from the top.
-std::string category_axis(const std::vector<std::string>& categories) {
+// Categories as the labels of an axis, which gnuplot takes for formats.
+std::string tick_names(const std::vector<std::string>& categories) {
   std::string names;
   for (std::size_t c = 0; c < categories.size(); ++c) {
-    absl::StrAppend(&names, c == 0 ? "" : ", ", gnuplot_string(shortened(categories[c])), " ", c);
+    const std::string name = absl::StrReplaceAll(shortened(categories[c]), {{"%", "%%"}});
+    absl::StrAppend(&names, c == 0 ? "" : ", ", gnuplot_string(name), " ", c);
   }
-  return absl::StrCat("set yrange [", categories.size(), " - 0.5:-0.5]\nset ytics scale 0 (", names,
-                      ")\nset grid xtics lt 1 lc rgb '#e4e4e4'\n");
+  return "(" + names + ")\n";
+}
+
+// The vertical axis of a chart with a line per category, from the top.
+std::string category_axis(const std::vector<std::string>& categories) {
+  return absl::StrCat("set yrange [", categories.size(), " - 0.5:-0.5]\nset ytics scale 0 ",
+                      tick_names(categories), "set grid xtics lt 1 lc rgb '#e4e4e4'\n");
 }
 
 // Numbers at the right of categories, under their name.
@@ -368,12 +375,10 @@ Plot heat_map(const HeatMap& map) {
   std::string cells = "$cells << EndOfData\n";
   std::string numbers = "$numbers << EndOfData\n";
   std::vector<double> supports;
-  std::string names;
   for (std::size_t t = 0; t < classes; ++t) {
     double support = 0;
     for (std::size_t p = 0; p < classes; ++p) support += map.counts[t * classes + p];
     supports.push_back(support / map.runs);
-    absl::StrAppend(&names, t == 0 ? "" : ", ", gnuplot_string(shortened(map.classes[t])), " ", t);
     for (std::size_t p = 0; p < classes; ++p) {
       const double fraction = support > 0 ? map.counts[t * classes + p] / support : 0;
       absl::StrAppend(&cells, p == 0 ? "" : " ", number(fraction));
@@ -392,7 +397,7 @@ Plot heat_map(const HeatMap& map) {
       &plot.commands, cells, "EndOfData\n", numbers, "EndOfData\n",
       panel_at(plot, left, 50, side, side), title_of(plot, map.title), category_axis(map.classes),
       count_column("rows", supports), "set xrange [-0.5:", classes, " - 0.5]\nset xtics scale 0 ",
-      is_large ? "rotate by 90 right " : "rotate by 35 right ", "(", names, ")\n",
+      is_large ? "rotate by 90 right " : "rotate by 35 right ", tick_names(map.classes),
       "unset grid\nunset colorbox\nunset key\nset cbrange [0:1]\n", "set label 3 'true class' at ",
       absl::StrFormat("screen %.4f", 14 / static_cast<double>(plot.width)),
       ",graph 0.5 center rotate by 90\nset label 4 'predicted class' at graph 0.5,",

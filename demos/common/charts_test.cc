@@ -128,6 +128,17 @@ TEST(Charts, CutLongNamesBetweenCharactersAndTakeNamesAsText) {
   EXPECT_TRUE(is_drawn(plot));
 }
 
+TEST(Charts, NamesWithAPercentSignAreNoFormats) {
+  const std::vector<std::string> categories = {"50%", "%d"};
+  for (const Plot& plot :
+       {bars({"", "", categories, {1, 2}}),
+        dots({.categories = categories, .series = {{"10%", {1, 2}}, {"%s", {2, 1}}}}),
+        heat_map({"%d", categories, {1, 2, 3, 4}})}) {
+    EXPECT_THAT(plot.commands, HasSubstr("('50%%' 0, '%%d' 1)"));
+    EXPECT_TRUE(is_drawn(plot));
+  }
+}
+
 TEST(Charts, GrowWithTheirCategoriesAndAreNeverWiderThanAPage) {
   const std::vector<double> values(28, 0.5);
   const Plot few = dots({.categories = {"a"}, .series = {{"s", {1}}}});
