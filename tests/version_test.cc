@@ -42,8 +42,13 @@ TEST(Version, IsThatOfPackagesAndPages) {
            std::pair("docs/installing.md", "tag = \"v" EQUIPOISE_VERSION_STRING "\""),
            std::pair("docs/installing.md", "version = \"" EQUIPOISE_VERSION_STRING "\""),
            std::pair("docs/installing.md", "`equipoise/" EQUIPOISE_VERSION_STRING "`"),
+           std::pair("docs/installing.md", "[requires]\nequipoise/" EQUIPOISE_VERSION_STRING "\n"),
            std::pair("packaging/bazel_registry/README.md",
-                     "prefix=equipoise-" EQUIPOISE_VERSION_STRING "/"),
+                     "prefix=equipoise-" EQUIPOISE_VERSION_STRING
+                     "/ -o equipoise-" EQUIPOISE_VERSION_STRING ".tar.gz v" EQUIPOISE_VERSION_STRING
+                     "\n"),
+           std::pair("packaging/bazel_registry/README.md",
+                     "archive=equipoise-" EQUIPOISE_VERSION_STRING ".tar.gz"),
            std::pair("tests/consumer/bazel/MODULE.bazel",
                      "version = \"" EQUIPOISE_VERSION_STRING "\""),
        }) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the entry of a release in the Bazel Central Registry, and checks it by the registry's rules.
 
-    make_entry.py --archive=equipoise-0.2.0.tar.gz --url=WHERE_IT_IS_PUBLISHED --homepage=URL \
+    make_entry.py --archive=equipoise-VERSION.tar.gz --url=WHERE_IT_IS_PUBLISHED --homepage=URL \
         --repository=github:OWNER/NAME --maintainer=GITHUB_NAME --output=REGISTRY
 
 writes modules/equipoise/metadata.json and, for the version of the archive's MODULE.bazel, MODULE.bazel, presubmit.yml and
