@@ -7,7 +7,7 @@
 #   install   from an installed copy: what it holds, with pkg-config, and in a CMake project that finds it
 #   fetch     in a CMake project that unpacks an archive of the sources or adds them as a subdirectory
 #   page      in CMake projects as docs/installing.md writes them
-#   conan     as a package of Conan 2; SKIPPED where there is no conan
+#   conan     as a package of Conan 2; where there is no conan it is PyPI's, in ${XDG_CACHE_HOME:-~/.cache}/equipoise
 #   vcpkg     by the manifest and the portfile of the vcpkg port, with stand-ins for vcpkg's own commands
 #   registry  from the archive that an entry of the Bazel Central Registry names, and the entry itself
 #   mistakes  the mistakes of docs/what_went_wrong.md, their messages and remedies
@@ -19,6 +19,7 @@ set -euo pipefail
 
 consumer=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$consumer/../.." && pwd)
+readonly CONAN=2.34.0
 readonly ALL=(plain install fetch page conan vcpkg registry mistakes bazel)
 ways=("$@")
 if [ ${#ways[@]} -eq 0 ]; then ways=("${ALL[@]}"); fi
@@ -208,11 +209,20 @@ try_page() {
   say "docs/installing.md: its three projects build the README's program"
 }
 
-try_conan() {
-  if ! command -v conan > /dev/null; then
-    say "Conan: SKIPPED: there is no conan (it is on PyPI)"
-    return
+# Puts a conan into PATH if there is none.
+find_conan() {
+  if command -v conan > /dev/null; then return; fi
+  local environment=${XDG_CACHE_HOME:-$HOME/.cache}/equipoise/conan-$CONAN
+  if [ ! -x "$environment/bin/conan" ]; then
+    say "installing conan $CONAN into $environment"
+    quietly python3 -m venv --clear "$environment"
+    quietly "$environment/bin/python" -m pip install --disable-pip-version-check "conan==$CONAN"
   fi
+  PATH=$environment/bin:$PATH
+}
+
+try_conan() {
+  find_conan
   export CONAN_HOME=$work/conan
   local archive
   make_archive
