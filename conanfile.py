@@ -35,7 +35,7 @@ class EquipoiseConan(ConanFile):
         self.version = re.search(r'EQUIPOISE_VERSION_STRING "(.+)"', header).group(1)
 
     def export(self):
-        # set_version() reads it again where the recipe alone is in the cache.
+        # set_version() reads it again where only the recipe is in the cache.
         copy(self, "include/equipoise/version.h", self.recipe_folder, self.export_folder)
 
     def configure(self):

@@ -6,7 +6,7 @@
 
 writes modules/equipoise/metadata.json and, for the version of the archive's MODULE.bazel, MODULE.bazel, presubmit.yml and
 source.json under REGISTRY, a checkout of the registry or an empty folder. Versions that metadata.json lists already are
-kept. Standard library alone.
+kept. Needs only the standard library.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def _check_module(text):
         )
     for override in ("archive_override", "git_override", "local_path_override"):
         _require(
-            not list(_calls(text, override)), "MODULE.bazel: %s() counts in the root module alone" % override
+            not list(_calls(text, override)), "MODULE.bazel: %s() counts only in the root module" % override
         )
     return version
 

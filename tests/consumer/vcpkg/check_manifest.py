@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks a vcpkg.json by the rules that vcpkg has for manifests of ports: check_manifest.py FILE. Standard library alone."""
+"""Checks a vcpkg.json by the rules that vcpkg has for manifests of ports: check_manifest.py FILE. Needs only the standard library."""
 
 import json
 import re
