@@ -54,7 +54,7 @@ _SAID_ELSEWHERE = re.compile(
 
 def _powers(text):
     """Subscripts and powers of text that is HTML already."""
-    text = re.sub(r"\^\(([^()]*)\)", r"<sup>\1</sup>", text)
+    text = re.sub(r"\^\(((?:[^()]|\([^()]*\))*)\)", r"<sup>\1</sup>", text)
     text = re.sub(r"\^(-?(?:<i>\w</i>|\w+(?:\.\w+)*)(?:<sub>\w+</sub>)?)", r"<sup>\1</sup>", text)
     return text.replace("<sup>-", "<sup>−")
 
@@ -66,7 +66,7 @@ def prose(text, names=True):
         text = re.sub(r"(?<![\w:/.-])([a-z]{3,}(?:_[a-z]{3,})+)(?![\w:/(])", r"<code>\1</code>", text)
     text = re.sub(r"\bpi_([a-z])\b", r"π<sub>\1</sub>", text)
     text = re.sub(
-        r"(?<![\w.])((?:[A-Za-z]|TP|FP|FN|log|sum|loss|weight|mass|shift)'?)_([a-z]{1,2}|\d)(?![\w(.]\w)",
+        r"(?<![\w.])((?:[A-Za-z]|TP|FP|FN|log|sum|loss|weight|mass|shift|pos)'?)_([a-z]{1,2}|\d)(?![\w(.]\w)",
         r"<i>\1</i><sub>\2</sub>",
         text,
     )
@@ -77,13 +77,21 @@ def prose(text, names=True):
     return re.sub(r"(?<= )-&gt;(?= )", "→", text)
 
 
+def _subscript(found):
+    """x_i has a subscript; class_weights is a name."""
+    base, index = found.groups()
+    is_name = len(base) > 2 and len(index) > 2 and base not in _GREEK
+    return found.group() if is_name else "%s<sub>%s</sub>" % (base, index)
+
+
 def formula(text):
     """A formula that stands by itself."""
 
     def line(source):
         source = html.escape(source.strip(), quote=False)
         source = re.sub(r"\bsum_(\w+)", r"∑<sub>\1</sub> ", source)
-        source = re.sub(r"\b([A-Za-z]+'?)_(\w+)", r"\1<sub>\2</sub>", source)
+        source = re.sub(r"\b([A-Za-z]+'?)_(\w+)", _subscript, source)
+        source = re.sub(r"\b([A-Za-z])([+-])(?=[ (])", r"\1<sub>\2</sub>", source).replace("<sub>-", "<sub>−")
         source = _powers(source)
         source = re.sub(r"\b(%s)\b" % "|".join(_GREEK), lambda found: _GREEK[found.group(1)], source)
         source = re.sub(r"(?<![\w&<>/])([A-Za-z])(?![\w;>])", r"<i>\1</i>", source)
@@ -94,7 +102,7 @@ def formula(text):
 
 
 def _is_formula(text):
-    is_code = re.search(r"[;{}$]|::|->|//|--|\)\.|[A-Za-z]<|\w\.(sh|cc|h|md|py|txt)\b|bazel", text)
+    is_code = re.search(r"[;{}$\"%]|::|->|//|--|\)\.|[A-Za-z]<|\w\.(sh|cc|h|md|py|txt)\b|bazel", text)
     return not is_code and re.search(r" [=/] |\^|\w_\w", text) is not None
 
 
