@@ -38,7 +38,7 @@ _FOLDERS = {  # in the order of reading: folder to title
 }
 
 _GREEK = dict(
-    alpha="α", beta="β", gamma="γ", delta="δ", epsilon="ε", lambda_="λ", mu="μ", pi="π", sigma="σ", tau="τ"
+    Delta="Δ", iota="ι", alpha="α", beta="β", gamma="γ", delta="δ", epsilon="ε", lambda_="λ", mu="μ", pi="π", sigma="σ", tau="τ"
 )
 _GREEK["lambda"] = _GREEK.pop("lambda_")
 
@@ -64,13 +64,14 @@ def prose(text, names=True):
     text = html.escape(text, quote=False)
     if names:
         text = re.sub(r"(?<![\w:/.-])([a-z]{3,}(?:_[a-z]{3,})+)(?![\w:/(])", r"<code>\1</code>", text)
-    text = re.sub(r"\bpi_([a-z])\b", r"π<sub>\1</sub>", text)
+    # x_i, x_il, x_0, prior_c; but not names of types and arguments.
+    text = re.sub(r"(?<![\w.])([A-Za-z]'?)_([a-z]{1,2}|\d)(?![\w(.]\w)", r"<i>\1</i><sub>\2</sub>", text)
     text = re.sub(
-        r"(?<![\w.])((?:[A-Za-z]|TP|FP|FN|log|sum|loss|weight|mass|shift|pos)'?)_([a-z]{1,2}|\d)(?![\w(.]\w)",
-        r"<i>\1</i><sub>\2</sub>",
+        r"(?<![\w.:])(?!(?:size|ptrdiff|runs|scores|predictions|log)_)([A-Za-z]{2,})_([a-z]|i[jl])\b(?![(.]\w)",
+        lambda found: "<i>%s</i><sub>%s</sub>" % (_GREEK.get(found.group(1), found.group(1)), found.group(2)),
         text,
     )
-    text = re.sub(r"<i>sum</i><sub>", "∑<sub>", text)
+    text = text.replace("<i>sum</i><sub>", "∑<sub>").replace("<i>prod</i><sub>", "∏<sub>")
     text = _powers(text)
     text = re.sub(r"(?<= )&gt;=(?= )", "≥", text)
     text = re.sub(r"(?<= )&lt;=(?= )", "≤", text)
