@@ -291,7 +291,7 @@ TEST(Ledger, ReportsATable) {
             "2.00\n"
             "effective sample size 123, variance x 8.11\n"
             "warning: the imbalance is corrected twice\n"
-            "All figures are nominal: they hold at the minimum of the expected loss.\n");
+            "All numbers are nominal: they hold at the minimum of the expected loss.\n");
   EXPECT_THAT(error_of([&] { return report(ledger(t), std::vector<std::string>(3)); }),
               HasSubstr("report(): names.size() = 3, expected 2 (classes)"));
 }

@@ -303,7 +303,7 @@ inline std::string report(const Ledger& ledger, std::span<const std::string> nam
   if (ledger.corrects_twice()) text += "warning: the imbalance is corrected twice\n";
   if (!ledger.no_offset.empty()) text += "warning: " + ledger.no_offset + "\n";
   if (ledger.approximate) text += "These are the figures of the schedule's last stage.\n";
-  return text += "All figures are nominal: they hold at the minimum of the expected loss.\n";
+  return text += "All numbers are nominal: they hold at the minimum of the expected loss.\n";
 }
 
 }  // namespace equipoise
