@@ -73,8 +73,11 @@ template <class T>
 inline constexpr T kLaneNumbers[kMostLanes] = {0, 1, 2,  3,  4,  5,  6,  7,
                                                8, 9, 10, 11, 12, 13, 14, 15};
 
-// Of the two work spaces of a kernel, each: a tile of either kind.
+// Up to this many classes tiles have one row a lane.
+inline constexpr std::size_t kNarrowClasses = 16;
 static_assert(kNarrowClasses <= kMostLanes);
+
+// Of the two work spaces of a kernel, each: a tile of either kind.
 constexpr std::size_t overlap_space(std::size_t classes) {
   return classes + kMostLanes * kMostLanes;
 }

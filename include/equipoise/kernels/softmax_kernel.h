@@ -23,9 +23,6 @@
 
 namespace equipoise::kernels {
 
-// Up to this many classes rows are transposed; above, a row fills at least one vector.
-inline constexpr std::size_t kNarrowClasses = 16;
-
 // A block of rows. row_weight, smoothing, coefficient and losses have room for kMostLanes elements
 // past the last row, so that the rows can be taken a vector at a time; what lies there is finite.
 // The loss of row i with target y is
@@ -344,7 +341,7 @@ EQUIPOISE_HOST_INLINE void clear_row(const SoftmaxRows<T>& in, std::size_t row) 
   std::fill_n(gradient_rows(in)[row], in.classes, T(0));
 }
 
-// Rows of more than kNarrowClasses classes.
+// Rows of more classes than a vector has lanes.
 template <class P, bool kSmooth, class M, class T>
 EQUIPOISE_HOST_INLINE void softmax_wide(const SoftmaxRows<T>& in, const M& modulator) {
   // A block's exponentials should still be in the first-level cache when they are read again.
@@ -377,7 +374,7 @@ EQUIPOISE_HOST_INLINE void softmax_wide(const SoftmaxRows<T>& in, const M& modul
 template <class P, class T>
 struct Columns {
   static constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
-  alignas(64) T at[kNarrowClasses][kLanes] = {};
+  alignas(64) T at[kLanes][kLanes] = {};
 
   static constexpr std::size_t kLeastWidth = 16 / sizeof(T);
 
@@ -421,7 +418,7 @@ struct Columns {
   // one behind the other, with rows behind them that a vector may run into.
   EQUIPOISE_HOST_INLINE static bool fits(const SoftmaxRows<T>& in, std::size_t begin) {
     const auto classes = static_cast<std::ptrdiff_t>(in.classes);
-    return in.classes <= kLanes && in.logit_stride == classes && in.gradient_stride == classes &&
+    return in.logit_stride == classes && in.gradient_stride == classes &&
            in.rows > begin + kLanes && (in.rows - begin - kLanes) * in.classes >= kLanes;
   }
 
@@ -453,7 +450,7 @@ struct Columns {
   }
 };
 
-// Rows of at most kNarrowClasses classes, one a lane.
+// Rows of at most as many classes as a vector has lanes, one row a lane.
 template <class P, class M, class T>
 EQUIPOISE_HOST_INLINE void softmax_narrow(const SoftmaxRows<T>& in, const M& modulator) {
   constexpr std::size_t kLanes = sizeof(P) / sizeof(T);
@@ -708,7 +705,7 @@ void softmax_kernel(const SoftmaxRows<T>& given, const void* modulator_, Cpu ins
       using P = Pack<T, width() / sizeof(T)>;
       if (dense) {
         softmax_distributions<P>(in, modulator);
-      } else if (in.classes <= kNarrowClasses) {
+      } else if (in.classes <= width() / sizeof(T)) {
         softmax_narrow<P>(in, modulator);
       } else if (in.smoothing != nullptr) {
         softmax_wide<P, true>(in, modulator);
