@@ -215,7 +215,7 @@ class RandomPermutation {
     }
   }
 
-  /// n.
+  /// The size, n.
   std::uint64_t size() const { return n_; }
 
   /// Where index i goes; i < n, unchecked.

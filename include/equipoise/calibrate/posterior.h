@@ -29,8 +29,8 @@ namespace equipoise::calibrate {
 /// logits of a network that was trained with `loss` on classes drawn in proportions `drawn`: its
 /// probabilities, corrected for oversampling and undersampling, class weights and logit terms.
 ///
-/// A network that minimises a modulated loss does not give probabilities: its softmax v is where
-/// the gradient vanishes. These steps invert that, exactly:
+/// A network that minimises a modulated loss does not give probabilities: its softmax v is the
+/// point at which the gradient vanishes. These steps recover the probabilities exactly:
 ///
 /// - the logit terms of training are applied;
 /// - v_c / -slope(v_c), normalised, inverts the modulator; for the focal loss that is

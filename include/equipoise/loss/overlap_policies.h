@@ -189,7 +189,7 @@ struct SelfAdjustingDiceNegative {
 /// Note that f is largest at p = 1 / (1 + alpha): beyond that the loss rises again, and its
 /// gradient makes confident targets less confident. alpha = 0 is Dice itself. With alpha < 1 the
 /// slope of f tends to infinity as p tends to 1: slopes stay finite, but one example's gradient at
-/// its target loses all digits where 1 - p is near the rounding error of one.
+/// its target loses all digits if 1 - p is near the rounding error of one.
 struct SelfAdjustingDice {
   double alpha = 1.0;
   double smoothing = 1.0;

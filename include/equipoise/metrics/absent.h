@@ -9,8 +9,8 @@ namespace equipoise::metrics {
 /// Precision is undefined for a class that was never predicted, recall for one without samples, F1
 /// for one with neither, an area under a curve for one without samples or with nothing else.
 ///
-/// An average over no class is NaN if classes are skipped, since nothing is known about it; with
-/// kZero, kOne and kNaN it is 0, 1 and NaN.
+/// If no class is left, an average that skips classes is NaN; with kZero, kOne and kNaN it is 0, 1
+/// and NaN.
 enum class Absent {
   kSkip,             ///< left out of the average
   kSkipUnsupported,  ///< left out, like every class without samples, whether predicted or

@@ -220,7 +220,7 @@ class AnswerScores {
   /// The whole state, to be summed over ranks in place.
   std::span<double> all_reduce_buffer() { return sums_; }
 
-  /// Questions.
+  /// The number of questions.
   double count(Questions which = Questions::kAll) const { return sum(0, which); }
 
   /// Means, as fractions in [0, 1]; undefined without questions.

@@ -19,7 +19,7 @@ namespace equipoise::metrics {
 
 /// Which rows a resample contains.
 enum class Resampling {
-  kWithinClasses,  ///< for each class as many as it has, drawn from its rows
+  kWithinClasses,  ///< for each class as many rows as it has, drawn from its own
   kRows,           ///< rows of any class, so that a resample may lack one
 };
 

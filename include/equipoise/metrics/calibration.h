@@ -88,7 +88,7 @@ class Calibration {
   /// count, the sum of the probabilities and the number that came true.
   std::span<double> all_reduce_buffer() { return sums_; }
 
-  /// Rows.
+  /// The number of rows.
   double total() const { return sums_.empty() ? 0 : sums_[0]; }
 
   /// The mean of -log p_y, in nats; infinite if some p_y is 0. O(1).

@@ -42,7 +42,7 @@ class EntityMetrics {
   double correct(std::size_t k) const { return counts_[3 * k]; }
   double predicted(std::size_t k) const { return counts_[3 * k + 1]; }
   double support(std::size_t k) const { return counts_[3 * k + 2]; }
-  /// Of all types.
+  /// The same over all types.
   double correct() const { return sum(0); }
   double predicted() const { return sum(1); }
   double support() const { return sum(2); }

@@ -140,12 +140,12 @@ class EntityTags {
   /// The types, in order of their first tags.
   std::span<const std::string> types() const { return types_; }
 
-  /// Of a label, unchecked.
+  /// The prefix of a label's tag, unchecked.
   TagPrefix prefix(std::size_t label) const {
     const detail::TagCode code = codes_[label];
     return code == 0 ? TagPrefix::kOutside : static_cast<TagPrefix>(code % kPrefixes);
   }
-  /// An index into types(); empty for O.
+  /// The type of a label's tag, unchecked: an index into types(); empty for O.
   std::optional<std::size_t> type(std::size_t label) const {
     const detail::TagCode code = codes_[label];
     return code == 0 ? std::nullopt : std::optional(detail::type_of(code));
@@ -185,7 +185,7 @@ class EntityTags {
     if (letter == 'S' || letter == 'U') return TagPrefix::kSingle;
     return std::nullopt;
   }
-  // Of a tag other than O.
+  // The type in the name of a tag other than O.
   std::string_view type_in(std::string_view name) const {
     if (name.size() == 1) return "_";
     return layout_ == TagLayout::kPrefix ? name.substr(2) : name.substr(0, name.size() - 2);

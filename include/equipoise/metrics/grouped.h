@@ -56,7 +56,7 @@ class Grouped {
 
   /// The number G of groups.
   std::size_t groups() const { return metrics_.size(); }
-  /// Of group g, unchecked.
+  /// The metric of group g, unchecked.
   const Metric& group(std::size_t g) const { return metrics_[g]; }
   Metric& group(std::size_t g) { return metrics_[g]; }
 

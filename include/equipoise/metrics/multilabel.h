@@ -78,7 +78,7 @@ class MultiLabelCounts {
   /// then for each label how often target and prediction were 00, 01, 10 and 11.
   std::span<double> all_reduce_buffer() { return sums_; }
 
-  /// Rows.
+  /// The number of rows.
   double total() const { return sum(0); }
   /// The decisions on label l, unchecked.
   BinaryCounts label(std::size_t l) const {
@@ -117,7 +117,7 @@ class MultiLabelCounts {
   double micro_recall(Absent absent = Absent::kZero) const { return pooled().recall(absent); }
   double micro_f1(Absent absent = Absent::kZero) const { return pooled().f1(absent); }
 
-  /// The mean of the labels' F1 weighted by their support; undefined where no label occurs. O(L).
+  /// The mean of the labels' F1 weighted by their support; undefined if no label occurs. O(L).
   double weighted_f1(Absent absent = Absent::kZero) const {
     double weighted = 0;
     for (std::size_t l = 0; l < labels_; ++l) weighted += label(l).support() * f1(l);

@@ -81,7 +81,7 @@ class MultiLabelCalibration {
   /// probabilities and the number that came true.
   std::span<double> all_reduce_buffer() { return sums_; }
 
-  /// Decisions on one label: rows that do not ignore it.
+  /// The number of decisions on one label: rows that do not ignore it.
   double total(std::size_t l) const { return sums_[kTotals * l]; }
 
   /// The mean of -log p(the truth), in nats, for one label and for all decisions (binary

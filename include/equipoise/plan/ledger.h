@@ -302,7 +302,7 @@ inline std::string report(const Ledger& ledger, std::span<const std::string> nam
           ", variance x " + figure(ledger.variance_inflation) + "\n";
   if (ledger.corrects_twice()) text += "warning: the imbalance is corrected twice\n";
   if (!ledger.no_offset.empty()) text += "warning: " + ledger.no_offset + "\n";
-  if (ledger.approximate) text += "These are the figures of the schedule's last stage.\n";
+  if (ledger.approximate) text += "These are the numbers of the schedule's last stage.\n";
   return text += "All numbers are nominal: they hold at the minimum of the expected loss.\n";
 }
 

@@ -56,7 +56,7 @@ class SystematicResampling {
 
   /// The seed of the draws.
   std::uint64_t seed() const { return random_.seed; }
-  /// k.
+  /// Draws in an epoch, k.
   std::uint64_t epoch_size() const { return dues_.draws(); }
   /// A digest of everything that decides the draws, except the seed: weights and k. O(N).
   std::uint64_t fingerprint() const { return dues_.digest(); }
@@ -109,7 +109,7 @@ class ResidualResampling {
 
   /// The seed of the draws.
   std::uint64_t seed() const { return random_.seed; }
-  /// k.
+  /// Draws in an epoch, k.
   std::uint64_t epoch_size() const { return dues_.draws(); }
   /// A digest of everything that decides the draws, except the seed: weights and k. O(N).
   std::uint64_t fingerprint() const { return dues_.digest(); }

@@ -144,7 +144,7 @@ class WithoutReplacement {
 
   /// The seed of the draws.
   std::uint64_t seed() const { return random_.seed; }
-  /// k.
+  /// Draws in an epoch, k.
   std::uint64_t epoch_size() const { return draws_; }
   /// A digest of everything that decides the draws, except the seed: weights and k. O(N).
   std::uint64_t fingerprint() const {
