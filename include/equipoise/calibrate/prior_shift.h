@@ -110,7 +110,7 @@ struct EstimatePriorOptions {
 /// calibration become errors of the prior. Make sure that training_prior is the prior of these
 /// posteriors: probabilities that were calibrated on validation rows, by
 /// fit_bias_corrected_temperature() or FittedOffset::calibration(), carry the proportions of those
-/// rows, whatever weights or sampler the training used; the softmax of uncalibrated logits, and
+/// rows, whatever weights or sampler the training used. The softmax of uncalibrated logits, and
 /// that of fit_temperature(), which has no biases, carries the ledger's effective prior. O(N C) per
 /// iteration.
 /// @throws std::invalid_argument for no rows, sizes that differ, probabilities that are negative,
@@ -184,7 +184,7 @@ struct BlackBoxShift {
 ///
 /// The solution divides by the singular values of C, so each has to be larger than chance makes it.
 /// For n held-out rows a singular value u^T C v has the variance
-/// (sum_ij u_i^2 v_j^2 C_ij - (u^T C v)^2) / n, at most 1 / n; one that is less than `least_signal`
+/// (sum_ij u_i^2 v_j^2 C_ij - (u^T C v)^2) / n, at most 1 / n. One that is less than `least_signal`
 /// times its standard error is rejected: the classifier hardly tells some classes apart, or a class
 /// has too few rows (for a perfect classifier the ratio is the square root of the number of rows of
 /// the rarest class). The default rejects about 95 % of classifiers that guess; 0 rejects none of

@@ -47,7 +47,7 @@ struct SoftmaxLossOptions {
 
 /// The module behind SoftmaxLossModule. The constants of its loss are buffers of double, undefined
 /// if the loss has none: they follow to(device), keep their type if the model is cast to a half
-/// type, are saved and loaded with the module, and no call uploads them again; the shares of group
+/// type, are saved and loaded with the module, and no call uploads them again. The shares of group
 /// DRO are uploaded at the first call and when they have changed. In evaluation mode (eval()) the
 /// loss is evaluation() of itself.
 ///

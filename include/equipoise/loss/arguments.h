@@ -25,8 +25,8 @@ enum class WeightConvention {
   /// LibTorch's arithmetic, for all input that this library accepts (LibTorch also accepts negative
   /// weights and logits without a batch dimension): the smoothing term weights each class by its
   /// own weight, (1 - e) w_y m(p_y) + e/C sum_c w_c m(p_c), which moves the optimum towards rare
-  /// classes; and the weight of a row whose target is a distribution contains no class weight, so
-  /// that for such targets the mean by weight is the mean by count.
+  /// classes. The weight of a row whose target is a distribution contains no class weight, so that
+  /// for such targets the mean by weight is the mean by count.
   kTorch,
 };
 

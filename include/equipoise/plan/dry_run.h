@@ -20,7 +20,7 @@ namespace equipoise {
 /// The forecast of a run: exposures_c = D q_c over all D draws. With kIndependent a class of n_c
 /// rows shows n_c (1 - (1 - q_c / n_c)^D) distinct rows on average, and a batch misses it with
 /// probability (1 - q_c)^B. With kExactQuota all its rows are dealt out before any repeats, so it
-/// shows min(n_c, exposures_c); slots are shuffled within an epoch, in which the class is assumed
+/// shows min(n_c, exposures_c). Slots are shuffled within an epoch, in which the class is assumed
 /// to have floor or ceil of its expected count (QuotaSequence may deal up to three more or fewer),
 /// so the probability of missing it is hypergeometric. O(C), times a few hundred with
 /// MeanKind::kByWeight, times a few thousand with MeanKind::kPerClass.

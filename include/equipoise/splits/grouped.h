@@ -23,9 +23,9 @@ namespace equipoise::splits {
 /// class proportions as near to those of the whole as a greedy search finds.
 ///
 /// Groups are assigned one by one, the largest first (equally large ones in a random order), each
-/// to the part where it adds less to the sum over parts p and classes c of (x_pc - w_p)^2 / w_p,
-/// with x_pc the fraction of class c that the part has and w_p the part's fraction of the rows. All
-/// rows together count as one more class, so sizes come out as near as classes do. Neither part
+/// to the part where it adds less to the sum over parts p and classes c of (x_pc - w_p)^2 / w_p.
+/// Here x_pc is the fraction of class c that the part has, and w_p the part's fraction of the rows.
+/// All rows together count as one more class, so sizes come out as near as classes do. Neither part
 /// stays empty. With options.min_train_rows = m a group goes to training as long as one of its
 /// classes has fewer than m rows there: a class with m rows or fewer is not tested, and one with
 /// more is tested if its groups allow it. With options.min_test_rows = k a group goes to testing if
