@@ -2,7 +2,6 @@
 #ifndef EQUIPOISE_KERNELS_ROW_TARGETS_H_
 #define EQUIPOISE_KERNELS_ROW_TARGETS_H_
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
