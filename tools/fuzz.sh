@@ -40,10 +40,10 @@ if [ ${#loaders[@]} -eq 0 ]; then loaders=(tsv conll squad json_lines safetensor
 sources_of() {
   printf '%s\n' demos/common/files demos/common/unicode
   case $1 in
-    tsv) printf 'demos/%s\n' common/complete_corpus sentiment/load_corpus sentiment/polarity ;;
+    tsv) printf 'demos/%s\n' common/labelled_corpus sentiment/load_corpus ;;
     conll) printf 'demos/ner/%s\n' conll tag_notation ;;
-    squad) printf 'demos/qa/%s\n' answer_place json_text sentences squad ;;
-    json_lines) printf 'demos/qa/%s\n' afriqa json_text ;;
+    squad) printf 'demos/%s\n' common/json qa/answer_place qa/sentences qa/squad ;;
+    json_lines) printf 'demos/%s\n' common/json qa/afriqa ;;
     safetensors) echo demos/encoder/safetensors ;;
   esac
   echo "demos/fuzz/$1_fuzz"
@@ -74,7 +74,7 @@ compile() { # FILE without its ending
   if [[ $1 != demos/fuzz/* ]]; then options=$INSTRUMENTED; fi
   mkdir -p "$work/$(dirname "$1")"
   # shellcheck disable=SC2086  # several options
-  "$cxx" -std=c++20 -gline-tables-only $options -I "$root/include" -I "$root" -c "$root/$1.cc" -o "$work/$1.o"
+  "$cxx" -std=c++20 -DJSON_DIAGNOSTICS=1 -gline-tables-only $options -I "$root/include" -I "$root" -c "$root/$1.cc" -o "$work/$1.o"
 }
 
 say "compiling"

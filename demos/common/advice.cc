@@ -49,7 +49,7 @@ std::string cost_in_calibration(const Results& results, const ExperimentOptions&
   const Outcome& best = results.outcomes[results.best];
   const Outcome* const baseline = find_outcome(results, options.baseline);
   const auto ece = [](const Outcome& outcome, const char* metric) {
-    return figure_text(mean_on_test(outcome, metric));
+    return value_text(mean_on_test(outcome, metric));
   };
   std::string text = absl::StrCat("Its probabilities are off by ", ece(best, "ece_raw"),
                                   " (expected calibration error on test");

@@ -33,7 +33,7 @@ std::string batch_sampler_code(const std::string& labels);
 std::string posthoc_code(const std::string& choice, const std::string& prior = "counts.values()");
 
 /// What the probabilities of the best strategy are worth on test beside the baseline's, by their
-/// figures ece_raw and ece_fitted; `fitted` says with what these are fitted.
+/// metrics ece_raw and ece_fitted; `fitted` says with what these are fitted.
 std::string cost_in_calibration(const Results& results, const ExperimentOptions& options,
                                 const std::string& fitted);
 

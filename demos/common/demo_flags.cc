@@ -17,7 +17,6 @@
 #include <iostream>
 #include <span>
 #include <stdexcept>
-#include <streambuf>
 #include <thread>
 
 #include "demos/common/files.h"
@@ -26,54 +25,51 @@
 #include "demos/common/local_workers.h"
 
 ABSL_FLAG(std::string, data, "",
-          "directory with the data; without it what tools/fetch_data.sh has fetched, else a small "
-          "set that is generated");
+          "directory with the data; by default what tools/fetch_data.sh has fetched, "
+          "otherwise a small generated data set");
 ABSL_FLAG(std::string, backend, "eigen", "library that trains the model: eigen or libtorch");
 ABSL_FLAG(std::string, device, "cpu",
-          "where LibTorch computes: cpu, or cuda, which is not with --distributed");
+          "where LibTorch computes: cpu or cuda; with --distributed only cpu");
 ABSL_FLAG(int, threads, 1,
-          "threads that LibTorch computes with; models as small as these gain little from more");
-ABSL_FLAG(std::string, strategy, "", "strategies, with commas between; without it all of them");
-ABSL_FLAG(int, seeds, 3, "runs of each strategy");
-ABSL_FLAG(int, epochs, 0, "epochs of a run, at most; 0: the demo's own");
+          "number of threads for LibTorch; models this small gain little from more");
+ABSL_FLAG(std::string, strategy, "",
+          "strategies to train, separated by commas; by default all of them");
+ABSL_FLAG(int, seeds, 3, "number of training runs per strategy");
+ABSL_FLAG(int, epochs, 0, "maximum number of epochs per run; 0: the demo's default");
 ABSL_FLAG(double, rate, 0,
-          "learning rate at the start; 0: the model's own, or for a linear one what is best on "
-          "validation, for each strategy, of up to five");
+          "initial learning rate; 0: the model's default or, for a linear model, the best "
+          "of up to five on validation data, for each strategy");
 ABSL_FLAG(int, micro_batches, 1,
-          "parts of a batch that pass through the model one after the other, LibTorch only: less "
-          "memory, the same result to rounding; dropout draws other numbers");
-ABSL_FLAG(
-    double, clip, -1,
-    "the most that a step's gradient may measure, LibTorch only; 0: no bound; -1: the model's "
-    "own");
+          "number of parts that each batch is processed in, LibTorch only: saves memory and "
+          "gives the same result up to rounding; dropout draws different numbers");
+ABSL_FLAG(double, clip, -1,
+          "maximum norm of a step's gradient, LibTorch only; 0: no limit; -1: the model's "
+          "default");
 ABSL_FLAG(std::string, monitor, "",
-          "figure on validation that chooses the epoch; without it that by which strategies are "
-          "compared");
-ABSL_FLAG(int, patience, 2, "epochs in a row without a better figure, then a run stops");
+          "validation metric that chooses the epoch; by default the one that strategies are "
+          "compared by");
+ABSL_FLAG(int, patience, 2, "a run stops after this many epochs in a row without an improvement");
 ABSL_FLAG(std::string, report, "", "directory for results.csv, summary.md and pictures");
-ABSL_FLAG(std::string, save, "", "file for the model that did best on validation");
-ABSL_FLAG(std::string, load, "", "file with a saved model: nothing is trained");
-ABSL_FLAG(std::string, log, "", "file for a line an epoch, as CSV; of one strategy and seed");
+ABSL_FLAG(std::string, save, "", "file for the model that did best on validation data");
+ABSL_FLAG(std::string, load, "", "file with a saved model; nothing is trained");
+ABSL_FLAG(std::string, log, "", "CSV file with one line per epoch; for a single strategy and seed");
 ABSL_FLAG(std::string, checkpoint, "",
-          "file for the state of the training, LibTorch only; of one strategy and seed");
-ABSL_FLAG(int, checkpoint_steps, 200, "steps from one checkpoint to the next");
+          "file for the state of the training run, LibTorch only; for a single strategy and "
+          "seed");
+ABSL_FLAG(int, checkpoint_steps, 200, "number of steps between checkpoints");
 ABSL_FLAG(bool, resume, false,
-          "goes on from --checkpoint as if nothing had happened; also with other --workers and "
-          "--micro_batches, then to rounding, and with dropout of other numbers");
+          "continues from --checkpoint as if the run had not been interrupted; with a "
+          "different number of --workers or --micro_batches up to rounding, and dropout "
+          "draws different numbers");
 ABSL_FLAG(bool, distributed, false,
-          "trains by several processes, LibTorch only: starts --workers of them here, or is one of "
-          "those that torchrun has started");
-ABSL_FLAG(int, workers, 2, "processes of --distributed");
-ABSL_FLAG(int, timeout, 30, "seconds after which --distributed gives up a worker as lost");
+          "trains with several processes, LibTorch only: starts --workers of them here, "
+          "unless torchrun has started this one");
+ABSL_FLAG(int, workers, 2, "number of processes for --distributed");
+ABSL_FLAG(int, timeout, 30, "seconds after which --distributed regards a worker as lost");
 
 namespace equipoise::demos {
 
 namespace {
-
-// Takes everything and keeps nothing.
-class NullBuffer final : public std::streambuf {
-  int overflow(int c) override { return traits_type::not_eof(c); }
-};
 
 std::filesystem::path path_flag(const std::string& value) {
   return value.empty() ? std::filesystem::path() : user_path(value);
@@ -86,7 +82,7 @@ void require_file_name(const std::string& name) {
     throw InputError(name, 0, "there is no directory " + directory.string());
   }
   if (std::filesystem::is_directory(user_path(name))) {
-    throw InputError(name, 0, "expected a name for a file, this is a directory");
+    throw InputError(name, 0, "expected a file name, but this is a directory");
   }
 }
 
@@ -99,8 +95,9 @@ void require_number(const char* flag, double value, double least, double most) {
 void check_one_run() {
   const std::string strategy = absl::GetFlag(FLAGS_strategy);
   if (strategy.empty() || absl::StrContains(strategy, ",") || absl::GetFlag(FLAGS_seeds) != 1) {
-    throw InputError(absl::StrCat("--", is_set("log") ? "log" : "checkpoint",
-                                  ": is of one training: needs one --strategy and --seeds=1"));
+    throw InputError(
+        absl::StrCat("--", is_set("log") ? "log" : "checkpoint",
+                     ": belongs to a single training run: needs one --strategy and --seeds=1"));
   }
 }
 
@@ -139,7 +136,7 @@ void check_flags(std::size_t batch_size) {
     refuse_flags(
         {"strategy", "seeds", "epochs", "rate", "micro_batches", "clip", "monitor", "patience",
          "report", "save", "log", "checkpoint", "checkpoint_steps", "resume", "distributed"},
-        "not with --load, which trains nothing");
+        "cannot be combined with --load, which trains nothing");
   }
   if (absl::GetFlag(FLAGS_backend) != "libtorch") {
     refuse_flags({"device", "threads", "micro_batches", "clip", "checkpoint", "checkpoint_steps",
@@ -150,9 +147,11 @@ void check_flags(std::size_t batch_size) {
     refuse_flags({"workers", "timeout"}, "needs --distributed");
   } else {
     if (absl::GetFlag(FLAGS_device) == "cuda") {
-      throw InputError("--device=cuda: not with --distributed, whose workers compute on the CPU");
+      throw InputError(
+          "--device=cuda: cannot be combined with --distributed, whose workers compute on the CPU");
     }
-    if (is_set("predict")) refuse_flags({"distributed"}, "not with --predict: first --save");
+    if (is_set("predict"))
+      refuse_flags({"distributed"}, "cannot be combined with --predict; use --save first");
   }
   if (!is_set("checkpoint")) refuse_flags({"checkpoint_steps", "resume"}, "needs --checkpoint");
   if (is_set("log") || is_set("checkpoint")) check_one_run();
@@ -189,8 +188,7 @@ DemoFlags read_flags() {
 }
 
 void run(const std::function<void(const DemoFlags&)>& demo, std::size_t batch_size) {
-  NullBuffer nowhere;
-  std::ostream silent(&nowhere);
+  std::ostream silent(nullptr);  // writes nothing
   DemoFlags flags = read_flags();
   flags.training.batch_size = batch_size;
   set_threads(absl::GetFlag(FLAGS_threads));
@@ -210,7 +208,7 @@ void run(const std::function<void(const DemoFlags&)>& demo, std::size_t batch_si
     throw;
   } catch (const std::runtime_error& error) {
     if (flags.training.checkpoint.empty()) throw;
-    throw std::runtime_error(absl::StrCat(error.what(), "\n  --resume goes on from ",
+    throw std::runtime_error(absl::StrCat(error.what(), "\n  --resume continues from ",
                                           flags.training.checkpoint.string()));
   }
 }
@@ -260,7 +258,7 @@ void require_batch(std::size_t batch_size) {
   if (batch_size % parts == 0) return;
   throw InputError(absl::StrCat("--micro_batches=", micro_batches,
                                 workers == 1 ? "" : absl::StrCat(" with --workers=", workers),
-                                ": a batch of ", batch_size, " cannot be cut into ", parts,
+                                ": a batch of ", batch_size, " cannot be divided into ", parts,
                                 " equal parts"));
 }
 
@@ -274,10 +272,16 @@ std::vector<std::string> choose_strategies(const std::vector<std::string>& wante
     }
     const auto here = wanted.begin() + static_cast<std::ptrdiff_t>(i);
     if (std::find(wanted.begin(), here, wanted[i]) != here) {
-      throw InputError(absl::StrCat("--strategy: '", wanted[i], "' stands twice"));
+      throw InputError(absl::StrCat("--strategy: '", wanted[i], "' is listed twice"));
     }
   }
   return wanted;
+}
+
+Flaws flaws_named(const std::string& name) {
+  const std::vector<std::string> names = {"repair", "skip", "refuse"};
+  require_choice("flaws", name, names);
+  return name == "repair" ? Flaws::kRepair : name == "skip" ? Flaws::kSkip : Flaws::kRefuse;
 }
 
 std::filesystem::path data_directory(const DemoFlags& flags) {
@@ -296,7 +300,8 @@ void set_rate(const DemoFlags& flags, double own, bool is_linear, ExperimentOpti
 }
 
 std::string announcement(std::uint64_t runs, std::uint64_t steps_per_run,
-                         const std::function<void(std::uint64_t)>& train_steps) {
+                         const std::function<void(std::uint64_t)>& train_steps,
+                         double more_seconds_per_run) {
   using Clock = std::chrono::steady_clock;
   const auto seconds_of = [&](std::uint64_t steps) {
     const Clock::time_point start = Clock::now();
@@ -309,12 +314,13 @@ std::string announcement(std::uint64_t runs, std::uint64_t steps_per_run,
   const double once = seconds_of(kFirst);
   const double taken = std::max(seconds_of(few) - once, 0.0);
   const double per_run =
-      once + taken / static_cast<double>(few - kFirst) * static_cast<double>(steps_per_run);
+      once + taken / static_cast<double>(few - kFirst) * static_cast<double>(steps_per_run) +
+      more_seconds_per_run;
   const double seconds = per_run * static_cast<double>(runs);
   const std::string text = seconds < 90 ? absl::StrFormat("%.0f s", std::max(seconds, 1.0))
                                         : absl::StrFormat("%.0f min", seconds / 60);
-  return absl::StrFormat("About %s at most for %d run%s, if the machine stays as it is.", text,
-                         runs, runs == 1 ? "" : "s");
+  return absl::StrFormat("About %s at most for %d run%s, if the machine is no busier than now.",
+                         text, runs, runs == 1 ? "" : "s");
 }
 
 std::unique_ptr<Progress> make_progress(const DemoFlags& flags, std::uint64_t steps) {

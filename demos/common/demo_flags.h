@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "demos/common/experiment.h"
+#include "demos/common/input_error.h"
 #include "demos/common/learner.h"
 #include "demos/common/training.h"
 
@@ -57,9 +58,13 @@ void refuse_flags(std::initializer_list<const char*> names, const std::string& r
 void require_batch(std::size_t batch_size);
 
 /// Names from a list, as the flag has them; all of them for an empty list.
-/// @throws InputError for a name that is unknown or stands twice, listing the known ones.
+/// @throws InputError for a name that is unknown or occurs twice, listing the known ones.
 std::vector<std::string> choose_strategies(const std::vector<std::string>& wanted,
                                            const std::vector<std::string>& known);
+
+/// What --flaws says: repair, skip or refuse.
+/// @throws InputError for anything else.
+Flaws flaws_named(const std::string& name);
 
 /// The directory where data lie: the flag's; else `data` in the workspace if it exists; else empty.
 std::filesystem::path data_directory(const DemoFlags& flags);
@@ -69,9 +74,10 @@ std::filesystem::path data_directory(const DemoFlags& flags);
 void set_rate(const DemoFlags& flags, double own, bool is_linear, ExperimentOptions& experiment);
 
 /// How long the table will take, in words: a run's steps from the time that the first few of them
-/// take, which `train_steps(n)` makes and throws away.
+/// take, which `train_steps(n)` makes and throws away, and what a run takes besides.
 std::string announcement(std::uint64_t runs, std::uint64_t steps_per_run,
-                         const std::function<void(std::uint64_t)>& train_steps);
+                         const std::function<void(std::uint64_t)>& train_steps,
+                         double more_seconds_per_run = 0);
 
 /// A progress of so many steps: silent unless this is the first worker.
 std::unique_ptr<Progress> make_progress(const DemoFlags& flags, std::uint64_t steps);

@@ -46,7 +46,7 @@ TEST(ChooseStrategies, UnknownAndRepeatedNamesAreErrorsThatListWhatThereIs) {
   EXPECT_EQ(error({"none", "smote"}),
             "--strategy: there is no strategy 'smote', expected none, weights, focal");
   EXPECT_THAT(error({"none", ""}), HasSubstr("there is no strategy ''"));
-  EXPECT_EQ(error({"focal", "none", "focal"}), "--strategy: 'focal' stands twice");
+  EXPECT_EQ(error({"focal", "none", "focal"}), "--strategy: 'focal' is listed twice");
 }
 
 TEST(Announcement, MakesTwoStepsAndThenAFewMore) {
@@ -64,9 +64,9 @@ TEST(Announcement, SaysTimeAndRuns) {
   const auto nothing = [](std::uint64_t) {};
   constexpr const char* kTime = "About [0-9]+ (s|min) at most for ";
   EXPECT_THAT(announcement(1, 10, nothing),
-              MatchesRegex(std::string(kTime) + "1 run, if the machine stays as it is."));
+              MatchesRegex(std::string(kTime) + "1 run, if the machine is no busier than now."));
   EXPECT_THAT(announcement(33, 10, nothing),
-              MatchesRegex(std::string(kTime) + "33 runs, if the machine stays as it is."));
+              MatchesRegex(std::string(kTime) + "33 runs, if the machine is no busier than now."));
 }
 
 // What a program with the common flags does.
@@ -239,13 +239,15 @@ TEST_F(RunDemo, RefusesWhatWouldBeInVain) {
     } else {
       arguments.push_back(text);
     }
-    EXPECT_THAT(error_of(arguments), HasSubstr(": not with --load, which trains nothing")) << flag;
+    EXPECT_THAT(error_of(arguments),
+                HasSubstr(": cannot be combined with --load, which trains nothing"))
+        << flag;
   }
 }
 
 TEST_F(RunDemo, RefusesDefaultsThatWouldBeInVainToo) {
   EXPECT_EQ(error_of({"--load=model", "--seeds=3"}),
-            "--seeds: not with --load, which trains nothing\n");
+            "--seeds: cannot be combined with --load, which trains nothing\n");
   EXPECT_EQ(error_of({"--threads=1"}), "--threads: needs --backend=libtorch\n");
   EXPECT_EQ(error_of({"--backend=libtorch", "--workers=2"}), "--workers: needs --distributed\n");
   EXPECT_EQ(run({"--backend=libtorch", "--threads=1", "--seeds=3"}).code, 0);
@@ -254,15 +256,16 @@ TEST_F(RunDemo, RefusesDefaultsThatWouldBeInVainToo) {
 
 TEST_F(RunDemo, BatchesThatCannotBeCutAreNoticedFirst) {
   EXPECT_EQ(error_of({"--backend=libtorch", "--micro_batches=3"}),
-            "--micro_batches=3: a batch of 64 cannot be cut into 3 equal parts\n");
-  EXPECT_EQ(
-      error_of({"--backend=libtorch", "--distributed", "--workers=16", "--micro_batches=8"}),
-      "--micro_batches=8 with --workers=16: a batch of 64 cannot be cut into 128 equal parts\n");
+            "--micro_batches=3: a batch of 64 cannot be divided into 3 equal parts\n");
+  EXPECT_EQ(error_of({"--backend=libtorch", "--distributed", "--workers=16", "--micro_batches=8"}),
+            "--micro_batches=8 with --workers=16: a batch of 64 cannot be divided into 128 equal "
+            "parts\n");
   EXPECT_EQ(run({"--backend=libtorch", "--micro_batches=64"}).code, 0);
   setenv("RANK", "1", 1);  // a launcher's number counts, and not --workers
   setenv("WORLD_SIZE", "6", 1);
-  EXPECT_EQ(error_of({"--backend=libtorch", "--distributed"}),
-            "--micro_batches=1 with --workers=6: a batch of 64 cannot be cut into 6 equal parts\n");
+  EXPECT_EQ(
+      error_of({"--backend=libtorch", "--distributed"}),
+      "--micro_batches=1 with --workers=6: a batch of 64 cannot be divided into 6 equal parts\n");
   unsetenv("RANK");
   unsetenv("WORLD_SIZE");
 }
@@ -278,12 +281,14 @@ TEST_F(RunDemo, PathsAtWhichOneCannotLookAreTheUsersErrors) {
 }
 
 TEST_F(RunDemo, WorkersComputeOnTheProcessor) {
-  EXPECT_EQ(error_of({"--backend=libtorch", "--distributed", "--device=cuda"}),
-            "--device=cuda: not with --distributed, whose workers compute on the CPU\n");
+  EXPECT_EQ(
+      error_of({"--backend=libtorch", "--distributed", "--device=cuda"}),
+      "--device=cuda: cannot be combined with --distributed, whose workers compute on the CPU\n");
 }
 
 TEST_F(RunDemo, LogsAndCheckpointsAreOfOneTraining) {
-  const std::string rest = ": is of one training: needs one --strategy and --seeds=1\n";
+  const std::string rest =
+      ": belongs to a single training run: needs one --strategy and --seeds=1\n";
   EXPECT_EQ(error_of({"--log=x"}), "--log" + rest);
   EXPECT_EQ(error_of({"--log=x", "--strategy=a"}), "--log" + rest);
   EXPECT_EQ(error_of({"--log=x", "--seeds=1"}), "--log" + rest);
@@ -304,7 +309,7 @@ TEST_F(RunDemo, FilesNeedTheirDirectory) {
               nowhere + ":0: there is no directory " + (directory_ / "nowhere").string() + "\n");
     arguments.back() = prefix + directory_.string();
     EXPECT_EQ(error_of(arguments),
-              directory_.string() + ":0: expected a name for a file, this is a directory\n");
+              directory_.string() + ":0: expected a file name, but this is a directory\n");
   }
 }
 
@@ -326,7 +331,7 @@ TEST_F(RunDemo, SaysWhereATrainingCanGoOn) {
                                               "--checkpoint=" + checkpoint};
   const Ran lost = run(arguments, [](const DemoFlags&) { throw std::runtime_error("lost"); });
   EXPECT_EQ(lost.code, 1);
-  EXPECT_EQ(lost.err, "lost\n  --resume goes on from " + checkpoint + "\n");
+  EXPECT_EQ(lost.err, "lost\n  --resume continues from " + checkpoint + "\n");
   const Ran input = run(arguments, [](const DemoFlags&) { throw InputError("wrong"); });
   EXPECT_EQ(input.err, "wrong\n");
 }
@@ -355,7 +360,7 @@ TEST_F(RunDemo, PathsAreTheUsers) {
   const Ran ran = run({"--data=some", "--report=/absolute", "--load=model"});
   const Ran training = run({"--data=some", "--report=/absolute", "--save=model"});
   unsetenv("BUILD_WORKING_DIRECTORY");
-  EXPECT_THAT(ran.err, HasSubstr("--report: not with --load"));
+  EXPECT_THAT(ran.err, HasSubstr("--report: cannot be combined with --load"));
   EXPECT_EQ(training.flags.data, directory_ / "some");
   EXPECT_EQ(training.flags.report, "/absolute");
   EXPECT_EQ(training.flags.save, directory_ / "model");

@@ -2,13 +2,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
-#include <optional>
 #include <span>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
-#include "demos/common/files.h"
 #include "demos/common/learner.h"
 #include "equipoise/eigen/loss.h"
 #include "equipoise/eigen/sigmoid_loss.h"
@@ -19,35 +17,9 @@ namespace {
 
 using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-// Some rows of examples, as losses take them.
-struct Rows {
-  std::vector<std::size_t> index;
-  std::vector<std::int64_t> targets;
-  std::vector<std::int64_t> groups;
-  std::vector<double> weights;
-
-  // The rows of units, one after the other.
-  void assign(const Examples& examples, std::span<const std::size_t> units) {
-    index.clear();
-    targets.clear();
-    groups.clear();
-    weights.clear();
-    const std::size_t width = std::max<std::size_t>(examples.labels, 1);
-    for (const std::size_t unit : units) {
-      for (std::size_t r = examples.unit_begin(unit); r < examples.unit_begin(unit + 1); ++r) {
-        index.push_back(r);
-        const auto begin = examples.targets.begin() + static_cast<std::ptrdiff_t>(r * width);
-        targets.insert(targets.end(), begin, begin + static_cast<std::ptrdiff_t>(width));
-        if (!examples.groups.empty()) groups.push_back(examples.groups[r]);
-        if (!examples.weights.empty()) weights.push_back(examples.weights[r]);
-      }
-    }
-  }
-};
-
 template <class M, class R>
 std::pair<double, Matrix> value_and_gradient(const SoftmaxLoss<M, R>& loss, const Matrix& logits,
-                                             const Rows& rows) {
+                                             const UnitRows& rows) {
   auto result = eigen::value_and_gradient(loss, logits, rows.targets,
                                           LossArguments{rows.weights, rows.groups});
   return {result.value, std::move(result.gradient)};
@@ -55,7 +27,7 @@ std::pair<double, Matrix> value_and_gradient(const SoftmaxLoss<M, R>& loss, cons
 
 template <class S, class R>
 std::pair<double, Matrix> value_and_gradient(const SigmoidLoss<S, R>& loss, const Matrix& logits,
-                                             const Rows& rows) {
+                                             const UnitRows& rows) {
   using Targets = Eigen::Matrix<std::int64_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const Eigen::Map<const Targets> targets(rows.targets.data(), logits.rows(), logits.cols());
   auto result = eigen::value_and_gradient(loss, logits, targets,
@@ -72,47 +44,8 @@ class EigenLearner final : public Learner {
 
   Fit fit(const Examples& train, const Examples& validation, const Objective& objective,
           const TrainingOptions& options, const Validate& validate, Progress& progress) override {
-    const std::uint64_t epoch_size = objective.stream.epoch_size();
-    const std::uint64_t steps = steps_per_epoch(epoch_size, options);
-    EarlyStopping stopping(options.patience);
-    Fit fit;
-    std::pair<Matrix, Matrix> best;
-    std::string log;
-    for (std::uint64_t epoch = 0; epoch < options.epochs; ++epoch) {
-      double sum = 0;
-      for (std::uint64_t i = 0; i < steps; ++i) {
-        const std::uint64_t begin = epoch * epoch_size + i * options.batch_size;
-        const std::uint64_t end = std::min(begin + options.batch_size, (epoch + 1) * epoch_size);
-        sum += step(train, objective, begin, end, fit.steps,
-                    options.rate * falling_rate(fit.steps, epoch_size, options));
-        progress.advance(1);
-        ++fit.steps;
-        if (options.max_steps > 0 && fit.steps >= options.max_steps) return fit;
-      }
-      if (!validate) continue;
-      Logits logits = this->logits(validation);
-      const Figures figures = validate(require_finite(logits, options));
-      if (log.empty()) log = log_header(figures);
-      log += log_line(epoch, fit.steps, options.rate * falling_rate(fit.steps, epoch_size, options),
-                      sum / static_cast<double>(steps), figures);
-      if (!options.log.empty()) write_file(options.log, log);
-      const double score = figure_of(figures, options.monitor);
-      const bool is_last = epoch + 1 == options.epochs;
-      if ((has_set_in(objective, fit.steps) || is_last) && stopping.improves(epoch, score)) {
-        fit.validation = std::move(logits);
-        best = {weight_, bias_};
-      }
-      if (stopping.stops_after(epoch)) {
-        progress.skip((options.epochs - 1 - epoch) * steps);
-        break;
-      }
-    }
-    fit.epoch = stopping.best();
-    fit.score = stopping.score();
-    if (validate) std::tie(weight_, bias_) = std::move(best);
-    return fit;
+    return Descent(*this, train, validation, objective, options).run(validate, progress);
   }
-
   Logits logits(const Examples& examples) const override {
     std::vector<std::size_t> all(examples.rows());
     std::iota(all.begin(), all.end(), std::size_t{0});
@@ -138,21 +71,48 @@ class EigenLearner final : public Learner {
             std::vector<float>(matrix.data(), matrix.data() + matrix.size())};
   }
 
-  // One step on the draws [begin, end) of the stream; returns its loss.
-  double step(const Examples& train, const Objective& objective, std::uint64_t begin,
-              std::uint64_t end, std::uint64_t number, double rate) {
-    units_.clear();
-    for (std::uint64_t t = begin; t < end; ++t) units_.push_back(objective.stream[t]);
-    rows_.assign(train, units_);
-    const auto [value, gradient] = std::visit(
-        [&](auto loss) {
-          loss.class_weights = class_weights_at(objective, number);
-          return value_and_gradient(loss, forward(train.features, rows_.index), rows_);
-        },
-        objective.loss);
-    descend(train.features, rows_.index, gradient, static_cast<float>(rate));
-    return value;
-  }
+  class Descent final : public TrainingLoop {
+   public:
+    Descent(EigenLearner& model, const Examples& train, const Examples& validation,
+            const Objective& objective, const TrainingOptions& options)
+        : TrainingLoop(objective, options), model_(model), train_(train), validation_(validation) {}
+
+   private:
+    bool train_epoch(std::uint64_t epoch, std::uint64_t first, std::uint64_t last,
+                     Progress& progress) override {
+      const std::uint64_t size = objective_.stream.epoch_size();
+      for (std::uint64_t i = first; i < last; ++i) {
+        const std::uint64_t begin = epoch * size + i * options_.batch_size;
+        const double loss = step(begin, std::min(begin + options_.batch_size, (epoch + 1) * size));
+        if (!count(loss, progress)) return false;
+      }
+      return true;
+    }
+    // On the draws [begin, end) of the stream; returns its loss.
+    double step(std::uint64_t begin, std::uint64_t end) {
+      std::vector<std::size_t> units;
+      for (std::uint64_t t = begin; t < end; ++t) units.push_back(objective_.stream[t]);
+      const UnitRows rows(train_, units);
+      const auto [value, gradient] = std::visit(
+          [&](auto loss) {
+            loss.class_weights = class_weights_at(objective_, steps_);
+            return value_and_gradient(loss, model_.forward(train_.features, rows.rows), rows);
+          },
+          objective_.loss);
+      model_.descend(train_.features, rows.rows, gradient,
+                     static_cast<float>(options_.rate * rate_share()));
+      return value;
+    }
+    Logits validation_logits() override { return model_.logits(validation_); }
+    std::vector<Parameter> parameters() const override { return model_.parameters(); }
+    void set_parameters(const std::vector<Parameter>& parameters) override {
+      model_.set_parameters(parameters);
+    }
+
+    EigenLearner& model_;
+    const Examples& train_;
+    const Examples& validation_;
+  };
 
   Matrix forward(const SparseRows& features, std::span<const std::size_t> rows) const {
     Matrix logits = bias_.replicate(static_cast<Eigen::Index>(rows.size()), 1);
@@ -182,8 +142,6 @@ class EigenLearner final : public Learner {
 
   Matrix weight_;  // features x C
   Matrix bias_;    // 1 x C
-  std::vector<std::size_t> units_;
-  Rows rows_;
 };
 
 }  // namespace

@@ -311,7 +311,7 @@ TEST(EigenLearner, GivesValidationTheLogitsOfEachEpoch) {
   const auto learner = make_eigen_learner(kShape);
   fit_quietly(*learner, train, validation, weighted(train), options, [&](const Logits& logits) {
     seen.push_back(logits.values);
-    return Figures{{"score", "", static_cast<double>(seen.size())}};
+    return Metrics{{"score", "", static_cast<double>(seen.size())}};
   });
   ASSERT_EQ(seen.size(), 3U);
   for (std::size_t e = 0; e < 3; ++e) {
@@ -332,7 +332,7 @@ TEST(EigenLearner, StopsAtMaxStepsWithoutALookAtValidation) {
     const Fit fit =
         fit_quietly(*learner, train, train, weighted(train), options, [&](const Logits&) {
           ++looks;
-          return Figures{{"score", "", static_cast<double>(looks)}};
+          return Metrics{{"score", "", static_cast<double>(looks)}};
         });
     EXPECT_EQ(fit.steps, most);
     EXPECT_EQ(looks, (most - 1) / 7) << most;
@@ -363,7 +363,7 @@ TEST(EigenLearner, LogsALineAnEpoch) {
   const auto learner = make_eigen_learner(kShape);
   fit_quietly(*learner, train, train, objective, options, [&](const Logits&) {
     after.push_back(std::filesystem::exists(file) ? read_file(file) : "");
-    return Figures{{"score", "", 0.5 + static_cast<double>(after.size())}, {"f1", "joy", 1}};
+    return Metrics{{"score", "", 0.5 + static_cast<double>(after.size())}, {"f1", "joy", 1}};
   });
   Reference reference;
   const LossCase plain{"cross-entropy", SoftmaxLoss<CrossEntropy>()};
@@ -396,7 +396,7 @@ TEST(EigenLearner, LogsALineAnEpoch) {
   std::filesystem::remove(file);
 }
 
-TEST(EigenLearner, FiguresThatThereAreNotAreErrors) {
+TEST(EigenLearner, MetricsThatThereAreNotAreErrors) {
   const Examples train = random_examples({});
   TrainingOptions options = small_training();
   options.monitor = "f1";

@@ -5,6 +5,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,16 @@ struct Examples {
   std::size_t unit_begin(std::size_t unit) const {
     return unit_starts.empty() ? unit : unit_starts[unit];
   }
+};
+
+/// The rows of some units in order, with what losses need of them.
+struct UnitRows {
+  UnitRows(const Examples& examples, std::span<const std::size_t> units);
+
+  std::vector<std::size_t> rows{};
+  std::vector<std::int64_t> targets{};  ///< as Examples::targets; empty where these are
+  std::vector<std::int64_t> groups{};
+  std::vector<double> weights{};
 };
 
 /// N x C numbers, row by row.

@@ -9,22 +9,22 @@
 #include <utility>
 
 #include "demos/common/csv.h"
-#include "demos/common/over_seeds.h"
 #include "demos/common/text_table.h"
+#include "demos/common/uncertainty.h"
 
 namespace equipoise::demos {
 
 namespace {
 
-double value_of(const Figures& figures, std::string_view metric, std::string_view label) {
-  for (const Figure& figure : figures) {
-    if (figure.metric == metric && figure.label == label) return figure.value;
+double value_of(const Metrics& measured, std::string_view metric, std::string_view label) {
+  for (const MetricValue& each : measured) {
+    if (each.metric == metric && each.label == label) return each.value;
   }
   throw std::invalid_argument(
-      absl::StrCat("no figure ", std::string(metric), " of '", std::string(label), "'"));
+      absl::StrCat("no metric ", std::string(metric), " of '", std::string(label), "'"));
 }
 
-double mean_of(const Outcome& outcome, Figures Run::*part, std::string_view metric,
+double mean_of(const Outcome& outcome, Metrics Run::*part, std::string_view metric,
                std::string_view label) {
   double sum = 0;
   for (const Run& run : outcome.runs) sum += value_of(run.*part, metric, label);
@@ -42,10 +42,10 @@ std::optional<metrics::Interval> gain_by_seed(const Outcome& outcome, const Outc
   return mean_over_seeds(gains);
 }
 
-double resampled_mean(const Outcome& outcome, Resampled Run::*figure,
+double resampled_mean(const Outcome& outcome, Resampled Run::*metric,
                       std::span<const std::uint32_t> times) {
   double sum = 0;
-  for (const Run& run : outcome.runs) sum += (run.*figure)(times);
+  for (const Run& run : outcome.runs) sum += (run.*metric)(times);
   return sum / static_cast<double>(outcome.runs.size());
 }
 
@@ -143,10 +143,10 @@ class Trainings {
   std::shared_ptr<const SavedModel> model_;
 };
 
-void append_figures(const std::string& prefix, const Figures& figures, std::string& csv) {
-  for (const Figure& figure : figures) {
-    absl::StrAppend(&csv, prefix, csv_field(figure.metric), ",", csv_field(figure.label), ",",
-                    absl::StrFormat("%.9g", figure.value), "\n");
+void append_metrics(const std::string& prefix, const Metrics& measured, std::string& csv) {
+  for (const MetricValue& each : measured) {
+    absl::StrAppend(&csv, prefix, csv_field(each.metric), ",", csv_field(each.label), ",",
+                    absl::StrFormat("%.9g", each.value), "\n");
   }
 }
 
@@ -167,9 +167,9 @@ const Outcome* find_outcome(const Results& results, std::string_view strategy) {
 }
 
 metrics::Interval gain_over(const Outcome& outcome, const Outcome& other, std::size_t test_units,
-                            Resampled Run::*figure) {
+                            Resampled Run::*metric) {
   return metrics::bootstrap(test_units, [&](std::span<const std::uint32_t> times) {
-    return resampled_mean(outcome, figure, times) - resampled_mean(other, figure, times);
+    return resampled_mean(outcome, metric, times) - resampled_mean(other, metric, times);
   });
 }
 
@@ -223,15 +223,15 @@ std::string results_csv(const Results& results) {
   for (const Outcome& outcome : results.outcomes) {
     for (const Run& run : outcome.runs) {
       const std::string prefix = absl::StrCat(csv_field(outcome.strategy), ",", run.seed, ",");
-      append_figures(prefix + "validation,", run.validation, csv);
-      append_figures(prefix + "test,", run.test, csv);
-      append_figures(prefix + "test,", {{"seconds", "", run.seconds}}, csv);
+      append_metrics(prefix + "validation,", run.validation, csv);
+      append_metrics(prefix + "test,", run.test, csv);
+      append_metrics(prefix + "test,", {{"seconds", "", run.seconds}}, csv);
     }
   }
   return csv;
 }
 
-std::string figure_text(double value) {
+std::string value_text(double value) {
   std::string text = absl::StrFormat("%.3f", value);
   if (text.starts_with("0.")) text.erase(0, 1);
   if (text.starts_with("-0.")) text.erase(1, 1);
@@ -239,7 +239,7 @@ std::string figure_text(double value) {
 }
 
 std::string signed_text(double value) {
-  return (value < 0 ? "-" : "+") + figure_text(value < 0 ? -value : value);
+  return (value < 0 ? "-" : "+") + value_text(value < 0 ? -value : value);
 }
 
 std::string interval_text(const std::optional<metrics::Interval>& interval) {
@@ -269,9 +269,9 @@ std::string strategy_table(const Results& results, const ExperimentOptions& opti
     std::string name = outcome.strategy;
     if (!choices.empty()) absl::StrAppend(&name, " (", absl::StrJoin(choices, ", "), ")");
     std::vector<std::string> row = {i == results.best ? "**" + name + "**" : name,
-                                    figure_text(mean_on_validation(outcome, options.headline))};
+                                    value_text(mean_on_validation(outcome, options.headline))};
     for (const Column& column : columns) {
-      row.push_back(figure_text(mean_on_test(outcome, column.metric, column.label)));
+      row.push_back(value_text(mean_on_test(outcome, column.metric, column.label)));
     }
     row.push_back(absl::StrFormat("%.1f", seconds));
     row.push_back(interval_text(outcome.gain));
@@ -293,7 +293,7 @@ std::string gain_over_posthoc(const Results& results, const ExperimentOptions& o
 std::string gain_in_words(const Results& results, const ExperimentOptions& options) {
   const Outcome& best = results.outcomes[results.best];
   const auto on_validation = [&](const Outcome& outcome) {
-    return figure_text(mean_on_validation(outcome, options.headline));
+    return value_text(mean_on_validation(outcome, options.headline));
   };
   std::string text =
       absl::StrCat("What to take from it: --strategy=", best.strategy,
@@ -346,10 +346,10 @@ std::string seed_table(const Results& results, std::span<const Column> columns) 
       for (const Run& run : outcome.runs) {
         values.push_back(value_of(run.test, column.metric, column.label));
       }
-      std::string cell = figure_text(mean_on_test(outcome, column.metric, column.label));
+      std::string cell = value_text(mean_on_test(outcome, column.metric, column.label));
       if (const std::optional<metrics::Interval> interval = mean_over_seeds(values)) {
-        absl::StrAppend(&cell, " [", figure_text(interval->lower), ", ",
-                        figure_text(interval->upper), "]");
+        absl::StrAppend(&cell, " [", value_text(interval->lower), ", ", value_text(interval->upper),
+                        "]");
       }
       row.push_back(cell);
     }
@@ -366,11 +366,11 @@ std::vector<const Outcome*> compared(const Results& results, const ExperimentOpt
 }
 
 std::string label_table(const Results& results, const ExperimentOptions& options,
-                        std::span<const std::string> header,
-                        std::span<const std::vector<std::string>> rows,
-                        std::span<const Column> metrics) {
+                        const std::vector<std::string>& header,
+                        const std::vector<std::vector<std::string>>& rows,
+                        const std::vector<Column>& metrics) {
   const std::vector<const Outcome*> outcomes = compared(results, options);
-  std::vector<std::string> titles(header.begin(), header.end());
+  std::vector<std::string> titles = header;
   for (const Column& metric : metrics) {
     for (const Outcome* outcome : outcomes) {
       titles.push_back(absl::StrCat(metric.title, " ", outcome->strategy));
@@ -381,7 +381,7 @@ std::string label_table(const Results& results, const ExperimentOptions& options
     std::vector<std::string> row = start;
     for (const Column& metric : metrics) {
       for (const Outcome* outcome : outcomes) {
-        row.push_back(figure_text(mean_on_test(*outcome, metric.metric, start.front())));
+        row.push_back(value_text(mean_on_test(*outcome, metric.metric, start.front())));
       }
     }
     table.add_row(row);

@@ -23,7 +23,7 @@ namespace equipoise::demos {
 
 struct SavedModel;  // see model_file.h
 
-/// A figure on test, of units that are taken so often.
+/// A metric on test, of units that are taken so often.
 using Resampled = std::function<double(std::span<const std::uint32_t>)>;
 
 /// One training of one strategy.
@@ -32,10 +32,10 @@ struct Run {
   std::uint64_t epoch = 0;  ///< the best on validation, from 0
   std::string choice{};     ///< what else was chosen on validation, such as tau; may be empty
   double seconds = 0;       ///< of training and scoring
-  Figures validation{};
-  Figures test{};
-  Resampled resampled{};                       ///< the headline figure
-  Resampled second{};                          ///< another figure, if a task has one: see its gain
+  Metrics validation{};
+  Metrics test{};
+  Resampled resampled{};                       ///< the headline metric
+  Resampled second{};                          ///< another metric, if a task has one: see its gain
   metrics::ConfusionMatrix confusion{};        ///< of test rows; without classes: not counted
   std::vector<PrecisionRecallCurve> curves{};  ///< of test rows, a curve for each class or none
   std::shared_ptr<const SavedModel> model{};
@@ -44,20 +44,20 @@ struct Run {
 struct Outcome {
   std::string strategy;
   std::vector<Run> runs{};                  ///< by seed
-  std::optional<metrics::Interval> gain{};  ///< in the headline figure over the baseline, on test
-  std::optional<metrics::Interval> second_gain{};  ///< that of the second figure
+  std::optional<metrics::Interval> gain{};  ///< in the headline metric over the baseline, on test
+  std::optional<metrics::Interval> second_gain{};  ///< that of the second metric
   double rate = 0;                                 ///< the learning rate of the runs
   bool is_edge = false;  ///< of the rates that were tried it is the largest or the smallest
 };
 
 struct Results {
   std::vector<Outcome> outcomes{};
-  std::size_t best = 0;  ///< the outcome with the best mean headline figure on validation
+  std::size_t best = 0;  ///< the outcome with the best mean headline metric on validation
   std::shared_ptr<const SavedModel> model{};  ///< of its best run on validation
 };
 
 /// The mean over the runs of an outcome, on test or on validation.
-/// @throws std::invalid_argument for a figure that the runs do not have.
+/// @throws std::invalid_argument for a metric that the runs do not have.
 double mean_on_test(const Outcome& outcome, std::string_view metric, std::string_view label = "");
 double mean_on_validation(const Outcome& outcome, std::string_view metric,
                           std::string_view label = "");
@@ -68,7 +68,7 @@ const Outcome* find_outcome(const Results& results, std::string_view strategy);
 struct ExperimentOptions {
   std::vector<std::string> strategies;
   std::uint64_t seeds = 3;
-  std::string headline = "macro_f1";  ///< the figure by which strategies are chosen and compared
+  std::string headline = "macro_f1";  ///< the metric by which strategies are chosen and compared
   std::string baseline = "none";
   std::size_t test_units = 0;       ///< what bootstraps resample
   double rate = 0;                  ///< learning rate, or where the search for one begins
@@ -96,21 +96,21 @@ Results run_experiment(
 /// strategy has its own.
 std::string rate_text(const ExperimentOptions& options);
 
-/// The gain of one outcome over another, in the headline figure or another one.
+/// The gain of one outcome over another, in the headline metric or another one.
 metrics::Interval gain_over(const Outcome& outcome, const Outcome& other, std::size_t test_units,
-                            Resampled Run::*figure = &Run::resampled);
+                            Resampled Run::*metric = &Run::resampled);
 
-/// Every figure of every run: strategy,seed,split,metric,label,value.
+/// Every metric of every run: strategy,seed,split,metric,label,value.
 std::string results_csv(const Results& results);
 
-/// A column of a table: a figure on test.
+/// A column of a table: a metric on test.
 struct Column {
   std::string title;
   std::string metric;
   std::string label{};
 };
 
-/// A line a strategy: its headline figure on validation, the columns, the seconds of a run, its
+/// A line a strategy: its headline metric on validation, the columns, the seconds of a run, its
 /// gain, and the mean of its gains seed by seed with their interval over seeds. What was chosen on
 /// validation stands behind the name, the best strategy in bold.
 std::string strategy_table(const Results& results, const ExperimentOptions& options,
@@ -135,7 +135,7 @@ std::string seed_table(const Results& results, std::span<const Column> columns);
 
 /// Three digits, without the zero that all of them would begin with; with a sign; with its
 /// interval.
-std::string figure_text(double value);
+std::string value_text(double value);
 std::string signed_text(double value);
 std::string interval_text(const std::optional<metrics::Interval>& interval);
 
@@ -145,9 +145,9 @@ std::vector<const Outcome*> compared(const Results& results, const ExperimentOpt
 
 /// A line a label: what goes before (sizes, say), then each metric of the compared outcomes.
 std::string label_table(const Results& results, const ExperimentOptions& options,
-                        std::span<const std::string> header,
-                        std::span<const std::vector<std::string>> rows,
-                        std::span<const Column> metrics);
+                        const std::vector<std::string>& header,
+                        const std::vector<std::vector<std::string>>& rows,
+                        const std::vector<Column>& metrics);
 
 }  // namespace equipoise::demos
 

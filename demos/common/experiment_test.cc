@@ -210,17 +210,17 @@ TEST(Gains, NeedTheBaselineWhereverItStands) {
   EXPECT_FALSE(last.outcomes[1].gain.has_value());
 }
 
-TEST(Means, OfFiguresThatThereAreNotAreErrors) {
+TEST(Means, OfMetricsThatThereAreNotAreErrors) {
   const Results results = run(options_for({"none"}, 1), kScript).results;
-  EXPECT_EQ(error_of([&] { mean_on_test(results.outcomes[0], "f1"); }), "no figure f1 of ''");
+  EXPECT_EQ(error_of([&] { mean_on_test(results.outcomes[0], "f1"); }), "no metric f1 of ''");
   EXPECT_EQ(error_of([&] { mean_on_validation(results.outcomes[0], "f1", "joy"); }),
-            "no figure f1 of 'joy'");
+            "no metric f1 of 'joy'");
   ExperimentOptions unknown = options_for({"none"}, 1);
   unknown.headline = "f1";
-  EXPECT_EQ(error_of([&] { run(unknown, kScript); }), "no figure f1 of ''");
+  EXPECT_EQ(error_of([&] { run(unknown, kScript); }), "no metric f1 of ''");
 }
 
-TEST(ResultsCsv, HasEveryFigureOfEveryRun) {
+TEST(ResultsCsv, HasEveryMetricOfEveryRun) {
   Script script = {
       {"none", {make_run(0, 0.5, "xxxxxx......"), make_run(1, 0.25, "x...........")}},
       {"a, \"b\"", {make_run(0, 1e-9, "xxxxxxxxxxxx"), make_run(1, 0, "............")}}};
@@ -250,12 +250,12 @@ TEST(ResultsCsv, HasEveryFigureOfEveryRun) {
 }
 
 TEST(Texts, OfNumbersAreShort) {
-  EXPECT_EQ(figure_text(0.5), ".500");
-  EXPECT_EQ(figure_text(0.12345), ".123");
-  EXPECT_EQ(figure_text(1), "1.000");
-  EXPECT_EQ(figure_text(0), ".000");
-  EXPECT_EQ(figure_text(12.5), "12.500");
-  EXPECT_EQ(figure_text(-0.25), "-.250");
+  EXPECT_EQ(value_text(0.5), ".500");
+  EXPECT_EQ(value_text(0.12345), ".123");
+  EXPECT_EQ(value_text(1), "1.000");
+  EXPECT_EQ(value_text(0), ".000");
+  EXPECT_EQ(value_text(12.5), "12.500");
+  EXPECT_EQ(value_text(-0.25), "-.250");
   EXPECT_EQ(signed_text(0.0625), "+.062");
   EXPECT_EQ(signed_text(-0.25), "-.250");
   EXPECT_EQ(signed_text(0), "+.000");
@@ -384,7 +384,7 @@ TEST(SearchOfRates, StopsWhereBothNeighboursAreWorse) {
   EXPECT_THAT(stays.explanation, Not(HasSubstr("may be better")));
   EXPECT_EQ(stays.model->facts.at("score"), 0.5);
   ASSERT_EQ(stays.outcome.runs.size(), 2U);
-  EXPECT_EQ(figure_of(stays.outcome.runs[0].validation, "accuracy"), 0.5);
+  EXPECT_EQ(metric_of(stays.outcome.runs[0].validation, "accuracy"), 0.5);
 }
 
 TEST(SearchOfRates, GoesOnInTheDirectionThatIsBetter) {
@@ -512,7 +512,7 @@ TEST(LabelTable, ComparesMetricByMetric) {
   EXPECT_EQ(lines[0], "| label | rows | F1 none | recall none |");
   EXPECT_EQ(lines[2], "| joy | 100 | .292 | .750 |");
   const std::vector<std::vector<std::string>> odd = {{"fear, odd", "3"}, {"joy", "4"}};
-  lines = lines_of(label_table(results, options_for({}, 2), header, odd, {metrics.data(), 1}));
+  lines = lines_of(label_table(results, options_for({}, 2), header, odd, {metrics[0]}));
   EXPECT_EQ(lines[2], "| fear, odd | 3 | .125 |");
   EXPECT_EQ(lines[3], "| joy | 4 | .292 |");
 }

@@ -21,17 +21,9 @@ std::int32_t bucket(std::string_view text, std::int32_t buckets) {
   return static_cast<std::int32_t>(hash % static_cast<std::uint64_t>(buckets));
 }
 
-// Offsets at which the code points of a text begin, and its size.
-std::vector<std::size_t> boundaries(std::string_view text) {
-  std::vector<std::size_t> offsets;
-  for (std::size_t i = 0; i < text.size(); i += character_at(text, i).size) offsets.push_back(i);
-  offsets.push_back(text.size());
-  return offsets;
-}
-
 void add_character_ngrams(std::string_view chunk, std::vector<std::int32_t>& columns) {
   const std::string padded = ' ' + std::string(chunk) + ' ';
-  const std::vector<std::size_t> at = boundaries(padded);
+  const std::vector<std::size_t> at = code_point_offsets(padded);
   const std::size_t length = at.size() - 1;
   for (std::size_t n = kShortest; n <= kLongest; ++n) {
     if (n >= length) {

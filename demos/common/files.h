@@ -18,6 +18,13 @@ std::filesystem::path user_path(std::string_view path);
 /// @throws InputError for an empty name.
 std::vector<std::filesystem::path> user_paths(const std::string& flag, const std::string& list);
 
+/// The files of a data set.
+struct PartFiles {
+  std::vector<std::filesystem::path> train{};
+  std::vector<std::filesystem::path> validation{};
+  std::vector<std::filesystem::path> test{};
+};
+
 /// The content of a file.
 /// @throws InputError (line 0) if it cannot be read.
 std::string read_file(const std::filesystem::path& path);

@@ -80,7 +80,7 @@ bool parse_flags(std::span<char* const> arguments, std::string_view usage) {
       flag = find(name.substr(2));
       value = "false";
     } else if (flag != nullptr) {
-      if (i + 1 == arguments.size()) throw InputError(absl::StrCat("--", name, " lacks its value"));
+      if (i + 1 == arguments.size()) throw InputError(absl::StrCat("--", name, " needs a value"));
       value = arguments[++i];
     }
     if (flag == nullptr) {
@@ -88,7 +88,7 @@ bool parse_flags(std::span<char* const> arguments, std::string_view usage) {
     }
     std::string error;
     if (!flag->ParseFrom(value, &error)) {
-      throw InputError(absl::StrCat("--", name, "=", value, ": not a value of this flag",
+      throw InputError(absl::StrCat("--", name, "=", value, ": invalid value",
                                     error.empty() ? "" : " (" + error + ")", "\n  --", name, ": ",
                                     flag->Help()));
     }

@@ -79,18 +79,18 @@ TEST(ParseFlags, ErrorsSayWhatIsAccepted) {
   EXPECT_THAT(error({"--color=red"}), HasSubstr("--storeys: how high [1]"));
   EXPECT_THAT(error({"--nostoreys"}), HasSubstr("there is no flag '--nostoreys'"));
   EXPECT_THAT(error({"house"}), HasSubstr("unexpected argument 'house'; accepted flags:"));
-  EXPECT_THAT(error({"--storeys=many"}), HasSubstr("--storeys=many: not a value of this flag"));
+  EXPECT_THAT(error({"--storeys=many"}), HasSubstr("--storeys=many: invalid value"));
   EXPECT_THAT(error({"--storeys=many"}), testing::EndsWith("\n  --storeys: how high"));
-  EXPECT_THAT(error({"--storeys="}), HasSubstr("--storeys=: not a value of this flag"));
+  EXPECT_THAT(error({"--storeys="}), HasSubstr("--storeys=: invalid value"));
   EXPECT_THAT(error({"--storeys", "99999999999"}),
-              HasSubstr("--storeys=99999999999: not a value of this flag"));
-  EXPECT_THAT(error({"--garden=maybe"}), HasSubstr("--garden=maybe: not a value of this flag"));
+              HasSubstr("--storeys=99999999999: invalid value"));
+  EXPECT_THAT(error({"--garden=maybe"}), HasSubstr("--garden=maybe: invalid value"));
   EXPECT_THAT(error({"--garden", "true"}), HasSubstr("unexpected argument 'true'"));
   EXPECT_THAT(error({"--nogarden=true"}), HasSubstr("there is no flag '--nogarden'"));
   EXPECT_THAT(error({"-colour=red"}), HasSubstr("unexpected argument '-colour=red'"));
   EXPECT_THAT(error({"--verbosity=1"}), HasSubstr("there is no flag '--verbosity'"));
   EXPECT_THAT(error({"--"}), HasSubstr("there is no flag '--'"));
-  EXPECT_EQ(error({"--storeys"}), "--storeys lacks its value");
+  EXPECT_EQ(error({"--storeys"}), "--storeys needs a value");
 }
 
 TEST(ParseFlags, HelpIsPrintedAndEndsTheProgram) {

@@ -34,7 +34,7 @@ class Learner {
   virtual ~Learner() = default;
 
   /// Trains by stochastic gradient descent on the units that the objective's stream draws from
-  /// `train`, and ends with the parameters of the epoch whose monitored figure on validation is
+  /// `train`, and ends with the parameters of the epoch whose monitored metric on validation is
   /// best. The progress counts steps.
   virtual Fit fit(const Examples& train, const Examples& validation, const Objective& objective,
                   const TrainingOptions& options, const Validate& validate, Progress& progress) = 0;

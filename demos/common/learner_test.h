@@ -115,7 +115,7 @@ struct ScoreScript {
   std::size_t epochs = 0;
 
   Validate validate() {
-    return [this](const Logits&) { return Figures{{"score", "", scores.at(epochs++)}}; };
+    return [this](const Logits&) { return Metrics{{"score", "", scores.at(epochs++)}}; };
   }
 };
 

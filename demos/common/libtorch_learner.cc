@@ -17,51 +17,26 @@ constexpr double kHiddenDeviation = 0.03;
 
 // Sparse rows as torch::nn::EmbeddingBag takes them: all features one after the other, their
 // values, and where each row starts.
-class SparseSet final : public Dataset {
+class SparseSet final : public ExampleSet {
  public:
-  explicit SparseSet(const Examples& examples) : examples_(examples) {}
+  using ExampleSet::ExampleSet;
 
-  std::size_t units() const override { return examples_.units(); }
-  std::size_t rows(std::size_t unit) const override {
-    return examples_.unit_begin(unit + 1) - examples_.unit_begin(unit);
-  }
-
-  Batch batch(std::span<const std::size_t> units) const override {
-    const std::size_t width = std::max<std::size_t>(examples_.labels, 1);
+ private:
+  std::vector<at::Tensor> inputs_of(std::span<const std::size_t> rows,
+                                    std::span<const std::size_t> /*units*/) const override {
     std::vector<std::int64_t> columns;
     std::vector<float> values;
     std::vector<std::int64_t> starts;
-    std::vector<std::int64_t> targets;
-    std::vector<std::int64_t> groups;
-    std::vector<double> weights;
-    for (const std::size_t unit : units) {
-      for (std::size_t r = examples_.unit_begin(unit); r < examples_.unit_begin(unit + 1); ++r) {
-        starts.push_back(static_cast<std::int64_t>(columns.size()));
-        const auto of_row = examples_.features.columns_of(r);
-        columns.insert(columns.end(), of_row.begin(), of_row.end());
-        const auto values_of_row = examples_.features.values_of(r);
-        values.insert(values.end(), values_of_row.begin(), values_of_row.end());
-        for (std::size_t l = 0; l < width && !examples_.targets.empty(); ++l) {
-          targets.push_back(examples_.targets[r * width + l]);
-        }
-        if (!examples_.groups.empty()) groups.push_back(examples_.groups[r]);
-        if (!examples_.weights.empty()) weights.push_back(examples_.weights[r]);
-      }
+    for (const std::size_t row : rows) {
+      starts.push_back(static_cast<std::int64_t>(columns.size()));
+      const auto of_row = examples_.features.columns_of(row);
+      columns.insert(columns.end(), of_row.begin(), of_row.end());
+      const auto values_of_row = examples_.features.values_of(row);
+      values.insert(values.end(), values_of_row.begin(), values_of_row.end());
     }
-    Batch batch;
-    batch.inputs = {tensor_of(columns), at::tensor(at::ArrayRef<float>(values), at::kFloat),
-                    tensor_of(starts)};
-    batch.targets = tensor_of(targets);
-    if (examples_.labels > 0) {
-      batch.targets = batch.targets.view({-1, static_cast<std::int64_t>(width)});
-    }
-    if (!groups.empty()) batch.groups = tensor_of(groups);
-    if (!weights.empty()) batch.weights = at::tensor(at::ArrayRef<double>(weights), at::kDouble);
-    return batch;
+    return {tensor_of(columns), at::tensor(at::ArrayRef<float>(values), at::kFloat),
+            tensor_of(starts)};
   }
-
- private:
-  const Examples& examples_;
 };
 
 // An embedding bag, whose weights are those of a linear layer on sparse features; with a hidden

@@ -41,10 +41,10 @@ ReliabilityChart reliability_lines(const std::string& title, const Outcome& outc
       .title = of_first_seed(absl::StrCat(title, ": ", outcome.strategy), outcome),
       .bins = kReliabilityBins};
   for (const std::string& way : ways) {
-    ReliabilityLine line{absl::StrCat(way, ", ECE ", figure_text(value("ece_", way, "")))};
+    ReliabilityLine line{absl::StrCat(way, ", ECE ", value_text(value("ece_", way, "")))};
     for (std::size_t b = 1; b <= kReliabilityBins; ++b) {
       const std::string label = absl::StrCat(b);
-      if (!has_figure(first.runs.front(), absl::StrCat("predictions_", way), label)) continue;
+      if (!has_metric(first.runs.front(), absl::StrCat("predictions_", way), label)) continue;
       line.confidence.push_back(value("confidence_", way, label));
       line.frequency.push_back(value("frequency_", way, label));
       line.count.push_back(value("predictions_", way, label));

@@ -9,6 +9,7 @@
 
 #include "demos/common/charts.h"
 #include "demos/common/experiment.h"
+#include "equipoise/metrics/label_scores.h"
 #include "equipoise/metrics/ranking.h"
 
 namespace equipoise::demos {
@@ -37,6 +38,17 @@ PrecisionRecallCurve precision_recall_curve(const metrics::BinaryScores<T>& scor
     curve.precision.push_back(before / (before + point.false_positives));
   }
   return curve;
+}
+
+/// The curve of each label, under its name.
+template <std::floating_point T>
+std::vector<PrecisionRecallCurve> curves_of(std::span<const std::string> names,
+                                            const metrics::LabelScores<T>& scores) {
+  std::vector<PrecisionRecallCurve> curves;
+  for (std::size_t l = 0; l < names.size(); ++l) {
+    curves.push_back(precision_recall_curve(scores.label(l), names[l]));
+  }
+  return curves;
 }
 
 /// A panel for each of these labels, at most the last 12, with the first seed's curve for each

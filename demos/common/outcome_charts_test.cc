@@ -14,11 +14,11 @@ namespace {
 using testing::DoubleEq;
 using testing::ElementsAre;
 
-Outcome outcome(const std::string& strategy, const std::vector<Figures>& of_seeds) {
+Outcome outcome(const std::string& strategy, const std::vector<Metrics>& of_seeds) {
   Outcome result{strategy};
-  for (const Figures& figures : of_seeds) {
+  for (const Metrics& measured : of_seeds) {
     demos::Run run;
-    run.test = figures;
+    run.test = measured;
     result.runs.push_back(run);
   }
   return result;
@@ -40,10 +40,10 @@ TEST(ReliabilityLines, HaveTheBinsOfTheFirstSeed) {
   // The top labels are 0, 0, 2, 1: right, wrong, right, right.
   const std::vector<double> rows = {0.7, 0.2, 0.1, 0.7, 0.1, 0.2, 0.05, 0, 0.95, 0.2, 0.5, 0.3};
   const std::vector<std::int64_t> targets = {0, 1, 2, 1};
-  Figures figures;
-  add_reliability("raw", rows, 3, targets, figures);
+  Metrics measured;
+  add_reliability("raw", rows, 3, targets, measured);
   const ReliabilityChart chart =
-      reliability_lines("Top label", outcome("none", {figures, {}}), {"raw"});
+      reliability_lines("Top label", outcome("none", {measured, {}}), {"raw"});
   EXPECT_EQ(chart.title, "Top label: none, first seed");
   EXPECT_EQ(chart.bins, kReliabilityBins);
   ASSERT_EQ(chart.lines.size(), 1U);
@@ -51,7 +51,7 @@ TEST(ReliabilityLines, HaveTheBinsOfTheFirstSeed) {
   EXPECT_THAT(chart.lines[0].confidence, ElementsAre(DoubleEq(0.5), DoubleEq(0.7), DoubleEq(0.95)));
   EXPECT_THAT(chart.lines[0].frequency, ElementsAre(1, 0.5, 1));
   EXPECT_THAT(chart.lines[0].count, ElementsAre(1, 2, 1));
-  EXPECT_EQ(reliability_lines("Top label", outcome("none", {figures}), {"raw"}).title,
+  EXPECT_EQ(reliability_lines("Top label", outcome("none", {measured}), {"raw"}).title,
             "Top label: none");
 }
 

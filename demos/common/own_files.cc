@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "demos/common/complete_corpus.h"
 #include "demos/common/input_error.h"
+#include "demos/common/labelled_corpus.h"
 #include "demos/common/table_file.h"
 #include "demos/common/text_table.h"
 
@@ -92,7 +92,7 @@ std::vector<NamedRow> read_rows(const TableFile& table, const OwnFiles& files) {
     }
     std::sort(named.labels.begin(), named.labels.end());
     const auto twice = std::adjacent_find(named.labels.begin(), named.labels.end());
-    if (twice != named.labels.end()) fail("label '" + *twice + "' stands twice");
+    if (twice != named.labels.end()) fail("label '" + *twice + "' occurs twice");
     rows.push_back(std::move(named));
   }
   if (rows.empty()) throw InputError(table.name, 0, "there is no row below the header");

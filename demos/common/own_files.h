@@ -38,7 +38,7 @@ LabelledTexts load_rows(const std::filesystem::path& file, const OwnFiles& files
 /// file, the most frequent first. The description says how they were read and lists the classes
 /// with their counts in each part.
 /// @throws InputError as read_table() and complete(), for a column that is not there, a text that
-/// is empty, a row without a label unless texts may have several, a label that stands twice in a
+/// is empty, a row without a label unless texts may have several, a label that occurs twice in a
 /// row, a label or language that the training file does not have, and for fewer than two labels.
 Corpus load_files(const OwnFiles& files);
 

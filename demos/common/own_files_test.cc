@@ -171,7 +171,7 @@ TEST_F(OwnFilesTest, MistakesAreNamedByLine) {
               EndsWith("dev.csv:3: label 'z' does not occur in " + train.string()));
   EXPECT_THAT(error_with("c,x\nd,\n"), EndsWith("dev.csv:3: expected a label, found nothing"));
   EXPECT_THAT(error_with(",x\n"), EndsWith("dev.csv:2: expected a text, found nothing"));
-  EXPECT_THAT(error_with("c,x|x\n", "|"), EndsWith("dev.csv:2: label 'x' stands twice"));
+  EXPECT_THAT(error_with("c,x|x\n", "|"), EndsWith("dev.csv:2: label 'x' occurs twice"));
   EXPECT_THAT(error_with(""), EndsWith("dev.csv:0: there is no row below the header"));
   EXPECT_THAT(
       error_with("c,x\n"),

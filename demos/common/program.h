@@ -1,50 +1,69 @@
-// What every demo does around its models: compares strategies, saves and loads, reports.
+// What every demo does around its task: compares strategies, saves and loads, reports.
 #ifndef EQUIPOISE_DEMOS_COMMON_PROGRAM_H_
 #define EQUIPOISE_DEMOS_COMMON_PROGRAM_H_
 
-#include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "demos/common/demo_flags.h"
-#include "demos/common/experiment.h"
 #include "demos/common/model_file.h"
-#include "demos/common/progress.h"
+#include "demos/common/task.h"
 
 namespace equipoise::demos {
 
-/// The strategies of a demo, and how it trains them.
-struct Comparison {
-  ExperimentOptions experiment{};
-  std::uint64_t all_steps = 0;    ///< of all runs; 0: each has experiment.steps_per_run
-  std::uint64_t tried_units = 0;  ///< steps or epochs of a run, of which ...
-  /// ... a few are made before, to tell how long it will take, and thrown away.
-  std::function<void(std::uint64_t)> try_out{};
-  std::function<Run(std::size_t strategy, std::uint64_t seed, double rate, Progress& progress)>
-      run{};
-  std::function<std::string(const Results&)> summary{};
-  /// Writes a report into a directory and says so.
-  std::function<std::string(const Results&, const std::filesystem::path&)> write_report{};
+/// A model, and how it is trained unless flags say otherwise.
+struct Model {
+  std::string text{};      ///< what it is, for people
+  double rate = 0;         ///< at which runs, or the search for a rate, begin
+  bool is_linear = false;  ///< whether its rate is searched
+  RunOptions run{};
 };
 
-/// Trains them all, shows progress, prints the tables and writes the report. Returns the model that
-/// did best on validation.
-std::shared_ptr<const SavedModel> compare(const DemoFlags& flags, const Comparison& comparison);
+/// Trains all strategies, shows progress, prints the tables and writes the report. Returns the
+/// model that did best on validation.
+std::shared_ptr<const SavedModel> compare(const DemoFlags& flags, const Task& task,
+                                          const std::vector<std::string>& strategies, Model model);
 
-/// A demo, once its flags are checked.
+/// A demo, once its flags are checked; what is done with a model that was trained or loaded.
 struct Program {
   std::string_view kind;  ///< of its models, see save_model()
+  std::string predict{};  ///< what --predict asks; empty: nothing
   std::function<std::shared_ptr<const SavedModel>()> train{};
-  std::function<void(const SavedModel&)> evaluate{};  ///< of a loaded model, on test
-  std::function<void(const SavedModel&)> predict{};   ///< empty: there is nothing to predict
+  std::function<void(const SavedModel&)> evaluate{};  ///< on test
+  std::function<void(const SavedModel&)> answer{};    ///< that question
 };
 
 /// Trains a model, or loads one and, without anything to predict, evaluates it; saves it where
 /// --save says; predicts.
 void run_program(const DemoFlags& flags, const Program& program);
+
+/// Calls read() on what was saved in --load.
+/// @throws InputError that names the file for facts that are missing or do not fit.
+template <class F>
+auto read_saved(const DemoFlags& flags, const F& read) -> decltype(read()) {
+  std::string reason;
+  try {
+    return read();
+  } catch (const nlohmann::json::exception& error) {
+    reason = error.what();
+  } catch (const std::invalid_argument& error) {
+    reason = error.what();
+  }
+  throw InputError(flags.load.string(), 0, "not a model that --save has written: " + reason);
+}
+
+/// Prints what answer() makes of each line of standard input, a line each; blank ones are left out.
+/// @throws InputError that names the line for what is no JSON or lacks something, and where there
+/// is no line.
+void answer_lines(const DemoFlags& flags,
+                  const std::function<nlohmann::ordered_json(const nlohmann::json&)>& answer);
+
+/// A line for people: what is predicted with which probability; a star for what is decided for.
+std::string prediction_line(double probability, const std::string& what, bool has_star);
 
 }  // namespace equipoise::demos
 

@@ -11,12 +11,12 @@
 namespace equipoise::demos {
 
 void add_reliability(const std::string& way, std::span<const double> probabilities,
-                     std::size_t classes, std::span<const std::int64_t> targets, Figures& figures,
+                     std::size_t classes, std::span<const std::int64_t> targets, Metrics& measured,
                      std::optional<std::size_t> of_class) {
   metrics::Calibration calibration(classes, kReliabilityBins);
   calibration.add(MatrixView<const double>(probabilities.data(), targets.size(), classes), targets);
   const auto add = [&](const char* metric, const std::string& label, double value) {
-    figures.push_back({absl::StrCat(metric, way), label, value});
+    measured.push_back({absl::StrCat(metric, way), label, value});
   };
   add("ece_", "", of_class ? calibration.ece(*of_class) : calibration.ece());
   add("class_wise_ece_", "", calibration.class_wise_ece());
@@ -31,9 +31,9 @@ void add_reliability(const std::string& way, std::span<const double> probabiliti
   }
 }
 
-bool has_figure(const Run& run, std::string_view metric, std::string_view label) {
-  return std::any_of(run.test.begin(), run.test.end(), [&](const Figure& figure) {
-    return figure.metric == metric && figure.label == label;
+bool has_metric(const Run& run, std::string_view metric, std::string_view label) {
+  return std::any_of(run.test.begin(), run.test.end(), [&](const MetricValue& each) {
+    return each.metric == metric && each.label == label;
   });
 }
 

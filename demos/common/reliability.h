@@ -21,11 +21,11 @@ inline constexpr std::size_t kReliabilityBins = 15;
 /// label, bins with rows only. `probabilities` are rows of `classes`. With a class, ece and diagram
 /// are those of this class; without, those of the top label.
 void add_reliability(const std::string& way, std::span<const double> probabilities,
-                     std::size_t classes, std::span<const std::int64_t> targets, Figures& figures,
+                     std::size_t classes, std::span<const std::int64_t> targets, Metrics& measured,
                      std::optional<std::size_t> of_class = std::nullopt);
 
-/// Whether a run has a figure on test.
-bool has_figure(const Run& run, std::string_view metric, std::string_view label = "");
+/// Whether a run has a metric on test.
+bool has_metric(const Run& run, std::string_view metric, std::string_view label = "");
 
 }  // namespace equipoise::demos
 

@@ -18,35 +18,35 @@ const std::vector<double> kRows = {0.7,  0.2, 0.1,   //
                                    0.2,  0.5, 0.3};
 const std::vector<std::int64_t> kTargets = {0, 1, 2, 1};
 
-double value_of(const Figures& figures, const std::string& metric, const std::string& label = "") {
-  for (const Figure& figure : figures) {
-    if (figure.metric == metric && figure.label == label) return figure.value;
+double value_of(const Metrics& measured, const std::string& metric, const std::string& label = "") {
+  for (const MetricValue& each : measured) {
+    if (each.metric == metric && each.label == label) return each.value;
   }
   return std::numeric_limits<double>::quiet_NaN();
 }
 
 TEST(Reliability, BinsTheTopLabel) {
-  Figures figures;
-  add_reliability("raw", kRows, 3, kTargets, figures);
+  Metrics measured;
+  add_reliability("raw", kRows, 3, kTargets, measured);
   // Bins: .7 (two rows, half of them right), .95 (right), .5 (right).
-  EXPECT_NEAR(value_of(figures, "ece_raw"), (2 * 0.2 + 0.05 + 0.5) / 4, kRounding);
-  EXPECT_NEAR(value_of(figures, "confidence_raw", "11"), 0.7, kRounding);
-  EXPECT_DOUBLE_EQ(value_of(figures, "frequency_raw", "11"), 0.5);
-  EXPECT_DOUBLE_EQ(value_of(figures, "frequency_raw", "15"), 1);
-  EXPECT_EQ(value_of(figures, "predictions_raw", "11"), 2);
-  EXPECT_EQ(value_of(figures, "predictions_raw", "15"), 1);
+  EXPECT_NEAR(value_of(measured, "ece_raw"), (2 * 0.2 + 0.05 + 0.5) / 4, kRounding);
+  EXPECT_NEAR(value_of(measured, "confidence_raw", "11"), 0.7, kRounding);
+  EXPECT_DOUBLE_EQ(value_of(measured, "frequency_raw", "11"), 0.5);
+  EXPECT_DOUBLE_EQ(value_of(measured, "frequency_raw", "15"), 1);
+  EXPECT_EQ(value_of(measured, "predictions_raw", "11"), 2);
+  EXPECT_EQ(value_of(measured, "predictions_raw", "15"), 1);
   demos::Run run;
-  run.test = figures;
-  EXPECT_TRUE(has_figure(run, "frequency_raw", "8"));
-  EXPECT_FALSE(has_figure(run, "frequency_raw", "1")) << "a bin without rows";
+  run.test = measured;
+  EXPECT_TRUE(has_metric(run, "frequency_raw", "8"));
+  EXPECT_FALSE(has_metric(run, "frequency_raw", "1")) << "a bin without rows";
 }
 
 TEST(Reliability, BinsAClass) {
-  Figures figures;
-  add_reliability("fitted", kRows, 3, kTargets, figures, 1);
+  Metrics measured;
+  add_reliability("fitted", kRows, 3, kTargets, measured, 1);
   // Of class 1: .2 (not), .1 (it is), 0 (not), .5 (it is).
-  EXPECT_NEAR(value_of(figures, "ece_fitted"), (0.2 + 0.9 + 0 + 0.5) / 4, kRounding);
-  EXPECT_DOUBLE_EQ(value_of(figures, "frequency_fitted", "2"), 1);
+  EXPECT_NEAR(value_of(measured, "ece_fitted"), (0.2 + 0.9 + 0 + 0.5) / 4, kRounding);
+  EXPECT_DOUBLE_EQ(value_of(measured, "frequency_fitted", "2"), 1);
 }
 
 }  // namespace

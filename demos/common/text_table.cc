@@ -13,11 +13,7 @@ namespace equipoise::demos {
 
 namespace {
 
-std::size_t width_of(const std::string& text) {
-  std::size_t width = 0;
-  for (std::size_t i = 0; i < text.size(); i += character_at(text, i).size) ++width;
-  return width;
-}
+std::size_t width_of(const std::string& text) { return code_point_offsets(text).size() - 1; }
 
 // Cells without what Markdown takes for the end of a cell or of a row.
 std::vector<std::string> escaped(std::vector<std::string> cells) {

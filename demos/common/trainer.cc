@@ -12,10 +12,12 @@
 #include <numeric>
 #include <variant>
 
-#include "demos/common/criterion.h"
-#include "demos/common/files.h"
 #include "demos/common/input_error.h"
+#include "equipoise/libtorch/loss.h"
+#include "equipoise/libtorch/module.h"
 #include "equipoise/libtorch/sampler.h"
+#include "equipoise/libtorch/sigmoid_loss.h"
+#include "equipoise/libtorch/sigmoid_module.h"
 #include "equipoise/random.h"
 #include "equipoise/splits/hash.h"
 
@@ -127,95 +129,156 @@ std::uint64_t digest_of(const Loss& loss) {
   return splits::fnv1a64(text);
 }
 
-// The state of one training.
-class Training {
+// A loss on tensors, whichever of the losses that the demos train with it is.
+class Criterion {
+ public:
+  virtual ~Criterion() = default;
+  // Takes the class weights of an optimiser step.
+  virtual void start_step(std::uint64_t step) = 0;
+  // What the loss divides by: [K] of double. Those of the parts of a step are summed.
+  virtual at::Tensor denominators(const Batch& batch) const = 0;
+  // What no rows add to the denominators, for a worker that has none.
+  virtual at::Tensor no_denominators() const = 0;
+  // The loss of a part of a step, [], divided by the denominators of all of it.
+  virtual at::Tensor operator()(const at::Tensor& logits, const Batch& batch,
+                                const at::Tensor& denominators) = 0;
+};
+
+template <class M, class R>
+libtorch::SoftmaxLossModule<M, R> module_of(const SoftmaxLoss<M, R>& loss) {
+  return libtorch::SoftmaxLossModule<M, R>(loss);
+}
+template <class S, class R>
+libtorch::SigmoidLossModule<S, R> module_of(const SigmoidLoss<S, R>& loss) {
+  return libtorch::SigmoidLossModule<S, R>(loss);
+}
+
+libtorch::LossArguments arguments_of(const Batch& batch) {
+  libtorch::LossArguments arguments;
+  arguments.sample_weights = batch.weights;
+  arguments.groups = batch.groups;
+  return arguments;
+}
+
+template <class L>
+class LossCriterion final : public Criterion {
+ public:
+  LossCriterion(L loss, const Objective& objective, std::size_t classes, const at::Device& device)
+      : loss_(std::move(loss)),
+        objective_(objective),
+        classes_(static_cast<std::int64_t>(classes)),
+        module_(module_of(loss_)) {
+    module_->to(device);
+  }
+
+  void start_step(std::uint64_t step) override {
+    if (objective_.weights_ramp.end == 0) return;
+    loss_.class_weights = class_weights_at(objective_, step);
+    module_->set_class_weights(loss_.class_weights);
+  }
+
+  at::Tensor denominators(const Batch& batch) const override {
+    const auto arguments = arguments_of(batch);
+    if constexpr (requires { libtorch::denominators(loss_, batch.targets, classes_); }) {
+      return libtorch::denominators(loss_, batch.targets, classes_, arguments);
+    } else {
+      return libtorch::denominators(loss_, batch.targets, arguments);
+    }
+  }
+  at::Tensor no_denominators() const override {
+    return at::zeros({static_cast<std::int64_t>(loss_.reduction.buckets())}, at::kDouble);
+  }
+
+  at::Tensor operator()(const at::Tensor& logits, const Batch& batch,
+                        const at::Tensor& denominators) override {
+    auto arguments = arguments_of(batch);
+    arguments.denominators = denominators;
+    return module_->forward(logits, batch.targets, arguments);
+  }
+
+ private:
+  L loss_;
+  const Objective& objective_;
+  std::int64_t classes_;
+  decltype(module_of(std::declval<L>())) module_;
+};
+
+std::unique_ptr<Criterion> make_criterion(const Objective& objective, std::size_t classes,
+                                          const at::Device& device) {
+  return std::visit(
+      [&](const auto& loss) -> std::unique_ptr<Criterion> {
+        return std::make_unique<LossCriterion<std::decay_t<decltype(loss)>>>(loss, objective,
+                                                                             classes, device);
+      },
+      objective.loss);
+}
+
+class Training final : public TrainingLoop {
  public:
   Training(Network& network, torch::optim::Optimizer& optimizer, const TrainingOptions& options,
-           const Workers& workers, const Dataset& train, const Objective& objective)
-      : network_(network),
+           const Workers& workers, const Dataset& train, const Dataset& validation,
+           const Objective& objective)
+      : TrainingLoop(objective, options),
+        network_(network),
         optimizer_(optimizer),
-        options_(options),
         workers_(workers),
         train_(train),
-        objective_(objective),
+        validation_(validation),
         parameters_(trained_parameters(network)),
         device_(parameters_.front().device()),
         criterion_(make_criterion(objective, network.classes(), device_)),
-        sampler_(objective.stream, workers.shard(), sampling::Tail::kUneven),
-        stopping_(options.patience) {
+        sampler_(objective.stream, workers.shard(), sampling::Tail::kUneven) {
     if (!options.checkpoint.empty()) data_digest_ = digest_of(train);
     for (const auto& group : optimizer.param_groups()) rates_.push_back(group.options().get_lr());
-    const std::uint64_t parts = workers.shard().world * options.micro_batches;
-    if (options.batch_size % parts != 0) {
-      throw InputError(absl::StrCat("a batch of ", options.batch_size,
-                                    " cannot be cut into as many equal parts as ",
-                                    workers.shard().world, " workers with ", options.micro_batches,
-                                    " micro-batches each need"));
+    rate_ = rates_.front();
+    if (options.batch_size % parts() != 0) {
+      throw InputError(absl::StrCat(
+          "a batch of ", options.batch_size, " cannot be divided equally among ",
+          workers.shard().world, " workers with ", options.micro_batches, " micro-batches each"));
     }
   }
 
-  Fit run(const Dataset& validation, const Validate& validate, Progress& progress) {
+ private:
+  bool is_first() const { return workers_.shard().rank == 0; }
+  // Of a batch, over all workers.
+  std::uint64_t parts() const { return workers_.shard().world * options_.micro_batches; }
+
+  void start() override {
     if (options_.resumes) load();
     std::vector<at::Tensor> tensors;
     for (const auto& [name, tensor] : named_tensors(network_)) tensors.push_back(tensor);
     workers_.broadcast(tensors);
-    progress.advance(steps_);
-    const std::uint64_t size = objective_.stream.epoch_size();
-    const std::uint64_t parts = workers_.shard().world * options_.micro_batches;
-    const auto loader =
-        torch::data::make_data_loader(LoaderSet(train_), sampler_, options_.batch_size / parts);
-    std::uint64_t epoch = sampler_.epoch();
-    // A checkpoint may lie between the last step of an epoch and the look at validation.
-    if (place() == size && epochs_seen_ > epoch) ++epoch;
-    while (epoch < options_.epochs && !is_stopped(epoch)) {
-      if (!train_epoch(loader, epoch, progress)) return {.steps = steps_};
-      end_epoch(epoch, validation, validate);
-      ++epoch;
-    }
-    if (epoch < options_.epochs) {
-      progress.skip((options_.epochs - epoch) * steps_per_epoch(size, options_));
-    }
-    if (!best_.empty()) set_parameters_of(network_, best_);
-    return {stopping_.best(), stopping_.score(), predict(network_, validation, device_, workers_),
-            steps_};
   }
 
- private:
-  // Where in the current epoch all workers are.
-  std::uint64_t place() const {
-    return sampler_.position() - sampler_.epoch() * objective_.stream.epoch_size();
-  }
-  bool is_stopped(std::uint64_t epoch) const {
-    return epoch > 0 && epochs_seen_ >= epoch && stopping_.stops_after(epoch - 1);
-  }
-  bool is_first() const { return workers_.shard().rank == 0; }
-
-  // False if max_steps were made.
-  template <class Loader>
-  bool train_epoch(Loader& loader, std::uint64_t epoch, Progress& progress) {
-    const std::uint64_t size = objective_.stream.epoch_size();
-    const std::uint64_t steps = steps_per_epoch(size, options_);
-    // Rounded up: the last batch of an epoch may be smaller.
-    const std::uint64_t batch = options_.batch_size;
-    std::uint64_t i = sampler_.epoch() == epoch ? (place() + batch - 1) / batch : 0;
-    if (i == steps) return true;
+  bool train_epoch(std::uint64_t /*epoch*/, std::uint64_t first, std::uint64_t last,
+                   Progress& progress) override {
     network_.train();
+    const auto loader =
+        torch::data::make_data_loader(LoaderSet(train_), sampler_, options_.batch_size / parts());
     auto batches = libtorch::batches(loader, sampler_);
     auto next = batches.begin();
-    for (; i < steps; ++i) {
+    for (std::uint64_t i = first; i < last; ++i) {
       // Of the last batch there may be nothing for this worker.
-      std::vector<Batch> parts;
-      while (parts.size() < options_.micro_batches && next != batches.end()) {
-        parts.push_back((*next).to(device_));
+      std::vector<Batch> own;
+      while (own.size() < options_.micro_batches && next != batches.end()) {
+        own.push_back((*next).to(device_));
         ++next;
       }
-      loss_sum_ += step(parts);
-      progress.advance(1);
-      if (steps_ % options_.checkpoint_steps == 0) save();
-      if (options_.max_steps > 0 && steps_ >= options_.max_steps) return false;
+      if (!count(step(own), progress)) return false;
     }
     return true;
   }
+
+  Logits validation_logits() override { return predict(network_, validation_, device_, workers_); }
+  std::vector<Parameter> parameters() const override { return parameters_of(network_); }
+  void set_parameters(const std::vector<Parameter>& parameters) override {
+    set_parameters_of(network_, parameters);
+  }
+  void end_step() override {
+    if (steps_ % options_.checkpoint_steps == 0) save();
+  }
+  void end_epoch() override { save(); }
+  bool writes_log() const override { return is_first(); }
 
   // The same step on all workers as one would make of the whole batch. Returns its loss.
   double step(const std::vector<Batch>& parts) {
@@ -233,12 +296,10 @@ class Training {
     }
     workers_.sum_gradients(parameters_);
     if (options_.clip_norm > 0) clip_gradients(parameters_, options_.clip_norm);
-    const double share = falling_rate(steps_, objective_.stream.epoch_size(), options_);
     for (std::size_t g = 0; g < rates_.size(); ++g) {
-      optimizer_.param_groups()[g].options().set_lr(rates_[g] * share);
+      optimizer_.param_groups()[g].options().set_lr(rates_[g] * rate_share());
     }
     optimizer_.step();
-    ++steps_;
     workers_.sum(std::span<double>(&value, 1));
     return value;
   }
@@ -247,27 +308,6 @@ class Training {
     const sampling::Shard shard = workers_.shard();
     const std::uint64_t place = (steps_ * options_.micro_batches + part) * shard.world + shard.rank;
     torch::manual_seed(CounterRandom{options_.seed}.bits(place, kNetworkPurpose));
-  }
-
-  void end_epoch(std::uint64_t epoch, const Dataset& validation, const Validate& validate) {
-    if (validate) {
-      const Figures figures =
-          validate(require_finite(predict(network_, validation, device_, workers_), options_));
-      if (log_.empty()) log_ = log_header(figures);
-      const std::uint64_t size = objective_.stream.epoch_size();
-      const auto steps = static_cast<double>(steps_per_epoch(size, options_));
-      log_ += log_line(epoch, steps_, rates_.front() * falling_rate(steps_, size, options_),
-                       loss_sum_ / steps, figures);
-      if (is_first() && !options_.log.empty()) write_file(options_.log, log_);
-      const double score = figure_of(figures, options_.monitor);
-      const bool is_last = epoch + 1 == options_.epochs;
-      if ((has_set_in(objective_, steps_) || is_last) && stopping_.improves(epoch, score)) {
-        best_ = parameters_of(network_);
-      }
-    }
-    loss_sum_ = 0;
-    epochs_seen_ = epoch + 1;
-    save();
   }
 
   // Everything besides the place that decides how a training goes on.
@@ -367,22 +407,15 @@ class Training {
 
   Network& network_;
   torch::optim::Optimizer& optimizer_;
-  const TrainingOptions& options_;
   const Workers& workers_;
   const Dataset& train_;
-  const Objective& objective_;
+  const Dataset& validation_;
   std::vector<at::Tensor> parameters_;
   at::Device device_;
   std::unique_ptr<Criterion> criterion_;
   libtorch::StreamSampler<Stream> sampler_;
   std::uint64_t data_digest_ = 0;
   std::vector<double> rates_;
-  EarlyStopping stopping_;
-  std::vector<Parameter> best_;
-  std::string log_;
-  std::uint64_t steps_ = 0;
-  std::uint64_t epochs_seen_ = 0;  // of which validation was looked at
-  double loss_sum_ = 0;            // over the steps of the epoch
 };
 
 }  // namespace
@@ -398,6 +431,21 @@ Batch Batch::to(const at::Device& device) const {
 
 at::Tensor tensor_of(const std::vector<std::int64_t>& values) {
   return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong);
+}
+
+Batch ExampleSet::batch(std::span<const std::size_t> units) const {
+  const UnitRows selected(examples_, units);
+  Batch batch;
+  batch.targets = tensor_of(selected.targets);
+  if (examples_.labels > 0) {
+    batch.targets = batch.targets.view({-1, static_cast<std::int64_t>(examples_.labels)});
+  }
+  if (!selected.groups.empty()) batch.groups = tensor_of(selected.groups);
+  if (!selected.weights.empty()) {
+    batch.weights = at::tensor(at::ArrayRef<double>(selected.weights), at::kDouble);
+  }
+  batch.inputs = inputs_of(selected.rows, units);
+  return batch;
 }
 
 at::Device device_of(const std::string& name) {
@@ -462,8 +510,8 @@ Logits predict(Network& network, const Dataset& data, const at::Device& device,
 
 Fit Trainer::fit(const Dataset& train, const Dataset& validation, const Objective& objective,
                  const Validate& validate, Progress& progress) {
-  Training training(*network_, *optimizer_, options_, *workers_, train, objective);
-  return training.run(validation, validate, progress);
+  return Training(*network_, *optimizer_, options_, *workers_, train, validation, objective)
+      .run(validate, progress);
 }
 
 }  // namespace equipoise::demos

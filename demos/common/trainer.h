@@ -44,6 +44,25 @@ class Dataset {
 
 at::Tensor tensor_of(const std::vector<std::int64_t>& values);
 
+/// Examples as batches; what the network reads of rows is for subclasses to say. The examples must
+/// outlive it.
+class ExampleSet : public Dataset {
+ public:
+  explicit ExampleSet(const Examples& examples) : examples_(examples) {}
+
+  std::size_t units() const final { return examples_.units(); }
+  std::size_t rows(std::size_t unit) const final {
+    return examples_.unit_begin(unit + 1) - examples_.unit_begin(unit);
+  }
+  Batch batch(std::span<const std::size_t> units) const final;
+
+ protected:
+  virtual std::vector<at::Tensor> inputs_of(std::span<const std::size_t> rows,
+                                            std::span<const std::size_t> units) const = 0;
+
+  const Examples& examples_;
+};
+
 /// A network that makes logits [R, C] of a batch, its rows in order.
 class Network : public torch::nn::Module {
  public:

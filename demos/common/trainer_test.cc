@@ -249,7 +249,7 @@ class TrainerTest : public testing::Test {
           setup.before_validation(epoch);
           const double score = setup.scores.empty() ? score_of(logits, validation_set.targets())
                                                     : setup.scores.at(epoch);
-          return Figures{{"score", "", score}, {"other", "", 1 - score}};
+          return Metrics{{"score", "", score}, {"other", "", 1 - score}};
         },
         progress);
     result.parameters = parameters_of(*network);
@@ -548,8 +548,7 @@ TEST_F(TrainerTest, BatchesThatCannotBeCutAreErrors) {
   TrainingOptions odd = options();
   odd.micro_batches = 3;
   EXPECT_EQ(error_of(odd, {}),
-            "a batch of 8 cannot be cut into as many equal parts as 1 workers with 3 "
-            "micro-batches each need");
+            "a batch of 8 cannot be divided equally among 1 workers with 3 micro-batches each");
   odd.batch_size = 9;
   EXPECT_EQ(error_of(odd, {}), "");
 }

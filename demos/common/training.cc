@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "demos/common/csv.h"
+#include "demos/common/files.h"
 #include "demos/common/input_error.h"
 
 namespace equipoise::demos {
@@ -25,12 +26,12 @@ void forget_head(const TrainingOptions& training) {
   std::filesystem::remove(of_head(training).checkpoint, error);
 }
 
-double figure_of(const Figures& figures, std::string_view metric) {
+double metric_of(const Metrics& measured, std::string_view metric) {
   std::string known;
-  for (const Figure& figure : figures) {
-    if (!figure.label.empty()) continue;
-    if (figure.metric == metric) return figure.value;
-    absl::StrAppend(&known, known.empty() ? "" : ", ", figure.metric);
+  for (const MetricValue& each : measured) {
+    if (!each.label.empty()) continue;
+    if (each.metric == metric) return each.value;
+    absl::StrAppend(&known, known.empty() ? "" : ", ", each.metric);
   }
   throw InputError(absl::StrCat("--monitor=", std::string(metric), ": expected one of ", known));
 }
@@ -38,8 +39,8 @@ double figure_of(const Figures& figures, std::string_view metric) {
 const Logits& require_finite(const Logits& logits, const TrainingOptions& options) {
   for (const float logit : logits.values) {
     if (std::isfinite(logit)) continue;
-    throw InputError(absl::StrCat("--rate=", options.rate, ": the training diverged, a logit is ",
-                                  logit, "; take a smaller rate"));
+    throw InputError(absl::StrCat("--rate=", options.rate, ": training diverged: a logit is ",
+                                  logit, "; use a lower rate"));
   }
   return logits;
 }
@@ -55,21 +56,62 @@ double falling_rate(std::uint64_t step, std::uint64_t epoch_size, const Training
   return done < rising ? (done + 1) / rising : (steps - done) / (steps - rising);
 }
 
-std::string log_header(const Figures& figures) {
+std::string log_header(const Metrics& measured) {
   std::string line = "epoch,steps,rate,loss";
-  for (const Figure& figure : figures) {
-    if (figure.label.empty()) absl::StrAppend(&line, ",", csv_field(figure.metric));
+  for (const MetricValue& each : measured) {
+    if (each.label.empty()) absl::StrAppend(&line, ",", csv_field(each.metric));
   }
   return line + "\n";
 }
 
 std::string log_line(std::uint64_t epoch, std::uint64_t steps, double rate, double loss,
-                     const Figures& figures) {
+                     const Metrics& measured) {
   std::string line = absl::StrFormat("%d,%d,%.9g,%.9g", epoch + 1, steps, rate, loss);
-  for (const Figure& figure : figures) {
-    if (figure.label.empty()) absl::StrAppendFormat(&line, ",%.9g", figure.value);
+  for (const MetricValue& each : measured) {
+    if (each.label.empty()) absl::StrAppendFormat(&line, ",%.9g", each.value);
   }
   return line + "\n";
+}
+
+Fit TrainingLoop::run(const Validate& validate, Progress& progress) {
+  start();
+  progress.advance(steps_);
+  const std::uint64_t steps = steps_per_epoch(objective_.stream.epoch_size(), options_);
+  std::uint64_t epoch = epochs_seen_;
+  for (; epoch < options_.epochs; ++epoch) {
+    if (epoch > 0 && stopping_.stops_after(epoch - 1)) break;
+    // A checkpoint may lie between the last step of an epoch and the look at validation.
+    const std::uint64_t first = steps_ - epoch * steps;
+    if (first < steps && !train_epoch(epoch, first, steps, progress)) return {.steps = steps_};
+    if (validate) look_at_validation(epoch, validate);
+    loss_sum_ = 0;
+    epochs_seen_ = epoch + 1;
+    end_epoch();
+  }
+  progress.skip((options_.epochs - epoch) * steps);
+  if (!best_.empty()) set_parameters(best_);
+  return {stopping_.best(), stopping_.score(), validation_logits(), steps_};
+}
+
+bool TrainingLoop::count(double loss, Progress& progress) {
+  loss_sum_ += loss;
+  ++steps_;
+  progress.advance(1);
+  end_step();
+  return options_.max_steps == 0 || steps_ < options_.max_steps;
+}
+
+void TrainingLoop::look_at_validation(std::uint64_t epoch, const Validate& validate) {
+  const Metrics measured = validate(require_finite(validation_logits(), options_));
+  if (log_.empty()) log_ = log_header(measured);
+  const auto steps = static_cast<double>(steps_per_epoch(objective_.stream.epoch_size(), options_));
+  log_ += log_line(epoch, steps_, rate_ * rate_share(), loss_sum_ / steps, measured);
+  if (writes_log() && !options_.log.empty()) write_file(options_.log, log_);
+  const double score = metric_of(measured, options_.monitor);
+  const bool is_last = epoch + 1 == options_.epochs;
+  if ((has_set_in(objective_, steps_) || is_last) && stopping_.improves(epoch, score)) {
+    best_ = parameters();
+  }
 }
 
 }  // namespace equipoise::demos

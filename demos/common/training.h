@@ -1,4 +1,4 @@
-// What all trainings share, whatever computes them: options, figures, when to stop.
+// What all trainings share, whatever computes them: options, metrics, when to stop.
 #ifndef EQUIPOISE_DEMOS_COMMON_TRAINING_H_
 #define EQUIPOISE_DEMOS_COMMON_TRAINING_H_
 
@@ -11,22 +11,24 @@
 #include <vector>
 
 #include "demos/common/examples.h"
+#include "demos/common/objective.h"
+#include "demos/common/progress.h"
 
 namespace equipoise::demos {
 
 /// A measured number; `label` says of which class, type or language, and is empty for all together.
-struct Figure {
+struct MetricValue {
   std::string metric;
   std::string label;
   double value = 0;
 
-  friend bool operator==(const Figure&, const Figure&) = default;
+  friend bool operator==(const MetricValue&, const MetricValue&) = default;
 };
-using Figures = std::vector<Figure>;
+using Metrics = std::vector<MetricValue>;
 
-/// The figure of all together under this name.
+/// The metric of all together under this name.
 /// @throws InputError that lists the names there are.
-double figure_of(const Figures& figures, std::string_view metric);
+double metric_of(const Metrics& measured, std::string_view metric);
 
 struct TrainingOptions {
   std::uint64_t epochs = 6;
@@ -35,8 +37,8 @@ struct TrainingOptions {
   double rate = 40;               ///< the highest learning rate; falls linearly to zero
   double warmup = 0;              ///< share of all steps over which the rate rises linearly before
   double clip_norm = 0;           ///< the most that a step's gradient may measure; 0: no bound
-  std::string monitor = "macro_f1";    ///< the figure that chooses the epoch, the larger the better
-  std::uint64_t patience = 2;          ///< epochs in a row without a better figure, then it stops
+  std::string monitor = "macro_f1";    ///< the metric that chooses the epoch, the larger the better
+  std::uint64_t patience = 2;          ///< epochs in a row without a better metric, then it stops
   std::uint64_t seed = 0;              ///< of what is random in the model; streams have their own
   std::uint64_t max_steps = 0;         ///< stops there, without a look at validation; 0: no bound
   std::filesystem::path log{};         ///< file for a line an epoch, as CSV; empty: none
@@ -83,7 +85,7 @@ class EarlyStopping {
 /// What a training ends with. The model is that of the best epoch then.
 struct Fit {
   std::uint64_t epoch = 0;  ///< from 0
-  double score = 0;         ///< its monitored figure
+  double score = 0;         ///< its monitored metric
   Logits validation{};      ///< of the validation rows
   std::uint64_t steps = 0;  ///< that were made in all
 };
@@ -92,15 +94,66 @@ struct Fit {
 /// @throws InputError that names --rate for one that is NaN or infinite: the training diverged.
 const Logits& require_finite(const Logits& logits, const TrainingOptions& options);
 
-/// The figures of a model from its logits of the validation rows. Empty: nobody looks, and a
+/// The metrics of a model from its logits of the validation rows. Empty: nobody looks, and a
 /// training makes all its epochs and ends with the last.
-using Validate = std::function<Figures(const Logits& validation)>;
+using Validate = std::function<Metrics(const Logits& validation)>;
 
 /// A line of a training's log: the epoch, how many steps were made, the rate, the mean loss of the
-/// steps, and the figures of all together; and the line with the names of these columns.
-std::string log_header(const Figures& figures);
+/// steps, and the metrics of all together; and the line with the names of these columns.
+std::string log_header(const Metrics& measured);
 std::string log_line(std::uint64_t epoch, std::uint64_t steps, double rate, double loss,
-                     const Figures& figures);
+                     const Metrics& measured);
+
+/// One training, whatever computes the model: epochs of steps, a look at validation after each, the
+/// log, early stopping, and in the end the parameters of the best epoch.
+class TrainingLoop {
+ public:
+  TrainingLoop(const Objective& objective, const TrainingOptions& options)
+      : objective_(objective),
+        options_(options),
+        rate_(options.rate),
+        stopping_(options.patience) {}
+  virtual ~TrainingLoop() = default;
+
+  /// Goes on from wherever start() finds the training to be.
+  /// @throws InputError as require_finite().
+  Fit run(const Validate& validate, Progress& progress);
+
+ protected:
+  /// Before the first step: a training that resumes sets what is protected below.
+  virtual void start() {}
+  /// Makes the steps [first, last) of an epoch, each of which ends with count().
+  /// @return false where count() did.
+  virtual bool train_epoch(std::uint64_t epoch, std::uint64_t first, std::uint64_t last,
+                           Progress& progress) = 0;
+  virtual Logits validation_logits() = 0;
+  virtual std::vector<Parameter> parameters() const = 0;
+  virtual void set_parameters(const std::vector<Parameter>& parameters) = 0;
+  /// After each step and each epoch, where state may be saved.
+  virtual void end_step() {}
+  virtual void end_epoch() {}
+  virtual bool writes_log() const { return true; }
+
+  /// A step with this loss was made. False where no more shall be: max_steps were.
+  bool count(double loss, Progress& progress);
+  /// What the learning rate of the next step is of its highest value.
+  double rate_share() const {
+    return falling_rate(steps_, objective_.stream.epoch_size(), options_);
+  }
+
+  const Objective& objective_;
+  const TrainingOptions& options_;
+  double rate_;  ///< the highest, for the log
+  EarlyStopping stopping_;
+  std::vector<Parameter> best_{};
+  std::string log_{};
+  double loss_sum_ = 0;            ///< over the steps of the epoch
+  std::uint64_t steps_ = 0;        ///< that were made in all
+  std::uint64_t epochs_seen_ = 0;  ///< of which validation was looked at
+
+ private:
+  void look_at_validation(std::uint64_t epoch, const Validate& validate);
+};
 
 }  // namespace equipoise::demos
 

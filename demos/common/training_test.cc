@@ -13,27 +13,27 @@
 namespace equipoise::demos {
 namespace {
 
-const Figures kFigures = {{"f1", "joy", 0.25},
+const Metrics kMetrics = {{"f1", "joy", 0.25},
                           {"accuracy", "", 0.75},
                           {"macro_f1", "", 1.0 / 3.0},
                           {"macro_f1", "joy", 2}};
 
-TEST(FigureOf, IsThatOfAllTogether) {
-  EXPECT_EQ(figure_of(kFigures, "accuracy"), 0.75);
-  EXPECT_EQ(figure_of(kFigures, "macro_f1"), 1.0 / 3.0);
+TEST(MetricOf, IsThatOfAllTogether) {
+  EXPECT_EQ(metric_of(kMetrics, "accuracy"), 0.75);
+  EXPECT_EQ(metric_of(kMetrics, "macro_f1"), 1.0 / 3.0);
 }
 
-TEST(FigureOf, UnknownNamesAreErrorsThatListWhatThereIs) {
-  const auto error = [](const Figures& figures, const char* metric) -> std::string {
+TEST(MetricOf, UnknownNamesAreErrorsThatListWhatThereIs) {
+  const auto error = [](const Metrics& measured, const char* metric) -> std::string {
     try {
-      figure_of(figures, metric);
+      metric_of(measured, metric);
     } catch (const InputError& failure) {
       return failure.what();
     }
     return "";
   };
-  EXPECT_EQ(error(kFigures, "f1"), "--monitor=f1: expected one of accuracy, macro_f1");
-  EXPECT_EQ(error(kFigures, ""), "--monitor=: expected one of accuracy, macro_f1");
+  EXPECT_EQ(error(kMetrics, "f1"), "--monitor=f1: expected one of accuracy, macro_f1");
+  EXPECT_EQ(error(kMetrics, ""), "--monitor=: expected one of accuracy, macro_f1");
   EXPECT_EQ(error({{"f1", "joy", 1}}, "f1"), "--monitor=f1: expected one of ");
 }
 
@@ -49,7 +49,7 @@ TEST(RequireFinite, NamesTheRateOfATrainingThatDiverged) {
     } catch (const InputError& failure) {
       message = failure.what();
     }
-    EXPECT_THAT(message, testing::StartsWith("--rate=8000: the training diverged, a logit is "));
+    EXPECT_THAT(message, testing::StartsWith("--rate=8000: training diverged: a logit is "));
   }
 }
 
@@ -130,9 +130,9 @@ TEST(EarlyStopping, StopsAfterSoManyEpochsInARowWithoutABetterOne) {
   EXPECT_FALSE(EarlyStopping(0).stops_after(5));  // nothing was seen yet
 }
 
-TEST(Log, HasALineAnEpochWithTheFiguresOfAllTogether) {
-  EXPECT_EQ(log_header(kFigures), "epoch,steps,rate,loss,accuracy,macro_f1\n");
-  EXPECT_EQ(log_line(0, 96, 12.5, 2.0 / 3.0, kFigures), "1,96,12.5,0.666666667,0.75,0.333333333\n");
+TEST(Log, HasALineAnEpochWithTheMetricsOfAllTogether) {
+  EXPECT_EQ(log_header(kMetrics), "epoch,steps,rate,loss,accuracy,macro_f1\n");
+  EXPECT_EQ(log_line(0, 96, 12.5, 2.0 / 3.0, kMetrics), "1,96,12.5,0.666666667,0.75,0.333333333\n");
   EXPECT_EQ(log_line(41, 1, 0, 1e-20, {}), "42,1,0,1e-20\n");
   EXPECT_EQ(log_header({{"a, b", "", 1}}), "epoch,steps,rate,loss,\"a, b\"\n");
 }

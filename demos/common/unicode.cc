@@ -54,61 +54,6 @@ utf8proc_category_t category_of(char32_t point) {
   return utf8proc_category(static_cast<utf8proc_int32_t>(point));
 }
 
-// Whether the search for cased letters around a sigma skips a code point: Case_Ignorable.
-bool is_case_ignorable(char32_t point) {
-  switch (category_of(point)) {
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_CF:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_SK:
-      return true;
-    default:
-      break;
-  }
-  // Punctuation that stands within words.
-  constexpr std::u32string_view kWithinWords =
-      U"'.:\u00b7\u0387\u055f\u05f4\u2018\u2019\u2024\u2027\ufe13\ufe52\ufe55\uff07\uff0e\uff1a";
-  return kWithinWords.find(point) != std::u32string_view::npos;
-}
-
-struct CodePointRange {
-  char32_t first;
-  char32_t last;
-};
-
-// Letters with case, and what has case without being such a letter: ordinal indicators, Roman
-// numerals, letters in circles and squares.
-bool is_cased(char32_t point) {
-  switch (category_of(point)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-      return true;
-    default:
-      break;
-  }
-  constexpr CodePointRange kOthers[] = {{0xaa, 0xaa},      {0xba, 0xba},       {0x2160, 0x217f},
-                                        {0x24b6, 0x24e9},  {0x1f130, 0x1f149}, {0x1f150, 0x1f169},
-                                        {0x1f170, 0x1f189}};
-  return std::any_of(std::begin(kOthers), std::end(kOthers), [&](const CodePointRange& range) {
-    return range.first <= point && point <= range.last;
-  });
-}
-
-// Whether the first code point that is not skipped has case.
-template <class Iterator>
-bool cased_comes_first(Iterator begin, Iterator end) {
-  const Iterator first = std::find_if_not(begin, end, is_case_ignorable);
-  return first != end && is_cased(*first);
-}
-
-bool is_final(std::u32string_view points, std::size_t sigma) {
-  const auto at = points.begin() + static_cast<std::ptrdiff_t>(sigma);
-  return cased_comes_first(std::make_reverse_iterator(at), points.rend()) &&
-         !cased_comes_first(at + 1, points.end());
-}
-
 }  // namespace
 
 std::optional<std::size_t> first_invalid_utf8(std::string_view text) {
@@ -158,22 +103,6 @@ std::string to_utf8(std::u32string_view points) {
     text.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
   }
   return text;
-}
-
-std::u32string lower_case(std::u32string_view points) {
-  std::u32string lower;
-  lower.reserve(points.size());
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    if (points[i] == U'\u0130') {
-      lower += U"i\u0307";
-    } else if (points[i] == U'\u03a3') {
-      lower += is_final(points, i) ? U'\u03c2' : U'\u03c3';
-    } else {
-      const auto point = static_cast<utf8proc_int32_t>(points[i]);
-      lower += static_cast<char32_t>(utf8proc_tolower(point));
-    }
-  }
-  return lower;
 }
 
 bool is_punctuation(char32_t point) {

@@ -31,13 +31,6 @@ std::vector<std::size_t> code_point_offsets(std::string_view text);
 /// Code points as UTF-8. What is none, surrogates among them, becomes U+FFFD.
 std::string to_utf8(std::u32string_view points);
 
-/// Lower case by the full mapping of Unicode, as Python's str.lower() has it: U+0130 becomes "i"
-/// and a dot above, and a capital sigma the final one where cased letters stand before it but none
-/// after it, marks and apostrophes skipped. Nothing else depends on what is around, nothing on the
-/// language, and nothing is composed. Where the two differ, so do their versions of Unicode.
-/// O(size).
-std::u32string lower_case(std::u32string_view points);
-
 /// Whether a code point is of category P: punctuation, without symbols such as + or $.
 bool is_punctuation(char32_t point);
 

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -158,24 +157,6 @@ TEST(Categories, ByHand) {
   }
 }
 
-TEST(LowerCase, ByHand) {
-  EXPECT_EQ(lower_case(U"Hello \u00c9 STRA\u1e9eE \u01c5"), U"hello \u00e9 stra\u00dfe \u01c6");
-  EXPECT_EQ(lower_case(U"\u0130I"), U"i\u0307i");
-  EXPECT_EQ(lower_case(U"\U00010400"), U"\U00010428");
-  EXPECT_EQ(lower_case(U"E\u0301"), U"e\u0301");  // not composed
-  EXPECT_EQ(lower_case(U""), U"");
-}
-
-TEST(LowerCase, EndsWordsWithTheFinalSigma) {
-  EXPECT_EQ(lower_case(U"\u039f\u0394\u039f\u03a3"), U"\u03bf\u03b4\u03bf\u03c2");
-  EXPECT_EQ(lower_case(U"A\u03a3A A\u03a3 A\u03a3\u03a3."), U"a\u03c3a a\u03c2 a\u03c3\u03c2.");
-  EXPECT_EQ(lower_case(U"\u03a3 1\u03a3 \u03a3A"), U"\u03c3 1\u03c3 \u03c3a");
-  // Marks and apostrophes are skipped on both sides.
-  EXPECT_EQ(lower_case(U"A\u0301'\u03a3'\u0301"), U"a\u0301'\u03c2'\u0301");
-  EXPECT_EQ(lower_case(U"A\u03a3'\u0301A"), U"a\u03c3'\u0301a");
-  EXPECT_EQ(lower_case(U"\u00c9\u03c3\u03c2"), U"\u00e9\u03c3\u03c2");  // small ones stay
-}
-
 const nlohmann::json& golden_characters() {
   static const nlohmann::json characters = [] {
     std::ifstream file("tests/golden/answers.json");
@@ -203,41 +184,6 @@ TEST(CharactersGolden, KindsAreThoseOfPython) {
     ASSERT_EQ(is_punctuation(point), kind == 'p') << std::uint32_t{point};
     ASSERT_EQ(is_letter_or_number(point), kind == 'w') << std::uint32_t{point};
     ASSERT_EQ(is_white_space(point), kind == 's') << std::uint32_t{point};
-  }
-}
-
-TEST(CharactersGolden, LowerCaseIsThatOfPython) {
-  const std::string kinds = golden_kinds("kinds");
-  std::u32string expected(kinds.size(), U' ');
-  std::iota(expected.begin(), expected.end(), char32_t{0});
-  const auto upper = code_points(golden_characters().at("upper").get<std::string>());
-  const auto lower = code_points(golden_characters().at("lower").get<std::string>());
-  ASSERT_EQ(upper.size(), lower.size());
-  ASSERT_GT(upper.size(), 1000U);
-  for (std::size_t i = 0; i < upper.size(); ++i) expected[upper[i]] = lower[i];
-  for (char32_t point = 0; point < kinds.size(); ++point) {
-    if (kinds[point] == 'u' || point == 0x130) continue;
-    ASSERT_EQ(lower_case({&point, 1}), std::u32string(1, expected[point])) << std::uint32_t{point};
-  }
-}
-
-TEST(CharactersGolden, FinalSigmaIsThatOfPython) {
-  const std::string kinds = golden_kinds("sigma");
-  for (char32_t point = 0; point < kinds.size(); ++point) {
-    if (kinds[point] == 'u') continue;
-    const std::u32string character(1, point);
-    const auto last = [&](std::u32string text) {
-      return lower_case((text += character) += U'\u03a3').back();
-    };
-    const bool cased = kinds[point] == 'c';
-    const bool skipped = kinds[point] == 'i';
-    ASSERT_EQ(last(U""), cased ? U'\u03c2' : U'\u03c3') << std::uint32_t{point};
-    ASSERT_EQ(last(U"A"), cased || skipped ? U'\u03c2' : U'\u03c3') << std::uint32_t{point};
-    const auto second = [&](const std::u32string& after) {
-      return lower_case((U"A\u03a3" + character) += after)[1];
-    };
-    ASSERT_EQ(second(U""), cased ? U'\u03c3' : U'\u03c2') << std::uint32_t{point};
-    ASSERT_EQ(second(U"A"), cased || skipped ? U'\u03c3' : U'\u03c2') << std::uint32_t{point};
   }
 }
 

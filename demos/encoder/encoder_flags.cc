@@ -11,15 +11,16 @@
 #include "demos/common/input_error.h"
 
 ABSL_FLAG(std::string, encoder, "",
-          "directory of a pretrained BERT, which is trained further in place of the demo's own "
-          "model, LibTorch only; tools/fetch_data.sh encoder brings one");
+          "directory of a pretrained BERT to train further in place of the demo's own "
+          "model, LibTorch only; tools/fetch_data.sh encoder fetches one");
 ABSL_FLAG(int, most_pieces, 0,
-          "pieces of a text that the encoder reads, the rest is left out; 0: the demo's own");
+          "maximum number of word pieces that the encoder reads of a text; 0: the demo's "
+          "default");
 ABSL_FLAG(double, layer_decay, 1,
-          "what the rate of each layer of the encoder is of the next one's");
-ABSL_FLAG(
-    bool, freeze, false,
-    "leaves the encoder as it is and trains the head alone, on states that are computed once");
+          "learning rate of each layer of the encoder, relative to the layer above it");
+ABSL_FLAG(bool, freeze, false,
+          "leaves the encoder unchanged and only trains the head, on states that are "
+          "computed once");
 
 namespace equipoise::demos {
 
@@ -43,7 +44,8 @@ Encoding make_encoding(const std::string& directory, std::size_t most_pieces) {
 void check_encoder_flags(const DemoFlags& flags) {
   if (flags.backend != "libtorch") refuse_flags({"encoder"}, "needs --backend=libtorch");
   if (!flags.load.empty()) {
-    refuse_flags({"most_pieces", "layer_decay", "freeze"}, "not with --load, which trains nothing");
+    refuse_flags({"most_pieces", "layer_decay", "freeze"},
+                 "cannot be combined with --load, which trains nothing");
   }
   if (!is_set("encoder")) {
     refuse_flags({"most_pieces", "layer_decay", "freeze"}, "needs --encoder");
@@ -55,7 +57,8 @@ void check_encoder_flags(const DemoFlags& flags) {
   if (!(decay > 0 && decay <= 1)) {
     throw InputError(absl::StrCat("--layer_decay=", decay, ": expected a number above 0, up to 1"));
   }
-  if (absl::GetFlag(FLAGS_freeze)) refuse_flags({"layer_decay"}, "not with --freeze");
+  if (absl::GetFlag(FLAGS_freeze))
+    refuse_flags({"layer_decay"}, "cannot be combined with --freeze");
 }
 
 std::optional<Encoding> encoding_of_flags(std::size_t most_pieces) {
@@ -93,40 +96,47 @@ std::optional<Encoding> encoding_of_facts(const DemoFlags& flags, const nlohmann
   return encoding;
 }
 
-void set_encoder_training(const DemoFlags& flags, const Encoding& encoding,
-                          const EncoderDefaults& defaults, ExperimentOptions& experiment,
-                          TrainingOptions& training) {
-  set_rate(flags, kEncoderRate, /*is_linear=*/false, experiment);
-  training.rate = experiment.rate;
-  training.warmup = kEncoderWarmup;
-  training.batch_size = defaults.batch_size;
-  require_batch(defaults.batch_size);
-  if (!flags.has_epochs) training.epochs = encoding.frozen ? kFrozenEpochs : defaults.epochs;
-  if (!is_set("clip")) training.clip_norm = kEncoderClip;
-}
-
-void prepare(const std::optional<Encoding>& encoding, const Comparison& comparison) {
-  if (encoding && encoding->frozen) comparison.try_out(1);
-}
-
-EncoderLearnerOptions learner_options(const Encoding& encoding) {
-  EncoderLearnerOptions options;
-  options.directory = encoding.directory;
-  options.pieces = encoding.tokenizer.size();
-  options.most_pieces = encoding.most_pieces;
-  options.layer_decay = encoding.layer_decay;
-  options.frozen = encoding.frozen;
-  return options;
+Model make_model(const DemoFlags& flags, const std::optional<Encoding>& encoding,
+                 const ModelDefaults& defaults) {
+  Model model{.text = defaults.text};
+  TrainingOptions& training = model.run.training;
+  training = flags.training;
+  if (encoding) {
+    model.rate = kEncoderRate;
+    training.warmup = kEncoderWarmup;
+    training.batch_size = defaults.encoder_batch;
+    require_batch(defaults.encoder_batch);
+    if (!flags.has_epochs) {
+      training.epochs = encoding->frozen ? kFrozenEpochs : defaults.encoder_epochs;
+    }
+    if (!is_set("clip")) training.clip_norm = kEncoderClip;
+  } else {
+    model.rate = defaults.rate;
+    model.is_linear = defaults.is_linear;
+    if (!flags.has_epochs) training.epochs = defaults.epochs;
+    if (!is_set("clip")) training.clip_norm = defaults.clip_norm;
+  }
+  model.run.make_learner = [&flags, &encoding](const LearnerShape& shape, std::uint64_t seed) {
+    return make_learner(flags, encoding, shape, seed);
+  };
+  return model;
 }
 
 std::unique_ptr<Learner> make_learner(const DemoFlags& flags,
                                       const std::optional<Encoding>& encoding,
-                                      const LearnerShape& shape, std::uint64_t seed) {
+                                      const LearnerShape& shape, std::uint64_t seed,
+                                      bool reads_places) {
   if (encoding) {
-    EncoderLearnerOptions options = learner_options(*encoding);
+    EncoderLearnerOptions options;
+    options.directory = encoding->directory;
     options.classes = shape.classes;
     options.device = flags.device;
     options.seed = seed;
+    options.pieces = encoding->tokenizer.size();
+    options.most_pieces = encoding->most_pieces;
+    options.layer_decay = encoding->layer_decay;
+    options.reads_places = reads_places;
+    options.frozen = encoding->frozen;
     options.workers = flags.workers;
     return make_encoder_learner(options);
   }

@@ -10,7 +10,6 @@
 #include <string>
 
 #include "demos/common/demo_flags.h"
-#include "demos/common/experiment.h"
 #include "demos/common/learner.h"
 #include "demos/common/program.h"
 #include "demos/common/training.h"
@@ -43,26 +42,26 @@ nlohmann::json facts_of(const Encoding& encoding);
 std::optional<Encoding> encoding_of_facts(const DemoFlags& flags, const nlohmann::json& facts,
                                           bool obeys_flag = true);
 
-/// How a demo trains an encoder unless flags say otherwise.
-struct EncoderDefaults {
-  std::uint64_t epochs = 2;
-  std::size_t batch_size = kEncoderBatch;  ///< units a step
+/// How a demo trains its own model, and an encoder, unless flags say otherwise.
+struct ModelDefaults {
+  std::string text{};     ///< what the model is, for people
+  double rate = 0;        ///< of its own model
+  bool is_linear = true;  ///< whether that is linear
+  std::uint64_t epochs = TrainingOptions().epochs;
+  double clip_norm = 0;
+  std::uint64_t encoder_epochs = 2;
+  std::size_t encoder_batch = kEncoderBatch;  ///< units a step
 };
-void set_encoder_training(const DemoFlags& flags, const Encoding& encoding,
-                          const EncoderDefaults& defaults, ExperimentOptions& experiment,
-                          TrainingOptions& training);
 
-/// Computes the states of a frozen encoder, so that no run has to and the time of a run is told
-/// without them. Nothing for others.
-void prepare(const std::optional<Encoding>& encoding, const Comparison& comparison);
+/// The model that a demo trains: an encoder if there is one, else one on --backend.
+Model make_model(const DemoFlags& flags, const std::optional<Encoding>& encoding,
+                 const ModelDefaults& defaults);
 
-/// What make_encoder_learner() needs to know of it; the rest is the caller's.
-EncoderLearnerOptions learner_options(const Encoding& encoding);
-
-/// An untrained model: of an encoder if there is one, else as --backend says.
+/// The same untrained, for saved parameters.
 std::unique_ptr<Learner> make_learner(const DemoFlags& flags,
                                       const std::optional<Encoding>& encoding,
-                                      const LearnerShape& shape, std::uint64_t seed);
+                                      const LearnerShape& shape, std::uint64_t seed,
+                                      bool reads_places = false);
 
 }  // namespace equipoise::demos
 

@@ -52,59 +52,23 @@ constexpr double kHeadDeviation = 0.02;
 // Rows that pass through the encoder together, the shortest of a batch first.
 constexpr std::size_t kGroup = 8;
 
-// The rows of units, in order.
-std::vector<std::size_t> rows_of(const Examples& examples, std::span<const std::size_t> units) {
-  std::vector<std::size_t> rows;
-  for (const std::size_t unit : units) {
-    for (std::size_t row = examples.unit_begin(unit); row < examples.unit_begin(unit + 1); ++row) {
-      rows.push_back(row);
-    }
-  }
-  return rows;
-}
-
-// What a batch has besides inputs.
-Batch targets_of(const Examples& examples, std::span<const std::size_t> units) {
-  const std::size_t width = std::max<std::size_t>(examples.labels, 1);
-  std::vector<std::int64_t> targets;
-  std::vector<double> weights;
-  std::vector<std::int64_t> groups;
-  for (const std::size_t row : rows_of(examples, units)) {
-    for (std::size_t l = 0; l < width && !examples.targets.empty(); ++l) {
-      targets.push_back(examples.targets[row * width + l]);
-    }
-    if (!examples.weights.empty()) weights.push_back(examples.weights[row]);
-    if (!examples.groups.empty()) groups.push_back(examples.groups[row]);
-  }
-  Batch batch{{}, tensor_of(targets)};
-  if (examples.labels > 0) {
-    batch.targets = batch.targets.view({-1, static_cast<std::int64_t>(width)});
-  }
-  if (!groups.empty()) batch.groups = tensor_of(groups);
-  if (!weights.empty()) batch.weights = at::tensor(at::ArrayRef<double>(weights), at::kDouble);
-  return batch;
-}
-
 // Texts as pieces: the shortest of a batch first, in groups as wide as their longest. Inputs: where
 // each row is among what the groups give, then of each group ids and types.
-class PieceSet final : public Dataset {
+class PieceSet final : public ExampleSet {
  public:
-  PieceSet(const Examples& examples, bool reads_places) : examples_(examples) {
+  PieceSet(const Examples& examples, bool reads_places) : ExampleSet(examples) {
     if (reads_places == examples.places.empty()) {
       throw std::invalid_argument(reads_places ? "PieceSet: rows have no places"
                                                : "PieceSet: rows have places");
     }
   }
 
-  std::size_t units() const override { return examples_.units(); }
-  std::size_t rows(std::size_t unit) const override {
-    return examples_.unit_begin(unit + 1) - examples_.unit_begin(unit);
-  }
-
-  Batch batch(std::span<const std::size_t> units) const override {
+ private:
+  std::vector<at::Tensor> inputs_of(std::span<const std::size_t> rows,
+                                    std::span<const std::size_t> /*units*/) const override {
     std::vector<std::size_t> texts;     // of the batch
     std::vector<std::size_t> own_text;  // of each row, among these
-    for (const std::size_t row : rows_of(examples_, units)) {
+    for (const std::size_t row : rows) {
       const std::size_t text = examples_.places.empty() ? row : examples_.places[row].text;
       if (texts.empty() || texts.back() != text) texts.push_back(text);
       own_text.push_back(texts.size() - 1);
@@ -114,8 +78,7 @@ class PieceSet final : public Dataset {
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
       return examples_.pieces[texts[a]].size() < examples_.pieces[texts[b]].size();
     });
-    Batch batch = targets_of(examples_, units);
-    batch.inputs.emplace_back();
+    std::vector<at::Tensor> inputs(1);
     std::vector<std::size_t> start(texts.size());  // where what is made of a text begins
     std::size_t made = 0;
     for (std::size_t begin = 0; begin < order.size(); begin += kGroup) {
@@ -125,20 +88,19 @@ class PieceSet final : public Dataset {
         start[order[i]] = made;
         made += examples_.places.empty() ? 1 : length;
       }
-      add_group(texts, std::span(order).subspan(begin, count), length, batch);
+      add_group(texts, std::span(order).subspan(begin, count), length, inputs);
     }
     std::vector<std::int64_t> at;
-    for (std::size_t i = 0; const std::size_t row : rows_of(examples_, units)) {
+    for (std::size_t i = 0; const std::size_t row : rows) {
       const std::size_t piece = examples_.places.empty() ? 0 : examples_.places[row].piece;
       at.push_back(static_cast<std::int64_t>(start[own_text[i++]] + piece));
     }
-    batch.inputs[0] = tensor_of(at);
-    return batch;
+    inputs[0] = tensor_of(at);
+    return inputs;
   }
 
- private:
   void add_group(std::span<const std::size_t> texts, std::span<const std::size_t> group,
-                 std::size_t length, Batch& batch) const {
+                 std::size_t length, std::vector<at::Tensor>& inputs) const {
     std::vector<std::int64_t> ids(group.size() * length, kPaddingPiece);
     std::vector<std::int64_t> types(ids.size(), 0);
     for (std::size_t i = 0; i < group.size(); ++i) {
@@ -151,35 +113,23 @@ class PieceSet final : public Dataset {
                 types.begin() + begin + static_cast<std::ptrdiff_t>(pieces.size()), 1);
     }
     for (const std::vector<std::int64_t>& each : {ids, types}) {
-      batch.inputs.push_back(tensor_of(each).view({static_cast<std::int64_t>(group.size()), -1}));
+      inputs.push_back(tensor_of(each).view({static_cast<std::int64_t>(group.size()), -1}));
     }
   }
-
-  const Examples& examples_;
 };
 
 // Rows whose states are known.
-class StateSet final : public Dataset {
+class StateSet final : public ExampleSet {
  public:
   StateSet(const Examples& examples, at::Tensor states)
-      : examples_(examples), states_(std::move(states)) {}
-
-  std::size_t units() const override { return examples_.units(); }
-  std::size_t rows(std::size_t unit) const override {
-    return examples_.unit_begin(unit + 1) - examples_.unit_begin(unit);
-  }
-  Batch batch(std::span<const std::size_t> units) const override {
-    std::vector<std::int64_t> rows;
-    for (const std::size_t row : rows_of(examples_, units)) {
-      rows.push_back(static_cast<std::int64_t>(row));
-    }
-    Batch batch = targets_of(examples_, units);
-    batch.inputs = {states_.index_select(0, tensor_of(rows))};
-    return batch;
-  }
+      : ExampleSet(examples), states_(std::move(states)) {}
 
  private:
-  const Examples& examples_;
+  std::vector<at::Tensor> inputs_of(std::span<const std::size_t> rows,
+                                    std::span<const std::size_t> /*units*/) const override {
+    return {states_.index_select(0, tensor_of({rows.begin(), rows.end()}))};
+  }
+
   at::Tensor states_;
 };
 

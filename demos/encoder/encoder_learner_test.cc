@@ -70,7 +70,7 @@ Trained train(Learner& learner, TrainingOptions options) {
   };
   Trained trained{learner.fit(
       rows, validation, objective_of(rows), options,
-      [&](const Logits& logits) -> Figures {
+      [&](const Logits& logits) -> Metrics {
         return {{"accuracy", "", accuracy_of(logits)}};
       },
       progress)};

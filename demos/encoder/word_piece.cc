@@ -85,7 +85,7 @@ WordPiece::WordPiece(const std::filesystem::path& vocabulary) {
                        "piece '" + lines[i] + "' is of a cased model, expected an uncased one");
     }
     if (!ids_.emplace(lines[i], static_cast<std::int64_t>(i)).second) {
-      throw InputError(vocabulary.string(), i + 1, "piece '" + lines[i] + "' stands twice");
+      throw InputError(vocabulary.string(), i + 1, "piece '" + lines[i] + "' occurs twice");
     }
   }
   fingerprint_ = splits::fnv1a64(absl::StrJoin(lines, "\n"));

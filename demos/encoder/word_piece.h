@@ -33,7 +33,7 @@ struct Pieces {
 class WordPiece {
  public:
   /// From a vocabulary with a piece a line, numbered from 0.
-  /// @throws InputError for a file that cannot be read, a piece that stands twice, another first
+  /// @throws InputError for a file that cannot be read, a piece that occurs twice, another first
   /// piece than [PAD], one that lacks [UNK], [CLS] or [SEP], and one with capitals, which is of a
   /// cased model.
   explicit WordPiece(const std::filesystem::path& vocabulary);

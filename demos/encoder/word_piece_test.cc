@@ -88,7 +88,7 @@ TEST(WordPiece, VocabulariesHaveTheMarksOnce) {
               EndsWith(":1: expected [PAD], found 'a'"));
   EXPECT_THAT(error_of("[PAD]\n[UNK]\n[CLS]\n[SEP]\nThe\n"),
               EndsWith(":5: piece 'The' is of a cased model, expected an uncased one"));
-  EXPECT_THAT(error_of("[PAD]\na\na\n"), EndsWith(":3: piece 'a' stands twice"));
+  EXPECT_THAT(error_of("[PAD]\na\na\n"), EndsWith(":3: piece 'a' occurs twice"));
 }
 
 // CRC-32 as zlib has it (ISO 3309).

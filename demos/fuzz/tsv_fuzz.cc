@@ -4,6 +4,7 @@
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -55,19 +56,6 @@ class CorpusDirectory {
 constexpr std::size_t kLabels = 4;
 constexpr std::int64_t kPolarities[kLabels] = {0, 2, 1, 3};  // of joy, anger, neutral, surprise
 
-// The parts between separators.
-std::vector<std::string> parts_of(std::string_view text, char separator) {
-  std::vector<std::string> parts(1);
-  for (const char c : text) {
-    if (c == separator) {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
-  return parts;
-}
-
 // Every line end as "\n". Where a file has "\r\n" there is a blank line more, which is no row.
 std::string with_plain_line_ends(std::string_view text) {
   std::string plain(text);
@@ -82,14 +70,16 @@ std::optional<LabelledTexts> expected_rows(std::string_view text, Granularity gr
   if (text.empty()) return std::nullopt;
   if (text.starts_with("\uFEFF")) text.remove_prefix(3);
   LabelledTexts rows;
-  for (std::string& line : parts_of(with_plain_line_ends(text), '\n')) {
+  const std::string plain = with_plain_line_ends(text);
+  for (const absl::string_view row : absl::StrSplit(plain, '\n')) {
+    const std::string line(row);
     if (first_invalid_utf8(line) || line.find('\0') != std::string::npos) return std::nullopt;
     if (line.find_first_not_of(" \t") == std::string::npos) continue;
-    std::vector<std::string> columns = parts_of(line, '\t');
+    std::vector<std::string> columns = absl::StrSplit(line, '\t');
     while (columns.size() > 3 && columns.back().empty()) columns.pop_back();
     if (columns.size() != 3) return std::nullopt;
     std::vector<std::int64_t> labels;
-    for (const std::string& part : parts_of(columns[1], ',')) {
+    for (const absl::string_view part : absl::StrSplit(columns[1], ',')) {
       std::int64_t label = 0;
       if (!absl::SimpleAtoi(part, &label) || label < 0 || label >= std::int64_t{kLabels}) {
         return std::nullopt;

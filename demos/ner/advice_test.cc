@@ -1,4 +1,4 @@
-#include "demos/ner/advice.h"
+#include "demos/common/advice.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,12 +7,13 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "demos/common/advice_test.h"
-#include "demos/ner/strategy.h"
+#include "demos/ner/task.h"
 #include "equipoise/calibrate.h"
 #include "equipoise/equipoise.h"
 #include "equipoise/metrics/entity_sequences.h"
@@ -102,26 +103,27 @@ double others(const std::vector<std::int64_t>& labels, const std::vector<std::in
 // clang-format on
 
 // Two sentences: Ann Smith spoke; Oslo.
-TaggingTask task() {
+std::unique_ptr<TaggingTask> task() {
   TaggedCorpus corpus;
   corpus.tags = {"O", "B-PER", "I-PER", "B-LOC", "I-LOC"};
   corpus.train = {{{"Ann", "Smith", "spoke"}, {1, 2, 0}}, {{"Oslo"}, {3}}};
   corpus.validation = corpus.train;
   corpus.test = corpus.train;
-  return make_tagging_task(corpus);
+  return make_tagging_task(corpus, linear_features(), "linear");
 }
 
 TEST(TaggingAdvice, RunsAsCodeAndDoesWhatTheDemoDoes) {
-  const TaggingTask own = task();
-  const Spans printed = spans(own.train.tags, own.train.types, own.train.offsets, own.tags);
+  const auto made = task();
+  const TaggingTask& own = *made;
+  const std::vector<std::int64_t> types = own.types_of(own.train.targets);
+  const Spans printed = spans(own.train.targets, types, own.train.unit_starts, own.tags);
   EXPECT_THAT(printed.shares, ElementsAre(0.5, 0.5, 1, 1));
-  EXPECT_EQ(printed.shares, token_weights("spans_0.5", own));
-  EXPECT_THAT(
-      printed.class_weights,
-      ElementsAreArray(std::get<SoftmaxLoss<>>(make_tagging_objective("spans_0.5", own, 0, 1).loss)
-                           .class_weights));
+  EXPECT_EQ(printed.shares, own.row_weights("spans_0.5"));
+  EXPECT_THAT(printed.class_weights,
+              ElementsAreArray(
+                  std::get<SoftmaxLoss<>>(own.objective("spans_0.5", 0, 1).loss).class_weights));
   EXPECT_TRUE(
-      std::isfinite(others(own.train.tags, own.train.types, own.train.offsets, own.tags, 1, 9, 7)));
+      std::isfinite(others(own.train.targets, types, own.train.unit_starts, own.tags, 1, 9, 7)));
 }
 
 std::string code_of(const std::string& strategy) {

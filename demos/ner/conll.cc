@@ -1,5 +1,8 @@
 #include "demos/ner/conll.h"
 
+#include <absl/strings/str_split.h>
+#include <absl/strings/strip.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -28,20 +31,21 @@ bool is_blank(std::string_view text) {
   return std::all_of(points.begin(), points.end(), is_white_space);
 }
 
-std::string_view without_spaces_around(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
-  return text.substr(0, text.find_last_not_of(' ') + 1);
-}
-
 // The columns of a line: between tabs if it has any, else between runs of spaces.
 std::vector<std::string_view> columns_of(std::string_view line) {
-  const bool has_tabs = line.find('\t') != std::string_view::npos;
+  const absl::string_view text(line.data(), line.size());
   std::vector<std::string_view> columns;
-  for (std::size_t begin = 0; begin <= line.size();) {
-    const std::size_t end = std::min(line.find(has_tabs ? '\t' : ' ', begin), line.size());
-    const std::string_view column = without_spaces_around(line.substr(begin, end - begin));
-    if (has_tabs || !column.empty()) columns.push_back(column);
-    begin = end + 1;
+  const auto add = [&](absl::string_view column) {
+    columns.push_back({column.data(), column.size()});
+  };
+  if (line.find('\t') == std::string_view::npos) {
+    for (const absl::string_view column : absl::StrSplit(text, ' ', absl::SkipEmpty())) add(column);
+    return columns;
+  }
+  for (absl::string_view column : absl::StrSplit(text, '\t')) {
+    while (absl::ConsumePrefix(&column, " ")) continue;
+    while (absl::ConsumeSuffix(&column, " ")) continue;
+    add(column);
   }
   return columns;
 }
@@ -55,43 +59,25 @@ std::string excerpt(std::string_view text) {
          (is_long ? "...'" : "'");
 }
 
-// The entity types of a text and, made of them, its tags: O, then those of each type.
-class TypeList {
- public:
-  std::size_t size() const { return types_.size(); }
-  std::optional<std::size_t> find(std::string_view type) const {
-    const auto at = places_.find(type);
-    return at == places_.end() ? std::nullopt : std::optional(at->second);
-  }
-  std::size_t add(std::string_view type) {
-    const auto [at, is_new] = places_.try_emplace(std::string(type), types_.size());
-    if (is_new) types_.push_back(at->first);
-    return at->second;
-  }
-
-  std::vector<std::string> tags(std::string_view prefixes) const {
-    std::vector<std::string> tags = {"O"};
-    for (const std::string& type : types_) {
-      for (const char prefix : prefixes) tags.push_back(std::string{prefix, '-'} + type);
-    }
-    return tags;
-  }
-
- private:
-  std::vector<std::string> types_;
-  std::map<std::string, std::size_t, std::less<>> places_;
-};
-
 // The prefixes of the labels: those of a notation's letters.
 constexpr std::string_view kIob2Prefixes = "BI";
 constexpr std::string_view kBioesPrefixes = "BIES";
 
-TypeList types_in(const std::vector<std::string>& tags) {
-  TypeList types;
-  for (const std::string& tag : tags) {
-    if (tag.size() > 2) types.add(std::string_view(tag).substr(2));
+// The tags of entity types: O, then those of each type.
+std::vector<std::string> tags_of(const std::vector<std::string>& types, std::string_view prefixes) {
+  std::vector<std::string> tags = {"O"};
+  for (const std::string& type : types) {
+    for (const char prefix : prefixes) tags.push_back(std::string{prefix, '-'} + type);
   }
-  if (!tags.empty() && types.tags(kIob2Prefixes) != tags) {
+  return tags;
+}
+
+// And back, from IOB2.
+std::vector<std::string> types_in(const std::vector<std::string>& tags) {
+  std::vector<std::string> types;
+  for (std::size_t i = 1; i < tags.size(); i += 2)
+    types.push_back(tags[i].size() > 2 ? tags[i].substr(2) : "");
+  if (!tags.empty() && tags_of(types, kIob2Prefixes) != tags) {
     throw std::invalid_argument(
         "parse_conll(): options.tags, expected O, then B-X and I-X for each type X");
   }
@@ -100,16 +86,13 @@ TypeList types_in(const std::vector<std::string>& tags) {
 
 // A line that is not blank.
 struct Row {
-  enum class Kind { kToken, kDocument };
-
   std::size_t line = 0;
   std::size_t sentence = 0;  // grows where one ends
-  Kind kind = Kind::kToken;
+  bool begins_document = false;
   std::optional<std::string> encoding_flaw = std::nullopt;
   bool begins_with_hash = false;
   bool has_tabs = false;
   std::size_t columns = 0;
-  std::size_t token_column = 0;
   std::size_t tag_column = 0;
   std::string_view token{};  // empty where there are too few columns; so is the tag
   std::string_view tag{};
@@ -135,64 +118,9 @@ std::string lacking(const std::string& what, std::size_t column, std::size_t col
          std::to_string(columns) + (columns == 1 ? " column" : " columns");
 }
 
-// The lines of a text as rows.
-class RowReader {
- public:
-  RowReader(const ConllOptions& options, ConllReport& report)
-      : tag_column_(options.tag_column),
-        token_column_(std::max<std::size_t>(options.token_column, 1)),
-        report_(report) {}
-
-  std::vector<Row> read(std::string_view text) {
-    for (const std::string_view line : split_lines(text)) {
-      ++report_.lines;
-      take(line);
-    }
-    return std::move(rows_);
-  }
-
- private:
-  void take(std::string_view line) {
-    Row row{.line = report_.lines, .sentence = sentence_};
-    row.encoding_flaw = encoding_flaw(line);
-    if (!row.encoding_flaw) {
-      if (is_blank(line)) {
-        ++report_.blank_lines;
-        ++sentence_;
-        return;
-      }
-      row.begins_with_hash = line.starts_with('#');
-      take_columns(line, row);
-    }
-    rows_.push_back(std::move(row));
-  }
-
-  void take_columns(std::string_view line, Row& row) {
-    constexpr std::string_view kDocument = "-DOCSTART-";
-    const std::vector<std::string_view> columns = columns_of(line);
-    row.has_tabs = line.find('\t') != std::string_view::npos;
-    row.columns = columns.size();
-    row.token_column = token_column_;
-    if (row.columns >= token_column_) row.token = columns[token_column_ - 1];
-    // In an only column stands the token.
-    row.tag_column = tag_column_ == 0 ? std::max(row.columns, token_column_ + 1) : tag_column_;
-    if (row.columns >= row.tag_column) row.tag = columns[row.tag_column - 1];
-    if (columns[0] == kDocument || row.token == kDocument) {
-      row.kind = Row::Kind::kDocument;
-      ++sentence_;
-    }
-  }
-
-  std::size_t tag_column_;
-  std::size_t token_column_;
-  ConllReport& report_;
-  std::vector<Row> rows_;
-  std::size_t sentence_ = 0;
-};
-
 // Whether a row may be a token's, to judge by its first character: it may still be a comment else.
 bool is_plain(const Row& row) {
-  return row.kind == Row::Kind::kToken && !row.encoding_flaw && !row.begins_with_hash;
+  return !row.begins_document && !row.encoding_flaw && !row.begins_with_hash;
 }
 
 // How often each tag occurs; in lines that begin with # only if there are no others.
@@ -200,7 +128,7 @@ TagTexts count_tags(std::span<const Row> rows) {
   TagTexts plain;
   TagTexts others;
   for (const Row& row : rows) {
-    if (row.kind != Row::Kind::kToken || row.encoding_flaw || row.tag.empty()) continue;
+    if (row.begins_document || row.encoding_flaw || row.tag.empty()) continue;
     ++(is_plain(row) ? plain : others)[row.tag];
   }
   return plain.empty() ? others : plain;
@@ -241,8 +169,11 @@ const Row* find_numbering(std::span<const Row> rows) {
 class ConllParser {
  public:
   ConllParser(std::string_view name, const ConllOptions& options)
-      : name_(name), options_(options), types_(types_in(options.tags)) {
-    if (options.tag_column == std::max<std::size_t>(options.token_column, 1)) {
+      : name_(name),
+        options_(options),
+        token_column_(std::max<std::size_t>(options.token_column, 1)),
+        types_(types_in(options.tags)) {
+    if (options.tag_column == token_column_) {
       throw std::invalid_argument(
           "parse_conll(): options.tag_column = " + std::to_string(options.tag_column) +
           ", expected another column than that of the tokens");
@@ -251,7 +182,7 @@ class ConllParser {
 
   ConllText parse(std::string_view text) {
     if (text.empty()) throw InputError(name_, 1, "the file is empty");
-    const std::vector<Row> rows = RowReader(options_, report_).read(text);
+    const std::vector<Row> rows = rows_of(text);
     const Row* const numbering = options_.token_column == 0 ? find_numbering(rows) : nullptr;
     if (numbering != nullptr) {
       throw InputError(name_, numbering->line,
@@ -271,15 +202,46 @@ class ConllParser {
   }
 
  private:
+  // The lines that are not blank.
+  std::vector<Row> rows_of(std::string_view text) {
+    std::vector<Row> rows;
+    std::size_t sentence = 0;
+    for (const std::string_view line : split_lines(text)) {
+      Row row{.line = ++report_.lines, .sentence = sentence, .encoding_flaw = encoding_flaw(line)};
+      if (!row.encoding_flaw && is_blank(line)) {
+        ++report_.blank_lines;
+        ++sentence;
+        continue;
+      }
+      if (!row.encoding_flaw) take_columns(line, row);
+      if (row.begins_document) ++sentence;
+      rows.push_back(std::move(row));
+    }
+    return rows;
+  }
+
+  void take_columns(std::string_view line, Row& row) const {
+    constexpr std::string_view kDocument = "-DOCSTART-";
+    const std::vector<std::string_view> columns = columns_of(line);
+    row.begins_with_hash = line.starts_with('#');
+    row.has_tabs = line.find('\t') != std::string_view::npos;
+    row.columns = columns.size();
+    if (row.columns >= token_column_) row.token = columns[token_column_ - 1];
+    // In an only column stands the token.
+    row.tag_column =
+        options_.tag_column == 0 ? std::max(row.columns, token_column_ + 1) : options_.tag_column;
+    if (row.columns >= row.tag_column) row.tag = columns[row.tag_column - 1];
+    row.begins_document = columns[0] == kDocument || row.token == kDocument;
+  }
+
   void take(const Row& row) {
-    if (row.kind == Row::Kind::kDocument)
-      return add(report_.skipped, row.line, "a document begins");
+    if (row.begins_document) return add(report_.skipped, row.line, "a document begins");
     if (row.encoding_flaw) return take_malformed(row, RowFlaw::kEncoding, *row.encoding_flaw);
     const std::optional<WrittenTag> tag = parse_tag(row.tag, notation_);
     if (row.begins_with_hash && (!tag || (!shapes_.empty() && !shapes_.contains(row.shape())))) {
       add(report_.skipped, row.line, "a comment");
-    } else if (row.columns < row.token_column) {
-      take_malformed(row, RowFlaw::kNoToken, lacking("a token", row.token_column, row.columns));
+    } else if (row.columns < token_column_) {
+      take_malformed(row, RowFlaw::kNoToken, lacking("a token", token_column_, row.columns));
     } else if (row.columns < row.tag_column) {
       take_malformed(row, RowFlaw::kNoTag, lacking("a tag", row.tag_column, row.columns));
     } else if (row.tag.empty()) {
@@ -311,17 +273,21 @@ class ConllParser {
   // As an index into the tags of the file's scheme.
   std::int64_t label_of(std::size_t line, const WrittenTag& tag) {
     if (!tag.letter) return 0;
-    std::optional<std::size_t> type = types_.find(tag.type);
-    if (!type && options_.new_types == NewTypes::kRefuse) {
-      throw InputError(name_, line, "the type " + excerpt(tag.type) + " is none of the known ones");
+    const auto found = std::find(types_.begin(), types_.end(), tag.type);
+    const auto type = static_cast<std::size_t>(found - types_.begin());
+    if (found == types_.end()) {
+      if (options_.refuses_new_types) {
+        throw InputError(name_, line,
+                         "the type " + excerpt(tag.type) + " is none of the known ones");
+      }
+      if (types_.size() == kMostTypes) {
+        throw InputError(name_, line,
+                         "more than " + std::to_string(kMostTypes) +
+                             " entity types; is this the column of the tags? See --tag_column");
+      }
+      types_.emplace_back(tag.type);
     }
-    if (!type && types_.size() == kMostTypes) {
-      throw InputError(name_, line,
-                       "more than " + std::to_string(kMostTypes) +
-                           " entity types; is this the column of the tags? See --tag_column");
-    }
-    if (!type) type = types_.add(tag.type);
-    return static_cast<std::int64_t>(1 + *type * prefixes_.size() + *tag.letter);
+    return static_cast<std::int64_t>(1 + type * prefixes_.size() + *tag.letter);
   }
 
   void add(Finding& finding, std::size_t line, const std::string& reason) {
@@ -329,8 +295,8 @@ class ConllParser {
   }
 
   void take_malformed(const Row& row, RowFlaw flaw, const std::string& reason) {
-    if (options_.flaws == ConllFlaws::kRefuse) throw InputError(name_, row.line, reason);
-    if (options_.flaws == ConllFlaws::kRepair && flaw == RowFlaw::kWrongTag) {
+    if (options_.flaws == Flaws::kRefuse) throw InputError(name_, row.line, reason);
+    if (options_.flaws == Flaws::kRepair && flaw == RowFlaw::kWrongTag) {
       throw InputError(name_, row.line, reason + "; " + remedy_of(flaw) + kOrSkip);
     }
     add(report_.malformed, row.line, reason);
@@ -349,7 +315,7 @@ class ConllParser {
       }
       throw InputError(name_, report_.lines, reason);
     }
-    if (options_.flaws != ConllFlaws::kRepair) return;
+    if (options_.flaws != Flaws::kRepair) return;
     const std::size_t rows = tokens_.size() + report_.malformed.count;
     for (std::size_t flaw = 0; flaw < kRowFlaws; ++flaw) {
       malformed_[flaw].require_few(rows, "rows", remedy_of(static_cast<RowFlaw>(flaw)) + kOrSkip);
@@ -389,13 +355,13 @@ class ConllParser {
       }
     }
     for (const auto& [line, reason] : broken) {
-      if (options_.flaws == ConllFlaws::kRefuse) throw InputError(name_, line, reason);
+      if (options_.flaws == Flaws::kRefuse) throw InputError(name_, line, reason);
       add(report_.broken, line, reason);
     }
   }
 
   ConllText finish() {
-    const std::vector<std::string> names = types_.tags(prefixes_);
+    const std::vector<std::string> names = tags_of(types_, prefixes_);
     check_sequences(names);
     if (notation_.scheme.scheme != metrics::TagScheme::kIob2 ||
         notation_.form != TagForm::kPrefix) {
@@ -403,7 +369,7 @@ class ConllParser {
     }
 
     ConllText result;
-    result.tags = types_.tags(kIob2Prefixes);
+    result.tags = tags_of(types_, kIob2Prefixes);
     const std::vector<std::int64_t> tags = metrics::convert_tags(
         labels_, offsets_, metrics::EntityTags(names, notation_.scheme.scheme),
         metrics::EntityTags(result.tags));
@@ -424,7 +390,8 @@ class ConllParser {
   const ConllOptions& options_;
   TagNotation notation_{file_schemes().front()};
   std::string_view prefixes_;
-  TypeList types_;
+  std::size_t token_column_;
+  std::vector<std::string> types_;
   std::set<std::pair<bool, std::size_t>> shapes_;  // of rows that do not begin with #
   std::array<Finding, kRowFlaws> malformed_;       // by RowFlaw
   ConllReport report_;
@@ -479,24 +446,6 @@ ConllText read_conll(std::span<const std::filesystem::path> files, const ConllOp
     all.report += text.report;
   }
   return all;
-}
-
-std::string format_conll(std::span<const TaggedSentence> sentences,
-                         std::span<const std::string> tags) {
-  std::string text;
-  for (const TaggedSentence& sentence : sentences) {
-    for (std::size_t i = 0; i < sentence.tokens.size(); ++i) {
-      const auto tag = static_cast<std::size_t>(sentence.tags.at(i));
-      if (tag >= tags.size()) {
-        throw std::out_of_range("format_conll(): tag " + std::to_string(sentence.tags[i]) +
-                                ", expected an index into " + std::to_string(tags.size()) +
-                                " tags");
-      }
-      text += sentence.tokens[i] + "\t" + tags[tag] + "\n";
-    }
-    text += '\n';
-  }
-  return text;
 }
 
 }  // namespace equipoise::demos

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "demos/common/finding.h"
+#include "demos/common/input_error.h"
 #include "demos/ner/tag_notation.h"
 
 namespace equipoise::demos {
@@ -24,21 +24,6 @@ struct TaggedSentence {
   friend bool operator==(const TaggedSentence&, const TaggedSentence&) = default;
 };
 
-/// What becomes of rows that are malformed and of tag sequences that are broken.
-enum class ConllFlaws {
-  /// Broken sequences are read as conlleval does. Malformed rows are left out, but a tag that fits
-  /// no scheme is an error, and so is a file of which more than 1 % is left out for one reason.
-  kRepair,
-  kSkip,    ///< the same, but rows are left out however many there are
-  kRefuse,  ///< any flaw is an error
-};
-
-/// What becomes of entity types that ConllOptions::tags lacks.
-enum class NewTypes {
-  kAdd,     ///< they are added
-  kRefuse,  ///< an error: as for files on which a model is tested
-};
-
 struct ConllOptions {
   /// The column in which the token stands, from 1; 0 for the first, which must not number the
   /// tokens then.
@@ -47,10 +32,14 @@ struct ConllOptions {
   std::size_t tag_column = 0;
   /// Of the file; without it the one that fits the most tags. What is read is in IOB2.
   std::optional<FileScheme> scheme = std::nullopt;
-  ConllFlaws flaws = ConllFlaws::kRepair;
+  /// Repaired, broken tag sequences are read as conlleval does, and malformed rows are left out;
+  /// but a tag that fits no scheme is an error then, and so is a file of which more than 1 % is
+  /// left out for one reason.
+  Flaws flaws = Flaws::kRepair;
   /// The tags that are known before, such as those of the training files: as ConllText::tags.
   std::vector<std::string> tags = {};
-  NewTypes new_types = NewTypes::kAdd;
+  /// Whether types that those lack are an error, as for files on which a model is tested.
+  bool refuses_new_types = false;
 };
 
 /// What was found in the lines of files: lines = tokens + malformed + skipped + blank_lines.
@@ -106,11 +95,6 @@ ConllText parse_conll(std::string_view text, std::string_view name,
 /// @throws as parse_conll() does for each, and InputError for a file that cannot be read.
 ConllText read_conll(std::span<const std::filesystem::path> files,
                      const ConllOptions& options = {});
-
-/// Sentences as a text that parse_conll() reads: token, tab, tag; a blank line after each sentence.
-/// @throws std::out_of_range for a tag that is no index into the list.
-std::string format_conll(std::span<const TaggedSentence> sentences,
-                         std::span<const std::string> tags);
 
 }  // namespace equipoise::demos
 

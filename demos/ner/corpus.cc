@@ -1,6 +1,7 @@
 #include "demos/ner/corpus.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include <algorithm>
 #include <array>
@@ -8,8 +9,8 @@
 #include <cstdint>
 #include <utility>
 
-#include "demos/common/draws.h"
 #include "demos/common/input_error.h"
+#include "demos/common/random_numbers.h"
 
 namespace equipoise::demos {
 
@@ -40,11 +41,9 @@ ConllText read_part(const char* flag, const std::vector<path>& files, const Conl
 }
 
 std::string files_text(const std::vector<path>& files) {
-  std::string text;
-  for (const path& file : files) {
-    absl::StrAppend(&text, text.empty() ? "" : ", ", file.filename().string());
-  }
-  return text;
+  return absl::StrJoin(files, ", ", [](std::string* out, const path& file) {
+    absl::StrAppend(out, file.filename().string());
+  });
 }
 
 // A type by its share of the entities (in 20), the syllables of its names, and what may stand
@@ -125,13 +124,13 @@ std::string counts_text(const TaggedCorpus& corpus) {
 
 }  // namespace
 
-CorpusFiles find_files(const std::string& name, const path& data) {
+PartFiles find_files(const std::string& name, const path& data) {
   const auto in_directory = [&](const std::vector<std::string>& train,
                                 const std::string& validation,
-                                const std::string& test) -> CorpusFiles {
+                                const std::string& test) -> PartFiles {
     for (const path& directory : {data, data / name, data / "ner" / name}) {
       if (!std::filesystem::exists(directory / train.front())) continue;
-      CorpusFiles files{{}, {directory / validation}, {directory / test}};
+      PartFiles files{{}, {directory / validation}, {directory / test}};
       for (const std::string& file : train) files.train.push_back(directory / file);
       return files;
     }
@@ -143,14 +142,14 @@ CorpusFiles find_files(const std::string& name, const path& data) {
   return in_directory({"wnut17train.conll"}, "emerging.dev.conll", "emerging.test.annotated");
 }
 
-TaggedCorpus load_tagged_corpus(const CorpusFiles& files, const ConllOptions& options) {
+TaggedCorpus load_tagged_corpus(const PartFiles& files, const ConllOptions& options) {
   require_files("train", files.train);
   require_files("dev", files.validation);
   require_files("test", files.test);
   ConllText train = read_part("train", files.train, options);
   ConllOptions others = options;
   others.tags = train.tags;
-  others.new_types = NewTypes::kRefuse;
+  others.refuses_new_types = true;
   ConllText validation = read_part("dev", files.validation, others);
   ConllText test = read_part("test", files.test, others);
   ConllReport found = train.report;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "demos/common/files.h"
 #include "demos/ner/conll.h"
 
 namespace equipoise::demos {
@@ -18,22 +19,15 @@ struct TaggedCorpus {
   std::vector<TaggedSentence> test;
 };
 
-/// The files of a corpus.
-struct CorpusFiles {
-  std::vector<std::filesystem::path> train;
-  std::vector<std::filesystem::path> validation;
-  std::vector<std::filesystem::path> test;
-};
-
 /// The files of a corpus that is known by its name, "btc" (Broad Twitter Corpus, Derczynski et al.
 /// 2016: trained on the sections a, b, e and g, validated on h, tested on f) or "wnut17"
 /// (Derczynski et al. 2017), in its directory, or in NAME/ or ner/NAME/ under it; nothing if they
 /// are not there.
-CorpusFiles find_files(const std::string& name, const std::filesystem::path& data);
+PartFiles find_files(const std::string& name, const std::filesystem::path& data);
 
 /// Reads them. Types that are not in the training part are an error.
 /// @throws InputError as read_conll() does, and for a part without files or without an entity.
-TaggedCorpus load_tagged_corpus(const CorpusFiles& files, const ConllOptions& options);
+TaggedCorpus load_tagged_corpus(const PartFiles& files, const ConllOptions& options);
 
 /// Sentences that a generator makes, for a first look without data: three entity types of very
 /// different frequency, told apart by names and by the words around them. Equal on every platform.

@@ -33,7 +33,7 @@ class CorpusTest : public testing::Test {
     write_file(directory_ / name, text);
     return directory_ / name;
   }
-  static std::string error_of(const CorpusFiles& files, const ConllOptions& options = {}) {
+  static std::string error_of(const PartFiles& files, const ConllOptions& options = {}) {
     try {
       load_tagged_corpus(files, options);
     } catch (const InputError& error) {
@@ -46,9 +46,9 @@ class CorpusTest : public testing::Test {
 };
 
 TEST_F(CorpusTest, ReadsThreePartsWithTheTagsOfTraining) {
-  const CorpusFiles files{{write("a", "Ann\tB-PER\n\nin\tO\nRome\tB-LOC\n"), write("b", "x\tO\n")},
-                          {write("d", "Bob\tB-PER\n")},
-                          {write("t", "to\tO\nOslo\tB-LOC\n")}};
+  const PartFiles files{{write("a", "Ann\tB-PER\n\nin\tO\nRome\tB-LOC\n"), write("b", "x\tO\n")},
+                        {write("d", "Bob\tB-PER\n")},
+                        {write("t", "to\tO\nOslo\tB-LOC\n")}};
   const TaggedCorpus corpus = load_tagged_corpus(files, {});
   EXPECT_THAT(corpus.tags, ElementsAre("O", "B-PER", "I-PER", "B-LOC", "I-LOC"));
   EXPECT_EQ(corpus.train.size(), 3U);
@@ -59,32 +59,32 @@ TEST_F(CorpusTest, ReadsThreePartsWithTheTagsOfTraining) {
 }
 
 TEST_F(CorpusTest, RefusesTypesThatTrainingLacksAndPartsWithoutFiles) {
-  const CorpusFiles files{{write("a", "Ann\tB-PER\n")},
-                          {write("d", "Bob\tB-PER\n")},
-                          {write("t", "to\tO\nAcme\tB-ORG\n")}};
+  const PartFiles files{{write("a", "Ann\tB-PER\n")},
+                        {write("d", "Bob\tB-PER\n")},
+                        {write("t", "to\tO\nAcme\tB-ORG\n")}};
   EXPECT_THAT(error_of(files), HasSubstr("t:2: "));
-  CorpusFiles without = files;
+  PartFiles without = files;
   without.validation.clear();
   EXPECT_EQ(error_of(without), "--dev: a file is needed");
 }
 
 TEST_F(CorpusTest, CountsFlawsOrRefusesThem) {
-  const CorpusFiles files{{write("a", "Ann\tB-PER\nbroken\n\nto\tO\nRome\tI-PER\n")},
-                          {write("d", "Bob\tB-PER\n")},
-                          {write("t", "x\tB-PER\n")}};
-  EXPECT_THAT(load_tagged_corpus(files, {.flaws = ConllFlaws::kSkip}).description,
+  const PartFiles files{{write("a", "Ann\tB-PER\nbroken\n\nto\tO\nRome\tI-PER\n")},
+                        {write("d", "Bob\tB-PER\n")},
+                        {write("t", "x\tB-PER\n")}};
+  EXPECT_THAT(load_tagged_corpus(files, {.flaws = Flaws::kSkip}).description,
               HasSubstr("1 malformed row"));
   EXPECT_THAT(error_of(files),
               HasSubstr("a:2: expected a tag in column 2, found 1 column; 1 of 4 "));
   ConllOptions strict;
-  strict.flaws = ConllFlaws::kRefuse;
+  strict.flaws = Flaws::kRefuse;
   EXPECT_THAT(error_of(files, strict), HasSubstr("a:2: "));
 }
 
 TEST_F(CorpusTest, ReadsEachFileInItsOwnScheme) {
-  const CorpusFiles files{{write("a", "Ann\tS-PER\n\nNew\tB-LOC\nYork\tE-LOC\n")},
-                          {write("d", "Bob\tB-PER\nLee\tI-PER\n")},
-                          {write("t", "Ann\tU-PER\n")}};
+  const PartFiles files{{write("a", "Ann\tS-PER\n\nNew\tB-LOC\nYork\tE-LOC\n")},
+                        {write("d", "Bob\tB-PER\nLee\tI-PER\n")},
+                        {write("t", "Ann\tU-PER\n")}};
   const TaggedCorpus corpus = load_tagged_corpus(files, {});
   EXPECT_THAT(corpus.tags, ElementsAre("O", "B-PER", "I-PER", "B-LOC", "I-LOC"));
   EXPECT_THAT(corpus.train[1].tags, ElementsAre(3, 4));
@@ -110,7 +110,7 @@ TEST_F(CorpusTest, FindsCorporaByName) {
   for (const char* name : {"a", "b", "e", "g", "h", "f"}) {
     write("ner/btc/" + std::string(name) + ".conll", "x\tO\n");
   }
-  const CorpusFiles files = find_files("btc", directory_);
+  const PartFiles files = find_files("btc", directory_);
   ASSERT_EQ(files.train.size(), 4U);
   EXPECT_EQ(files.validation[0].filename(), "h.conll");
   EXPECT_EQ(files.test[0].filename(), "f.conll");

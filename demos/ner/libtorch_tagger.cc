@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <map>
 #include <utility>
 
-#include "demos/common/model_file.h"
 #include "demos/common/trainer.h"
-#include "demos/ner/tagger.h"
-#include "demos/ner/tagger_features.h"
+#include "demos/ner/neural_tagger.h"
+#include "demos/ner/token_features.h"
 #include "equipoise/libtorch/heads.h"
 
 namespace equipoise::demos {
@@ -23,98 +21,37 @@ constexpr double kDropout = 0.5;
 constexpr double kWordDropout = 0.05;  // words taken for unknown in training
 constexpr double kHeadRate = 0.5;      // of the first training's rate, for the head alone
 
-// Words by number, 1 for the first; 0 for all others.
-class Vocabulary {
+// Rows of word_features(). Inputs: words [R], parts of words, where those of each word start [R],
+// for each token its place in sentences of equal length [R], and the lengths of sentences [B].
+class SentenceSet final : public ExampleSet {
  public:
-  explicit Vocabulary(std::vector<std::string> words) : words_(std::move(words)) {
-    for (std::size_t i = 0; i < words_.size(); ++i) {
-      numbers_.emplace(words_[i], static_cast<std::int64_t>(i) + 1);
-    }
-  }
-  std::int64_t operator[](const std::string& form) const {
-    const auto place = numbers_.find(form);
-    return place == numbers_.end() ? kUnknown : place->second;
-  }
-  const std::vector<std::string>& words() const { return words_; }
+  using ExampleSet::ExampleSet;
 
  private:
-  std::vector<std::string> words_;
-  std::map<std::string, std::int64_t> numbers_;
-};
-
-// Words that occur at least twice: of the others, the unknown word learns.
-std::vector<std::string> frequent_words(const TaggedPart& part) {
-  std::map<std::string, int> counts;
-  for (const TaggedSentence& sentence : part.sentences) {
-    for (const std::string& token : sentence.tokens) ++counts[lookup_form(token)];
-  }
-  std::vector<std::string> words;
-  for (const auto& [word, count] : counts) {
-    if (count > 1) words.push_back(word);
-  }
-  return words;
-}
-
-// Sentences as numbers of words and of their parts.
-class SentenceSet final : public Dataset {
- public:
-  SentenceSet(const TaggedPart& part, const Vocabulary& words,
-              const std::vector<double>& weights = {})
-      : part_(part), weights_(weights) {
-    part_starts_.push_back(0);
-    for (const TaggedSentence& sentence : part.sentences) {
-      for (const std::string& token : sentence.tokens) {
-        words_.push_back(words[lookup_form(token)]);
-        const std::vector<std::int64_t> own = parts_of_word(token);
-        parts_.insert(parts_.end(), own.begin(), own.end());
-        part_starts_.push_back(parts_.size());
-      }
-    }
-  }
-
-  std::size_t units() const override { return part_.sentences.size(); }
-  std::size_t rows(std::size_t unit) const override {
-    return part_.offsets[unit + 1] - part_.offsets[unit];
-  }
-
-  // Inputs: words [R], parts of words, where those of each word start [R], for each token its place
-  // in sentences of equal length [R], and the lengths of sentences [B].
-  Batch batch(std::span<const std::size_t> units) const override {
+  std::vector<at::Tensor> inputs_of(std::span<const std::size_t> rows_of_units,
+                                    std::span<const std::size_t> units) const override {
     std::size_t longest = 1;
     for (const std::size_t unit : units) longest = std::max(longest, rows(unit));
     std::vector<std::int64_t> words;
     std::vector<std::int64_t> parts;
     std::vector<std::int64_t> starts;
+    for (const std::size_t row : rows_of_units) {
+      const auto columns = examples_.features.columns_of(row);
+      words.push_back(columns.front());
+      starts.push_back(static_cast<std::int64_t>(parts.size()));
+      parts.insert(parts.end(), columns.begin() + 1, columns.end());
+    }
     std::vector<std::int64_t> places;
     std::vector<std::int64_t> lengths;
-    std::vector<std::int64_t> tags;
-    std::vector<double> weights;
     for (std::size_t b = 0; b < units.size(); ++b) {
-      const std::size_t begin = part_.offsets[units[b]];
       lengths.push_back(static_cast<std::int64_t>(rows(units[b])));
-      for (std::size_t i = begin; i < part_.offsets[units[b] + 1]; ++i) {
-        words.push_back(words_[i]);
-        starts.push_back(static_cast<std::int64_t>(parts.size()));
-        parts.insert(parts.end(), parts_.begin() + static_cast<std::ptrdiff_t>(part_starts_[i]),
-                     parts_.begin() + static_cast<std::ptrdiff_t>(part_starts_[i + 1]));
-        places.push_back(static_cast<std::int64_t>(b * longest + (i - begin)));
-        tags.push_back(part_.tags[i]);
-        if (!weights_.empty()) weights.push_back(weights_[i]);
+      for (std::size_t i = 0; i < rows(units[b]); ++i) {
+        places.push_back(static_cast<std::int64_t>(b * longest + i));
       }
     }
-    Batch batch{{tensor_of(words), tensor_of(parts), tensor_of(starts), tensor_of(places),
-                 tensor_of(lengths)},
-                tensor_of(tags)};
-    if (!weights.empty()) batch.weights = at::tensor(at::ArrayRef<double>(weights), at::kDouble);
-    return batch;
+    return {tensor_of(words), tensor_of(parts), tensor_of(starts), tensor_of(places),
+            tensor_of(lengths)};
   }
-
- private:
-  const TaggedPart& part_;
-  std::vector<double> weights_;
-  std::vector<std::int64_t> words_;
-  std::vector<std::int64_t> parts_;
-  std::vector<std::size_t> part_starts_;
 };
 
 class TaggerNetwork final : public Network {
@@ -204,76 +141,62 @@ class TaggerNetwork final : public Network {
   torch::nn::ModuleList convolutions_{nullptr};
 };
 
-class NeuralTagger final : public Tagger {
+class NeuralTagger final : public Learner {
  public:
-  NeuralTagger(const TaggerOptions& options, const TaggingTask& task)
-      : options_(options),
-        device_(device_of(options.device)),
-        workers_(options.workers ? options.workers : std::make_shared<const Workers>()),
-        tags_(task.tags.size()),
-        vocabulary_(frequent_words(task.train)) {
-    make_network();
+  NeuralTagger(bool recurrent, const LearnerShape& shape, const std::string& device,
+               std::uint64_t seed, std::shared_ptr<const Workers> workers)
+      : seed_(seed),
+        device_(device_of(device)),
+        workers_(workers ? std::move(workers) : std::make_shared<const Workers>()) {
+    torch::manual_seed(seed);
+    network_ = std::make_shared<TaggerNetwork>(recurrent, shape.columns, shape.classes);
+    network_->to(device_);
   }
 
-  Fit fit(const TaggedPart& train, const TaggedPart& validation, const std::vector<double>& weights,
-          const Objective& objective, const TrainingOptions& options, const Validate& validate,
-          Progress& progress) override {
+  Fit fit(const Examples& train, const Examples& validation, const Objective& objective,
+          const TrainingOptions& options, const Validate& validate, Progress& progress) override {
     auto optimizer = std::make_unique<torch::optim::Adam>(network_->parameters(),
                                                           torch::optim::AdamOptions(options.rate));
     return Trainer(network_, std::move(optimizer), options, workers_)
-        .fit(SentenceSet(train, vocabulary_, weights), SentenceSet(validation, vocabulary_),
-             objective, validate, progress);
+        .fit(SentenceSet(train), SentenceSet(validation), objective, validate, progress);
   }
 
-  Fit fit_head(const TaggedPart& train, const TaggedPart& validation, const Objective& objective,
+  Fit fit_head(const Examples& train, const Examples& validation, const Objective& objective,
                const TrainingOptions& options, const Validate& validate,
                Progress& progress) override {
-    torch::manual_seed(options_.seed);  // the same head, whatever has been drawn before
+    torch::manual_seed(seed_);  // the same head, whatever has been drawn before
     auto retraining = libtorch::retrain_head(
         *network_, *network_->head, [](torch::nn::LinearImpl& head) { head.reset_parameters(); });
     network_->trains_head_only = true;
     auto optimizer = std::make_unique<torch::optim::Adam>(
         retraining.parameters(), torch::optim::AdamOptions(kHeadRate * options.rate));
     Fit fit = Trainer(network_, std::move(optimizer), options, workers_)
-                  .fit(SentenceSet(train, vocabulary_), SentenceSet(validation, vocabulary_),
-                       objective, validate, progress);
+                  .fit(SentenceSet(train), SentenceSet(validation), objective, validate, progress);
     network_->trains_head_only = false;
     return fit;
   }
 
-  Logits logits(const TaggedPart& part) const override {
-    return predict(*network_, SentenceSet(part, vocabulary_), device_, *workers_);
+  Logits logits(const Examples& examples) const override {
+    return predict(*network_, SentenceSet(examples), device_, *workers_);
   }
-
-  SavedModel save() const override {
-    return {{{"words", vocabulary_.words()}}, parameters_of(*network_)};
-  }
-  void restore(const SavedModel& model) override {
-    vocabulary_ = Vocabulary(model.facts.at("words").get<std::vector<std::string>>());
-    make_network();
-    set_parameters_of(*network_, model.parameters);
+  std::vector<Parameter> parameters() const override { return parameters_of(*network_); }
+  void set_parameters(const std::vector<Parameter>& parameters) override {
+    set_parameters_of(*network_, parameters);
   }
 
  private:
-  void make_network() {
-    torch::manual_seed(options_.seed);
-    network_ = std::make_shared<TaggerNetwork>(options_.model == "bilstm",
-                                               vocabulary_.words().size(), tags_);
-    network_->to(device_);
-  }
-
-  TaggerOptions options_;
+  std::uint64_t seed_;
   at::Device device_;
   std::shared_ptr<const Workers> workers_;
-  std::size_t tags_;
-  Vocabulary vocabulary_;
   std::shared_ptr<TaggerNetwork> network_;
 };
 
 }  // namespace
 
-std::unique_ptr<Tagger> make_neural_tagger(const TaggerOptions& options, const TaggingTask& task) {
-  return std::make_unique<NeuralTagger>(options, task);
+std::unique_ptr<Learner> make_neural_tagger(const std::string& model, const LearnerShape& shape,
+                                            const std::string& device, std::uint64_t seed,
+                                            std::shared_ptr<const Workers> workers) {
+  return std::make_unique<NeuralTagger>(model == "bilstm", shape, device, seed, std::move(workers));
 }
 
 }  // namespace equipoise::demos

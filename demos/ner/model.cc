@@ -3,15 +3,13 @@
 #include <absl/strings/str_cat.h>
 
 #include <cstddef>
-#include <iostream>
 #include <nlohmann/json.hpp>
+#include <ostream>
 #include <stdexcept>
-#include <utility>
 
 #include "demos/common/input_error.h"
-#include "demos/encoder/encoder_flags.h"
 #include "demos/ner/corpus.h"
-#include "demos/ner/ner_flags.h"
+#include "demos/ner/neural_tagger.h"
 #include "equipoise/calibrate.h"
 #include "equipoise/metrics/entities.h"
 
@@ -19,97 +17,90 @@ namespace equipoise::demos {
 
 namespace {
 
-TaggedPart part_of(std::vector<std::string> tokens) {
-  TaggedPart part;
-  part.tags.assign(tokens.size(), 0);
-  part.types.assign(tokens.size(), 0);
-  part.offsets.push_back(tokens.size());
-  part.sentences.push_back({std::move(tokens), part.tags});
-  return part;
+std::vector<std::int64_t> tags_of(const LoadedTagger& loaded, std::vector<std::string> tokens) {
+  const std::vector<std::int64_t> unknown(tokens.size(), 0);
+  const TaggedSentence sentence{std::move(tokens), unknown};
+  return loaded.tags_of(loaded.features.rows({&sentence, 1}));
 }
 
 void print_entities(const DemoFlags& flags, const LoadedTagger& loaded, const std::string& text) {
   const std::vector<std::string> words = words_of(text);
-  const std::vector<std::int64_t> tags = loaded.tags_of(part_of(words));
   *flags.out << "\"" << text << "\"\n";
-  const std::vector<metrics::Entity> entities = metrics::find_entities(tags, loaded.task.tags);
+  const std::vector<metrics::Entity> entities =
+      metrics::find_entities(tags_of(loaded, words), loaded.tags);
   for (const metrics::Entity& entity : entities) {
-    *flags.out << "  " << loaded.task.tags.types()[entity.type] << " ";
+    *flags.out << "  " << loaded.tags.types()[entity.type] << " ";
     for (std::size_t i = entity.begin; i < entity.end; ++i) *flags.out << " " << words[i];
     *flags.out << "\n";
   }
   if (entities.empty()) *flags.out << "  no entities\n";
 }
 
-// A line of JSON for each on standard input.
-void predict_lines(const DemoFlags& flags, const LoadedTagger& loaded) {
-  std::string line;
-  for (std::size_t number = 1; std::getline(std::cin, line); ++number) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    try {
-      const nlohmann::json given = nlohmann::json::parse(line);
-      const auto words = given.contains("tokens")
-                             ? given.at("tokens").get<std::vector<std::string>>()
-                             : words_of(given.at("text").get<std::string>());
-      std::vector<std::string> names;
-      if (!words.empty()) {
-        for (const std::int64_t tag : loaded.tags_of(part_of(words))) {
-          names.push_back(loaded.task.tag_names[static_cast<std::size_t>(tag)]);
-        }
-      }
-      *flags.out << nlohmann::json{{"tokens", words}, {"tags", names}}.dump() << "\n";
-    } catch (const nlohmann::json::exception& error) {
-      throw InputError(
-          "standard input", number,
-          absl::StrCat(R"(expected {"tokens": ["..."]} or {"text": "..."}: )", error.what()));
+nlohmann::ordered_json answer(const LoadedTagger& loaded, const nlohmann::json& asked) {
+  const auto words = asked.contains("tokens") ? asked.at("tokens").get<std::vector<std::string>>()
+                                              : words_of(asked.at("text").get<std::string>());
+  std::vector<std::string> names;
+  if (!words.empty()) {
+    for (const std::int64_t tag : tags_of(loaded, words)) {
+      names.push_back(loaded.tag_names[static_cast<std::size_t>(tag)]);
     }
   }
-  *flags.out << std::flush;
+  return {{"tags", names}, {"tokens", words}};
+}
+
+TokenFeatures features_from(const nlohmann::json& facts, const std::optional<Encoding>& encoding) {
+  if (encoding) return piece_features(encoding->tokenizer, encoding->most_pieces);
+  if (facts.at("model") == "linear") return linear_features();
+  return word_features(facts.at("words").get<std::vector<std::string>>());
 }
 
 }  // namespace
 
-std::vector<std::int64_t> LoadedTagger::tags_of(const TaggedPart& part) const {
-  return calibrate::predict(tagger->logits(part).view(), offset);
+std::vector<std::int64_t> LoadedTagger::tags_of(const Examples& examples) const {
+  return calibrate::predict(learner->logits(examples).view(), offset);
 }
 
-LoadedTagger use(const DemoFlags& flags, const SavedModel& saved, const std::string& file) {
-  const auto refuse = [&](const char* reason) {
-    throw InputError(file, 0, absl::StrCat("not a model that --save has written: ", reason));
-  };
-  try {
+std::unique_ptr<Learner> make_tagger(const DemoFlags& flags, const std::string& model,
+                                     const std::optional<Encoding>& encoding,
+                                     const LearnerShape& shape, std::uint64_t seed) {
+  if (model == "bilstm" || model == "cnn") {
+    return make_neural_tagger(model, shape, flags.device, seed, flags.workers);
+  }
+  return make_learner(flags, encoding, shape, seed, /*reads_places=*/true);
+}
+
+LoadedTagger use(const DemoFlags& flags, const SavedModel& saved) {
+  return read_saved(flags, [&] {
+    const nlohmann::json& facts = saved.facts;
     LoadedTagger result;
-    result.task.tag_names = saved.facts.at("tags").get<std::vector<std::string>>();
-    result.task.tags = metrics::EntityTags(result.task.tag_names);
-    result.strategy = saved.facts.value("strategy", "?");
-    result.offset = saved.facts.at("offset").get<std::vector<double>>();
-    if (result.offset.size() != result.task.tags.size()) refuse("an offset of another size");
-    const std::string model = saved.facts.at("model");
+    result.tag_names = facts.at("tags").get<std::vector<std::string>>();
+    result.tags = metrics::EntityTags(result.tag_names);
+    result.strategy = facts.value("strategy", "?");
+    result.offset = facts.at("offset").get<std::vector<double>>();
+    if (result.offset.size() != result.tags.size()) {
+      throw std::invalid_argument("an offset of another size");
+    }
+    const std::string model = facts.at("model");
     if (model != "linear" && flags.backend == "eigen") {
       throw InputError("--load: this model is neural and needs --backend=libtorch");
     }
-    const TaggerOptions options{model, flags.backend, flags.device,
-                                0,     flags.workers, encoding_of_facts(flags, saved.facts)};
-    result.tagger = make_tagger(options, result.task);
-    result.tagger->restore(saved);
+    const std::optional<Encoding> encoding = encoding_of_facts(flags, facts);
+    result.features = features_from(facts, encoding);
+    result.learner =
+        make_tagger(flags, model, encoding, {result.features.columns, result.tags.size()}, 0);
+    result.learner->set_parameters(saved.parameters);
     return result;
-  } catch (const nlohmann::json::exception& error) {
-    refuse(error.what());
-  } catch (const std::invalid_argument& error) {
-    refuse(error.what());
-  }
-  return {};
+  });
 }
 
 void print_evaluation(const DemoFlags& flags, const LoadedTagger& loaded) {
   const TaggedCorpus corpus = find_corpus(flags);
-  if (corpus.tags != loaded.task.tag_names) {
-    throw InputError("--load: the model's tags are not those of the data");
+  if (corpus.tags != loaded.tag_names) {
+    throw InputError("--load: the model's tags differ from those of the data");
   }
-  const TaggingTask task = make_tagging_task(corpus);
-  const std::vector<std::int64_t> tags = loaded.tags_of(task.test);
-  metrics::EntityScores scores(task.tags);
-  scores.add(task.test.tags, tags, task.test.offsets);
+  const Examples test = loaded.features.rows(corpus.test);
+  metrics::EntityScores scores(loaded.tags);
+  scores.add(test.targets, loaded.tags_of(test), test.unit_starts);
   *flags.out << corpus.description << "\n\nTest sentences, strategy " << loaded.strategy << ":\n\n"
              << report(scores.strict(), 3) << "\n"
              << metrics::conlleval_report(scores);
@@ -118,7 +109,7 @@ void print_evaluation(const DemoFlags& flags, const LoadedTagger& loaded) {
 void print_predictions(const DemoFlags& flags, const LoadedTagger& loaded,
                        const std::string& text) {
   if (text == "-") {
-    predict_lines(flags, loaded);
+    answer_lines(flags, [&](const nlohmann::json& asked) { return answer(loaded, asked); });
   } else {
     print_entities(flags, loaded, text);
   }

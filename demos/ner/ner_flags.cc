@@ -14,36 +14,37 @@
 #include "demos/common/unicode.h"
 #include "demos/encoder/encoder_flags.h"
 #include "demos/ner/conll.h"
-#include "demos/ner/strategy.h"
 #include "demos/ner/tag_notation.h"
+#include "demos/ner/task.h"
 
-ABSL_FLAG(std::string, corpus, "btc", "what to look for in --data: btc or wnut17");
+ABSL_FLAG(std::string, corpus, "btc", "corpus to look for in --data: btc or wnut17");
 ABSL_FLAG(std::string, train, "",
-          "CoNLL files for training, with commas between, in place of --corpus");
+          "your own CoNLL files for training, separated by commas, in place of --corpus");
 ABSL_FLAG(std::string, dev, "", "CoNLL files for validation");
 ABSL_FLAG(std::string, test, "", "CoNLL files for testing");
 ABSL_FLAG(int, tag_column, 0, "column of the tags in these files, from 1; 0: the last one");
 ABSL_FLAG(int, token_column, 0,
-          "column of the tokens, from 1; 0: the first one, which must not number them");
+          "column of the tokens, from 1; 0: the first one, which must not number the tokens");
 ABSL_FLAG(std::string, scheme, "auto",
-          "scheme of the tags: iob1, iob2 (also called BIO), bioes, bilou or bmes; auto: what fits "
-          "the tags of a file. The letter may stand before the type (B-PER), behind it (PER-B) or "
-          "alone (B)");
+          "tagging scheme: iob1, iob2 (also called BIO), bioes, bilou or bmes; auto: the "
+          "one that fits the tags of a file. The letter may stand before the type (B-PER), "
+          "after it (PER-B) or on its own (B)");
 ABSL_FLAG(std::string, flaws, "repair",
-          "what becomes of flaws: repair (broken tag sequences are read as conlleval does; "
-          "malformed rows are left out and counted, but more than 1 % of a file's rows, or a tag "
-          "of another scheme, is an error), skip (the same, but malformed rows are left out "
-          "however many there are) or refuse (any flaw is an error)");
+          "how to treat defects: repair (reads broken tag sequences as conlleval does, and "
+          "leaves out and counts malformed rows; more than 1 % of a file's rows, or a tag "
+          "of a different scheme, is an error), skip (the same, but leaves out malformed "
+          "rows however many there are) or refuse (any defect is an error)");
 ABSL_FLAG(std::string, model, "",
-          "linear, bilstm or cnn; without it linear on Eigen, bilstm on LibTorch");
+          "linear, bilstm or cnn; by default linear on Eigen, bilstm on LibTorch");
 ABSL_FLAG(std::string, predict, "",
-          "a text, words parted by spaces: its entities; -: JSON lines from standard input, each "
-          "{\"tokens\": [...]} or {\"text\": \"...\"}, to JSON lines with tags");
+          "a text, words separated by spaces: prints its entities; -: reads JSON lines "
+          "{\"tokens\": [...]} or {\"text\": \"...\"} from standard input and prints JSON lines "
+          "with tags");
 
 namespace equipoise::demos {
 
 const char* const kNerUsage =
-    "Trains a tagger of named entities in several ways and compares them.\n"
+    "Trains a named entity tagger with several strategies and compares them.\n"
     "  bazel run -c opt //demos/ner -- --data=DIR --report=DIR\n"
     "  bazel run -c opt //demos/ner -- --backend=libtorch --strategy=none,weights_0.5\n"
     "  bazel run -c opt //demos/ner -- --train=a.conll,b.conll --dev=d.conll --test=t.conll\n"
@@ -51,7 +52,7 @@ const char* const kNerUsage =
     "  bazel run -c opt //demos/ner -- --strategy=weights_0.5 --save=FILE\n"
     "  bazel run -c opt //demos/ner -- --load=FILE --predict=\"I met Ann in Paris\"\n"
     "Strategies: none, none_tau, weights, weights_0.5, outside, spans_0.5, focal, dice, "
-    "repeat_factor, scr,\ndrw, crt (not of linear models).";
+    "repeat_factor, scr,\ndrw, crt (not for linear models).";
 
 namespace {
 
@@ -64,12 +65,11 @@ std::string model_name(const DemoFlags& flags) {
 
 void check(const DemoFlags& flags) {
   const std::vector<std::string> corpora = {"btc", "wnut17"};
-  const std::vector<std::string> flaws = {"repair", "skip", "refuse"};
   std::vector<std::string> schemes = {"auto"};
   for (const FileScheme& scheme : file_schemes()) schemes.emplace_back(scheme.flag);
   const std::vector<std::string> models = {"", "linear", "bilstm", "cnn"};
   require_choice("corpus", absl::GetFlag(FLAGS_corpus), corpora);
-  require_choice("flaws", absl::GetFlag(FLAGS_flaws), flaws);
+  flaws_named(absl::GetFlag(FLAGS_flaws));
   require_choice("model", absl::GetFlag(FLAGS_model), models);
   require_choice("scheme", absl::GetFlag(FLAGS_scheme), schemes);
   require_between("tag_column", absl::GetFlag(FLAGS_tag_column), 0, 1000);
@@ -77,8 +77,8 @@ void check(const DemoFlags& flags) {
   const int column = absl::GetFlag(FLAGS_tag_column);
   if (column == std::max(absl::GetFlag(FLAGS_token_column), 1)) {
     throw InputError(absl::StrCat("--tag_column=", column,
-                                  ": tokens are read from this column; --token_column says where "
-                                  "they stand"));
+                                  ": this is the column of the tokens; --token_column sets "
+                                  "another one"));
   }
   const std::string text = absl::GetFlag(FLAGS_predict);
   if (const auto at = first_invalid_utf8(text)) {
@@ -88,16 +88,16 @@ void check(const DemoFlags& flags) {
     throw InputError("--predict: the text has no word");
   }
   if (!is_set("train")) refuse_flags({"dev", "test"}, "needs --train");
-  if (is_set("train")) refuse_flags({"corpus", "data"}, "not with --train");
+  if (is_set("train")) refuse_flags({"corpus", "data"}, "cannot be combined with --train");
   if (!flags.load.empty()) {
-    refuse_flags({"model"}, "not with --load, whose file says it");
+    refuse_flags({"model"}, "cannot be combined with --load, whose file determines it");
     if (!text.empty()) {
       refuse_flags({"data", "corpus", "train", "dev", "test", "tag_column", "token_column",
                     "scheme", "flaws"},
-                   "not with --load and --predict, which read no data");
+                   "cannot be combined with --load and --predict, which read no data");
     }
   }
-  if (is_set("encoder")) refuse_flags({"model"}, "not with --encoder");
+  if (is_set("encoder")) refuse_flags({"model"}, "cannot be combined with --encoder");
   check_encoder_flags(flags);
   if (model_name(flags) != "linear" && flags.backend == "eigen" && flags.load.empty()) {
     throw InputError("--model: a neural model needs --backend=libtorch");
@@ -123,19 +123,16 @@ TaggedCorpus find_corpus(const DemoFlags& flags) {
   options.token_column = static_cast<std::size_t>(absl::GetFlag(FLAGS_token_column));
   options.tag_column = static_cast<std::size_t>(absl::GetFlag(FLAGS_tag_column));
   options.scheme = file_scheme(absl::GetFlag(FLAGS_scheme));
-  const std::string flaws = absl::GetFlag(FLAGS_flaws);
-  options.flaws = flaws == "refuse" ? ConllFlaws::kRefuse
-                  : flaws == "skip" ? ConllFlaws::kSkip
-                                    : ConllFlaws::kRepair;
+  options.flaws = flaws_named(absl::GetFlag(FLAGS_flaws));
   if (is_set("train")) {
-    const CorpusFiles files{user_paths("train", absl::GetFlag(FLAGS_train)),
-                            user_paths("dev", absl::GetFlag(FLAGS_dev)),
-                            user_paths("test", absl::GetFlag(FLAGS_test))};
+    const PartFiles files{user_paths("train", absl::GetFlag(FLAGS_train)),
+                          user_paths("dev", absl::GetFlag(FLAGS_dev)),
+                          user_paths("test", absl::GetFlag(FLAGS_test))};
     return load_tagged_corpus(files, options);
   }
   const std::string name = absl::GetFlag(FLAGS_corpus);
   const std::filesystem::path data = data_directory(flags);
-  const CorpusFiles files = find_files(name, data);
+  const PartFiles files = find_files(name, data);
   if (!files.train.empty()) return load_tagged_corpus(files, options);
   if (!flags.data.empty()) {
     throw InputError(data.string(), 0, "no files of " + name + " there; see --corpus and --train");

@@ -29,7 +29,7 @@ printf '{"tokens": ["i", "saw", "Annna"]}\n\r\n  \t\n{"text": "with Benjamin sai
 input=lines expect 0 out '^\{"tags":\["O","O","B-PER"\],"tokens":\["i","saw","Annna"\]\}$' --load=model --predict=-
 [ "$(wc -l < out)" -eq 2 ] || fail "a line for each: $(cat out)"
 printf '{"tokens": [1]}\n' > lines
-input=lines expect 2 err '^standard input:1: expected .*"tokens"' --load=model --predict=-
+input=lines expect 2 err '^standard input:1: \(/tokens/0\) type must be string, but is number' --load=model --predict=-
 head -c 100 model > part
 expect 2 err '^.*part:0: not a model' --load=part
 
@@ -73,7 +73,7 @@ if ! grep -q 'built without LibTorch' err; then
   expect 0 out "^ *micro avg .* $(printf '%.3f' "${figure##*,}") " --backend=libtorch --load=encoded.model
   expect 0 out '^"i saw Annna"$' --backend=libtorch --load=encoded.model --predict='i saw Annna'
   expect 0 out '^Model: encoder' "${encoded[@]}" --strategy=weights_0.5 --seeds=1 --epochs=2 --freeze
-  expect 2 err '^--model: not with --encoder' "${encoded[@]}" --model=cnn
+  expect 2 err '^--model: cannot be combined with --encoder' "${encoded[@]}" --model=cnn
   expect 2 err '^--load: this model is neural' --backend=eigen --load=encoded.model
 fi
 expect 2 err '^--freeze: needs --encoder' --freeze
@@ -88,10 +88,10 @@ expect 2 err 'no files of btc there' --data=.
 expect 2 err '^--predict: the text has no word' --predict='  '
 expect 2 err '^--predict: byte 2 is not UTF-8' --predict=$'a\xff'
 expect 2 err '^--scheme=x: expected one of auto, iob2, iob1, bioes, bilou, bmes' --scheme=x
-expect 2 err '^--tag_column=1: tokens are read from this column' --tag_column=1
-expect 2 err '^--tag_column=2: tokens are read from this column' --tag_column=2 --token_column=2
+expect 2 err '^--tag_column=1: this is the column of the tokens' --tag_column=1
+expect 2 err '^--tag_column=2: this is the column of the tokens' --tag_column=2 --token_column=2
 expect 2 err '^--token_column=-1: expected a number from 0' --token_column=-1
-expect 2 err '^--scheme: not with --load and --predict' --load=model --predict=- --scheme=iob2
+expect 2 err '^--scheme: cannot be combined with --load and --predict' --load=model --predict=- --scheme=iob2
 expect 2 err '^--dev: needs --train' --dev=dev.conll
 expect 2 err '^--monitor=f2: expected one of token_macro_f1, entity_f1' --strategy=none --seeds=1 --monitor=f2
 

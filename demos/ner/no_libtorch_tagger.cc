@@ -1,10 +1,12 @@
 #include "demos/common/input_error.h"
-#include "demos/ner/tagger.h"
+#include "demos/ner/neural_tagger.h"
 
 namespace equipoise::demos {
 
-std::unique_ptr<Tagger> make_neural_tagger(const TaggerOptions& options, const TaggingTask&) {
-  throw InputError("--model=" + options.model + ": this program was built without LibTorch");
+std::unique_ptr<Learner> make_neural_tagger(const std::string& model, const LearnerShape&,
+                                            const std::string&, std::uint64_t,
+                                            std::shared_ptr<const Workers>) {
+  throw InputError("--model=" + model + ": this program was built without LibTorch");
 }
 
 }  // namespace equipoise::demos

@@ -1,4 +1,4 @@
-#include "demos/ner/report.h"
+#include "demos/common/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "demos/common/files.h"
-#include "demos/ner/runs.h"
+#include "demos/ner/task.h"
 
 namespace equipoise::demos {
 namespace {
@@ -25,16 +25,16 @@ TaggingTask small_task() {
   corpus.test = {{{"Ann", "Lee", "in", "York"}, {1, 2, 0, 3}}, {{"Bob", "x"}, {1, 0}}};
   corpus.train = corpus.test;
   corpus.validation = corpus.test;
-  return make_tagging_task(corpus);
+  return *make_tagging_task(corpus, linear_features(), "linear");
 }
 
-// A run that tags test and validation so. Figures of calibration are numbers of their own.
+// A run that tags test and validation so. Metrics of calibration are numbers of their own.
 demos::Run make_run(const TaggingTask& task, std::uint64_t seed,
                     const std::vector<std::int64_t>& tags) {
   demos::Run run;
   run.seed = seed;
-  run.validation = tagging_figures(task, task.validation, tags);
-  run.test = tagging_figures(task, task.test, tags);
+  run.validation = task.tagging_metrics(task.validation, tags);
+  run.test = task.tagging_metrics(task.test, tags);
   double value = 0.03125;
   for (const char* metric : {"ece_raw", "ece_fitted", "class_wise_ece_raw", "class_wise_ece_fitted",
                              "nll_raw", "nll_fitted", "token_macro_f1_em"}) {
@@ -78,7 +78,7 @@ std::string squeezed(const std::string& text) {
 
 TEST(TaggingSummary, HasStrategiesTypesShiftAndCalibration) {
   const TaggingTask task = small_task();
-  const std::string text = squeezed(tagging_summary(task, kOptions, small_results(task)));
+  const std::string text = squeezed(task.summary(kOptions, small_results(task)));
   EXPECT_THAT(text, HasSubstr("mean over 2 seeds"));
   // By hand: of three entities one is right with kHalfRight, where two are predicted: F1 .4.
   EXPECT_THAT(text, HasSubstr("| **spans_0.5** | 1.000 | 1.000 |"));
@@ -98,23 +98,22 @@ TEST(TaggingSummary, IsWithoutAShiftThatWasNotEstimated) {
   Results results = small_results(task);
   for (Outcome& outcome : results.outcomes) {
     for (demos::Run& run : outcome.runs) {
-      std::erase_if(run.test, [](const Figure& figure) {
-        return figure.metric == "tokens_em" || figure.metric == "token_macro_f1_em";
+      std::erase_if(run.test, [](const MetricValue& each) {
+        return each.metric == "tokens_em" || each.metric == "token_macro_f1_em";
       });
     }
   }
-  const std::string text = tagging_summary(task, kOptions, results);
+  const std::string text = task.summary(kOptions, results);
   EXPECT_THAT(text, Not(HasSubstr("expectation-maximisation")));
   EXPECT_THAT(text, Not(HasSubstr("the same, EM")));
   EXPECT_THAT(text, HasSubstr("| PER "));
 }
 
-TEST(TaggingReport, WritesFiguresTablesAndPictures) {
+TEST(TaggingReport, WritesMetricsTablesAndPictures) {
   const TaggingTask task = small_task();
   const std::filesystem::path directory =
       std::filesystem::path(testing::TempDir()) / "ner_report_test";
-  const std::string said =
-      write_tagging_report("Header.", task, kOptions, small_results(task), directory);
+  const std::string said = write_report("Header.", task, kOptions, small_results(task), directory);
   EXPECT_THAT(said, HasSubstr("results.csv"));
   const std::string csv = read_file(directory / "results.csv");
   EXPECT_THAT(csv, HasSubstr("strategy,seed,split,metric,label,value\n"));

@@ -1,10 +1,11 @@
-#include "demos/ner/strategy.h"
-
+// What the demo compares: ways to train a tagger where almost every token is O.
 #include <absl/strings/str_cat.h>
 
+#include <numeric>
 #include <utility>
 #include <variant>
 
+#include "demos/ner/task.h"
 #include "equipoise/counts.h"
 #include "equipoise/sampling/epoch_stream.h"
 #include "equipoise/sampling/repeat_factors.h"
@@ -20,8 +21,8 @@ constexpr double kRepeatThreshold = 1;  // a type in a share f of the sentences:
 
 template <sampling::RepeatPolicy P>
 std::vector<double> sentence_factors(const TaggingTask& task, const P& policy) {
-  return sampling::repeat_factors(task.train.types, task.train.offsets, task.types() + 1, policy,
-                                  {.background = 0});
+  return sampling::repeat_factors(task.types_of(task.train.targets), task.train.unit_starts,
+                                  task.types() + 1, policy, {.background = 0});
 }
 
 // How often a sentence is drawn, in proportion: epochs of all strategies have as many sentences.
@@ -30,7 +31,7 @@ std::vector<double> factors_of(const std::string& strategy, const TaggingTask& t
     return sentence_factors(task, sampling::LvisRepeats{kRepeatThreshold});
   }
   if (strategy == "scr") return sentence_factors(task, sampling::CountRarenessRepeats{});
-  return std::vector<double>(task.train.sentences.size(), 1.0);
+  return std::vector<double>(task.train.units(), 1.0);
 }
 
 std::vector<double> tempered(const ClassCounts& counts, double tau) {
@@ -39,14 +40,15 @@ std::vector<double> tempered(const ClassCounts& counts, double tau) {
 
 // Of tags by their type, B-X as I-X: by how many entities there are, and how many tokens outside.
 std::vector<double> span_weights(const TaggingTask& task) {
-  const std::vector<double> of_types =
-      tempered(count_labels(task.train.types, task.span_shares, task.types() + 1), 0.5);
-  std::vector<double> weights;
-  for (std::size_t t = 0; t < task.tags.size(); ++t) {
-    const std::int64_t type = type_of_tag(task.tags, static_cast<std::int64_t>(t));
-    weights.push_back(of_types[static_cast<std::size_t>(type)]);
+  const std::vector<double> weights = tempered(
+      count_labels(task.types_of(task.train.targets), task.span_shares, task.types() + 1), 0.5);
+  std::vector<std::int64_t> all(task.tags.size());
+  std::iota(all.begin(), all.end(), std::int64_t{0});
+  std::vector<double> of_tags;
+  for (const std::int64_t type : task.types_of(all)) {
+    of_tags.push_back(weights[static_cast<std::size_t>(type)]);
   }
-  return weights;
+  return of_tags;
 }
 
 }  // namespace
@@ -58,27 +60,26 @@ const std::vector<std::string>& all_tagging_strategies() {
   return strategies;
 }
 
-std::vector<double> token_weights(const std::string& strategy, const TaggingTask& task) {
-  return strategy == "spans_0.5" ? task.span_shares : std::vector<double>();
+std::vector<double> TaggingTask::row_weights(const std::string& strategy) const {
+  return strategy == "spans_0.5" ? span_shares : std::vector<double>();
 }
 
-Objective make_tagging_objective(const std::string& strategy, const TaggingTask& task,
-                                 std::uint64_t seed, std::uint64_t steps) {
-  const std::size_t sentences = task.train.sentences.size();
+Objective TaggingTask::objective(const std::string& strategy, std::uint64_t seed,
+                                 std::uint64_t steps) const {
   Stream stream{sampling::EpochStream(
-      sampling::SystematicResampling(factors_of(strategy, task), sentences, seed))};
+      sampling::SystematicResampling(factors_of(strategy, *this), train.units(), seed))};
   RampSchedule ramp;
   SoftmaxLoss<> loss;
   if (strategy == "weights") {
-    loss.class_weights = tempered(task.counts, 1.0);
-  } else if (strategy == "weights_0.5" || strategy == "drw") {
-    loss.class_weights = tempered(task.counts, 0.5);
+    loss.class_weights = tempered(counts, 1.0);
+  } else if (strategy == "weights_0.5" || strategy == "drw" || retrains_head(strategy)) {
+    loss.class_weights = tempered(counts, 0.5);
     if (strategy == "drw") ramp = {2 * steps / 3, 2 * steps / 3};
   } else if (strategy == "outside") {
-    loss.class_weights.assign(task.tags.size(), 1.0);
-    loss.class_weights[task.tags.label(metrics::TagPrefix::kOutside).value()] = kOutsideWeight;
+    loss.class_weights.assign(tags.size(), 1.0);
+    loss.class_weights[tags.label(metrics::TagPrefix::kOutside).value()] = kOutsideWeight;
   } else if (strategy == "spans_0.5") {
-    loss.class_weights = span_weights(task);
+    loss.class_weights = span_weights(*this);
   }
   Loss any = loss;
   if (strategy == "focal") any = SoftmaxLoss<Focal>{Focal{2.0}};

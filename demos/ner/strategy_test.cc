@@ -1,14 +1,15 @@
-#include "demos/ner/strategy.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <set>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "demos/ner/task.h"
 
 namespace equipoise::demos {
 namespace {
@@ -19,7 +20,7 @@ using testing::Pointwise;
 constexpr double kRounding = 16 * std::numeric_limits<double>::epsilon();
 
 // 8 O, 4 B-PER of which two have an I-PER: 2 I-PER, 1 B-LOC, and no I-LOC.
-TaggingTask task() {
+std::unique_ptr<TaggingTask> task() {
   TaggedCorpus corpus;
   corpus.tags = {"O", "B-PER", "I-PER", "B-LOC", "I-LOC"};
   const auto sentence = [](std::vector<std::int64_t> tags) {
@@ -29,7 +30,7 @@ TaggingTask task() {
                   sentence({1, 3, 0, 0})};
   corpus.validation = corpus.train;
   corpus.test = corpus.train;
-  return make_tagging_task(corpus);
+  return make_tagging_task(corpus, linear_features(), "linear");
 }
 
 const std::vector<double>& weights_of(const Objective& objective) {
@@ -37,10 +38,11 @@ const std::vector<double>& weights_of(const Objective& objective) {
 }
 
 TEST(TaggingObjective, WeighsTagsByAPowerOfTheirCounts) {
-  const TaggingTask data = task();
-  EXPECT_TRUE(weights_of(make_tagging_objective("none", data, 0, 10)).empty());
+  const auto made = task();
+  const TaggingTask& data = *made;
+  EXPECT_TRUE(weights_of(data.objective("none", 0, 10)).empty());
   for (const auto& [name, tau] : {std::pair{"weights", 1.0}, std::pair{"weights_0.5", 0.5}}) {
-    const std::vector<double> w = weights_of(make_tagging_objective(name, data, 0, 10));
+    const std::vector<double> w = weights_of(data.objective(name, 0, 10));
     ASSERT_EQ(w.size(), 5U);
     EXPECT_NEAR(w[3] / w[1], std::pow(4.0, tau), 64 * kRounding);
     EXPECT_NEAR(w[1] / w[0], std::pow(2.0, tau), 64 * kRounding);
@@ -50,12 +52,13 @@ TEST(TaggingObjective, WeighsTagsByAPowerOfTheirCounts) {
 }
 
 TEST(TaggingObjective, CountsAnEntityOnce) {
-  const TaggingTask data = task();
-  EXPECT_THAT(token_weights("spans_0.5", data),
+  const auto made = task();
+  const TaggingTask& data = *made;
+  EXPECT_THAT(data.row_weights("spans_0.5"),
               ElementsAre(0.5, 0.5, 1, 1, 0.5, 0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1));
-  EXPECT_TRUE(token_weights("weights_0.5", data).empty());
+  EXPECT_TRUE(data.row_weights("weights_0.5").empty());
   // Four entities of PER, two of them of two tokens; one of LOC; eight tokens outside.
-  const std::vector<double> w = weights_of(make_tagging_objective("spans_0.5", data, 0, 10));
+  const std::vector<double> w = weights_of(data.objective("spans_0.5", 0, 10));
   EXPECT_EQ(w[2], w[1]);
   EXPECT_EQ(w[4], w[3]);
   EXPECT_NEAR(w[3] / w[1], std::sqrt(4.0), 16 * kRounding);
@@ -63,20 +66,20 @@ TEST(TaggingObjective, CountsAnEntityOnce) {
 }
 
 TEST(TaggingObjective, WeighsOutsideDown) {
-  EXPECT_THAT(weights_of(make_tagging_objective("outside", task(), 0, 10)),
-              ElementsAre(0.25, 1, 1, 1, 1));
+  EXPECT_THAT(weights_of(task()->objective("outside", 0, 10)), ElementsAre(0.25, 1, 1, 1, 1));
 }
 
 TEST(TaggingObjective, DefersWeights) {
-  const Objective objective = make_tagging_objective("drw", task(), 0, 30);
+  const Objective objective = task()->objective("drw", 0, 30);
   EXPECT_THAT(class_weights_at(objective, 19), ElementsAre(1, 1, 1, 1, 1));
   EXPECT_EQ(class_weights_at(objective, 20), weights_of(objective));
 }
 
 TEST(TaggingObjective, RepeatsSentencesWithRareTypes) {
-  const TaggingTask data = task();
+  const auto made = task();
+  const TaggingTask& data = *made;
   const auto share_of_last = [&](const std::string& name) {
-    const Stream stream = make_tagging_objective(name, data, 1, 10).stream;
+    const Stream stream = data.objective(name, 1, 10).stream;
     double last = 0;
     const std::uint64_t draws = 100 * stream.epoch_size();
     for (std::uint64_t t = 0; t < draws; ++t) last += stream[t] == 3 ? 1 : 0;
@@ -86,20 +89,20 @@ TEST(TaggingObjective, RepeatsSentencesWithRareTypes) {
   EXPECT_GT(share_of_last("scr"), 0.28);
   EXPECT_GT(share_of_last("repeat_factor"), 0.28);
   for (const std::string& name : all_tagging_strategies()) {
-    EXPECT_EQ(make_tagging_objective(name, data, 1, 10).stream.epoch_size(), 4U) << name;
+    EXPECT_EQ(data.objective(name, 1, 10).stream.epoch_size(), 4U) << name;
   }
-  const Stream natural = make_tagging_objective("none", data, 1, 10).stream;
+  const Stream natural = data.objective("none", 1, 10).stream;
   std::set<std::size_t> epoch;
   for (std::uint64_t t = 0; t < 4; ++t) epoch.insert(natural[t]);
   EXPECT_EQ(epoch.size(), 4U) << "each sentence once an epoch";
 }
 
 TEST(TaggingObjective, HasTheLossOfItsName) {
-  const TaggingTask data = task();
-  EXPECT_TRUE(std::holds_alternative<SoftmaxLoss<Focal>>(
-      make_tagging_objective("focal", data, 0, 10).loss));
-  EXPECT_TRUE(std::holds_alternative<SoftmaxLoss<SelfAdjustingDice>>(
-      make_tagging_objective("dice", data, 0, 10).loss));
+  const auto made = task();
+  const TaggingTask& data = *made;
+  EXPECT_TRUE(std::holds_alternative<SoftmaxLoss<Focal>>(data.objective("focal", 0, 10).loss));
+  EXPECT_TRUE(
+      std::holds_alternative<SoftmaxLoss<SelfAdjustingDice>>(data.objective("dice", 0, 10).loss));
 }
 
 }  // namespace

@@ -1,34 +1,34 @@
 #include "demos/ner/task.h"
 
+#include <absl/strings/str_format.h>
+
 #include <algorithm>
-#include <span>
+#include <array>
 #include <utility>
 
+#include "demos/common/reliability.h"
+#include "demos/common/task.h"
+#include "demos/common/uncertainty.h"
+#include "equipoise/calibrate.h"
+#include "equipoise/metrics/confusion.h"
+#include "equipoise/metrics/entities.h"
 #include "equipoise/metrics/entity_sequences.h"
 
 namespace equipoise::demos {
 
 namespace {
 
-TaggedPart make_part(const metrics::EntityTags& tags,
-                     const std::vector<TaggedSentence>& sentences) {
-  TaggedPart part;
-  part.sentences = sentences;
-  for (const TaggedSentence& sentence : sentences) {
-    for (const std::int64_t tag : sentence.tags) {
-      part.tags.push_back(tag);
-      part.types.push_back(type_of_tag(tags, tag));
-    }
-    part.offsets.push_back(part.tags.size());
-  }
-  return part;
+// 0 for O, k + 1 for type k.
+std::size_t type_of(const metrics::EntityTags& tags, std::size_t tag) {
+  const auto type = tags.type(tag);
+  return type ? *type + 1 : 0;
 }
 
-std::vector<double> shares_of_spans(const metrics::EntityTags& tags, const TaggedPart& part) {
-  std::vector<double> shares(part.tokens(), 1.0);
-  for (std::size_t s = 0; s + 1 < part.offsets.size(); ++s) {
-    const std::size_t begin = part.offsets[s];
-    const std::span<const std::int64_t> own(&part.tags[begin], part.offsets[s + 1] - begin);
+std::vector<double> shares_of_spans(const metrics::EntityTags& tags, const Examples& part) {
+  std::vector<double> shares(part.rows(), 1.0);
+  for (std::size_t s = 0; s < part.units(); ++s) {
+    const std::size_t begin = part.unit_begin(s);
+    const std::span<const std::int64_t> own(&part.targets[begin], part.unit_begin(s + 1) - begin);
     for (const metrics::Entity& entity : metrics::find_entities(own, tags)) {
       for (std::size_t i = entity.begin; i < entity.end; ++i) {
         shares[begin + i] = 1.0 / static_cast<double>(entity.end - entity.begin);
@@ -38,24 +38,171 @@ std::vector<double> shares_of_spans(const metrics::EntityTags& tags, const Tagge
   return shares;
 }
 
-}  // namespace
-
-std::int64_t type_of_tag(const metrics::EntityTags& tags, std::int64_t tag) {
-  const auto type = tags.type(static_cast<std::size_t>(tag));
-  return type ? static_cast<std::int64_t>(*type) + 1 : 0;
+// The mean F1 of types, of which 0 is O, which is no type.
+double type_macro_f1(const metrics::ConfusionMatrix& of_types) {
+  double sum = 0;
+  for (std::size_t k = 1; k < of_types.classes(); ++k) sum += of_types.f1(k);
+  return sum / static_cast<double>(of_types.classes() - 1);
 }
 
-TaggingTask make_tagging_task(const TaggedCorpus& corpus) {
-  TaggingTask task;
-  task.tag_names = corpus.tags;
-  task.tags = metrics::EntityTags(corpus.tags);
-  task.train = make_part(task.tags, corpus.train);
-  task.validation = make_part(task.tags, corpus.validation);
-  task.test = make_part(task.tags, corpus.test);
-  task.counts = count_labels(task.train.tags, task.tags.size());
-  for (const double count : task.counts.values()) task.prior.push_back(std::max(count, 0.5));
-  task.span_shares = shares_of_spans(task.tags, task.train);
+// The same from a matrix of tags.
+double tag_macro_f1(const metrics::EntityTags& tags, const metrics::ConfusionMatrix& of_tags) {
+  metrics::ConfusionMatrix of_types(tags.types().size() + 1);
+  const std::span<double> counts = of_types.all_reduce_buffer();
+  for (std::size_t t = 0; t < of_tags.classes(); ++t) {
+    for (std::size_t p = 0; p < of_tags.classes(); ++p) {
+      counts[type_of(tags, t) * of_types.classes() + type_of(tags, p)] += of_tags.count(t, p);
+    }
+  }
+  return type_macro_f1(of_types);
+}
+
+// The F1 of entities, strict, of sentences that are taken so often.
+Resampled resampled_entities(const TaggingTask& task, const std::vector<std::int64_t>& tags) {
+  std::vector<std::array<double, 2>> counts;  // correct; predicted and there
+  for (std::size_t s = 0; s + 1 < task.test.unit_starts.size(); ++s) {
+    const std::size_t begin = task.test.unit_starts[s];
+    const std::size_t size = task.test.unit_starts[s + 1] - begin;
+    metrics::EntityScores scores(task.tags);
+    scores.add(std::span(task.test.targets).subspan(begin, size),
+               std::span(tags).subspan(begin, size), std::vector<std::size_t>{0, size});
+    const metrics::EntityMetrics strict = scores.strict();
+    counts.push_back({0, 0});
+    for (std::size_t k = 0; k < task.types(); ++k) {
+      counts.back()[0] += strict.correct(k);
+      counts.back()[1] += strict.predicted(k) + strict.support(k);
+    }
+  }
+  return [counts = std::move(counts)](std::span<const std::uint32_t> times) {
+    double correct = 0;
+    double all = 0;
+    for (std::size_t s = 0; s < counts.size(); ++s) {
+      correct += times[s] * counts[s][0];
+      all += times[s] * counts[s][1];
+    }
+    return all > 0 ? 2 * correct / all : 0.0;
+  };
+}
+
+// How well the probabilities of test tokens are calibrated, as they are and as fits validation, and
+// what a prior shift that is estimated from these tokens, without their tags, makes of them.
+void add_calibration(const TaggingTask& task, const Logits& validation, const Logits& test,
+                     Metrics& measured) {
+  // A bias needs rows of every tag.
+  const ClassCounts counts = count_labels(task.validation.targets, task.tags.size());
+  const std::span<const double> prior = counts.values();
+  const bool complete = std::find(prior.begin(), prior.end(), 0.0) == prior.end();
+  const calibrate::LogitCalibration calibration =
+      complete
+          ? calibrate::fit_bias_corrected_temperature(validation.view(), task.validation.targets)
+          : calibrate::fit_temperature(validation.view(), task.validation.targets);
+  const std::vector<double> p = calibration.probabilities(test.view());
+  add_reliability("raw", calibrate::LogitCalibration{}.probabilities(test.view()), task.tags.size(),
+                  task.test.targets, measured);
+  add_reliability("fitted", p, task.tags.size(), task.test.targets, measured);
+  // With its biases p has the prior of validation, without them one that nobody knows.
+  if (!complete) return;
+  const MatrixView<const double> rows(p.data(), task.test.rows(), task.tags.size());
+  const calibrate::EstimatedPrior estimated = calibrate::estimate_prior(rows, prior);
+  std::vector<double> deployment;
+  for (const double share : estimated.prior) deployment.push_back(std::max(share, 1e-9));
+  const std::vector<double> shifted = calibrate::shift_prior(rows, prior, deployment);
+  const std::vector<std::int64_t> tags =
+      calibrate::predict(MatrixView<const double>(shifted.data(), rows.rows, rows.cols));
+  for (const MetricValue& each : task.tagging_metrics(task.test, tags)) {
+    if (each.metric == "token_macro_f1") measured.push_back({"token_macro_f1_em", "", each.value});
+    if (each.metric == "entity_f1") measured.push_back({"entity_f1_em", "", each.value});
+  }
+  const ClassCounts truth = count_labels(task.types_of(task.test.targets), task.types() + 1);
+  for (std::size_t k = 0; k < task.types(); ++k) {
+    double share = 0;
+    for (std::size_t t = 0; t < task.tags.size(); ++t) {
+      if (task.tags.type(t) == k) share += estimated.prior[t];
+    }
+    measured.push_back({"tokens", task.tags.types()[k], truth[k + 1] / truth.total()});
+    measured.push_back({"tokens_em", task.tags.types()[k], share});
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<TaggingTask> make_tagging_task(const TaggedCorpus& corpus,
+                                               const TokenFeatures& features,
+                                               const std::string& model) {
+  auto task = std::make_unique<TaggingTask>();
+  task->description = corpus.description;
+  task->classes = corpus.tags;
+  task->tags = metrics::EntityTags(corpus.tags);
+  task->shape = {features.columns, corpus.tags.size()};
+  task->facts = features.facts;
+  task->facts["model"] = model;
+  task->facts["tags"] = corpus.tags;
+  task->train = features.rows(corpus.train);
+  task->validation = features.rows(corpus.validation);
+  task->test = features.rows(corpus.test);
+  task->counts = count_labels(task->train.targets, corpus.tags.size());
+  for (const double count : task->counts.values()) task->prior.push_back(std::max(count, 0.5));
+  task->span_shares = shares_of_spans(task->tags, task->train);
   return task;
+}
+
+std::vector<std::int64_t> TaggingTask::types_of(std::span<const std::int64_t> own) const {
+  std::vector<std::int64_t> result;
+  result.reserve(own.size());
+  for (const std::int64_t tag : own) {
+    result.push_back(static_cast<std::int64_t>(type_of(tags, static_cast<std::size_t>(tag))));
+  }
+  return result;
+}
+
+Decision TaggingTask::choose(const std::string& strategy, const Logits& logits) const {
+  const bool is_posthoc = strategy == "none_tau";
+  const std::span<const double> taus = is_posthoc ? std::span<const double>(kTaus) : kNoTau;
+  const auto score = [&](const metrics::ConfusionMatrix& matrix) {
+    return tag_macro_f1(tags, matrix);
+  };
+  const double tau =
+      calibrate::choose_tau(logits.view(), validation.targets, prior, taus, score).tau;
+  return {.offset = calibrate::posthoc_offset(prior, tau),
+          .choice = is_posthoc ? absl::StrFormat("tau %.3g", tau) : ""};
+}
+
+Metrics TaggingTask::measure(const Examples& part, const Logits& logits,
+                             const Decision& decision) const {
+  return tagging_metrics(part, calibrate::predict(logits.view(), decision.offset));
+}
+
+Metrics TaggingTask::tagging_metrics(const Examples& part,
+                                     std::span<const std::int64_t> predicted) const {
+  metrics::ConfusionMatrix of_types(types() + 1);
+  of_types.add(types_of(part.targets), types_of(predicted));
+  metrics::EntityScores scores(tags);
+  scores.add(part.targets, predicted, part.unit_starts);
+  const metrics::EntityMetrics strict = scores.strict();
+  Metrics measured = {{"token_macro_f1", "", type_macro_f1(of_types)},
+                      {"entity_f1", "", strict.micro_f1()},
+                      {"entity_f1_conlleval", "", scores.conlleval().micro_f1()},
+                      {"entity_macro_f1", "", strict.macro_f1()},
+                      {"entity_precision", "", strict.micro_precision()},
+                      {"entity_recall", "", strict.micro_recall()}};
+  for (std::size_t k = 0; k < types(); ++k) {
+    const std::string& name = tags.types()[k];
+    measured.push_back({"token_f1", name, of_types.f1(k + 1)});
+    measured.push_back({"precision", name, strict.precision(k)});
+    measured.push_back({"recall", name, strict.recall(k)});
+    measured.push_back({"f1", name, strict.f1(k)});
+  }
+  return measured;
+}
+
+void TaggingTask::describe(const Trained& trained, Run& run, nlohmann::json& model_facts) const {
+  const std::vector<std::int64_t> predicted =
+      calibrate::predict(trained.test.view(), trained.decision.offset);
+  add_calibration(*this, trained.validation, trained.test, run.test);
+  run.resampled = resampled_confusion(types_of(test.targets), types_of(predicted), types() + 1,
+                                      type_macro_f1, test.unit_starts);
+  run.second = resampled_entities(*this, predicted);
+  model_facts["offset"] = trained.decision.offset;
 }
 
 }  // namespace equipoise::demos

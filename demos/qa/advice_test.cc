@@ -1,4 +1,4 @@
-#include "demos/qa/advice.h"
+#include "demos/common/advice.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,6 +12,7 @@
 
 #include "demos/common/advice_test.h"
 #include "demos/qa/strategy.h"
+#include "demos/qa/task.h"
 #include "equipoise/calibrate.h"
 #include "equipoise/equipoise.h"
 

@@ -10,8 +10,8 @@
 
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
+#include "demos/common/json.h"
 #include "demos/common/unicode.h"
-#include "demos/qa/json_text.h"
 
 namespace equipoise::demos {
 
@@ -53,7 +53,7 @@ std::vector<std::u32string> answers_in(std::u32string_view list) {
     part = stripped(stripped(part, is_white_space), is_quote);
     part = stripped(part, is_white_space);
     while (part.ends_with(U'.')) part.remove_suffix(1);
-    std::u32string answer = lower_case(with_folded_space(part));
+    std::u32string answer = code_points(fold_case(to_utf8(with_folded_space(part))));
     if (!answer.empty()) answers.push_back(std::move(answer));
   };
   std::size_t begin = 0;
@@ -122,34 +122,21 @@ std::vector<PartFile> files_of(const path& directory, const std::string& part) {
   return files;
 }
 
-std::vector<AfriqaQuestion> read_part(const std::vector<PartFile>& files, Finding* damaged) {
-  std::vector<AfriqaQuestion> questions;
-  for (const auto& [language, file] : files) {
-    for (AfriqaQuestion& question : parse_afriqa(read_file(file), file.string(), damaged)) {
-      if (question.language != language) {
-        throw InputError(file.string(), 0, "a question is of language '" + question.language + "'");
-      }
-      questions.push_back(std::move(question));
-    }
-  }
-  return questions;
-}
-
 AfriqaQuestion parse_line(std::string_view line, std::string_view name, std::size_t number) {
-  const JsonValue row = parse_json(line, name, number);
-  return {row["lang"].text(), row["question"].text(), row["translated_question"].text(),
-          answer_type_of(row["translated_answer"].text())};
+  try {
+    const nlohmann::json row = parse_json(line, name, number);
+    const auto text = [&](const char* key) { return row.at(key).get<std::string>(); };
+    return {text("lang"), text("question"), text("translated_question"),
+            answer_type_of(text("translated_answer"))};
+  } catch (const nlohmann::json::exception& error) {
+    throw InputError(name, number, reason_of(error));
+  }
 }
 
 using Key = std::pair<std::string, std::u32string>;
 
 Key key_of(const AfriqaQuestion& question) {
   return {question.language, with_folded_space(code_points(question.text))};
-}
-
-std::size_t drop_known(const std::set<Key>& known, std::vector<AfriqaQuestion>& questions) {
-  return std::erase_if(
-      questions, [&](const AfriqaQuestion& question) { return known.contains(key_of(question)); });
 }
 
 }  // namespace
@@ -188,22 +175,26 @@ std::vector<AfriqaQuestion> parse_afriqa(std::string_view text, std::string_view
   return questions;
 }
 
-AfriqaCorpus load_afriqa(const path& directory, DamagedLines damaged) {
-  AfriqaCorpus corpus;
-  Finding* const found = damaged == DamagedLines::kCount ? &corpus.damaged : nullptr;
-  const std::vector<PartFile> train = files_of(directory, "train");
-  for (const PartFile& file : train) corpus.languages.push_back(file.first);
-  corpus.languages.erase(std::unique(corpus.languages.begin(), corpus.languages.end()),
-                         corpus.languages.end());
-  corpus.train = read_part(train, found);
-  corpus.dev = read_part(files_of(directory, "dev"), found);
-  corpus.test = read_part(files_of(directory, "test"), found);
+std::vector<AfriqaQuestion> read_afriqa(const path& directory, const std::string& part,
+                                        Finding* damaged) {
+  std::vector<AfriqaQuestion> questions;
+  for (const auto& [language, file] : files_of(directory, part)) {
+    for (AfriqaQuestion& question : parse_afriqa(read_file(file), file.string(), damaged)) {
+      if (question.language != language) {
+        throw InputError(file.string(), 0, "a question is of language '" + question.language + "'");
+      }
+      questions.push_back(std::move(question));
+    }
+  }
+  return questions;
+}
 
-  std::set<Key> known;
-  for (const AfriqaQuestion& question : corpus.train) known.insert(key_of(question));
-  corpus.dev_dropped = drop_known(known, corpus.dev);
-  corpus.test_dropped = drop_known(known, corpus.test);
-  return corpus;
+std::size_t drop_known(const std::vector<AfriqaQuestion>& known,
+                       std::vector<AfriqaQuestion>& questions) {
+  std::set<Key> keys;
+  for (const AfriqaQuestion& question : known) keys.insert(key_of(question));
+  return std::erase_if(
+      questions, [&](const AfriqaQuestion& question) { return keys.contains(key_of(question)); });
 }
 
 }  // namespace equipoise::demos

@@ -95,12 +95,12 @@ TEST(Afriqa, NamesTheLineOfWhatIsWrong) {
   EXPECT_EQ(message_of([] { parse_afriqa("", "x"); }), "x:1: the file is empty");
   EXPECT_THAT(error(good.substr(0, 50)), StartsWith("x:3: not JSON: "));
   EXPECT_THAT(error("{} {}"), StartsWith("x:3: not JSON: "));
-  EXPECT_EQ(error("[1]"), "x:3: expected an object, found array");
-  EXPECT_EQ(error("{}"), "x:3: there is no 'lang'");
+  EXPECT_EQ(error("[1]"), "x:3: cannot use at() with array");
+  EXPECT_EQ(error("{}"), "x:3: key 'lang' not found");
   EXPECT_EQ(error(R"({"lang": "hau", "question": 7})"),
-            "x:3: question: expected a string, found 7");
+            "x:3: (/question) type must be string, but is number");
   EXPECT_EQ(error(R"({"lang": "hau", "question": "q", "translated_question": ""})"),
-            "x:3: there is no 'translated_answer'");
+            "x:3: key 'translated_answer' not found");
   EXPECT_EQ(error("{\"\xff\": 1}"), "x:3: byte 3 of the line is not UTF-8");
 }
 
@@ -123,7 +123,6 @@ class AfriqaFiles : public testing::Test {
     write("queries.afriqa.hau.en.train.json", row("hau", "three", "['1']"));
     write("queries.afriqa.hau.en.dev.json", row("hau", "three", "[]") + row("hau", "x", "[]"));
     write("queries.afriqa.yor.en.dev.json", row("yor", " one two", "[]") + row("yor", "y", "[]"));
-    write("queries.afriqa.hau.en.test.json", row("hau", "four", "[]") + row("hau", "three ", "[]"));
     write("README.md", "not a part");
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }
@@ -132,7 +131,7 @@ class AfriqaFiles : public testing::Test {
     write_file(directory_ / name, content);
   }
   std::string error() const {
-    return message_of([&] { load_afriqa(directory_); });
+    return message_of([&] { read_afriqa(directory_, "dev"); });
   }
 
   const std::filesystem::path directory_ =
@@ -141,7 +140,6 @@ class AfriqaFiles : public testing::Test {
 };
 
 TEST_F(AfriqaFiles, AreReadByLanguageWithoutWhatStandsInTrain) {
-  const AfriqaCorpus corpus = load_afriqa(directory_);
   const auto shown = [](const std::vector<AfriqaQuestion>& questions) {
     std::vector<std::string> texts;
     texts.reserve(questions.size());
@@ -150,19 +148,18 @@ TEST_F(AfriqaFiles, AreReadByLanguageWithoutWhatStandsInTrain) {
     }
     return texts;
   };
-  EXPECT_THAT(corpus.languages, ElementsAre("hau", "yor"));
-  EXPECT_THAT(shown(corpus.train), ElementsAre("hau:three", "yor:one  two", "yor:x"));
-  EXPECT_THAT(shown(corpus.dev), ElementsAre("hau:x", "yor:y"));
-  EXPECT_THAT(shown(corpus.test), ElementsAre("hau:four"));
-  EXPECT_EQ(corpus.dev_dropped, 2U);
-  EXPECT_EQ(corpus.test_dropped, 1U);
+  const std::vector<AfriqaQuestion> train = read_afriqa(directory_, "train");
+  EXPECT_THAT(shown(train), ElementsAre("hau:three", "yor:one  two", "yor:x"));
+  std::vector<AfriqaQuestion> dev = read_afriqa(directory_, "dev");
+  EXPECT_EQ(drop_known(train, dev), 2U);
+  EXPECT_THAT(shown(dev), ElementsAre("hau:x", "yor:y"));
 
-  write("queries.afriqa.hau.en.test.json", row("hau", "four", "[]") + "{");
   write("queries.afriqa.yor.en.dev.json", row("yor", "y", "[]") + "{");
-  const AfriqaCorpus damaged = load_afriqa(directory_, DamagedLines::kCount);
-  EXPECT_THAT(shown(damaged.test), ElementsAre("hau:four"));
-  EXPECT_EQ(damaged.damaged.count, 2U);
-  EXPECT_THAT(damaged.damaged.first, HasSubstr("yor.en.dev.json:2: not JSON"));
+  Finding damaged;
+  EXPECT_THAT(shown(read_afriqa(directory_, "dev", &damaged)),
+              ElementsAre("hau:three", "hau:x", "yor:y"));
+  EXPECT_EQ(damaged.count, 1U);
+  EXPECT_THAT(damaged.first, HasSubstr("yor.en.dev.json:2: not JSON"));
   EXPECT_THAT(error(), HasSubstr("yor.en.dev.json:2: not JSON"));
 }
 
@@ -171,11 +168,11 @@ TEST_F(AfriqaFiles, AreMissingOrOfAnotherLanguage) {
   EXPECT_THAT(error(), HasSubstr("hau.en.dev.json:0: a question is of language 'ibo'"));
   write("queries.afriqa.hau.en.dev.json", "{");
   EXPECT_THAT(error(), HasSubstr("hau.en.dev.json:1: not JSON"));
-  std::filesystem::remove(directory_ / "queries.afriqa.hau.en.test.json");
-  write("queries.afriqa.hau.en.dev.json", row("hau", "x", "[]"));
+  std::filesystem::remove(directory_ / "queries.afriqa.hau.en.dev.json");
+  std::filesystem::remove(directory_ / "queries.afriqa.yor.en.dev.json");
   EXPECT_EQ(error(), directory_.string() +
                          ":0: there is no file queries.afriqa.<language>.<pivot "
-                         "language>.test.json");
+                         "language>.dev.json");
   std::filesystem::remove_all(directory_);
   EXPECT_THAT(error(), HasSubstr(":0: there is no file"));
 }
@@ -205,11 +202,9 @@ TEST(AfriqaData, HasTheKnownCounts) {
   EXPECT_THAT(count_part("dev"), ElementsAre(1987, 1669, 528, 132));
   EXPECT_THAT(count_part("test"), ElementsAre(2591, 15, 761, 172));
 
-  const AfriqaCorpus corpus = load_afriqa(directory);
-  EXPECT_EQ(corpus.languages.size(), 10U);
-  EXPECT_EQ(corpus.dev_dropped, 46U);
-  EXPECT_EQ(corpus.test_dropped, 39U);
-  EXPECT_THAT(count(corpus.dev), ElementsAre(1962, 1649, 527, 132));
+  std::vector<AfriqaQuestion> dev = read_afriqa(directory, "dev");
+  EXPECT_EQ(drop_known(read_afriqa(directory, "train"), dev), 46U);
+  EXPECT_THAT(count(dev), ElementsAre(1962, 1649, 527, 132));
 }
 
 }  // namespace

@@ -32,30 +32,20 @@ Questions take(const Questions& questions, const std::vector<std::int64_t>& indi
 }
 
 // A fifth of each type in each language.
-splits::Split fifth_of(const AfriqaCorpus& corpus) {
+splits::Split fifth_of(const Questions& questions, const std::vector<std::string>& names) {
   constexpr double kShare = 0.2;
   constexpr std::uint64_t kSeed = 1;
   std::vector<std::int64_t> types;
   std::vector<std::int64_t> languages;
-  for (const AfriqaQuestion& question : corpus.train) {
-    const auto found =
-        std::find(corpus.languages.begin(), corpus.languages.end(), question.language);
+  for (const AfriqaQuestion& question : questions) {
     types.push_back(static_cast<std::int64_t>(question.type));
-    languages.push_back(found - corpus.languages.begin());
+    languages.push_back(std::find(names.begin(), names.end(), question.language) - names.begin());
   }
   splits::SplitOptions options;
   options.shuffle = false;
   options.min_train_rows = 1;
-  return splits::stratified_split(types, splits::RowGroups(languages, corpus.languages.size()),
+  return splits::stratified_split(types, splits::RowGroups(languages, names.size()),
                                   answer_type_names().size(), kShare, kSeed, options);
-}
-
-std::size_t drop_known(const Questions& known, Questions& questions) {
-  std::set<std::pair<std::string, std::string>> texts;
-  for (const AfriqaQuestion& question : known) texts.emplace(question.language, question.text);
-  return std::erase_if(questions, [&](const AfriqaQuestion& question) {
-    return texts.contains({question.language, question.text});
-  });
 }
 
 void require_all_types(const Questions& questions, const path& directory, const char* part) {
@@ -119,19 +109,24 @@ path afriqa_directory(const path& data) {
   return data;
 }
 
-AnswerTypeData load_answer_types(const path& directory, DamagedLines damaged) {
-  AfriqaCorpus corpus = load_afriqa(directory, damaged);
+AnswerTypeData load_answer_types(const path& directory, bool skips_damaged) {
+  Finding damaged;
+  Finding* const found = skips_damaged ? &damaged : nullptr;
+  const Questions all = read_afriqa(directory, "train", found);
+  AnswerTypeData data;
+  data.test = read_afriqa(directory, "dev", found);
   constexpr std::size_t kLeastRows = 10;
-  if (corpus.train.size() < kLeastRows) {
+  if (all.size() < kLeastRows) {
     throw InputError(directory.string(), 0,
                      "too few training questions to take a fifth of them for validation");
   }
-  const splits::Split split = fifth_of(corpus);
-  AnswerTypeData data{{},
-                      corpus.languages,
-                      take(corpus.train, split.train),
-                      take(corpus.train, split.test),
-                      std::move(corpus.dev)};
+  std::set<std::string> languages;
+  for (const AfriqaQuestion& question : all) languages.insert(question.language);
+  data.languages = {languages.begin(), languages.end()};
+  const splits::Split split = fifth_of(all, data.languages);
+  data.train = take(all, split.train);
+  data.validation = take(all, split.test);
+  const std::size_t known = drop_known(all, data.test);
   const std::size_t repeated = drop_known(data.train, data.validation);
   require_all_types(data.train, directory, "training");
   require_all_types(data.test, directory, "testing");
@@ -142,9 +137,8 @@ AnswerTypeData load_answer_types(const path& directory, DamagedLines damaged) {
       directory.string(), ": ", data.train.size(), " training, ", data.validation.size(),
       " validation (a fifth of the training files, stratified by language and type) and ",
       data.test.size(), " test questions (the dev files), ", data.languages.size(), " languages, ",
-      answer_type_names().size(), " types of answers.\nLeft out: ", corpus.dev_dropped,
-      " test and ", repeated, " validation questions that stand in another part",
-      corpus.damaged.text("damaged lines"), ".");
+      answer_type_names().size(), " types of answers.\nLeft out: ", known, " test and ", repeated,
+      " validation questions that stand in another part", damaged.text("damaged lines"), ".");
   return data;
 }
 

@@ -29,10 +29,10 @@ std::filesystem::path afriqa_directory(const std::filesystem::path& data);
 
 /// AfriQA: dev is for testing, for the test files have hardly a question without an answer; a fifth
 /// of the training files is for validation, stratified by language and type. Questions that stand
-/// in an earlier part are left out, and so are damaged lines where they shall be counted.
-/// @throws InputError as load_afriqa(), and where a type has no question to train or to test on.
+/// in an earlier part are left out, and so are damaged lines if they are to be skipped.
+/// @throws InputError as read_afriqa(), and where a type has no question to train or to test on.
 AnswerTypeData load_answer_types(const std::filesystem::path& directory,
-                                 DamagedLines damaged = DamagedLines::kRefuse);
+                                 bool skips_damaged = false);
 
 /// Questions that a generator makes, for a first look without data: six invented languages from
 /// 1,200 training questions down to 80, types 15 to 1. Equal on every platform.

@@ -29,7 +29,8 @@ bool is_squad(const path& file) {
 // At most one table a part.
 path table_of(const std::vector<path>& files) {
   if (files.size() > 1) {
-    throw InputError(files[1].string(), 0, "a part is one table; several files are SQuAD's alone");
+    throw InputError(files[1].string(), 0,
+                     "expected one table per part; only SQuAD files can be several");
   }
   return files.empty() ? path() : files.front();
 }
@@ -54,7 +55,7 @@ std::vector<AfriqaQuestion> questions_of(LabelledTexts rows) {
 
 }  // namespace
 
-std::string_view task_served_by(const SentenceFiles& files) {
+std::string_view task_served_by(const PartFiles& files) {
   const path* first = nullptr;
   bool is_first_squad = false;
   for (const auto* part : {&files.train, &files.validation, &files.test}) {
@@ -90,8 +91,9 @@ AnswerTypeData load_own_type_test(const OwnQuestions& own, const std::vector<std
   const OwnFiles tables = tables_of(own);
   const bool has_languages = languages.front() != kUnnamedLanguage;
   if (has_languages != !tables.language.empty()) {
-    throw InputError(has_languages ? "--language: needed, the model was trained with languages"
-                                   : "--language: the model was trained without languages");
+    throw InputError(has_languages
+                         ? "--language: required, since the model was trained with languages"
+                         : "--language: the model was trained without languages");
   }
   AnswerTypeData data;
   data.languages = languages;

@@ -14,7 +14,7 @@ namespace equipoise::demos {
 
 /// Files with questions, all of one kind: in the format of SQuAD or tables.
 struct OwnQuestions {
-  SentenceFiles files{};
+  PartFiles files{};
   OwnFiles columns{};  ///< how tables are read; without their names
 };
 
@@ -22,7 +22,7 @@ struct OwnQuestions {
 /// a label for each question have types of answers. A file whose name ends in .json or that begins
 /// with { is in the format of SQuAD.
 /// @throws InputError for a file that cannot be read and for files of both kinds.
-std::string_view task_served_by(const SentenceFiles& files);
+std::string_view task_served_by(const PartFiles& files);
 
 /// Tables, with the labels as they stand, as load_files() reads them. Without a column of languages
 /// all questions are of one, kUnnamedLanguage.

@@ -71,8 +71,8 @@ TEST_F(OwnQuestionsTest, OfTablesHaveTheLabelsAsTheyStand) {
   EXPECT_THAT(task.train.targets, ElementsAre(0, 1, 0));
   EXPECT_THAT(task.test.groups, ElementsAre(0));
   own.files.train.push_back(own.files.test[0]);
-  EXPECT_THAT(error_of([&] { load_own_types(own); }), EndsWith("c.tsv:0: a part is one table; "
-                                                               "several files are SQuAD's alone"));
+  EXPECT_THAT(error_of([&] { load_own_types(own); }),
+              EndsWith("c.tsv:0: expected one table per part; only SQuAD files can be several"));
 }
 
 TEST_F(OwnQuestionsTest, ForTestingAloneAreOfAModel) {
@@ -85,7 +85,7 @@ TEST_F(OwnQuestionsTest, ForTestingAloneAreOfAModel) {
   EXPECT_THAT(error_with({"yo"}), EndsWith("a.csv:2: language 'ha' does not occur in the model"));
   EXPECT_EQ(error_with({kUnnamedLanguage}), "--language: the model was trained without languages");
   own.columns.language = "";
-  EXPECT_EQ(error_with({"ha"}), "--language: needed, the model was trained with languages");
+  EXPECT_EQ(error_with({"ha"}), "--language: required, since the model was trained with languages");
 }
 
 }  // namespace

@@ -13,7 +13,10 @@
 #include <utility>
 
 #include "demos/common/input_error.h"
+#include "demos/common/json.h"
 #include "demos/common/model_file.h"
+#include "demos/common/program.h"
+#include "demos/common/report.h"
 #include "demos/qa/sentence_data.h"
 #include "equipoise/calibrate.h"
 
@@ -25,10 +28,8 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 std::variant<QuestionFeatures, SentenceFeatures, PairPieces> features_from(
-    const std::string& task, const json& facts, const std::optional<Encoding>& encoding) {
-  if (task == kSentenceSelection && encoding) {
-    return PairPieces{encoding->tokenizer, encoding->most_pieces};
-  }
+    const std::string& task, const json& facts, const std::optional<PairPieces>& pieces) {
+  if (task == kSentenceSelection && pieces) return *pieces;
   if (task == kSentenceSelection) return SentenceFeatures(facts);
   if (task == kAnswerType) return QuestionFeatures(facts);
   throw std::invalid_argument(absl::StrCat("there is no task '", task, "'"));
@@ -39,19 +40,6 @@ std::vector<double> probabilities(const QaModel& model, const Logits& logits) {
   calibration.scale = model.calibration.front();
   calibration.bias.assign(model.calibration.begin() + 1, model.calibration.end());
   return calibration.probabilities(logits.view());
-}
-
-std::vector<std::size_t> by_falling(const std::vector<double>& values) {
-  std::vector<std::size_t> order(values.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return values[a] > values[b]; });
-  return order;
-}
-
-// A member that may be missing.
-std::string text_or_none(const JsonValue& question, const char* key) {
-  return question.has(key) ? question[key].text() : std::string();
 }
 
 ordered_json predict_type(const QaModel& model, const AfriqaQuestion& question) {
@@ -93,82 +81,59 @@ Examples sentence_examples(const QaModel& model, std::span<const SentenceQuestio
   return make_examples(std::get<SentenceFeatures>(model.features), questions, model.task.languages);
 }
 
-QaModel use_qa_model(const SavedModel& saved, const std::string& file,
+QaModel use_qa_model(const SavedModel& saved,
                      const std::function<std::unique_ptr<Learner>(const LearnerShape&)>& make,
-                     const std::optional<Encoding>& encoding) {
-  try {
-    const json& facts = saved.facts;
-    QaTask task;
-    task.name = facts.at("task");
-    task.classes = facts.at("classes").get<std::vector<std::string>>();
-    task.languages = facts.at("languages").get<std::vector<std::string>>();
-    task.is_translated = facts.value("translated", true);
-    task.columns = task.selects_sentences() ? kSentenceColumns : kQuestionColumns;
-    QaModel model{std::move(task), facts.at("strategy"),
-                  features_from(facts.at("task"), facts.at("features"), encoding)};
-    model.decision.offset = facts.at("offset").get<std::vector<double>>();
-    model.decision.threshold = facts.at("threshold");
-    model.calibration = facts.at("calibration").get<std::vector<double>>();
-    model.test = facts.at("test");
-    const std::size_t classes = model.task.classes.size();
-    const bool fits = (model.task.selects_sentences() ? classes == 2 : classes > 1) &&
-                      model.calibration.size() == classes + 1 &&
-                      (model.decision.offset.empty() || model.decision.offset.size() == classes);
-    if (!fits) throw std::invalid_argument("its parts are of different sizes");
-    model.learner = make({model.task.columns, classes, 0});
-    model.learner->set_parameters(saved.parameters);
-    return model;
-  } catch (const json::exception& error) {
-    throw InputError(file, 0, absl::StrCat("not a model that --save has written: ", error.what()));
-  } catch (const std::invalid_argument& error) {
-    throw InputError(file, 0, absl::StrCat("not a model that --save has written: ", error.what()));
-  }
+                     const std::optional<PairPieces>& pieces) {
+  const json& facts = saved.facts;
+  QaTask task;
+  task.name = facts.at("task");
+  task.classes = facts.at("classes").get<std::vector<std::string>>();
+  task.languages = facts.at("languages").get<std::vector<std::string>>();
+  task.is_translated = facts.value("translated", true);
+  task.shape = {task.selects_sentences() ? kSentenceColumns : kQuestionColumns,
+                task.classes.size()};
+  QaModel model{std::move(task), facts.at("strategy"),
+                features_from(facts.at("task"), facts.at("features"), pieces)};
+  model.decision.offset = facts.at("offset").get<std::vector<double>>();
+  model.decision.thresholds = {facts.at("threshold").get<double>()};
+  model.calibration = facts.at("calibration").get<std::vector<double>>();
+  model.test = facts.at("test");
+  const std::size_t classes = model.task.classes.size();
+  const bool fits = (model.task.selects_sentences() ? classes == 2 : classes > 1) &&
+                    model.calibration.size() == classes + 1 &&
+                    (model.decision.offset.empty() || model.decision.offset.size() == classes);
+  if (!fits) throw std::invalid_argument("its parts are of different sizes");
+  model.learner = make(model.task.shape);
+  model.learner->set_parameters(saved.parameters);
+  return model;
 }
 
-ordered_json predict_question(const QaModel& model, const JsonValue& question) {
+ordered_json predict_question(const QaModel& model, const json& question) {
+  const std::string text = question.at("question");
   if (!model.task.selects_sentences()) {
-    return predict_type(model,
-                        {"", question["question"].text(), text_or_none(question, "translation")});
+    return predict_type(model, {"", text, text_or_none(question, "translation")});
   }
   const std::string language = text_or_none(question, "language");
-  const SentenceQuestion pair{question["question"].text(), language,
-                              sentences_of(question["context"].text(), language)};
-  if (pair.sentences.empty()) question["context"].fail("there is no sentence in it");
+  const SentenceQuestion pair{text, language,
+                              sentences_of(question.at("context").get<std::string>(), language)};
+  if (pair.sentences.empty()) throw InputError("context: there is no sentence in it");
   return predict_sentences(model, pair);
 }
 
 std::string prediction_text(const ordered_json& prediction) {
   std::string text = absl::StrCat("\"", prediction.at("question").get<std::string>(), "\"\n");
-  const auto add = [&](double p, const std::string& what, bool is_decision) {
-    absl::StrAppendFormat(&text, "  %5.1f %%  %s%s\n", 100 * p, what, is_decision ? " *" : "");
-  };
   if (prediction.contains("sentences")) {
     for (const ordered_json& sentence : prediction.at("sentences")) {
-      add(sentence.at("probability"), sentence.at("text"), sentence.at("is_answer"));
+      text += prediction_line(sentence.at("probability"), sentence.at("text"),
+                              sentence.at("is_answer"));
     }
   } else {
     const std::string decision = prediction.at("answer_type");
     for (const auto& [type, p] : prediction.at("probabilities").items()) {
-      add(p, type, type == decision);
+      text += prediction_line(p, type, type == decision);
     }
   }
   return text;
-}
-
-std::string predict_lines(const QaModel& model, std::string_view text, std::string_view name) {
-  std::string predictions;
-  std::size_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = text.substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const JsonValue question = parse_json(line, name, number);
-    absl::StrAppend(&predictions, predict_question(model, question).dump(), "\n");
-  }
-  if (predictions.empty()) throw InputError(name, 0, "there is no question");
-  return predictions;
 }
 
 }  // namespace equipoise::demos

@@ -13,9 +13,8 @@
 #include <vector>
 
 #include "demos/common/learner.h"
-#include "demos/encoder/encoder_flags.h"
+#include "demos/common/task.h"
 #include "demos/qa/answer_types.h"
-#include "demos/qa/json_text.h"
 #include "demos/qa/scores.h"
 #include "demos/qa/sentence_features.h"
 #include "demos/qa/task.h"
@@ -29,17 +28,17 @@ struct QaModel {
   QaTask task{};  ///< without rows
   std::string strategy{};
   std::variant<QuestionFeatures, SentenceFeatures, PairPieces> features;
-  QaDecision decision{};
+  Decision decision{};
   std::vector<double> calibration{};  ///< a, b_0, b_1, ...: probabilities are softmax(a z + b)
   std::string test{};                 ///< fingerprint() of the rows it was tested on
   std::unique_ptr<Learner> learner{};
 };
 
-/// Makes a model of what was saved in a file, with its encoder if it has one.
-/// @throws InputError for what run_qa_strategy() does not save.
-QaModel use_qa_model(const SavedModel& saved, const std::string& file,
+/// Makes a model of what was saved, with its encoder if it has one.
+/// @throws std::invalid_argument and nlohmann::json::exception for what QaTask does not save.
+QaModel use_qa_model(const SavedModel& saved,
                      const std::function<std::unique_ptr<Learner>(const LearnerShape&)>& make,
-                     const std::optional<Encoding>& encoding = std::nullopt);
+                     const std::optional<PairPieces>& pieces = std::nullopt);
 
 /// Questions with sentences as the rows of a model that selects these.
 Examples sentence_examples(const QaModel& model, std::span<const SentenceQuestion> questions);
@@ -51,16 +50,12 @@ Examples sentence_examples(const QaModel& model, std::span<const SentenceQuestio
 /// Types stand in the order of their scores, the decision first, and sentences by probability.
 /// Probabilities are calibrated on validation; a decision that favours rare types need not be the
 /// most probable one.
-/// @throws InputError for an object that lacks one of them, and for a context without a sentence.
-nlohmann::ordered_json predict_question(const QaModel& model, const JsonValue& question);
+/// @throws nlohmann::json::exception for an object that lacks one of them, InputError for a context
+/// without a sentence.
+nlohmann::ordered_json predict_question(const QaModel& model, const nlohmann::json& question);
 
 /// The same for people, a line a type or sentence; what is decided for has a star.
 std::string prediction_text(const nlohmann::ordered_json& prediction);
-
-/// Predictions for JSON lines, a line each; blank lines are left out. `name` stands for the text in
-/// errors.
-/// @throws InputError as predict_question() and parse_json(), and for a text without a question.
-std::string predict_lines(const QaModel& model, std::string_view text, std::string_view name);
 
 }  // namespace equipoise::demos
 

@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "demos/common/input_error.h"
+#include "demos/common/json.h"
 #include "demos/common/model_file.h"
-#include "demos/qa/runs.h"
+#include "demos/qa/strategy.h"
 
 namespace equipoise::demos {
 namespace {
@@ -23,35 +23,40 @@ using testing::HasSubstr;
 
 std::unique_ptr<Learner> on_eigen(const LearnerShape& shape) { return make_eigen_learner(shape); }
 
-SavedModel trained(const QaTask& task, std::uint64_t epochs) {
-  QaRunOptions options;
+SavedModel trained(const QaTask& task, const std::string& strategy, std::uint64_t epochs) {
+  RunOptions options;
   options.training.epochs = epochs;
-  options.training.rate = default_rate(task.name);
-  options.training.monitor = headline_of(task);
+  options.training.rate = task.selects_sentences() ? 2 : 40;
+  options.training.monitor = task.headline();
   options.make_learner = [](const LearnerShape& shape, std::uint64_t) { return on_eigen(shape); };
   std::ostringstream log;
   Progress progress(log, false, 1000, "steps");
-  return *run_qa_strategy(task, all_qa_strategies(task.name)[1], 0, options, progress).model;
+  return *run_strategy(task, strategy, 0, options, progress).model;
 }
 
 const SavedModel& type_model() {
-  static const SavedModel model = trained(make_task(synthetic_answer_types()), 2);
+  static const SavedModel model = trained(make_task(synthetic_answer_types()), "none_tau", 2);
   return model;
 }
 const SavedModel& sentence_model() {
-  static const SavedModel model = trained(make_task(synthetic_sentence_data()), 4);
+  static const SavedModel model = trained(make_task(synthetic_sentence_data()), "weights", 4);
   return model;
 }
 
+QaModel use(const SavedModel& saved) { return use_qa_model(saved, on_eigen); }
+
 ordered_json predicted(const SavedModel& saved, const nlohmann::json& question) {
-  const QaModel model = use_qa_model(saved, "file", on_eigen);
-  return predict_question(model, parse_json(question.dump(), "here"));
+  return predict_question(use(saved), question);
 }
 
-std::string error(const SavedModel& saved, const std::string& lines) {
+// What is wrong with a question, or a model.
+template <class F>
+std::string reason(const F& f) {
   try {
-    predict_lines(use_qa_model(saved, "file", on_eigen), lines, "here");
-  } catch (const InputError& failure) {
+    f();
+  } catch (const nlohmann::json::exception& failure) {
+    return reason_of(failure);
+  } catch (const std::exception& failure) {
     return failure.what();
   }
   return "";
@@ -72,9 +77,9 @@ TEST(PredictQuestion, GivesTypesWithTheDecisionFirst) {
   EXPECT_EQ(predicted(type_model(), {{"question", question.text}}).size(), 3U);
 }
 
-TEST(PredictQuestion, AgreesWithTheFiguresOfTheRun) {
+TEST(PredictQuestion, AgreesWithTheMetricsOfTheRun) {
   const AnswerTypeData data = synthetic_answer_types();
-  const QaModel model = use_qa_model(type_model(), "file", on_eigen);
+  const QaModel model = use(type_model());
   const Examples test =
       make_examples(std::get<QuestionFeatures>(model.features), data.test, data.languages);
   const Logits logits = model.learner->logits(test);
@@ -111,42 +116,27 @@ TEST(PredictionText, MarksTheDecision) {
   EXPECT_EQ(prediction_text(prediction), "\"Who?\"\n   25.0 %  yes_no *\n   75.0 %  text\n");
 }
 
-TEST(PredictLines, GivesALineForEachAndSkipsBlankOnes) {
-  const QaModel model = use_qa_model(type_model(), "file", on_eigen);
-  const std::string lines = predict_lines(
-      model, "{\"question\": \"a\"}\n \n{\"question\": \"b\", \"translation\": \"c\"}", "here");
-  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2);
-  EXPECT_THAT(lines, testing::StartsWith("{\"question\":\"a\",\"answer_type\":\""));
-}
-
-TEST(PredictLines, NamesTheLineOfWhatIsWrong) {
-  EXPECT_EQ(error(type_model(), "{\"question\": \"a\"}\n{\"text\": \"b\"}"),
-            "here:2: there is no 'question'");
-  EXPECT_THAT(error(type_model(), "\n{\"question\": 7}"), HasSubstr("here:2: question: expected"));
-  EXPECT_THAT(error(type_model(), "nonsense"), HasSubstr("here:1: not JSON"));
-  EXPECT_EQ(error(type_model(), " \n"), "here:0: there is no question");
-  EXPECT_EQ(error(sentence_model(), "{\"question\": \"a\"}"), "here:1: there is no 'context'");
-  EXPECT_EQ(error(sentence_model(), "{\"question\": \"a\", \"context\": \" \"}"),
-            "here:1: context: there is no sentence in it");
+TEST(PredictQuestion, SaysWhatAQuestionLacks) {
+  const auto reason_for = [](const SavedModel& saved, const nlohmann::json& question) {
+    return reason([&] { predicted(saved, question); });
+  };
+  EXPECT_EQ(reason_for(type_model(), {{"text", "b"}}), "key 'question' not found");
+  EXPECT_EQ(reason_for(type_model(), {{"question", 7}}),
+            "(/question) type must be string, but is number");
+  EXPECT_EQ(reason_for(sentence_model(), {{"question", "a"}}), "key 'context' not found");
+  EXPECT_EQ(reason_for(sentence_model(), {{"question", "a"}, {"context", " "}}),
+            "context: there is no sentence in it");
 }
 
 TEST(UseQaModel, RefusesWhatDoesNotFit) {
-  const auto refusal = [](const SavedModel& saved) -> std::string {
-    try {
-      use_qa_model(saved, "file", on_eigen);
-    } catch (const InputError& failure) {
-      return failure.what();
-    }
-    return "";
-  };
+  const auto refusal = [](const SavedModel& saved) { return reason([&] { use(saved); }); };
   EXPECT_EQ(refusal(type_model()), "");
   SavedModel other = type_model();
   other.facts["task"] = "sentiment";
-  EXPECT_EQ(refusal(other),
-            "file:0: not a model that --save has written: there is no task 'sentiment'");
+  EXPECT_EQ(refusal(other), "there is no task 'sentiment'");
   other = type_model();
   other.facts.erase("languages");
-  EXPECT_THAT(refusal(other), HasSubstr("not a model that --save has written: "));
+  EXPECT_THAT(refusal(other), HasSubstr("key 'languages' not found"));
   other = type_model();
   other.facts["calibration"] = {1.0, 0.0};
   EXPECT_THAT(refusal(other), HasSubstr("different sizes"));

@@ -16,43 +16,43 @@
 #include "demos/encoder/encoder_flags.h"
 
 ABSL_FLAG(std::string, task, "answer_type",
-          "answer_type (the type of a question's answer) or sentence_selection (the sentence that "
-          "holds the answer)");
-ABSL_FLAG(
-    std::string, flaws, "repair",
-    "what becomes of flaws: refuse (any is an error), repair (answers that do not stand where "
-    "their file says are taken from the nearest place and counted; so are repeated ids; a file of "
-    "which more than 1 % of the questions have no answer to be found is an error), or skip "
-    "(repair; lines, files and questions that are damaged are left out and counted)");
+          "answer_type (the type of a question's answer) or sentence_selection (the "
+          "sentence that contains the answer)");
+ABSL_FLAG(std::string, flaws, "repair",
+          "how to treat defects: refuse (any is an error), repair (an answer that is not "
+          "where its file says is taken from the nearest place and counted, and repeated "
+          "ids are counted; a file in which more than 1 % of the questions have no answer "
+          "that can be found is an error) or skip (repair, and leaves out and counts "
+          "damaged lines, files and questions)");
 ABSL_FLAG(std::string, train, "",
-          "files of one's own to train on, in place of --data: files in the format of SQuAD, with "
-          "commas between, for sentence_selection, or a table (CSV or TSV, quoted or not) for "
-          "answer_type");
+          "your own training files in place of --data: SQuAD files, separated by commas, "
+          "for sentence_selection, or a table (CSV or TSV, quoted or not) for answer_type");
 ABSL_FLAG(std::string, dev, "",
-          "likewise for validation; without it a tenth of --train: of tables stratified, of SQuAD "
-          "files by text");
-ABSL_FLAG(std::string, test, "", "likewise for testing; without it a fifth of --train");
+          "the same for validation; by default a tenth of --train, stratified for tables, "
+          "by text for SQuAD files");
+ABSL_FLAG(std::string, test, "", "the same for testing; by default a fifth of --train");
 ABSL_FLAG(std::string, question, "question",
           "column of the questions in tables: its name in the header, or its number from 1; "
-          "numbers alone mean that there is no header");
-ABSL_FLAG(std::string, label, "label", "column of the types of answers, likewise");
+          "with numbers only there is no header");
+ABSL_FLAG(std::string, label, "label", "column of the answer types, in the same way");
 ABSL_FLAG(std::string, language, "",
-          "column of the languages, likewise; without it strategies that go by language are left "
-          "out");
+          "column of the languages, in the same way; without it strategies that depend on "
+          "languages are left out");
 ABSL_FLAG(std::string, separator, "",
-          "what parts the columns: a character or the word tab; without it tab, comma or "
-          "semicolon, with which all rows have as many columns");
+          "separator of the columns: a character or the word tab; by default the one of "
+          "tab, comma and semicolon with which all rows have equally many columns");
 ABSL_FLAG(std::string, predict, "",
-          "a question as a JSON object, with translation, or with context and perhaps language "
-          "(two letters, as de, by whose rules the context is cut into sentences); a question in "
-          "English or French alone, for its type; or - for JSON lines on standard input");
+          "a question as a JSON object, with a translation, or with a context and "
+          "optionally a language (two letters such as de, whose rules divide the context "
+          "into sentences); just a question in English or French, for its type; or - for "
+          "JSON lines on standard input");
 
 namespace equipoise::demos {
 
 const char* const kQaUsage =
-    "Answers of questions in many languages: their type, or the sentence that holds them. Trains "
-    "one linear\nmodel in several ways, where classes and languages differ in size, and compares "
-    "them.\n"
+    "Predicts the answer type of questions in many languages, or the sentence that contains the "
+    "answer. Trains\na model with several strategies for imbalanced classes and languages, and "
+    "compares them.\n"
     "  bazel run -c opt //demos/qa -- --task=answer_type --data=DIR --report=DIR\n"
     "  bazel run -c opt //demos/qa -- --task=sentence_selection --data=DIR --flaws=refuse\n"
     "  bazel run -c opt //demos/qa -- --train=TABLE --question=COLUMN --label=COLUMN\n"
@@ -61,14 +61,15 @@ const char* const kQaUsage =
     "--strategy=none\n"
     "  bazel run -c opt //demos/qa -- --strategy=none,weights --seeds=1 --save=FILE\n"
     "  bazel run -c opt //demos/qa -- --load=FILE --predict=\"Did Nigeria win the cup?\"\n"
-    "  bazel run -c opt //demos/qa -- --load=FILE --predict=- < FILE, with a line a question:\n"
+    "  bazel run -c opt //demos/qa -- --load=FILE --predict=- < FILE, with one question per line:\n"
     "    {\"question\": \"...\", \"translation\": \"...\"} or {\"question\": \"...\", \"context\": "
     "\"...\"}\n"
-    "Strategies: none, none_tau (of answer_type), weights, weights_0.5, focal, logit_adjustment,\n"
+    "Strategies: none, none_tau (only for answer_type), weights, weights_0.5, focal, "
+    "logit_adjustment,\n"
     "logit_adjustment_0.5, group_adjustment, group_adjustment_0.5, mix_0.5, mix_0.3, unimax, "
     "uniform,\nmix_0.3_weights_0.5, mix_0.3_group_0.5, rake, rake_0.5.\n"
-    "A report has results.csv (every figure of every run), summary.md and pictures. Exit codes: 0, "
-    "2 for what\nthe user can mend, 1 for anything else.";
+    "A report has results.csv (every metric of every run), summary.md and pictures. Exit codes: 0, "
+    "2 for\nuser errors, 1 for any other.";
 
 namespace {
 
@@ -95,35 +96,34 @@ void check_own_files(const DemoFlags& flags, const std::string& task) {
     refuse_flags({"question", "label", "language", "separator"}, "needs --train");
     return;
   }
-  refuse_flags({"data"}, "not with files of one's own");
+  refuse_flags({"data"}, "cannot be combined with your own files");
   const bool selects = task == kSentenceSelection;
   const std::string file = absl::GetFlag(is_set("train") ? FLAGS_train : FLAGS_test);
   if (selects) {
     refuse_flags({"question", "label", "language", "separator"},
-                 absl::StrCat("is of tables, and ", file, " is a SQuAD file"));
+                 absl::StrCat("applies to tables, but ", file, " is a SQuAD file"));
   } else {
-    refuse_flags({"flaws"}, absl::StrCat("is of SQuAD files, and ", file, " is a table"));
+    refuse_flags({"flaws"}, absl::StrCat("applies to SQuAD files, but ", file, " is a table"));
   }
   if (task == absl::GetFlag(FLAGS_task)) return;
   refuse_flags({"task"}, absl::StrCat(file, " is ", selects ? "a SQuAD file" : "a table",
-                                      ", which serves ", task, " alone"));
+                                      ", which is only for ", task));
 }
 
 void check(const DemoFlags& flags) {
   const std::vector<std::string> tasks = {std::string(kAnswerType),
                                           std::string(kSentenceSelection)};
-  const std::vector<std::string> flaws = {"repair", "refuse", "skip"};
   require_choice("task", absl::GetFlag(FLAGS_task), tasks);
-  require_choice("flaws", absl::GetFlag(FLAGS_flaws), flaws);
+  flaws_named(absl::GetFlag(FLAGS_flaws));
   const std::string question = absl::GetFlag(FLAGS_predict);
   if (const auto at = first_invalid_utf8(question)) {
     throw InputError(absl::StrCat("--predict: byte ", *at + 1, " is not UTF-8"));
   }
   if (!flags.load.empty()) {
-    refuse_flags({"task"}, "not with --load, whose file says it");
+    refuse_flags({"task"}, "cannot be combined with --load, whose file determines it");
     if (!question.empty()) {
       refuse_flags({"data", "flaws", "train", "dev", "test"},
-                   "not with --load and --predict, which read no data");
+                   "cannot be combined with --load and --predict, which read no data");
     }
   }
   if (!flags.data.empty() && !std::filesystem::is_directory(flags.data)) {
@@ -131,17 +131,10 @@ void check(const DemoFlags& flags) {
   }
 }
 
-std::vector<QaStrategy> chosen_strategies(const DemoFlags& flags, const std::string& task) {
-  const std::vector<QaStrategy> all = all_qa_strategies(task);
+std::vector<std::string> names_of(const std::vector<QaStrategy>& strategies) {
   std::vector<std::string> names;
-  names.reserve(all.size());
-  for (const QaStrategy& strategy : all) names.push_back(strategy.name);
-  std::vector<QaStrategy> chosen;
-  for (const std::string& name : choose_strategies(flags.strategies, names)) {
-    chosen.push_back(*std::find_if(all.begin(), all.end(),
-                                   [&](const QaStrategy& each) { return each.name == name; }));
-  }
-  return chosen;
+  for (const QaStrategy& strategy : strategies) names.push_back(strategy.name);
+  return names;
 }
 
 }  // namespace
@@ -156,26 +149,22 @@ QaFlags read_qa_flags(const DemoFlags& flags) {
   check_own_files(flags, result.task);
   check_encoder_flags(flags);
   if (!result.selects_sentences() && flags.load.empty()) {
-    refuse_flags({"encoder"}, "reads questions with sentences: see --task and --train");
+    refuse_flags({"encoder"}, "is only for sentence_selection; see --task and --train");
   }
-  const std::string flaws = absl::GetFlag(FLAGS_flaws);
-  if (flaws == "refuse") result.misplaced = MisplacedAnswers::kRefuse;
-  if (flaws == "skip") result.damaged = DamagedFiles::kCount;
-  result.strategies = chosen_strategies(flags, result.task);
+  result.flaws = flaws_named(absl::GetFlag(FLAGS_flaws));
+  result.strategies = choose_strategies(flags.strategies, names_of(all_qa_strategies(result.task)));
   result.predict = absl::GetFlag(FLAGS_predict);
   return result;
 }
 
-std::vector<QaStrategy> suited_strategies(const DemoFlags& flags, const QaFlags& own,
-                                          const QaTask& task) {
-  std::vector<QaStrategy> strategies = own.strategies;
+std::vector<std::string> suited_strategies(const DemoFlags& flags, const QaFlags& own,
+                                           const QaTask& task) {
+  std::vector<std::string> strategies = own.strategies;
   if (!flags.strategies.empty()) return strategies;
-  if (task.languages.size() == 1) {
-    std::erase_if(strategies, [](const QaStrategy& each) { return !is_for_one_language(each); });
-  }
-  std::erase_if(strategies, [&](const QaStrategy& each) {
+  std::erase_if(strategies, [&](const std::string& each) {
+    if (task.languages.size() == 1 && !is_for_one_language(strategy_named(each))) return true;
     try {
-      drawn_cells(each, task.counts);
+      drawn_cells(strategy_named(each), task.counts);
     } catch (const InputError& error) {
       *flags.out << "Left out: " << error.what() << std::endl;
       return true;
@@ -190,20 +179,17 @@ AnswerTypeData find_answer_types(const DemoFlags& flags, const QaFlags& own) {
   const std::filesystem::path data = data_directory(flags);
   const std::filesystem::path directory = afriqa_directory(data);
   const bool is_there = !flags.data.empty() || (!data.empty() && directory != data);
-  return is_there ? load_answer_types(directory, own.damaged == DamagedFiles::kCount
-                                                     ? DamagedLines::kCount
-                                                     : DamagedLines::kRefuse)
+  return is_there ? load_answer_types(directory, own.flaws == Flaws::kSkip)
                   : synthetic_answer_types();
 }
 
 SentenceData find_sentences(const DemoFlags& flags, const QaFlags& own) {
   if (own.has_own_files) {
-    return load_sentence_files(own.own.files, own.misplaced, own.damaged);
+    return load_sentence_files(own.own.files, own.flaws);
   }
   const std::filesystem::path data = data_directory(flags);
   const bool is_there = !flags.data.empty() || (!data.empty() && !squad_files(data).empty());
-  return is_there ? load_sentence_data(data, own.misplaced, own.damaged)
-                  : synthetic_sentence_data();
+  return is_there ? load_sentence_data(data, own.flaws) : synthetic_sentence_data();
 }
 
 }  // namespace equipoise::demos

@@ -21,9 +21,8 @@ struct QaFlags {
   std::string task{};  ///< what files of one's own are for, else what --task says
   OwnQuestions own{};
   bool has_own_files = false;
-  MisplacedAnswers misplaced = MisplacedAnswers::kRepair;
-  DamagedFiles damaged = DamagedFiles::kRefuse;
-  std::vector<QaStrategy> strategies{};
+  Flaws flaws = Flaws::kRepair;
+  std::vector<std::string> strategies{};
   std::string predict{};  ///< a question, "-", or empty
 
   bool selects_sentences() const { return task == kSentenceSelection; }
@@ -36,8 +35,8 @@ QaFlags read_qa_flags(const DemoFlags& flags);
 
 /// The strategies that suit a task: without --strategy those are left out that would repeat others
 /// where there is one language, and those that the data do not allow, which is printed.
-std::vector<QaStrategy> suited_strategies(const DemoFlags& flags, const QaFlags& own,
-                                          const QaTask& task);
+std::vector<std::string> suited_strategies(const DemoFlags& flags, const QaFlags& own,
+                                           const QaTask& task);
 
 /// The data that they name, or some that are generated.
 AnswerTypeData find_answer_types(const DemoFlags& flags, const QaFlags& own);

@@ -44,14 +44,14 @@ input=lines expect 0 out '^\{"question":"b","answer_type":"' --load=model --pred
 printf '{"question": "a"}\n{"question"\n' > lines
 input=lines expect 2 err '^standard input:2: not JSON' --load=model --predict=-
 [ -s out ] && fail "something was printed: $(cat out)"
-expect 2 err '^--predict:0: there is no .question.$' --load=model --predict='{"text": "x"}'
-expect 2 err '^--task: not with --load, whose file says it' --load=model --task=sentence_selection
-expect 2 err '^--data: not with --load and --predict, which read no data' --load=model --data=. --predict='is it?'
-expect 2 err '^--flaws: not with --load and --predict, which read no data' --load=model --flaws=skip --predict='is it?'
+expect 2 err '^--predict:0: key .question. not found$' --load=model --predict='{"text": "x"}'
+expect 2 err '^--task: cannot be combined with --load, whose file determines it' --load=model --task=sentence_selection
+expect 2 err '^--data: cannot be combined with --load and --predict, which read no data' --load=model --data=. --predict='is it?'
+expect 2 err '^--flaws: cannot be combined with --load and --predict, which read no data' --load=model --flaws=skip --predict='is it?'
 expect 2 err '^--predict: byte 5 is not UTF-8$' --load=model --predict=$'is i\xff'
-expect 2 err '^--report: not with --load' --load=model --report=unwritten
-expect 2 err '^--seeds: not with --load' --load=model --seeds=3
-expect 2 err '^--distributed: not with --predict: first --save' --backend=libtorch --distributed --strategy=none \
+expect 2 err '^--report: cannot be combined with --load' --load=model --report=unwritten
+expect 2 err '^--seeds: cannot be combined with --load' --load=model --seeds=3
+expect 2 err '^--distributed: cannot be combined with --predict; use --save first' --backend=libtorch --distributed --strategy=none \
   --predict='is it?'
 head -c 1000 model > part
 expect 2 err '/?part:0: not a model that --save has written, or damaged' --load=part --predict=hello
@@ -84,7 +84,7 @@ expect 2 err 'there is no flag .--stratgy.; accepted flags:' --stratgy=none
 expect 2 err 'no strategy .smote., expected none, none_tau, weights' --strategy=smote
 expect 2 err 'no strategy .none_tau., expected none, weights' "${selection[@]}" --strategy=none_tau
 expect 2 err '^--task=all: expected one of answer_type, sentence_selection' --task=all
-expect 2 err '^--flaws=keep: expected one of repair, refuse, skip' "${selection[@]}" --flaws=keep
+expect 2 err '^--flaws=keep: expected one of repair, skip, refuse' "${selection[@]}" --flaws=keep
 expect 2 err '^--seeds=0: expected a number from 1' --seeds=0
 expect 2 err '^--device: needs --backend=libtorch' --device=cuda
 expect 2 err '^--monitor=f2: expected one of accuracy, macro_f1' --strategy=none --seeds=1 --epochs=1 --monitor=f2
@@ -99,7 +99,7 @@ done
 expect 2 err '^--predict: byte 1 is not UTF-8$' --predict=$'\xc3'
 [ -s out ] && fail "something was trained for a question that is not UTF-8"
 expect 2 err '^--predict: expected a JSON object with question and context' "${selection[@]}" --predict='When?'
-expect 2 err '^--predict:0: there is no .context.$' "${selection[@]}" --predict='{"question": "When?"}'
+expect 2 err '^--predict:0: key .context. not found$' "${selection[@]}" --predict='{"question": "When?"}'
 
 # Data that are wrong: FILE:LINE: reason, exit code 2, nothing written.
 broken() { # broken PATTERN ARGUMENTS...
@@ -137,7 +137,7 @@ expect 0 out '; 1 damaged lines, the first data/queries.afriqa.hau.en.dev.json:2
   --data=data --strategy=none --seeds=1 --flaws=skip
 questions
 echo '{"lang": "hau", "question": "who", "translated_answer": "[]"}' >> data/queries.afriqa.hau.en.train.json
-broken "^data/queries.afriqa.hau.en.train.json:25: there is no 'translated_question'"
+broken "^data/queries.afriqa.hau.en.train.json:25: key 'translated_question' not found"
 
 texts() { # texts START
   rm -rf data
@@ -167,25 +167,25 @@ expect 0 out '^ +[0-9.]+ %  date \*$' --load=own_model --predict='which year?'
 expect 0 out '^macro_f1 ' --load=own_model "${own[@]}"
 expect 0 out '^own.tsv: 130 questions\.$' --load=own_model --test=own.tsv --question=ask --label=kind
 expect 2 err '^--question=question: no column of own.tsv has this name; its first row is id | ask' --train=own.tsv
-expect 2 err '^--task: own.tsv is a table, which serves answer_type alone$' "${own[@]}" "${selection[@]}"
-expect 2 err '^--flaws: is of SQuAD files, and own.tsv is a table$' "${own[@]}" --flaws=skip
-expect 2 err '^--data: not with files of one.s own$' "${own[@]}" --data=.
+expect 2 err '^--task: own.tsv is a table, which is only for answer_type$' "${own[@]}" "${selection[@]}"
+expect 2 err '^--flaws: applies to SQuAD files, but own.tsv is a table$' "${own[@]}" --flaws=skip
+expect 2 err '^--data: cannot be combined with your own files$' "${own[@]}" --data=.
 expect 2 err '^--label: needs --train$' --label=kind
 expect 2 err '^--dev: needs --train$' --dev=own.tsv
 expect 2 err '^own.tsv:0: this is a table, but texts.json is a SQuAD file$' --train=texts.json --test=own.tsv
-expect 2 err '^--load: the model is of sentence_selection, the files are for answer_type$' --load=selector --test=own.tsv
+expect 2 err '^--load: the model is for sentence_selection, the files are for answer_type$' --load=selector --test=own.tsv
 printf 'ask\tkind\nwho\tperson\nwhom\tperson\n' > one.tsv
 expect 2 err "^one.tsv:0: expected at least two labels, found 'person' alone$" --train=one.tsv --question=ask --label=kind
 
 texts 12
 expect 0 out '20 questions on 20 texts, 40 pairs' "${selection[@]}" --data=data --strategy=none --seeds=1 --flaws=refuse
-expect 2 err '^--load: the model is of the languages xa, xb, xc, xd, xe, the data of sw: ' --load=selector --data=data
+expect 2 err '^--load: the model is for the languages xa, xb, xc, xd, xe, the data are in sw; ' --load=selector --data=data
 cp data/mlqa/dev-context-sw-question-sw.json mine
 expect 0 out '^No text is in two parts: 14 training, 2 validation and 4 test questions\.' --train=mine --strategy=none --seeds=1 \
   --save=mine_model
 expect 0 out '^mrr ' --load=mine_model --test=mine
-expect 2 err '^--task: mine is a SQuAD file, which serves sentence_selection alone$' --train=mine --task=answer_type
-expect 2 err '^--label: is of tables, and mine is a SQuAD file$' --train=mine --label=kind
+expect 2 err '^--task: mine is a SQuAD file, which is only for sentence_selection$' --train=mine --task=answer_type
+expect 2 err '^--label: applies to tables, but mine is a SQuAD file$' --train=mine --label=kind
 
 # A pretrained encoder, a very small one, that reads pairs: trained, saved, loaded.
 pairs=(--backend=libtorch --train=mine --encoder="$encoder" --most_pieces=24 --seeds=1 --epochs=1)
@@ -199,7 +199,7 @@ if ! grep -q 'built without LibTorch' err; then
     --train=mine
   expect 0 out '^ +[0-9.]+ %' --backend=libtorch --load=encoded.model \
     --predict='{"question": "Where?", "context": "Here it is. There it was."}'
-  expect 2 err '^--encoder: reads questions with sentences' --backend=libtorch --encoder="$encoder"
+  expect 2 err '^--encoder: is only for sentence_selection' --backend=libtorch --encoder="$encoder"
 fi
 texts 5
 expect 0 out '; 20 answers moved to where they stand, the first data/mlqa/dev-context-sw-question-sw.json:0: data' \

@@ -1,4 +1,4 @@
-#include "demos/qa/report.h"
+#include "demos/common/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "demos/common/files.h"
+#include "demos/qa/strategy.h"
+#include "demos/qa/task.h"
 
 namespace equipoise::demos {
 namespace {
@@ -44,9 +46,9 @@ QaTask sentence_task() {
   return task;
 }
 
-// Every figure that tables want, the F1s higher by `more`.
-Figures figures(const QaTask& task, double more) {
-  Figures all;
+// Every metric that tables want, the F1s higher by `more`.
+Metrics measured(const QaTask& task, double more) {
+  Metrics all;
   for (const char* metric :
        {"accuracy", "macro_f1", "balanced_accuracy", "positive_f1", "positive_f1_half",
         "positive_f1_several", "mrr", "average_precision", "language_f1", "worst_language_f1",
@@ -76,9 +78,9 @@ Results results(const QaTask& task) {
     for (std::uint64_t seed = 0; seed < 2; ++seed) {
       Run run;
       run.seed = seed;
-      run.validation = figures(task, more);
-      run.test = figures(task, more);
-      run.resampled = [figure = more](std::span<const std::uint32_t>) { return figure; };
+      run.validation = measured(task, more);
+      run.test = measured(task, more);
+      run.resampled = [each = more](std::span<const std::uint32_t>) { return each; };
       outcome.runs.push_back(std::move(run));
     }
     if (more > 0) outcome.gain = {more, more, more};
@@ -99,7 +101,9 @@ ExperimentOptions options(const QaTask& task) {
 }
 
 TEST(TreatmentTable, SaysWhatIsDrawnAndWeighed) {
-  const std::string table = treatment_table(type_task(), all_qa_strategies(kAnswerType));
+  std::vector<std::string> names;
+  for (const QaStrategy& strategy : all_qa_strategies(kAnswerType)) names.push_back(strategy.name);
+  const std::string table = type_task().preview(names);
   // Of 110 rows 85 are Hausa; 7 are for yes or no, which weigh 110 / 4 / 7.
   EXPECT_THAT(table, HasSubstr("| none                 |       77.3 % | 22.7 % |     6.4 % |     "
                                "1.0 times |             1.00 |"));
@@ -110,7 +114,7 @@ TEST(TreatmentTable, SaysWhatIsDrawnAndWeighed) {
 
 TEST(QaSummary, OfTypesShowsTheRarestOne) {
   const QaTask task = type_task();
-  const std::string text = qa_summary(task, options(task), results(task));
+  const std::string text = task.summary(options(task), results(task));
   EXPECT_THAT(text, HasSubstr("yes_no F1"));
   EXPECT_THAT(text, HasSubstr("| **weights** |"));
   EXPECT_THAT(text, HasSubstr("Gain of weights over none_tau: +.062 [+.062, +.062]."));
@@ -122,7 +126,7 @@ TEST(QaSummary, OfTypesShowsTheRarestOne) {
 
 TEST(QaSummary, OfSentencesShowsRanksAndNamesTheWorstLanguage) {
   const QaTask task = sentence_task();
-  const std::string text = qa_summary(task, options(task), results(task));
+  const std::string text = task.summary(options(task), results(task));
   EXPECT_THAT(text, HasSubstr("MRR"));
   EXPECT_THAT(text, HasSubstr("|    sw |"));
   EXPECT_THAT(text, HasSubstr("| positive |            27 |         2 |"));
@@ -134,12 +138,12 @@ TEST(QaSummary, NamesTheLanguagesThatAreWorstInMostSeeds) {
   const QaTask task = sentence_task();
   Results all = results(task);
   for (demos::Run& run : all.outcomes[0].runs) {
-    for (Figure& figure : run.test) {
-      const bool is_english = figure.metric == "f1" && figure.label == "lang=en";
-      if (is_english && run.seed == 1) figure.value = 0.125;
+    for (MetricValue& each : run.test) {
+      const bool is_english = each.metric == "f1" && each.label == "lang=en";
+      if (is_english && run.seed == 1) each.value = 0.125;
     }
   }
-  const std::string text = qa_summary(task, options(task), all);
+  const std::string text = task.summary(options(task), all);
   EXPECT_THAT(text, HasSubstr("| en, sw |"));
   EXPECT_THAT(text, HasSubstr("|     sw |"));
   EXPECT_THAT(text, HasSubstr("which: the worst in most seeds"));
@@ -148,13 +152,13 @@ TEST(QaSummary, NamesTheLanguagesThatAreWorstInMostSeeds) {
 TEST(QaSummary, HasIntervalsOverSeedsWhereThereAreSeveral) {
   for (const QaTask& task : {type_task(), sentence_task()}) {
     Results all = results(task);
-    all.outcomes[0].runs[1].test = figures(task, 0.0625);
+    all.outcomes[0].runs[1].test = measured(task, 0.0625);
     ExperimentOptions several = options(task);
     // Half of .0625 either way, of which one degree of freedom makes 12.7 times as much.
-    EXPECT_THAT(qa_summary(task, several, all), HasSubstr(".531 [.134, .928]"));
+    EXPECT_THAT(task.summary(several, all), HasSubstr(".531 [.134, .928]"));
     several.seeds = 1;
     for (Outcome& outcome : all.outcomes) outcome.runs.resize(1);
-    EXPECT_THAT(qa_summary(task, several, all), Not(HasSubstr("Over seeds")));
+    EXPECT_THAT(task.summary(several, all), Not(HasSubstr("Over seeds")));
   }
 }
 
@@ -163,13 +167,13 @@ TEST(WriteQaReport, WritesAllFiles) {
     const std::filesystem::path directory =
         std::filesystem::path(testing::TempDir()) / ("write_qa_report_" + task.name) / "below";
     const std::string note =
-        write_qa_report("A header.", task, options(task), results(task), directory);
+        write_report("A header.", task, options(task), results(task), directory);
     EXPECT_THAT(note, HasSubstr(directory.string()));
     EXPECT_THAT(read_file(directory / "results.csv"),
                 testing::StartsWith("strategy,seed,split,metric,label,value\n"));
     EXPECT_THAT(read_file(directory / "results.csv"), HasSubstr("none,1,test,mrr,,0.5\n"));
     EXPECT_EQ(read_file(directory / "summary.md"),
-              "A header.\n\n" + qa_summary(task, options(task), results(task)));
+              "A header.\n\n" + task.summary(options(task), results(task)));
     const bool drawn = note.find("classes.png") != std::string::npos;
     std::vector<std::string> pictures = {"classes.png", "languages.png",       "mixes.png",
                                          "weights.png", "language_scores.png", "reliability.png"};
@@ -190,7 +194,7 @@ TEST(WriteQaReport, ShowsLanguagesThatAreDrawnAlikeBesideTheOthers) {
   all.outcomes.back().strategy = "uniform";
   const std::filesystem::path directory =
       std::filesystem::path(testing::TempDir()) / "write_qa_report_uniform";
-  write_qa_report("", task, options(task), all, directory);
+  write_report("", task, options(task), all, directory);
   const std::string plot = read_file(directory / "language_scores.gnuplot");
   for (const char* title : {"title 'none'", "title 'weights'", "title 'uniform'"}) {
     EXPECT_THAT(plot, HasSubstr(title));

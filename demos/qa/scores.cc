@@ -8,9 +8,9 @@
 #include <optional>
 #include <utility>
 
-#include "demos/common/posthoc.h"
 #include "demos/common/reliability.h"
-#include "demos/common/resampled.h"
+#include "demos/common/task.h"
+#include "demos/common/uncertainty.h"
 #include "equipoise/calibrate.h"
 #include "equipoise/metrics/confusion.h"
 #include "equipoise/metrics/grouped.h"
@@ -29,7 +29,7 @@ double macro_f1_of_present(const metrics::ConfusionMatrix& matrix) {
   return matrix.macro_f1(metrics::Absent::kSkipUnsupported);
 }
 
-ConfusionFigure language_figure(const QaTask& task) {
+ConfusionMetric language_metric_of(const QaTask& task) {
   return task.selects_sentences() ? positive_f1 : macro_f1_of_present;
 }
 
@@ -50,49 +50,49 @@ metrics::Grouped<metrics::ConfusionMatrix> by_language(const QaTask& task, const
   return grouped;
 }
 
-void add_class_figures(const QaTask& task, const metrics::ConfusionMatrix& matrix, std::size_t c,
-                       Figures& figures) {
-  figures.push_back({"precision", task.classes[c], matrix.precision(c)});
-  figures.push_back({"recall", task.classes[c], matrix.recall(c)});
-  figures.push_back({"f1", task.classes[c], matrix.f1(c)});
+void add_class_metrics(const QaTask& task, const metrics::ConfusionMatrix& matrix, std::size_t c,
+                       Metrics& measured) {
+  measured.push_back({"precision", task.classes[c], matrix.precision(c)});
+  measured.push_back({"recall", task.classes[c], matrix.recall(c)});
+  measured.push_back({"f1", task.classes[c], matrix.f1(c)});
 }
 
-// A figure of each language that has one, their mean and the lowest of those to compare.
-void add_language_figures(const QaTask& task, const std::vector<bool>& comparable,
+// A metric of each language that has one, their mean and the lowest of those to compare.
+void add_language_metrics(const QaTask& task, const std::vector<bool>& comparable,
                           const std::string& metric, const std::string& name,
-                          std::span<const double> values, Figures& figures) {
+                          std::span<const double> values, Metrics& measured) {
   double sum = 0;
   std::optional<double> least;
   std::size_t languages = 0;
   for (std::size_t g = 0; g < values.size(); ++g) {
     if (std::isnan(values[g])) continue;
-    figures.push_back({metric, language_label(task.languages[g]), values[g]});
+    measured.push_back({metric, language_label(task.languages[g]), values[g]});
     if (comparable[g]) least = std::min(least.value_or(values[g]), values[g]);
     sum += values[g];
     ++languages;
   }
-  figures.push_back(
+  measured.push_back(
       {"language_" + name, "", sum / static_cast<double>(std::max<std::size_t>(languages, 1))});
-  figures.push_back({"worst_language_" + name, "", least.value_or(0)});
+  measured.push_back({"worst_language_" + name, "", least.value_or(0)});
 }
 
-Figures type_figures(const QaTask& task, const Examples& part,
+Metrics type_metrics(const QaTask& task, const Examples& part,
                      std::span<const std::int64_t> decisions) {
   const metrics::Grouped<metrics::ConfusionMatrix> languages = by_language(task, part, decisions);
   const metrics::ConfusionMatrix matrix = languages.total();
-  Figures figures = {{"accuracy", "", matrix.accuracy()},
-                     {"macro_f1", "", matrix.macro_f1()},
-                     {"balanced_accuracy", "", matrix.balanced_accuracy()}};
+  Metrics measured = {{"accuracy", "", matrix.accuracy()},
+                      {"macro_f1", "", matrix.macro_f1()},
+                      {"balanced_accuracy", "", matrix.balanced_accuracy()}};
   for (std::size_t c = 0; c < task.classes.size(); ++c) {
-    add_class_figures(task, matrix, c, figures);
+    add_class_metrics(task, matrix, c, measured);
   }
   const std::vector<double> accuracies =
       languages.figures([](const metrics::ConfusionMatrix& m) { return m.accuracy(); });
   const std::vector<bool> comparable = comparable_languages(task, part);
-  add_language_figures(task, comparable, "accuracy", "accuracy", accuracies, figures);
-  add_language_figures(task, comparable, "macro_f1", "f1", languages.figures(macro_f1_of_present),
-                       figures);
-  return figures;
+  add_language_metrics(task, comparable, "accuracy", "accuracy", accuracies, measured);
+  add_language_metrics(task, comparable, "macro_f1", "f1", languages.figures(macro_f1_of_present),
+                       measured);
+  return measured;
 }
 
 double mean_of(std::span<const double> values) {
@@ -133,52 +133,109 @@ double f1_of_several(const Examples& part, std::span<const std::int64_t> decisio
   return positive_f1(matrix);
 }
 
-Figures sentence_figures(const QaTask& task, const Examples& part, std::span<const double> scores,
+Metrics sentence_metrics(const QaTask& task, const Examples& part, std::span<const double> scores,
                          std::span<const std::int64_t> decisions) {
   const metrics::Grouped<metrics::ConfusionMatrix> languages = by_language(task, part, decisions);
   const metrics::ConfusionMatrix matrix = languages.total();
   metrics::ConfusionMatrix at_half(2);
   at_half.add(part.targets, at_threshold(scores, 0));
-  Figures figures = {{"positive_f1", "", positive_f1(matrix)},
-                     {"positive_f1_half", "", positive_f1(at_half)},
-                     {"positive_f1_several", "", f1_of_several(part, decisions)},
-                     {"mrr", "", mean_of(reciprocal_ranks(scores, part.targets, part.unit_starts))},
-                     {"average_precision", "", metrics::average_precision(scores, part.targets)}};
-  add_class_figures(task, matrix, kPositive, figures);
+  Metrics measured = {
+      {"positive_f1", "", positive_f1(matrix)},
+      {"positive_f1_half", "", positive_f1(at_half)},
+      {"positive_f1_several", "", f1_of_several(part, decisions)},
+      {"mrr", "", mean_of(reciprocal_ranks(scores, part.targets, part.unit_starts))},
+      {"average_precision", "", metrics::average_precision(scores, part.targets)}};
+  add_class_metrics(task, matrix, kPositive, measured);
   const std::vector<bool> comparable = comparable_languages(task, part);
-  add_language_figures(task, comparable, "f1", "f1", languages.figures(positive_f1), figures);
-  add_language_figures(task, comparable, "mrr", "mrr", mrr_by_language(task, part, scores),
-                       figures);
-  return figures;
+  add_language_metrics(task, comparable, "f1", "f1", languages.figures(positive_f1), measured);
+  add_language_metrics(task, comparable, "mrr", "mrr", mrr_by_language(task, part, scores),
+                       measured);
+  return measured;
+}
+
+// The metric of the worst language, of facts that are taken so often.
+Resampled resampled_worst_language(const QaTask& task, const std::vector<std::int64_t>& decisions) {
+  const std::size_t classes = task.classes.size();
+  // One matrix over (language, class): a language is a block of it.
+  const std::size_t languages = task.languages.size();
+  std::vector<std::int64_t> targets;
+  std::vector<std::int64_t> predictions;
+  for (std::size_t r = 0; r < task.test.rows(); ++r) {
+    const auto first = task.test.groups[r] * static_cast<std::int64_t>(classes);
+    targets.push_back(first + task.test.targets[r]);
+    predictions.push_back(first + decisions[r]);
+  }
+  const auto lowest = [languages, classes, comparable = comparable_languages(task, task.test),
+                       metric = language_metric_of(task)](const metrics::ConfusionMatrix& all) {
+    double least = 1;
+    for (std::size_t g = 0; g < languages; ++g) {
+      if (!comparable[g]) continue;
+      metrics::ConfusionMatrix own(classes);
+      const std::span<double> counts = own.all_reduce_buffer();
+      for (std::size_t i = 0; i < counts.size(); ++i) {
+        counts[i] = all.count(g * classes + i / classes, g * classes + i % classes);
+      }
+      if (own.total() > 0) least = std::min(least, metric(own));
+    }
+    return least;
+  };
+  return resampled_confusion(targets, predictions, languages * classes, lowest,
+                             task.resampled_starts());
+}
+
+// The fitted a, b_0, b_1, ... of softmax(a z + b).
+std::vector<double> add_calibration(const QaTask& task, const Logits& validation,
+                                    const Logits& test, Metrics& measured) {
+  const ClassCounts there = count_labels(task.validation.targets, task.classes.size());
+  const bool has_all =
+      std::all_of(there.values().begin(), there.values().end(), [](double n) { return n > 0; });
+  const calibrate::LogitCalibration fitted =
+      has_all
+          ? calibrate::fit_bias_corrected_temperature(validation.view(), task.validation.targets)
+          : calibrate::fit_temperature(validation.view(), task.validation.targets);
+  std::optional<std::size_t> of_class;
+  if (task.selects_sentences()) of_class = kPositive;
+  const auto add = [&](const char* way, const calibrate::LogitCalibration& calibration) {
+    add_reliability(way, calibration.probabilities(test.view()), task.classes.size(),
+                    task.test.targets, measured, of_class);
+  };
+  add("raw", {});
+  add("fitted", fitted);
+  std::vector<double> scale_and_bias(task.classes.size() + 1, 0.0);
+  scale_and_bias[0] = fitted.scale;
+  std::copy(fitted.bias.begin(), fitted.bias.end(), scale_and_bias.begin() + 1);
+  return scale_and_bias;
 }
 
 }  // namespace
 
-QaDecision choose_decision(const QaTask& task, bool posthoc, const Logits& validation) {
-  QaDecision decision;
-  if (task.selects_sentences()) {
-    const std::vector<double> scores = sentence_scores(validation);
-    decision.threshold =
+Decision QaTask::choose(const std::string& strategy, const Logits& logits) const {
+  Decision decision;
+  if (selects_sentences()) {
+    const std::vector<double> scores = sentence_scores(logits);
+    const double threshold =
         calibrate::choose_threshold(std::span<const double>(scores),
-                                    std::span<const std::int64_t>(task.validation.targets),
-                                    [](const metrics::BinaryCounts& counts) { return counts.f1(); })
+                                    std::span<const std::int64_t>(validation.targets),
+                                    [](const metrics::BinaryCounts& each) { return each.f1(); })
             .threshold;
-    decision.choice = absl::StrFormat("at %.2f", 1 / (1 + std::exp(-decision.threshold)));
-  } else if (posthoc) {
-    const ClassCounts counts = task.class_counts();
-    const double tau =
-        calibrate::choose_tau(validation.view(), task.validation.targets, counts.values(),
-                              std::span<const double>(kTaus), macro_f1)
-            .tau;
-    decision.offset = calibrate::posthoc_offset(counts.values(), tau);
+    decision.thresholds = {threshold};
+    decision.choice = absl::StrFormat("at %.2f", 1 / (1 + std::exp(-threshold)));
+  } else if (strategy == "none_tau") {
+    const ClassCounts prior = class_counts();
+    const double tau = calibrate::choose_tau(logits.view(), validation.targets, prior.values(),
+                                             std::span<const double>(kTaus), macro_f1)
+                           .tau;
+    decision.offset = calibrate::posthoc_offset(prior.values(), tau);
     decision.choice = absl::StrFormat("tau %.3g", tau);
   }
   return decision;
 }
 
 std::vector<std::int64_t> decide(const QaTask& task, const Logits& logits,
-                                 const QaDecision& decision) {
-  if (task.selects_sentences()) return at_threshold(sentence_scores(logits), decision.threshold);
+                                 const Decision& decision) {
+  if (task.selects_sentences()) {
+    return at_threshold(sentence_scores(logits), decision.thresholds.front());
+  }
   return calibrate::predict(logits.view(), decision.offset);
 }
 
@@ -213,11 +270,11 @@ std::vector<double> reciprocal_ranks(std::span<const double> scores,
   return ranks;
 }
 
-Figures qa_figures(const QaTask& task, const Examples& part, const Logits& logits,
-                   const QaDecision& decision) {
-  const std::vector<std::int64_t> decisions = decide(task, logits, decision);
-  if (!task.selects_sentences()) return type_figures(task, part, decisions);
-  return sentence_figures(task, part, sentence_scores(logits), decisions);
+Metrics QaTask::measure(const Examples& part, const Logits& logits,
+                        const Decision& decision) const {
+  const std::vector<std::int64_t> decisions = decide(*this, logits, decision);
+  if (!selects_sentences()) return type_metrics(*this, part, decisions);
+  return sentence_metrics(*this, part, sentence_scores(logits), decisions);
 }
 
 std::vector<bool> comparable_languages(const QaTask& task, const Examples& part) {
@@ -237,67 +294,17 @@ std::vector<bool> comparable_languages(const QaTask& task, const Examples& part)
   return !task.selects_sentences() && is_any_whole ? with_all : with_rows;
 }
 
-std::string headline_of(const QaTask& task) {
-  return task.selects_sentences() ? "positive_f1" : "macro_f1";
-}
-
-QaResampled qa_resampled(const QaTask& task, const std::vector<std::int64_t>& decisions) {
-  const Examples& part = task.test;
-  const std::size_t classes = task.classes.size();
-  QaResampled resampled;
-  resampled.headline = resampled_confusion(part.targets, decisions, classes,
-                                           task.selects_sentences() ? positive_f1 : macro_f1,
-                                           task.resampled_starts());
-  // One matrix over (language, class): a language is a block of it.
-  const std::size_t languages = task.languages.size();
-  std::vector<std::int64_t> targets;
-  std::vector<std::int64_t> predictions;
-  for (std::size_t r = 0; r < part.rows(); ++r) {
-    const auto first = part.groups[r] * static_cast<std::int64_t>(classes);
-    targets.push_back(first + part.targets[r]);
-    predictions.push_back(first + decisions[r]);
-  }
-  const auto lowest = [languages, classes, comparable = comparable_languages(task, part),
-                       figure = language_figure(task)](const metrics::ConfusionMatrix& all) {
-    double least = 1;
-    for (std::size_t g = 0; g < languages; ++g) {
-      if (!comparable[g]) continue;
-      metrics::ConfusionMatrix own(classes);
-      const std::span<double> counts = own.all_reduce_buffer();
-      for (std::size_t i = 0; i < counts.size(); ++i) {
-        counts[i] = all.count(g * classes + i / classes, g * classes + i % classes);
-      }
-      if (own.total() > 0) least = std::min(least, figure(own));
-    }
-    return least;
-  };
-  resampled.worst_language = resampled_confusion(targets, predictions, languages * classes, lowest,
-                                                 task.resampled_starts());
-  return resampled;
-}
-
-QaCalibration qa_calibration(const QaTask& task, const Logits& validation, const Logits& test) {
-  QaCalibration result;
-  const ClassCounts there = count_labels(task.validation.targets, task.classes.size());
-  const bool has_all =
-      std::all_of(there.values().begin(), there.values().end(), [](double n) { return n > 0; });
-  const calibrate::LogitCalibration fitted =
-      has_all
-          ? calibrate::fit_bias_corrected_temperature(validation.view(), task.validation.targets)
-          : calibrate::fit_temperature(validation.view(), task.validation.targets);
-  result.scale_and_bias = {fitted.scale};
-  for (std::size_t c = 0; c < task.classes.size(); ++c) {
-    result.scale_and_bias.push_back(fitted.bias.empty() ? 0.0 : fitted.bias[c]);
-  }
-  std::optional<std::size_t> of_class;
-  if (task.selects_sentences()) of_class = kPositive;
-  const auto add = [&](const char* way, const calibrate::LogitCalibration& calibration) {
-    add_reliability(way, calibration.probabilities(test.view()), task.classes.size(),
-                    task.test.targets, result.figures, of_class);
-  };
-  add("raw", {});
-  add("fitted", fitted);
-  return result;
+void QaTask::describe(const Trained& trained, Run& run, nlohmann::json& model_facts) const {
+  const std::vector<std::int64_t> decisions = decide(*this, trained.test, trained.decision);
+  run.resampled =
+      resampled_confusion(test.targets, decisions, classes.size(),
+                          selects_sentences() ? positive_f1 : macro_f1, resampled_starts());
+  run.confusion = metrics::ConfusionMatrix(classes.size());
+  run.confusion.add(test.targets, decisions);
+  run.second = resampled_worst_language(*this, decisions);
+  model_facts["offset"] = trained.decision.offset;
+  model_facts["threshold"] = selects_sentences() ? trained.decision.thresholds.front() : 0.0;
+  model_facts["calibration"] = add_calibration(*this, trained.validation, trained.test, run.test);
 }
 
 }  // namespace equipoise::demos

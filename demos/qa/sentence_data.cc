@@ -159,11 +159,7 @@ std::string language_of_own(const path& file) {
 
 class Reader {
  public:
-  Reader(MisplacedAnswers misplaced, DamagedFiles damaged) : damaged_(damaged) {
-    options_.misplaced = misplaced;
-    options_.repeated_ids =
-        misplaced == MisplacedAnswers::kRefuse ? RepeatedIds::kRefuse : RepeatedIds::kCount;
-  }
+  explicit Reader(Flaws flaws) : flaws_(flaws) {}
 
   // A name that says no language is an error unless there is another to take.
   void read(const path& file, const char* unnamed = nullptr) {
@@ -177,24 +173,25 @@ class Reader {
     }
     SquadText text;
     try {
-      text = read_squad(file, options_);
+      text = read_squad(file, flaws_);
     } catch (const InputError& error) {
-      if (damaged_ == DamagedFiles::kRefuse) throw;
+      if (flaws_ != Flaws::kSkip) throw;
       damaged_files_ += {1, error.what()};
       return;
     }
     std::vector<std::vector<TextRange>> ranges;
-    for (const SquadContext& context : text.contexts) {
-      ranges.push_back(split_sentences(context.text, rules_of(language)));
+    for (const std::string& context : text.contexts) {
+      ranges.push_back(split_sentences(context, rules_of(language)));
     }
     std::map<std::string, std::size_t> times;
     for (const SquadQuestion& question : text.questions) ++times[question.id];
+    files_.emplace(language, file);
     const std::size_t dropped_before = dropped_;
     for (const SquadQuestion& question : text.questions) {
-      add(question, times[question.id] == 1, language, text.contexts[question.context].text,
+      add(question, times[question.id] == 1, language, text.contexts[question.context],
           ranges[question.context]);
     }
-    if (damaged_ == DamagedFiles::kRefuse) {
+    if (flaws_ != Flaws::kSkip) {
       const bool has_lost = text.report.lost.count > 0;
       Finding{dropped_ - dropped_before,
               has_lost ? text.report.lost.first
@@ -221,6 +218,9 @@ class Reader {
     return {languages.begin(), languages.end()};
   }
 
+  // The first file that was read of a language.
+  const path& file_of(const std::string& language) const { return files_.at(language); }
+
   // What was read, behind the given words.
   std::string description(const std::string& start) const {
     std::size_t sentences = 0;
@@ -237,8 +237,8 @@ class Reader {
         alone, " questions are on a text of one sentence", findings(), ".\n");
   }
 
-  // Gives the questions to parts: all of a fact to one, each language to all. Returns the number of
-  // facts.
+  // Gives the questions to parts: all of a fact to one, each language to all; all of them to
+  // training where no fold is for another part. Returns the number of facts.
   // @throws InputError, of this source, for fewer facts than folds.
   std::size_t deal(const Folds& folds, const path& source, SentenceData& data) {
     constexpr std::uint64_t kSeed = 1;
@@ -250,6 +250,10 @@ class Reader {
                                     damaged_files_.text("damaged files")));
     }
     data.languages = languages();
+    if (folds.test + folds.validation == 0) {
+      data.train = take();
+      return static_cast<std::size_t>(size);
+    }
     std::vector<std::int64_t> numbers;
     for (const SentenceQuestion& question : questions_) {
       const auto language =
@@ -324,10 +328,10 @@ class Reader {
     return text;
   }
 
-  SquadOptions options_;
-  DamagedFiles damaged_;
+  Flaws flaws_;
   Finding damaged_files_;
   Finding other_units_;
+  std::map<std::string, path> files_;  // by language
   std::set<std::string> contexts_;
   std::vector<SentenceQuestion> questions_;
   Facts facts_;
@@ -361,36 +365,30 @@ std::string names_of(const std::vector<path>& files) {
       files, ", ", [](std::string* out, const path& file) { absl::StrAppend(out, file.string()); });
 }
 
-// What reads files of one's own.
-struct OwnReading {
-  MisplacedAnswers misplaced;
-  DamagedFiles damaged;
+Reader read_own(const std::vector<path>& files, Flaws flaws) {
+  Reader reader(flaws);
+  for (const path& file : files) reader.read(file, kUnnamedLanguage);
+  return reader;
+}
 
-  Reader read(const std::vector<path>& files) const {
-    Reader reader(misplaced, damaged);
-    for (const path& file : files) reader.read(file, kUnnamedLanguage);
-    return reader;
+// A part that has files of its own, of languages that others know.
+std::vector<SentenceQuestion> read_part(const std::vector<path>& files, Flaws flaws,
+                                        const std::vector<std::string>& languages,
+                                        const std::string& named_by, std::string& description) {
+  Reader reader = read_own(files, flaws);
+  for (const std::string& language : reader.languages()) {
+    if (std::binary_search(languages.begin(), languages.end(), language)) continue;
+    throw InputError(reader.file_of(language).string(), 0,
+                     absl::StrCat("language '", language, "' does not occur in ", named_by));
   }
-
-  // A part that has files of its own, of languages that others know.
-  std::vector<SentenceQuestion> part(const std::vector<path>& files,
-                                     const std::vector<std::string>& languages,
-                                     const std::string& named_by, std::string& description) const {
-    Reader reader = read(files);
-    for (const std::string& language : reader.languages()) {
-      if (std::binary_search(languages.begin(), languages.end(), language)) continue;
-      throw InputError(files.front().string(), 0,
-                       absl::StrCat("language '", language, "' does not occur in ", named_by));
-    }
-    description += reader.description(names_of(files));
-    std::vector<SentenceQuestion> questions = reader.take();
-    if (questions.empty()) {
-      throw InputError(files.front().string(), 0, "there is no question that can be read");
-    }
-    sort_by_fact(questions);
-    return questions;
+  description += reader.description(names_of(files));
+  std::vector<SentenceQuestion> questions = reader.take();
+  if (questions.empty()) {
+    throw InputError(files.front().string(), 0, "there is no question that can be read");
   }
-};
+  sort_by_fact(questions);
+  return questions;
+}
 
 std::string class_list_of(const SentenceData& data) {
   std::array<std::vector<std::size_t>, 3> counts;
@@ -437,10 +435,9 @@ std::string language_of(const path& file) {
   return "";
 }
 
-SentenceData load_sentence_data(const path& data, MisplacedAnswers misplaced,
-                                DamagedFiles damaged) {
+SentenceData load_sentence_data(const path& data, Flaws flaws) {
   const std::vector<path> files = squad_files(data);
-  Reader reader(misplaced, damaged);
+  Reader reader(flaws);
   std::size_t used = 0;
   for (const path& file : files) {
     if (is_of_two_languages(file)) continue;
@@ -472,22 +469,20 @@ SentenceData load_sentence_data(const path& data, MisplacedAnswers misplaced,
   return result;
 }
 
-SentenceData load_sentence_files(const SentenceFiles& files, MisplacedAnswers misplaced,
-                                 DamagedFiles damaged) {
+SentenceData load_sentence_files(const PartFiles& files, Flaws flaws) {
   const path& source = files.train.front();
-  const OwnReading reading{misplaced, damaged};
-  Reader train = reading.read(files.train);
+  Reader train = read_own(files.train, flaws);
   SentenceData data;
   data.description = train.description(names_of(files.train));
   Folds folds{.all = 10, .test = 2, .validation = 1};
   if (!files.test.empty()) folds.test = 0;
   if (!files.validation.empty()) folds.validation = 0;
-  if (folds.test + folds.validation == 0) folds.all = 2;  // nothing is taken
+  if (folds.test + folds.validation == 0) folds.all = 1;  // nothing is taken
   train.deal(folds, source, data);
   std::size_t dropped = 0;
   const auto read = [&](const std::vector<path>& own, std::vector<SentenceQuestion>& part) {
     if (own.empty()) return;
-    part = reading.part(own, data.languages, source.string(), data.description);
+    part = read_part(own, flaws, data.languages, source.string(), data.description);
     dropped += drop_known(data.train, part);
   };
   read(files.test, data.test);
@@ -504,11 +499,10 @@ SentenceData load_sentence_files(const SentenceFiles& files, MisplacedAnswers mi
 }
 
 SentenceData load_sentence_test(const std::vector<path>& files,
-                                const std::vector<std::string>& languages,
-                                MisplacedAnswers misplaced, DamagedFiles damaged) {
+                                const std::vector<std::string>& languages, Flaws flaws) {
   SentenceData data;
   data.languages = languages;
-  data.test = OwnReading{misplaced, damaged}.part(files, languages, "the model", data.description);
+  data.test = read_part(files, flaws, languages, "the model", data.description);
   require_both_classes(data.test, files.front());
   data.description.pop_back();  // the line's end
   return data;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "demos/common/files.h"
 #include "demos/qa/sentence_features.h"
 #include "demos/qa/squad.h"
 
@@ -31,13 +32,6 @@ std::vector<std::filesystem::path> squad_files(const std::filesystem::path& data
 /// tydiqa.goldp.sw.train.json, squad.pt_br.json, qa_de.json. Empty if there is none.
 std::string language_of(const std::filesystem::path& file);
 
-/// What becomes of files that are damaged: cut short, or without the answers of more than 1 % of
-/// their questions.
-enum class DamagedFiles {
-  kRefuse,  ///< an error
-  kCount,   ///< they are left out and counted; of files that can be read only such questions are
-};
-
 /// All questions of all files: a fifth for testing, a fifth for validation, the others for
 /// training. No fact is in two parts, and of each language a part has its share. Of one fact are
 /// questions on the same context, questions with the same identifier, as translations have it in
@@ -48,34 +42,24 @@ enum class DamagedFiles {
 /// Left out are files whose questions are of another language than their contexts, which only
 /// context-xx-question-yy says, and questions none of whose answers is to be found.
 /// @throws InputError where there is no file, for a file whose name says no language, for one that
-/// cannot be read or is damaged, for misplaced answers and repeated identifiers, if these shall be
-/// refused, for a file of which more than 1 % of the questions are left out, unless damaged files
-/// are counted, and for too few facts.
-SentenceData load_sentence_data(const std::filesystem::path& data, MisplacedAnswers misplaced,
-                                DamagedFiles damaged = DamagedFiles::kRefuse);
-
-/// Files of one's own, of any name.
-struct SentenceFiles {
-  std::vector<std::filesystem::path> train{};
-  std::vector<std::filesystem::path> validation{};  ///< none: a tenth of train, by fact
-  std::vector<std::filesystem::path> test{};        ///< none: a fifth of train, by fact
-};
+/// cannot be read or is cut short, for one of which more than 1 % of the questions are left out,
+/// unless such files are skipped, for any defect if these are refused, and for too few facts.
+SentenceData load_sentence_data(const std::filesystem::path& data, Flaws flaws);
 
 /// The language of what says none.
 inline constexpr const char* kUnnamedLanguage = "unnamed";
 
-/// Reads them. Questions are of the language that the name of their file says, else of
-/// kUnnamedLanguage. Left out are test and validation questions whose text or words stand in train,
-/// and validation questions whose stand in test. The description lists the classes.
+/// Reads files of one's own, of any name; without files for validation a tenth of train is taken,
+/// without files for testing a fifth, by fact. Questions are of the language that the name of their
+/// file says, else of kUnnamedLanguage. Left out are test and validation questions whose text or
+/// words stand in train, and validation questions whose stand in test. The description lists the
+/// classes.
 /// @throws InputError as load_sentence_data() does, and for a language that train does not have.
-SentenceData load_sentence_files(const SentenceFiles& files, MisplacedAnswers misplaced,
-                                 DamagedFiles damaged = DamagedFiles::kRefuse);
+SentenceData load_sentence_files(const PartFiles& files, Flaws flaws);
 
 /// Files for testing alone, of the languages of a model.
 SentenceData load_sentence_test(const std::vector<std::filesystem::path>& files,
-                                const std::vector<std::string>& languages,
-                                MisplacedAnswers misplaced,
-                                DamagedFiles damaged = DamagedFiles::kRefuse);
+                                const std::vector<std::string>& languages, Flaws flaws);
 
 /// Texts and questions that a generator makes, for a first look without data: five invented
 /// languages from 900 questions down to 60. Equal on every platform.

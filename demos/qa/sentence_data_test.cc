@@ -57,7 +57,7 @@ class SquadFiles : public testing::Test {
   void write(const std::string& name, const json& text) const {
     std::ofstream(directory_ / name) << text.dump();
   }
-  std::string error(MisplacedAnswers misplaced = MisplacedAnswers::kRepair) const {
+  std::string error(Flaws misplaced = Flaws::kRepair) const {
     try {
       load_sentence_data(directory_, misplaced);
     } catch (const InputError& failure) {
@@ -72,7 +72,7 @@ class SquadFiles : public testing::Test {
 };
 
 TEST_F(SquadFiles, AreSplitByTextAndLanguage) {
-  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  const SentenceData data = load_sentence_data(directory_, Flaws::kRefuse);
   EXPECT_THAT(data.languages, ElementsAre("de", "en"));
   std::map<std::string, std::set<int>> parts_of;
   std::map<std::pair<int, std::string>, int> sizes;
@@ -119,7 +119,7 @@ TEST_F(SquadFiles, KeepTranslationsInOnePart) {
     for (json& each : paragraph["qas"]) each["question"] = "Was? " + each["id"].get<std::string>();
   }
   write("dev-context-de-question-de.json", parallel);
-  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  const SentenceData data = load_sentence_data(directory_, Flaws::kRefuse);
   EXPECT_THAT(data.description, HasSubstr("160 questions on 80 texts"));
   EXPECT_THAT(data.description, HasSubstr("By fact, of which there are 40: 96 training"));
   for (int i = 0; i < 40; ++i) {
@@ -144,7 +144,7 @@ TEST_F(SquadFiles, KeepQuestionsOfTheSameTextInOnePart) {
     text["data"][0]["paragraphs"][i]["qas"][0]["question"] = "Where is it?";
   }
   write("tydiqa.goldp.en.train.json", text);
-  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  const SentenceData data = load_sentence_data(directory_, Flaws::kRefuse);
   EXPECT_THAT(data.description, HasSubstr("By fact, of which there are 57: "));
   const std::set<int> parts = parts_of(
       data, [](const SentenceQuestion& question) { return question.text == "Where is it?"; });
@@ -155,17 +155,17 @@ TEST_F(SquadFiles, WithRepeatedIdentifiersAreCountedOrRefused) {
   json text = squad(40, "Text");
   for (json& paragraph : text["data"][0]["paragraphs"]) paragraph["qas"][0]["id"] = "0";
   write("tydiqa.goldp.en.train.json", text);
-  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRepair);
+  const SentenceData data = load_sentence_data(directory_, Flaws::kRepair);
   EXPECT_THAT(data.description, HasSubstr("; 39 questions with the id of another, the first "));
   EXPECT_THAT(data.description, HasSubstr("By fact, of which there are 60: "));  // they join none
-  EXPECT_THAT(error(MisplacedAnswers::kRefuse),
+  EXPECT_THAT(error(Flaws::kRefuse),
               HasSubstr("data[0].paragraphs[1].qas[0].id: an earlier question has the same id"));
 }
 
 TEST_F(SquadFiles, WithTheSameTextTwiceKeepItInOnePart) {
   // Other files repeat the texts of the first with other identifiers.
   write("tydiqa.goldp.sw.train.json", squad(40, "Text"));
-  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  const SentenceData data = load_sentence_data(directory_, Flaws::kRefuse);
   EXPECT_THAT(data.description, HasSubstr("200 questions on 60 texts"));
   std::map<std::string, std::set<const void*>> parts_of;
   for (const auto part : {&SentenceData::train, &SentenceData::validation, &SentenceData::test}) {
@@ -176,20 +176,20 @@ TEST_F(SquadFiles, WithTheSameTextTwiceKeepItInOnePart) {
   for (const auto& [text, parts] : parts_of) EXPECT_EQ(parts.size(), 1U) << text;
 }
 
-TEST_F(SquadFiles, WithMisplacedAnswersAreRepairedAndCountedOrRefused) {
+TEST_F(SquadFiles, WithFlawsAreRepairedAndCountedOrRefused) {
   json text = squad(50, "Text");
   json& first = text["data"][0]["paragraphs"][0]["qas"];
   first[0]["answers"][0]["answer_start"] = 0;
   first[1]["answers"][0]["text"] = "nowhere";
   write("tydiqa.goldp.en.train.json", text);
-  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRepair);
+  const SentenceData data = load_sentence_data(directory_, Flaws::kRepair);
   EXPECT_THAT(data.description, HasSubstr("139 questions"));
   EXPECT_THAT(data.description, HasSubstr("; 1 answers moved to where they stand, the first "));
   EXPECT_THAT(data.description, HasSubstr("data[0].paragraphs[0].qas[0].answers[0]: "));
   EXPECT_THAT(data.description,
               HasSubstr("; 1 answers that do not stand in their text, the first "));
   EXPECT_THAT(data.description, HasSubstr("; 1 questions left out"));
-  EXPECT_THAT(error(MisplacedAnswers::kRefuse), HasSubstr("tydiqa.goldp.en.train.json:0: data[0]"));
+  EXPECT_THAT(error(Flaws::kRefuse), HasSubstr("tydiqa.goldp.en.train.json:0: data[0]"));
 }
 
 TEST_F(SquadFiles, WithoutTheAnswersOfMoreThanOneInAHundredQuestionsAreRefusedUnlessToldToGoOn) {
@@ -203,8 +203,7 @@ TEST_F(SquadFiles, WithoutTheAnswersOfMoreThanOneInAHundredQuestionsAreRefusedUn
                 ":0: data[0].paragraphs[3].qas[0].answers[0]: the answer does not stand in "
                 "the context; 2 of 100 questions are like this, and more than 1 % is not "
                 "left out: --flaws=skip goes on without them");
-  const SentenceData data =
-      load_sentence_data(directory_, MisplacedAnswers::kRepair, DamagedFiles::kCount);
+  const SentenceData data = load_sentence_data(directory_, Flaws::kSkip);
   EXPECT_THAT(data.description, HasSubstr("; 2 questions left out"));
 }
 
@@ -221,7 +220,7 @@ TEST_F(SquadFiles, WithManyQuestionsThatHaveNoAnswerAreNoDamagedFiles) {
     }
   }
   write("tydiqa.goldp.en.train.json", text);
-  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRepair);
+  const SentenceData data = load_sentence_data(directory_, Flaws::kRepair);
   EXPECT_THAT(data.description, HasSubstr("; 10 answers without a text left out"));
   EXPECT_THAT(data.description,
               HasSubstr("; 10 questions with answers that are said to have none"));
@@ -233,9 +232,7 @@ TEST_F(SquadFiles, ThatAreCutShortAreRefusedOrLeftOutAndCounted) {
   const std::string whole = squad(40, "Text").dump();
   std::ofstream(directory_ / "tydiqa.goldp.ko.train.json") << whole.substr(0, whole.size() / 2);
   EXPECT_THAT(error(), HasSubstr("tydiqa.goldp.ko.train.json:1: not JSON"));
-  const auto load = [&] {
-    return load_sentence_data(directory_, MisplacedAnswers::kRepair, DamagedFiles::kCount);
-  };
+  const auto load = [&] { return load_sentence_data(directory_, Flaws::kSkip); };
   const SentenceData data = load();
   EXPECT_THAT(data.languages, ElementsAre("de", "en"));
   EXPECT_THAT(data.description, HasSubstr("120 questions on 60 texts"));
@@ -257,7 +254,7 @@ TEST_F(SquadFiles, MaySayThatThereIsNoAnswer) {
   json text = squad(40, "Text");
   text["data"][0]["paragraphs"][0]["qas"][0]["answers"] = json::array();
   write("tydiqa.goldp.en.train.json", text);
-  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  const SentenceData data = load_sentence_data(directory_, Flaws::kRefuse);
   EXPECT_THAT(data.description, HasSubstr("120 questions"));
   EXPECT_THAT(data.description, HasSubstr("; 1 without an answer"));
 }
@@ -278,7 +275,7 @@ TEST_F(SquadFiles, SayTheirLanguageInTheirNames) {
 
 TEST_F(SquadFiles, OfTwoLanguagesAreLeftOut) {
   write("dev-context-en-question-de.json", squad(3, "Other"));
-  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  const SentenceData data = load_sentence_data(directory_, Flaws::kRefuse);
   EXPECT_THAT(data.description, HasSubstr(", 2 files: 120 questions"));
   EXPECT_THAT(data.description, HasSubstr("\nLeft out: 1 files"));
   std::filesystem::remove(directory_ / "tydiqa.goldp.en.train.json");
@@ -293,10 +290,9 @@ TEST_F(SquadFiles, MayHaveRegionsAndOtherPairsOfLettersInTheirNames) {
   std::filesystem::remove(directory_ / "tydiqa.goldp.en.train.json");
   std::filesystem::remove(directory_ / "dev-context-de-question-de.json");
   write("squad.pt_br.json", squad(20, "Texto", "pt "));
-  EXPECT_THAT(load_sentence_data(directory_, MisplacedAnswers::kRefuse).languages,
-              ElementsAre("pt"));
+  EXPECT_THAT(load_sentence_data(directory_, Flaws::kRefuse).languages, ElementsAre("pt"));
   write("qa_de.json", squad(20, "Text", "de "));
-  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  const SentenceData data = load_sentence_data(directory_, Flaws::kRefuse);
   EXPECT_THAT(data.languages, ElementsAre("de", "pt"));
   EXPECT_THAT(data.description, HasSubstr(", 2 files: 80 questions on 40 texts"));
   EXPECT_THAT(data.description, HasSubstr("2 languages: de, pt.\n"));
@@ -312,7 +308,7 @@ TEST_F(SquadFiles, MayCountTheirOffsetsOtherwiseAndItIsSaid) {
     }
   }
   write("squad.pt_br.json", text);
-  const SentenceData data = load_sentence_data(directory_, MisplacedAnswers::kRefuse);
+  const SentenceData data = load_sentence_data(directory_, Flaws::kRefuse);
   EXPECT_THAT(data.description,
               HasSubstr("; 1 files whose offsets count no code points, the first " +
                         (directory_ / "squad.pt_br.json").string() + ":0: in UTF-16 units"));
@@ -354,8 +350,7 @@ std::vector<std::size_t> sizes_of(const SentenceData& data) {
 TEST_F(SquadFiles, OfAnyNameHaveLanguagesThatAreNoWords) {
   const auto language_in = [&](const std::string& name) {
     write(name, squad(20, "Text"));
-    return load_sentence_files({.train = {directory_ / name}}, MisplacedAnswers::kRefuse)
-        .languages.front();
+    return load_sentence_files({.train = {directory_ / name}}, Flaws::kRefuse).languages.front();
   };
   EXPECT_EQ(language_in("my_train.json"), kUnnamedLanguage);
   EXPECT_EQ(language_in("no_context.json"), kUnnamedLanguage);
@@ -366,8 +361,7 @@ TEST_F(SquadFiles, OfAnyNameHaveLanguagesThatAreNoWords) {
 
 TEST_F(SquadFiles, OfAnyNameAreCutByText) {
   write("mine", squad(40, "Text"));
-  const SentenceData data =
-      load_sentence_files({.train = {directory_ / "mine"}}, MisplacedAnswers::kRefuse);
+  const SentenceData data = load_sentence_files({.train = {directory_ / "mine"}}, Flaws::kRefuse);
   EXPECT_THAT(data.languages, ElementsAre(kUnnamedLanguage));
   EXPECT_THAT(sizes_of(data), ElementsAre(56, 8, 16));
   for (int i = 0; i < 40; ++i) {
@@ -386,16 +380,28 @@ TEST_F(SquadFiles, ForEachPartShareNoTextAndNoWords) {
   other["data"][0]["paragraphs"].push_back(squad(1, "Text", "new ")["data"][0]["paragraphs"][0]);
   other["data"][0]["paragraphs"][0]["qas"][0]["question"] = "What is 7?";
   write("b.json", other);
-  const SentenceFiles files{.train = {directory_ / "a.json"}, .test = {directory_ / "b.json"}};
-  const SentenceData data = load_sentence_files(files, MisplacedAnswers::kRefuse);
+  const PartFiles files{.train = {directory_ / "a.json"}, .test = {directory_ / "b.json"}};
+  const SentenceData data = load_sentence_files(files, Flaws::kRefuse);
   EXPECT_THAT(sizes_of(data), ElementsAre(72, 8, 19));
   EXPECT_THAT(data.description, HasSubstr("Left out: 3 whose text or words stand in another"));
 }
 
+// Where every part has a file, no text has to be taken for another part.
+TEST_F(SquadFiles, ForEachPartMayTrainOnOneText) {
+  write("one.json", squad(1, "Text"));
+  write("dev.json", squad(3, "Dev", "dev "));
+  write("test.json", squad(2, "Test", "test "));
+  const SentenceData data = load_sentence_files({.train = {directory_ / "one.json"},
+                                                 .validation = {directory_ / "dev.json"},
+                                                 .test = {directory_ / "test.json"}},
+                                                Flaws::kRefuse);
+  EXPECT_THAT(sizes_of(data), ElementsAre(2, 6, 4));
+}
+
 TEST_F(SquadFiles, OfOnesOwnNeedTheLanguagesOfTrain) {
-  const auto error_with = [&](const SentenceFiles& files) {
+  const auto error_with = [&](const PartFiles& files) {
     try {
-      load_sentence_files(files, MisplacedAnswers::kRepair);
+      load_sentence_files(files, Flaws::kRepair);
     } catch (const InputError& failure) {
       return std::string(failure.what());
     }
@@ -405,14 +411,15 @@ TEST_F(SquadFiles, OfOnesOwnNeedTheLanguagesOfTrain) {
   const std::filesystem::path german = directory_ / "dev-context-de-question-de.json";
   EXPECT_THAT(error_with({.train = {english}, .test = {german}}),
               testing::EndsWith("-de.json:0: language 'de' does not occur in " + english.string()));
+  EXPECT_THAT(error_with({.train = {english}, .test = {english, german}}),
+              testing::StartsWith(german.string() + ":0: language 'de'"));
   EXPECT_EQ(error_with({.train = {english, german}, .test = {german}}),
             german.string() +
                 ":0: too few texts: a part of them has no sentence with an answer, "
                 "or no other");
   write("few.json", squad(9, "Text"));
   EXPECT_THAT(error_with({.train = {directory_ / "few.json"}}), HasSubstr("few.json:0: too few"));
-  EXPECT_THAT(load_sentence_test({german}, {"de", "en"}, MisplacedAnswers::kRepair).test.size(),
-              40);
+  EXPECT_THAT(load_sentence_test({german}, {"de", "en"}, Flaws::kRepair).test.size(), 40);
 }
 
 TEST(Sentences, AreCutByTheRulesOfTheLanguage) {

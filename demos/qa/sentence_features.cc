@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "demos/common/model_file.h"
-#include "demos/qa/words.h"
+#include "demos/qa/word_splitter.h"
 #include "equipoise/splits/hash.h"
 
 namespace equipoise::demos {

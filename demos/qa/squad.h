@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "demos/common/finding.h"
+#include "demos/common/input_error.h"
 #include "demos/qa/answer_place.h"
 
 namespace equipoise::demos {
@@ -26,40 +26,10 @@ struct SquadQuestion {
   std::string text;
   std::size_t context = 0;  ///< an index into SquadText::contexts
   std::vector<SquadAnswer> answers;
-
-  /// Whether an answer is not to be found.
-  bool lacks_answer() const;
-};
-
-/// A text on which questions are.
-struct SquadContext {
-  std::string text;
-  std::size_t article = 0;  ///< contexts of one article are neighbours and have the same number
-};
-
-/// What becomes of answers that do not stand where they should.
-enum class MisplacedAnswers {
-  kRepair,  ///< the nearest place at which they stand is taken, if any; they are counted
-  kRefuse,  ///< an error
-};
-
-/// What becomes of questions with the identifier of another in the same text.
-enum class RepeatedIds {
-  kRefuse,  ///< an error
-  kCount,   ///< they are kept and counted; TyDi QA numbers its questions from 0 in each part
-};
-
-struct SquadOptions {
-  MisplacedAnswers misplaced = MisplacedAnswers::kRepair;
-  RepeatedIds repeated_ids = RepeatedIds::kRefuse;
 };
 
 /// What was found in texts. Places are "FILE:0: data[0].paragraphs[2].qas[1]...".
 struct SquadReport {
-  std::size_t articles = 0;
-  std::size_t contexts = 0;
-  std::size_t questions = 0;
-  std::size_t answers = 0;
   std::size_t without_answers = 0;  ///< questions, as those that SQuAD 2.0 calls impossible
   OffsetUnit unit = OffsetUnit::kCodePoints;  ///< what the offsets of the text count
   Finding respelled;     ///< answers that are an equivalent of what stands at their place
@@ -70,11 +40,8 @@ struct SquadReport {
   Finding repeated_ids;  ///< questions
 };
 
-/// The report in a line of text, for people.
-std::string summary(const SquadReport& report);
-
 struct SquadText {
-  std::vector<SquadContext> contexts;
+  std::vector<std::string> contexts;     ///< the texts that questions are on
   std::vector<SquadQuestion> questions;  ///< in the order of the file
   SquadReport report;
 };
@@ -100,18 +67,20 @@ struct SquadText {
 /// which its offset leads in another unit, from the nearest place at which it stands, or, without
 /// an offset, from the only one.
 ///
+/// Repaired, misplaced answers and questions with the identifier of another in the same text are
+/// counted; TyDi QA numbers its questions from 0 in each part.
+///
 /// `name` stands for the file in errors. O(size), but for answers that do not stand where they
 /// should, each of which searches its context. An offset beyond the context is one of them, and is
 /// taken for its end.
 /// @throws InputError for what parse_json() refuses, a member that is missing or of another type,
 /// an offset below -1, lists of texts and offsets of different lengths, a text without any
-/// question, and what options refuse.
-SquadText parse_squad(std::string_view text, std::string_view name,
-                      const SquadOptions& options = {});
+/// question, and any defect if these are refused.
+SquadText parse_squad(std::string_view text, std::string_view name, Flaws flaws = Flaws::kRepair);
 
 /// Reads a file.
 /// @throws as parse_squad() does, and InputError for a file that cannot be read.
-SquadText read_squad(const std::filesystem::path& file, const SquadOptions& options = {});
+SquadText read_squad(const std::filesystem::path& file, Flaws flaws = Flaws::kRepair);
 
 }  // namespace equipoise::demos
 

@@ -81,6 +81,16 @@ std::vector<QaStrategy> all_qa_strategies(std::string_view task) {
   return strategies;
 }
 
+QaStrategy strategy_named(std::string_view name) {
+  const std::vector<QaStrategy> all = all_qa_strategies(kAnswerType);
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const QaStrategy& each) { return each.name == name; });
+  if (found == all.end()) {
+    throw std::invalid_argument("strategy_named(): there is no strategy " + std::string(name));
+  }
+  return *found;
+}
+
 bool is_for_one_language(const QaStrategy& strategy) {
   const bool draws_rows_or_classes = strategy.languages == LanguageMix::kNatural ||
                                      strategy.languages == LanguageMix::kUniformAndClasses;
@@ -124,18 +134,20 @@ std::vector<double> loss_weights(const QaStrategy& strategy, const GroupedCounts
   return class_weights(drawn, PowerWeights{strategy.weight_tau});
 }
 
-Objective make_qa_objective(const QaStrategy& strategy, const QaTask& task, std::uint64_t seed) {
-  const std::vector<double> masses = drawn_cells(strategy, task.counts);
-  const std::vector<std::int32_t> cells = sampling::cell_labels(
-      task.train.targets, task.train.groups, task.languages.size(), task.classes.size());
+Objective QaTask::objective(const std::string& strategy_name, std::uint64_t seed,
+                            std::uint64_t /*steps*/) const {
+  const QaStrategy strategy = strategy_named(strategy_name);
+  const std::vector<double> masses = drawn_cells(strategy, counts);
+  const std::vector<std::int32_t> cells =
+      sampling::cell_labels(train.targets, train.groups, languages.size(), classes.size());
   sampling::ClassSamplerOptions options;
   options.mode = sampling::Mode::kExactQuota;
-  Loss loss = strategy.focal ? Loss(loss_of<Focal>(strategy, task.counts))
-                             : Loss(loss_of<CrossEntropy>(strategy, task.counts));
+  Loss loss = strategy.focal ? Loss(loss_of<Focal>(strategy, counts))
+                             : Loss(loss_of<CrossEntropy>(strategy, counts));
   return {std::move(loss),
           Stream(sampling::ClassSampler(cells, masses, seed, options)),
           {},
-          absl::StrCat(task.name, " ", strategy.name, "\ndrawn ", absl::StrJoin(masses, " "))};
+          absl::StrCat(name, " ", strategy.name, "\ndrawn ", absl::StrJoin(masses, " "))};
 }
 
 }  // namespace equipoise::demos

@@ -48,6 +48,10 @@ struct QaStrategy {
 ///   rake, rake_0.5          languages alike and classes at once: alike, or by their square roots
 std::vector<QaStrategy> all_qa_strategies(std::string_view task);
 
+/// One of these by its name.
+/// @throws std::invalid_argument where there is none.
+QaStrategy strategy_named(std::string_view name);
+
 /// Whether a strategy is another one than those before it where there is one language: it does not
 /// go by language.
 bool is_for_one_language(const QaStrategy& strategy);
@@ -63,9 +67,6 @@ std::vector<double> class_shares(const std::vector<double>& cells, std::size_t c
 
 /// The class weights of the loss, mean one over what is drawn; empty for none.
 std::vector<double> loss_weights(const QaStrategy& strategy, const GroupedCounts& counts);
-
-/// The loss and the sampler of a strategy.
-Objective make_qa_objective(const QaStrategy& strategy, const QaTask& task, std::uint64_t seed);
 
 }  // namespace equipoise::demos
 

@@ -23,11 +23,7 @@ using testing::Pointwise;
 
 constexpr double kTolerance = 1e-9;
 
-QaStrategy named(const std::string& name) {
-  const std::vector<QaStrategy> all = all_qa_strategies(kAnswerType);
-  return *std::find_if(all.begin(), all.end(),
-                       [&](const QaStrategy& strategy) { return strategy.name == name; });
-}
+QaStrategy named(const std::string& name) { return strategy_named(name); }
 
 // Two languages of 900 and 100 rows, whose classes are 8 to 1 and 3 to 1.
 const GroupedCounts& counts() {
@@ -135,22 +131,21 @@ TEST(LossWeights, HaveMeanOneOverWhatIsDrawn) {
 
 TEST(QaObjective, AdjustsLogitsByThePriorOfAllOrOfTheLanguage) {
   const QaTask task = task_of(counts());
-  const Objective overall = make_qa_objective(named("logit_adjustment_0.5"), task, 0);
+  const Objective overall = task.objective("logit_adjustment_0.5", 0, 10);
   EXPECT_THAT(cross_entropy(overall).logit_terms.shift,
               Pointwise(DoubleNear(kTolerance), {0.5 * std::log(0.875), 0.5 * std::log(0.125)}));
   EXPECT_TRUE(cross_entropy(overall).group_logit_terms.empty());
-  const Objective by_language = make_qa_objective(named("group_adjustment"), task, 0);
+  const Objective by_language = task.objective("group_adjustment", 0, 10);
   ASSERT_EQ(cross_entropy(by_language).group_logit_terms.size(), 2U);
   // One is added to each count.
   EXPECT_THAT(cross_entropy(by_language).group_logit_terms[1].shift,
               Pointwise(DoubleNear(kTolerance), {std::log(76.0 / 102), std::log(26.0 / 102)}));
-  EXPECT_TRUE(
-      std::holds_alternative<SoftmaxLoss<Focal>>(make_qa_objective(named("focal"), task, 0).loss));
+  EXPECT_TRUE(std::holds_alternative<SoftmaxLoss<Focal>>(task.objective("focal", 0, 10).loss));
 }
 
 TEST(QaObjective, DrawsTheCellsInTheirShares) {
   const QaTask task = task_of(counts());
-  const Objective objective = make_qa_objective(named("rake"), task, 3);
+  const Objective objective = task.objective("rake", 3, 10);
   EXPECT_EQ(objective.stream.epoch_size(), 1000U);
   std::map<std::pair<std::int64_t, std::int64_t>, double> drawn;
   for (std::uint64_t t = 0; t < 1000; ++t) {
@@ -167,7 +162,7 @@ TEST(QaObjective, DrawsTheCellsInTheirShares) {
 
 TEST(QaObjective, OfNoneVisitsEachRowOnceAnEpoch) {
   const QaTask task = task_of(counts());
-  const Objective objective = make_qa_objective(named("none"), task, 1);
+  const Objective objective = task.objective("none", 1, 10);
   std::vector<int> visits(1000);
   for (std::uint64_t t = 0; t < 1000; ++t) ++visits[objective.stream[t]];
   // Quotas of four cells are exact within 2.5 draws, and each cell's rows are a deck.

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "demos/common/draws.h"
+#include "demos/common/random_numbers.h"
 #include "demos/qa/answer_types.h"
 #include "demos/qa/sentence_data.h"
 
@@ -31,6 +31,14 @@ std::string word(std::size_t language, std::size_t number) {
                     kVowels[(language * 2 + draws.below(4)) % kVowels.size()]);
   }
   return text;
+}
+
+std::string language_name(std::size_t language) { return {'x', static_cast<char>('a' + language)}; }
+
+std::vector<std::string> language_names(std::size_t languages) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < languages; ++i) names.push_back(language_name(i));
+  return names;
 }
 
 std::string capitalized(std::string text) {
@@ -68,7 +76,7 @@ AfriqaQuestion typed_question(std::size_t language, std::size_t type, Draws& dra
   const std::size_t opening = draws.below(8) == 0 ? draw_type(draws) : type;
   const std::vector<std::string>& in_english = openings(opening);
   AfriqaQuestion question;
-  question.language = absl::StrCat("x", std::string(1, static_cast<char>('a' + language)));
+  question.language = language_name(language);
   question.type = static_cast<AnswerType>(type);
   const std::size_t way = draws.below(in_english.size());
   question.text = capitalized(word(language, 200 + 20 * opening + way));
@@ -143,7 +151,7 @@ Sentence sentence(std::size_t language, Wanted wanted, Draws& draws) {
 // some too; and by the word that the question asks with, which each language has its own of.
 SentenceQuestion selection_question(std::size_t language, Draws& draws) {
   SentenceQuestion question;
-  question.language = absl::StrCat("x", std::string(1, static_cast<char>('a' + language)));
+  question.language = language_name(language);
   const std::size_t sentences = 3 + draws.below(4);
   const std::size_t answer = draws.below(sentences);
   const std::size_t second = (answer + 1 + draws.below(sentences - 1)) % sentences;
@@ -195,11 +203,7 @@ AnswerTypeData synthetic_answer_types() {
   data.train = typed_questions(1, 1.0);
   data.validation = typed_questions(2, 1.0);
   data.test = typed_questions(3, 1.5);
-  for (const AfriqaQuestion& question : data.train) {
-    if (data.languages.empty() || data.languages.back() != question.language) {
-      data.languages.push_back(question.language);
-    }
-  }
+  data.languages = language_names(kTypedQuestions.size());
   data.description = described("questions with four types of answers", data.train.size(),
                                data.validation.size(), data.test.size(), data.languages.size());
   return data;
@@ -210,11 +214,7 @@ SentenceData synthetic_sentence_data() {
   data.train = selection_questions(1, 0);
   data.validation = selection_questions(2, 150);
   data.test = selection_questions(3, 150);
-  for (const SentenceQuestion& question : data.train) {
-    if (data.languages.empty() || data.languages.back() != question.language) {
-      data.languages.push_back(question.language);
-    }
-  }
+  data.languages = language_names(kSelectionQuestions.size());
   data.description = described("texts with questions", data.train.size(), data.validation.size(),
                                data.test.size(), data.languages.size());
   return data;

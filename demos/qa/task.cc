@@ -10,6 +10,7 @@
 #include <numeric>
 #include <utility>
 
+#include "demos/common/report.h"
 #include "equipoise/splits.h"
 
 namespace equipoise::demos {
@@ -22,13 +23,20 @@ std::int64_t index_of(std::span<const std::string> languages, const std::string&
 }
 
 template <class Features, class Data>
-void add_parts(const Features& features, const Data& data, QaTask& task) {
+void add_parts(const Features& features, const nlohmann::json& facts, const Data& data,
+               QaTask& task) {
+  task.description = data.description;
+  task.languages = data.languages;
   task.train = make_examples(features, data.train, task.languages);
   task.train.unit_starts.clear();  // samplers draw rows
   task.validation = make_examples(features, data.validation, task.languages);
   task.test = make_examples(features, data.test, task.languages);
   task.counts = count_grouped(task.train.targets, task.train.groups, task.languages.size(),
                               task.classes.size());
+  task.shape.classes = task.classes.size();
+  task.facts = {
+      {"task", task.name}, {"classes", task.classes},          {"languages", task.languages},
+      {"features", facts}, {"translated", task.is_translated}, {"test", fingerprint(task.test)}};
 }
 
 Examples with_targets(Examples examples, std::span<const SentenceQuestion> questions,
@@ -60,22 +68,14 @@ std::vector<std::size_t> fact_starts(const std::vector<SentenceQuestion>& questi
 }
 
 template <class Features>
-QaTask selection_task(const SentenceData& data, const Features& features) {
+QaTask selection_task(const SentenceData& data, const Features& features,
+                      const nlohmann::json& facts) {
   QaTask task;
   task.name = kSentenceSelection;
   task.classes = {"other", "positive"};
-  task.languages = data.languages;
-  add_parts(features, data, task);
+  add_parts(features, facts, data, task);
   task.fact_starts = fact_starts(data.test);
   return task;
-}
-
-std::vector<std::size_t> by_falling(std::size_t size, const std::function<double(std::size_t)>& n) {
-  std::vector<std::size_t> order(size);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return n(a) > n(b); });
-  return order;
 }
 
 }  // namespace
@@ -85,26 +85,21 @@ QaTask make_task(const AnswerTypeData& data) {
   task.name = kAnswerType;
   task.classes = data.types;
   task.is_translated = data.is_translated;
-  task.languages = data.languages;
-  task.columns = kQuestionColumns;
+  task.shape.columns = kQuestionColumns;
   const QuestionFeatures features(data.train);
-  task.features = features.facts();
-  add_parts(features, data, task);
+  add_parts(features, features.facts(), data, task);
   return task;
 }
 
 QaTask make_task(const SentenceData& data) {
   const SentenceFeatures features(data.train);
-  QaTask task = selection_task(data, features);
-  task.columns = kSentenceColumns;
-  task.features = features.facts();
+  QaTask task = selection_task(data, features, features.facts());
+  task.shape.columns = kSentenceColumns;
   return task;
 }
 
-QaTask make_task(const SentenceData& data, const Encoding& encoding) {
-  QaTask task = selection_task(data, PairPieces{encoding.tokenizer, encoding.most_pieces});
-  task.features = facts_of(encoding);
-  return task;
+QaTask make_task(const SentenceData& data, const PairPieces& pieces, const nlohmann::json& facts) {
+  return selection_task(data, pieces, facts);
 }
 
 Examples make_examples(const QuestionFeatures& features, std::span<const AfriqaQuestion> questions,
@@ -150,14 +145,12 @@ std::string fingerprint(const Examples& examples) {
                          examples.targets.size(), splits::fnv1a64(numbers));
 }
 
-std::vector<std::size_t> classes_by_size(const QaTask& task) {
-  const ClassCounts counts = task.class_counts();
-  return by_falling(task.classes.size(), [&](std::size_t c) { return counts[c]; });
-}
-
 std::vector<std::size_t> languages_by_size(const QaTask& task) {
-  return by_falling(task.languages.size(),
-                    [&](std::size_t g) { return task.counts.group(g).total(); });
+  std::vector<double> rows;
+  for (std::size_t g = 0; g < task.languages.size(); ++g) {
+    rows.push_back(task.counts.group(g).total());
+  }
+  return by_falling(rows);
 }
 
 std::string language_label(const std::string& language) { return "lang=" + language; }

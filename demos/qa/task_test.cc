@@ -42,7 +42,7 @@ TEST(Task, OfTypesHasARowAQuestion) {
   EXPECT_EQ(task.name, "answer_type");
   EXPECT_FALSE(task.selects_sentences());
   EXPECT_THAT(task.classes, ElementsAre("text", "no_answer", "number_date", "yes_no"));
-  EXPECT_EQ(task.columns, kQuestionColumns);
+  EXPECT_EQ(task.shape.columns, kQuestionColumns);
   EXPECT_THAT(task.train.targets, ElementsAre(0, 0, 3, 1, 2));
   EXPECT_THAT(task.train.groups, ElementsAre(0, 1, 1, 1, 1));
   EXPECT_THAT(task.test.targets, ElementsAre(1));
@@ -56,7 +56,7 @@ TEST(Task, OfSentencesForAnEncoderHasPairs) {
   const WordPiece tokenizer("tests/golden/encoder/vocab.txt");
   SentenceData data = sentences();
   data.train = {{"who sat", "en", {"the cat sat", "on"}, {1, 0}}};
-  const QaTask task = make_task(data, Encoding{"tests/golden/encoder", tokenizer, 20});
+  const QaTask task = make_task(data, {tokenizer, 20}, {{"most_pieces", 20}});
   ASSERT_EQ(task.train.rows(), 2U);
   EXPECT_EQ(task.train.pieces[1], tokenizer.encode_pair("who sat", "on", 20).ids);
   EXPECT_EQ(task.train.seconds[0], task.train.seconds[1]);
@@ -64,7 +64,7 @@ TEST(Task, OfSentencesForAnEncoderHasPairs) {
   EXPECT_THAT(task.train.targets, ElementsAre(1, 0));
   EXPECT_TRUE(task.train.unit_starts.empty());
   EXPECT_EQ(task.test.units(), 2U);
-  EXPECT_EQ(task.features.at("most_pieces"), 20);
+  EXPECT_EQ(task.facts.at("features").at("most_pieces"), 20);
 }
 
 TEST(Task, OfSentencesHasARowASentenceAndQuestionsAsUnits) {
@@ -72,7 +72,7 @@ TEST(Task, OfSentencesHasARowASentenceAndQuestionsAsUnits) {
   EXPECT_EQ(task.name, "sentence_selection");
   EXPECT_TRUE(task.selects_sentences());
   EXPECT_THAT(task.classes, ElementsAre("other", "positive"));
-  EXPECT_EQ(task.columns, kSentenceColumns);
+  EXPECT_EQ(task.shape.columns, kSentenceColumns);
   EXPECT_THAT(task.train.targets, ElementsAre(0, 1, 0, 1, 0));
   EXPECT_THAT(task.train.groups, ElementsAre(1, 1, 1, 0, 0));
   EXPECT_THAT(task.train.unit_starts, IsEmpty());
@@ -104,8 +104,7 @@ TEST(Fingerprint, TellsTestPartsApart) {
   EXPECT_NE(fingerprint(make_task(types()).test), first);
 }
 
-TEST(Task, SortsClassesAndLanguagesBySize) {
-  EXPECT_THAT(classes_by_size(make_task(types())), ElementsAre(0, 1, 2, 3));
+TEST(Task, SortsLanguagesBySize) {
   EXPECT_THAT(languages_by_size(make_task(types())), ElementsAre(1, 0));
   EXPECT_THAT(languages_by_size(make_task(sentences())), ElementsAre(1, 0));
 }

@@ -1,4 +1,4 @@
-#include "demos/sentiment/advice.h"
+#include "demos/common/advice.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +11,7 @@
 
 #include "demos/common/advice_test.h"
 #include "demos/sentiment/strategy.h"
+#include "demos/sentiment/task.h"
 #include "equipoise/calibrate.h"
 #include "equipoise/equipoise.h"
 
@@ -115,10 +116,8 @@ Outcome outcome_of(const std::string& strategy, const std::string& choice = "") 
   return outcome;
 }
 
-Task task_of(std::size_t labels) {
-  Task task{{"common", "rare"}, {90, 10}, TfIdf(std::vector<float>()), {}, {}, {}};
-  task.train.labels = labels;
-  return task;
+std::string code(const std::string& strategy, const std::string& choice = "") {
+  return code_of(OneLabelTask(), outcome_of(strategy, choice));
 }
 
 TEST(Advice, ConsistsOfLinesThatCompile) {
@@ -126,28 +125,28 @@ TEST(Advice, ConsistsOfLinesThatCompile) {
     expect_lines_of("demos/sentiment/advice_test.cc", code);
   };
   for (const Strategy& strategy : all_strategies()) {
-    check(code_of(task_of(0), outcome_of(strategy.name, strategy.posthoc ? "tau 0.75" : "")));
+    check(code(strategy.name, strategy.posthoc ? "tau 0.75" : ""));
   }
   for (const auto* strategies : {&network_strategies(), &frozen_strategies()}) {
-    for (const Strategy& strategy : *strategies) {
-      check(code_of(task_of(0), outcome_of(strategy.name)));
-    }
+    for (const Strategy& strategy : *strategies) check(code(strategy.name));
   }
+  ManyLabelsTask task;
+  task.train.labels = 2;
   for (const std::string& strategy : all_multilabel_strategies()) {
-    check(code_of(task_of(2), outcome_of(strategy)));
+    check(code_of(task, outcome_of(strategy)));
   }
 }
 
 // The lines of a strategy do what the demo does: the same weights and terms.
 TEST(Advice, NamesThePartsOfTheStrategy) {
-  const std::string split = code_of(task_of(0), outcome_of("split"));
+  const std::string split = code("split");
   EXPECT_THAT(split, HasSubstr("labels, mass, seed, {.mode"));
   EXPECT_THAT(split, HasSubstr("mean_one_over_draws"));
   EXPECT_THAT(split, HasSubstr("PowerWeights{0.5}"));
   EXPECT_THAT(split, Not(HasSubstr("logit_terms")));
-  EXPECT_THAT(code_of(task_of(0), outcome_of("logit_adjustment")), HasSubstr("LogitAdjustment{1}"));
-  EXPECT_THAT(code_of(task_of(0), outcome_of("none_tau", "tau 0.625")), HasSubstr(", 0.625);"));
-  EXPECT_THAT(code_of(task_of(0), outcome_of("none")), Not(HasSubstr("weights")));
+  EXPECT_THAT(code("logit_adjustment"), HasSubstr("LogitAdjustment{1}"));
+  EXPECT_THAT(code("none_tau", "tau 0.625"), HasSubstr(", 0.625);"));
+  EXPECT_THAT(code("none"), Not(HasSubstr("weights")));
 }
 
 }  // namespace

@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "demos/common/posthoc.h"
 #include "demos/common/reliability.h"
+#include "demos/common/task.h"
 #include "equipoise/calibrate.h"
 #include "equipoise/metrics/confusion.h"
 #include "equipoise/plan/ledger.h"
@@ -66,26 +66,26 @@ Probabilities nominal_posterior(const SigmoidLoss<S, R>&, const Plan&, const Log
 
 }  // namespace
 
-Figures calibration_figures(const Plan& plan, const Loss& loss, const Logits& validation,
+Metrics calibration_metrics(const Plan& plan, const Loss& loss, const Logits& validation,
                             std::span<const std::int64_t> validation_labels, const Logits& test,
                             std::span<const std::int64_t> test_labels,
                             std::span<const double> taus) {
   const std::size_t classes = plan.classes();
-  Figures figures;
+  Metrics measured;
   add_reliability("raw", calibrate::LogitCalibration{}.probabilities(test.view()), classes,
-                  test_labels, figures);
+                  test_labels, measured);
   const Probabilities nominal =
       std::visit([&](const auto& each) { return nominal_posterior(each, plan, test); }, loss);
-  add_reliability("nominal", nominal, classes, test_labels, figures);
+  add_reliability("nominal", nominal, classes, test_labels, measured);
 
   const FittedCalibration fitted = fit_calibration(plan, validation, validation_labels);
   const Probabilities on_test = fitted.calibration.probabilities(test.view());
-  add_reliability("fitted", on_test, classes, test_labels, figures);
-  figures.push_back({"temperature", "", 1 / fitted.calibration.scale});
+  add_reliability("fitted", on_test, classes, test_labels, measured);
+  measured.push_back({"temperature", "", 1 / fitted.calibration.scale});
   if (fitted.share) {
-    figures.push_back({"realised_share", "", fitted.share->estimate});
-    figures.push_back({"realised_share_lower", "", fitted.share->lower});
-    figures.push_back({"realised_share_upper", "", fitted.share->upper});
+    measured.push_back({"realised_share", "", fitted.share->estimate});
+    measured.push_back({"realised_share_lower", "", fitted.share->lower});
+    measured.push_back({"realised_share_upper", "", fitted.share->upper});
   }
 
   const auto macro_f1 = [](const metrics::ConfusionMatrix& matrix) { return matrix.macro_f1(); };
@@ -97,9 +97,9 @@ Figures calibration_figures(const Plan& plan, const Loss& loss, const Logits& va
   const Probabilities test_logs = logs_of(on_test);
   matrix.add(test_labels, calibrate::predict(rows_of(test_logs, classes),
                                              calibrate::posthoc_offset(plan.counts, rule.tau)));
-  figures.push_back({"rule_tau", "", rule.tau});
-  figures.push_back({"rule_macro_f1", "", matrix.macro_f1()});
-  return figures;
+  measured.push_back({"rule_tau", "", rule.tau});
+  measured.push_back({"rule_macro_f1", "", matrix.macro_f1()});
+  return measured;
 }
 
 }  // namespace equipoise::demos

@@ -29,17 +29,17 @@ const Strategy& named(const std::string& name) {
                        [&](const Strategy& strategy) { return strategy.name == name; });
 }
 
-const Figure* find(const Figures& figures, const std::string& metric,
-                   const std::string& label = "") {
-  const auto place = std::find_if(figures.begin(), figures.end(), [&](const Figure& figure) {
-    return figure.metric == metric && figure.label == label;
+const MetricValue* find(const Metrics& measured, const std::string& metric,
+                        const std::string& label = "") {
+  const auto place = std::find_if(measured.begin(), measured.end(), [&](const MetricValue& each) {
+    return each.metric == metric && each.label == label;
   });
-  return place == figures.end() ? nullptr : &*place;
+  return place == measured.end() ? nullptr : &*place;
 }
-double value(const Figures& figures, const std::string& metric, const std::string& label = "") {
-  const Figure* const figure = find(figures, metric, label);
-  if (figure == nullptr) throw std::invalid_argument("no figure " + metric);
-  return figure->value;
+double value(const Metrics& measured, const std::string& metric, const std::string& label = "") {
+  const MetricValue* const each = find(measured, metric, label);
+  if (each == nullptr) throw std::invalid_argument("no metric " + metric);
+  return each->value;
 }
 
 struct Rows {
@@ -72,7 +72,7 @@ Rows random_rows(std::size_t size, const std::vector<double>& term, double tempe
   return rows;
 }
 
-Figures figures_of(const std::string& strategy, const Rows& validation, const Rows& test) {
+Metrics metrics_of(const std::string& strategy, const Rows& validation, const Rows& test) {
   const Objective objective = [&] {
     std::vector<std::int64_t> labels;
     for (std::size_t c = 0; c < kClasses; ++c) {
@@ -81,7 +81,7 @@ Figures figures_of(const std::string& strategy, const Rows& validation, const Ro
     }
     return make_objective(named(strategy), kCounts, labels, 0, 1);
   }();
-  return calibration_figures(make_plan(named(strategy), kCounts), objective.loss, validation.logits,
+  return calibration_metrics(make_plan(named(strategy), kCounts), objective.loss, validation.logits,
                              validation.labels, test.logits, test.labels, kTaus);
 }
 
@@ -109,33 +109,33 @@ TEST(Calibration, OfProbabilitiesAsTheyAreIsThatOfTheSoftmax) {
   const std::vector<std::int64_t> training = {0, 0, 0, 1};
   const ClassCounts counts = {3, 1};
   const Objective objective = make_objective(named("none"), counts, training, 0, 1);
-  const Figures figures = calibration_figures(make_plan(named("none"), counts), objective.loss,
-                                              logits, labels, logits, labels, kTaus);
+  const Metrics measured = calibration_metrics(make_plan(named("none"), counts), objective.loss,
+                                               logits, labels, logits, labels, kTaus);
   // Three rows are sure to .75, of which two are right; one to .65, which is right.
-  EXPECT_NEAR(value(figures, "ece_raw"), 0.75 * (0.75 - 2 / 3.0) + 0.25 * 0.35, 1e-6);
-  EXPECT_NEAR(value(figures, "nll_raw"),
+  EXPECT_NEAR(value(measured, "ece_raw"), 0.75 * (0.75 - 2 / 3.0) + 0.25 * 0.35, 1e-6);
+  EXPECT_NEAR(value(measured, "nll_raw"),
               -(std::log(0.75) + std::log(0.25) + std::log(0.65) + std::log(0.75)) / 4, 1e-6);
   // The first class: .75 twice, once it is true; .65, and it is; .25, and it is not. The second
   // one is the rest.
-  EXPECT_NEAR(value(figures, "class_wise_ece_raw"), (2 * 0.25 + 0.35 + 0.25) / 4, 1e-6);
-  EXPECT_NEAR(value(figures, "confidence_raw", "12"), 0.75, 1e-6);  // 11 / 15 to 12 / 15
-  EXPECT_NEAR(value(figures, "frequency_raw", "12"), 2 / 3.0, 1e-6);
-  EXPECT_NEAR(value(figures, "frequency_raw", "10"), 1, 1e-6);
-  EXPECT_EQ(find(figures, "frequency_raw", "11"), nullptr);  // no row is that sure
+  EXPECT_NEAR(value(measured, "class_wise_ece_raw"), (2 * 0.25 + 0.35 + 0.25) / 4, 1e-6);
+  EXPECT_NEAR(value(measured, "confidence_raw", "12"), 0.75, 1e-6);  // 11 / 15 to 12 / 15
+  EXPECT_NEAR(value(measured, "frequency_raw", "12"), 2 / 3.0, 1e-6);
+  EXPECT_NEAR(value(measured, "frequency_raw", "10"), 1, 1e-6);
+  EXPECT_EQ(find(measured, "frequency_raw", "11"), nullptr);  // no row is that sure
 }
 
 TEST(Calibration, OfNothingIsTheSameAsItIsAndNominal) {
   const Rows validation = random_rows(500, {0, 0, 0}, 1, 1);
   const Rows test = random_rows(500, {0, 0, 0}, 1, 2);
   for (const char* strategy : {"none", "none_tau"}) {
-    const Figures figures = figures_of(strategy, validation, test);
+    const Metrics measured = metrics_of(strategy, validation, test);
     for (const char* metric : {"ece_", "class_wise_ece_", "nll_"}) {
-      EXPECT_DOUBLE_EQ(value(figures, std::string(metric) + "raw"),
-                       value(figures, std::string(metric) + "nominal"));
+      EXPECT_DOUBLE_EQ(value(measured, std::string(metric) + "raw"),
+                       value(measured, std::string(metric) + "nominal"));
     }
-    EXPECT_NEAR(value(figures, "nll_raw"), nll_of(test, 1, {0, 0, 0}), 1e-6);
-    EXPECT_EQ(find(figures, "realised_share"), nullptr);  // there is no offset to share
-    EXPECT_EQ(find(figures, "realised_share_lower"), nullptr);
+    EXPECT_NEAR(value(measured, "nll_raw"), nll_of(test, 1, {0, 0, 0}), 1e-6);
+    EXPECT_EQ(find(measured, "realised_share"), nullptr);  // there is no offset to share
+    EXPECT_EQ(find(measured, "realised_share_lower"), nullptr);
   }
 }
 
@@ -150,7 +150,7 @@ TEST(Calibration, NominalUndoesTheTreatment) {
     const double tau = strategy.weight_tau + strategy.sampler_tau + strategy.adjustment_tau;
     std::vector<double> shift;
     for (std::size_t c = 0; c < kClasses; ++c) shift.push_back(tau * std::log(kCounts[c]));
-    EXPECT_NEAR(value(figures_of(strategy.name, validation, test), "nll_nominal"),
+    EXPECT_NEAR(value(metrics_of(strategy.name, validation, test), "nll_nominal"),
                 nll_of(test, 1, shift), 1e-5)
         << strategy.name;
   }
@@ -159,12 +159,12 @@ TEST(Calibration, NominalUndoesTheTreatment) {
 TEST(Calibration, FittedFindsTheTemperature) {
   const Rows validation = random_rows(5000, {0, 0, 0}, 0.5, 1);  // twice too sure
   const Rows test = random_rows(5000, {0, 0, 0}, 0.5, 2);
-  const Figures figures = figures_of("none", validation, test);
-  EXPECT_NEAR(value(figures, "nll_fitted"), nll_of(test, 0.5, {0, 0, 0}), 2e-3);
-  EXPECT_LT(value(figures, "nll_fitted"), value(figures, "nll_raw") - 0.02);
-  EXPECT_NEAR(value(figures, "temperature"), 2, 0.1);
-  EXPECT_LT(value(figures, "ece_fitted"), 0.02);
-  EXPECT_GT(value(figures, "ece_raw"), 0.05);
+  const Metrics measured = metrics_of("none", validation, test);
+  EXPECT_NEAR(value(measured, "nll_fitted"), nll_of(test, 0.5, {0, 0, 0}), 2e-3);
+  EXPECT_LT(value(measured, "nll_fitted"), value(measured, "nll_raw") - 0.02);
+  EXPECT_NEAR(value(measured, "temperature"), 2, 0.1);
+  EXPECT_LT(value(measured, "ece_fitted"), 0.02);
+  EXPECT_GT(value(measured, "ece_raw"), 0.05);
 }
 
 TEST(Calibration, FittedFindsTheShareOfTheOffsetThatWasRealised) {
@@ -177,16 +177,16 @@ TEST(Calibration, FittedFindsTheShareOfTheOffsetThatWasRealised) {
       }
       const Rows validation = random_rows(5000, term, 1, 1);
       const Rows test = random_rows(5000, term, 1, 2);
-      const Figures figures = figures_of(strategy, validation, test);
+      const Metrics measured = metrics_of(strategy, validation, test);
       // Fixed rows: of others, one interval in twenty would miss.
-      EXPECT_LE(value(figures, "realised_share_lower"), share) << strategy;
-      EXPECT_GE(value(figures, "realised_share_upper"), share) << strategy;
-      EXPECT_NEAR(value(figures, "realised_share"), share, 0.1) << strategy;
+      EXPECT_LE(value(measured, "realised_share_lower"), share) << strategy;
+      EXPECT_GE(value(measured, "realised_share_upper"), share) << strategy;
+      EXPECT_NEAR(value(measured, "realised_share"), share, 0.1) << strategy;
       std::vector<double> undone;
       for (const double each : term) undone.push_back(-each);
-      EXPECT_NEAR(value(figures, "nll_fitted"), nll_of(test, 1, undone), 2e-3) << strategy;
+      EXPECT_NEAR(value(measured, "nll_fitted"), nll_of(test, 1, undone), 2e-3) << strategy;
       if (share == 0.5) {
-        EXPECT_LT(value(figures, "nll_fitted"), value(figures, "nll_nominal")) << strategy;
+        EXPECT_LT(value(measured, "nll_fitted"), value(measured, "nll_nominal")) << strategy;
       }
     }
   }
@@ -197,12 +197,12 @@ TEST(Calibration, FitsOnValidationOnly) {
   const Rows test = random_rows(500, {0, 0, 0}, 0.5, 2);
   Rows other = test;
   std::reverse(other.labels.begin(), other.labels.end());
-  const Figures figures = figures_of("weights", validation, test);
-  const Figures others = figures_of("weights", validation, other);
+  const Metrics measured = metrics_of("weights", validation, test);
+  const Metrics others = metrics_of("weights", validation, other);
   for (const char* metric : {"temperature", "realised_share", "rule_tau"}) {
-    EXPECT_EQ(value(figures, metric), value(others, metric)) << metric;
+    EXPECT_EQ(value(measured, metric), value(others, metric)) << metric;
   }
-  EXPECT_NE(value(figures, "nll_fitted"), value(others, "nll_fitted"));
+  EXPECT_NE(value(measured, "nll_fitted"), value(others, "nll_fitted"));
 }
 
 TEST(Calibration, TheRuleTakesTheTauThatIsBestOnValidation) {
@@ -231,10 +231,10 @@ TEST(Calibration, TheRuleTakesTheTauThatIsBestOnValidation) {
       best_tau = tau;
     }
   }
-  const Figures figures = figures_of("none", validation, test);
+  const Metrics measured = metrics_of("none", validation, test);
   EXPECT_GT(best_tau, 0);  // or there would be little to see
-  EXPECT_EQ(value(figures, "rule_tau"), best_tau);
-  EXPECT_NEAR(value(figures, "rule_macro_f1"), macro_f1(test, best_tau), 1e-12);
+  EXPECT_EQ(value(measured, "rule_tau"), best_tau);
+  EXPECT_NEAR(value(measured, "rule_macro_f1"), macro_f1(test, best_tau), 1e-12);
 }
 
 }  // namespace

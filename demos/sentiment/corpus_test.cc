@@ -117,7 +117,7 @@ TEST_F(CorpusFiles, SplitsValidationOffTrainWhereThereIsNoFileForIt) {
   EXPECT_THAT(corpus.description, HasSubstr("0 validation rows whose text stands in another part"));
 }
 
-// Rows that stand twice in the file may fall into both parts: those of validation are dropped, and
+// Rows that occur twice in the file may fall into both parts: those of validation are dropped, and
 // counted.
 TEST_F(CorpusFiles, CountsTheRowsOfATenthThatStandInTheRestToo) {
   remove("dev.tsv");
@@ -183,7 +183,7 @@ TEST_F(CorpusFiles, TextsOfSeveralLabelsStandInOnePartOnly) {
 
 TEST_F(CorpusFiles, RefusesALabelThatStandsTwiceInARow) {
   write("train.tsv", "good\t0\ta\nbad\t1\tb\nboth\t0,1,0\tc\ntable\t2\td\n");
-  EXPECT_EQ(error(Granularity::kMultiLabel), "train.tsv:3: label '0,1,0' stands twice");
+  EXPECT_EQ(error(Granularity::kMultiLabel), "train.tsv:3: label '0,1,0' occurs twice");
   EXPECT_EQ(error(Granularity::kFine), "");  // the row is left out
 }
 
@@ -291,7 +291,7 @@ TEST_F(CorpusFiles, RefusesLabelFilesThatDoNotDo) {
   write("labels.txt", "joy\n \t\nneutral\n");
   EXPECT_EQ(error(), "labels.txt:2: expected a label, found nothing");
   write("labels.txt", "joy\nanger\njoy\n");
-  EXPECT_EQ(error(), "labels.txt:3: label 'joy' stands twice");
+  EXPECT_EQ(error(), "labels.txt:3: label 'joy' occurs twice");
   write("labels.txt", "joy\n");
   EXPECT_EQ(error(), "labels.txt:1: expected at least two labels");
   write("labels.txt", "joy\nspam\nneutral\n");

@@ -71,7 +71,7 @@ code=$?
 [ "$code" -eq 1 ] || fail "exit code $code after a worker was killed"
 grep -q 'worker 1 of 2 was ended by signal 9' err || fail "the launcher does not say who was killed: $(cat err)"
 grep -q 'rank 0 of 2: a worker was lost' err || fail "the other worker does not say that it is alone: $(cat err)"
-grep -q -- '--resume goes on from .*state' err || fail "no word of the checkpoint: $(cat err)"
+grep -q -- '--resume continues from .*state' err || fail "no word of the checkpoint: $(cat err)"
 cp state copy
 for workers in 1 4; do
   cp copy state
@@ -104,14 +104,14 @@ expect_error 'nothing:0: there is no such checkpoint' "${one_run[@]}" --workers=
 # What the flags alone say is seen before anything of LibTorch is needed.
 with_libtorch=$demo
 demo=$without_libtorch
-expect_error '^--micro_batches=1 with --workers=3: a batch of 64 cannot be cut into 3 equal parts$' "${one_run[@]}" \
+expect_error '^--micro_batches=1 with --workers=3: a batch of 64 cannot be divided into 3 equal parts$' "${one_run[@]}" \
   --workers=3 --report=unwritten
 [ ! -e unwritten ] || fail "a report of a batch that cannot be cut"
-expect_error '^--device=cuda: not with --distributed' --device=cuda
-expect_error '^--distributed: not with --predict: first --save' "${one_run[@]}" --predict=thanks
+expect_error '^--device=cuda: cannot be combined with --distributed' --device=cuda
+expect_error '^--distributed: cannot be combined with --predict; use --save first' "${one_run[@]}" --predict=thanks
 expect_error '^--resume: needs --checkpoint' --resume
-expect_error '^--checkpoint: is of one training: needs one --strategy and --seeds=1' --checkpoint=state
-expect_error '^--distributed: not with --load' --load=model
+expect_error '^--checkpoint: belongs to a single training run: needs one --strategy and --seeds=1' --checkpoint=state
+expect_error '^--distributed: cannot be combined with --load' --load=model
 expect_error '^--distributed: needs --backend=libtorch' --backend=eigen
 expect_error '^--workers=0: expected a number from 1 to 64' --workers=0
 "$demo" --backend=libtorch --workers=4 2> err

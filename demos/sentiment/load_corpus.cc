@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <utility>
 
-#include "demos/common/complete_corpus.h"
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
+#include "demos/common/labelled_corpus.h"
 #include "demos/sentiment/corpus.h"
 
 namespace equipoise::demos {
@@ -37,7 +37,7 @@ LabelMap read_labels(const path& file, Granularity granularity) {
       throw InputError(file.string(), i + 1, "expected a label, found nothing");
     if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
         names.begin() + static_cast<std::ptrdiff_t>(i)) {
-      throw InputError(file.string(), i + 1, "label '" + names[i] + "' stands twice");
+      throw InputError(file.string(), i + 1, "label '" + names[i] + "' occurs twice");
     }
     if (granularity != Granularity::kPolarity) {
       map.classes.push_back(names[i]);
@@ -89,7 +89,7 @@ Part read_part(const path& file, const LabelMap& map, bool keeps_all) {
     }
     std::sort(labels.begin(), labels.end());
     if (keeps_all && std::adjacent_find(labels.begin(), labels.end()) != labels.end()) {
-      fail(absl::StrCat("label '", columns[1], "' stands twice"));
+      fail(absl::StrCat("label '", columns[1], "' occurs twice"));
     }
     if (labels.size() > 1 && !keeps_all) {
       ++part.with_several_labels;
@@ -101,6 +101,28 @@ Part read_part(const path& file, const LabelMap& map, bool keeps_all) {
 }
 
 }  // namespace
+
+const std::vector<std::string>& polarity_names() {
+  static const std::vector<std::string> names = {"positive", "neutral", "negative", "ambiguous"};
+  return names;
+}
+
+std::optional<std::int64_t> polarity_of(const std::string& label) {
+  static const std::vector<std::vector<std::string>> groups = {
+      {"admiration", "amusement", "approval", "caring", "desire", "excitement", "gratitude", "joy",
+       "love", "optimism", "pride", "relief"},
+      {"neutral"},
+      {"anger", "annoyance", "disappointment", "disapproval", "disgust", "embarrassment", "fear",
+       "grief", "nervousness", "remorse", "sadness"},
+      {"confusion", "curiosity", "realization", "surprise"},
+  };
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    if (std::find(groups[g].begin(), groups[g].end(), label) != groups[g].end()) {
+      return static_cast<std::int64_t>(g);
+    }
+  }
+  return std::nullopt;
+}
 
 path corpus_directory(const path& data) {
   for (const path& candidate : {data, data / "goemotions", data / "sentiment" / "goemotions"}) {

@@ -5,20 +5,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
-#include <filesystem>
-#include <iostream>
+#include <cstdint>
 #include <nlohmann/json.hpp>
-#include <numeric>
+#include <ostream>
 #include <span>
 #include <stdexcept>
-#include <utility>
+#include <vector>
 
 #include "demos/common/flags.h"
 #include "demos/common/input_error.h"
-#include "demos/common/resampled.h"
+#include "demos/common/json.h"
+#include "demos/common/report.h"
+#include "demos/common/uncertainty.h"
 #include "demos/sentiment/corpus.h"
-#include "demos/sentiment/runs.h"
 #include "equipoise/calibrate.h"
 #include "equipoise/metrics/bootstrap.h"
 #include "equipoise/metrics/confusion.h"
@@ -42,10 +41,7 @@ Prediction predict_text(const LoadedModel& model, const std::string& text) {
   std::vector<double>& scores = result.scores;
   scores.assign(logits.values.begin(), logits.values.end());
   for (std::size_t c = 0; c < model.offset.size(); ++c) scores[c] += model.offset[c];
-  result.order.resize(scores.size());
-  std::iota(result.order.begin(), result.order.end(), std::size_t{0});
-  std::stable_sort(result.order.begin(), result.order.end(),
-                   [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+  result.order = by_falling(scores);
   const double largest = scores[result.order[0]];
   double sum = 0;
   for (const double score : scores) sum += std::exp(score - largest);
@@ -65,41 +61,27 @@ void print_prediction(const DemoFlags& flags, const LoadedModel& model, const st
     const std::size_t c = prediction.order[i];
     const bool is_marked =
         model.has_several_labels() && prediction.scores[c] >= model.thresholds[c];
-    *flags.out << absl::StrFormat("  %5.1f %%  %s%s\n", 100 * prediction.probabilities[c],
-                                  model.classes[c], is_marked ? " *" : "");
+    *flags.out << prediction_line(prediction.probabilities[c], model.classes[c], is_marked);
   }
 }
 
-// A line of JSON for each on standard input that is not blank.
-void predict_lines(const DemoFlags& flags, const LoadedModel& model) {
-  std::string line;
-  bool is_empty = true;
-  for (std::size_t number = 1; std::getline(std::cin, line); ++number) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    is_empty = false;
-    try {
-      const std::string text = nlohmann::json::parse(line).at("text");
-      const Prediction prediction = predict_text(model, text);
-      nlohmann::ordered_json result = {{"text", text}};
-      if (model.has_several_labels()) {
-        std::vector<std::string> labels;
-        for (const std::size_t c : prediction.order) {
-          if (prediction.scores[c] >= model.thresholds[c]) labels.push_back(model.classes[c]);
-        }
-        result["labels"] = labels;
-      } else {
-        result["label"] = model.classes[prediction.order[0]];
-      }
-      for (const std::size_t c : prediction.order) {
-        result["probabilities"][model.classes[c]] = prediction.probabilities[c];
-      }
-      *flags.out << result.dump() << "\n";
-    } catch (const nlohmann::json::exception& error) {
-      throw InputError("standard input", number, error.what());
+nlohmann::ordered_json answer(const LoadedModel& model, const nlohmann::json& asked) {
+  const std::string text = asked.at("text");
+  const Prediction prediction = predict_text(model, text);
+  nlohmann::ordered_json result = {{"text", text}};
+  if (model.has_several_labels()) {
+    std::vector<std::string> labels;
+    for (const std::size_t c : prediction.order) {
+      if (prediction.scores[c] >= model.thresholds[c]) labels.push_back(model.classes[c]);
     }
+    result["labels"] = labels;
+  } else {
+    result["label"] = model.classes[prediction.order[0]];
   }
-  if (is_empty) throw InputError("standard input", 0, "there is no text");
-  *flags.out << std::flush;
+  for (const std::size_t c : prediction.order) {
+    result["probabilities"][model.classes[c]] = prediction.probabilities[c];
+  }
+  return result;
 }
 
 // A corpus of which the test rows alone matter, in the model's classes.
@@ -109,14 +91,14 @@ Corpus find_test_rows(const DemoFlags& flags, const SentimentFlags& own, const L
     Corpus corpus = find_corpus(flags, own);
     if (corpus.classes == model.classes && corpus.has_several_labels == several) return corpus;
     throw InputError(
-        "--load: the model's classes are not those of the data; see --labels, or --test for a "
-        "table "
-        "of your own");
+        "--load: the model's classes differ from those of the data; see --labels, or --test for a "
+        "table of your own");
   }
   const OwnFiles& files = own.files;
   if (files.label_separator.empty() == several) {
-    throw InputError(several ? "--label_separator: needed, the model has several labels a text"
-                             : "--label_separator: the model has one label a text");
+    throw InputError(
+        several ? "--label_separator: required, since the model has several labels per text"
+                : "--label_separator: the model has one label per text");
   }
   Corpus corpus;
   corpus.classes = model.classes;
@@ -137,10 +119,9 @@ Resampled resampled_macro_f1(const LoadedModel& model, const Corpus& corpus) {
 // What a model gains over that of --against.
 void print_gain(const DemoFlags& flags, const std::filesystem::path& file, const LoadedModel& model,
                 const Corpus& corpus) {
-  const LoadedModel other =
-      use(flags, load_model(kModelKind, file), file.string(), /*obeys_encoder=*/false);
+  const LoadedModel other = use(flags, load_model(kModelKind, file), /*obeys_encoder=*/false);
   if (other.classes != model.classes || other.has_several_labels() || model.has_several_labels()) {
-    throw InputError("--against: both models must have the same classes, one of them a text");
+    throw InputError("--against: both models must have the same classes, and one label per text");
   }
   const Resampled own = resampled_macro_f1(model, corpus);
   const Resampled others = resampled_macro_f1(other, corpus);
@@ -158,9 +139,8 @@ Examples LoadedModel::examples(const std::vector<std::string>& texts) const {
                   : make_examples(tf_idf, texts);
 }
 
-LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file,
-                bool obeys_encoder) {
-  try {
+LoadedModel use(const DemoFlags& flags, const SavedModel& saved, bool obeys_encoder) {
+  return read_saved(flags, [&] {
     const nlohmann::json& facts = saved.facts;
     const bool has_encoder = facts.contains("encoder");
     LoadedModel model{facts.at("classes"),
@@ -184,16 +164,12 @@ LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::stri
         make_learner(flags, model.encoding, {std::size_t{kTextColumns}, classes, hidden}, 0);
     model.learner->set_parameters(saved.parameters);
     return model;
-  } catch (const nlohmann::json::exception& error) {
-    throw InputError(file, 0, absl::StrCat("not a model that --save has written: ", error.what()));
-  } catch (const std::invalid_argument& error) {
-    throw InputError(file, 0, absl::StrCat("not a model that --save has written: ", error.what()));
-  }
+  });
 }
 
 void print_evaluation(const DemoFlags& flags, const SentimentFlags& own, const LoadedModel& model) {
   const bool several = model.has_several_labels();
-  if (several) refuse_flags({"against"}, "not for several labels a text");
+  if (several) refuse_flags({"against"}, "is only for one label per text");
   const Corpus corpus = find_test_rows(flags, own, model);
   *flags.out << corpus.description << "\n\nTest rows, strategy " << model.strategy << ":\n\n";
   const Examples test = with_targets(model.examples(corpus.test.texts), corpus, corpus.test);
@@ -216,7 +192,7 @@ void print_evaluation(const DemoFlags& flags, const SentimentFlags& own, const L
 
 void print_predictions(const DemoFlags& flags, const LoadedModel& model, const std::string& text) {
   if (text == "-") {
-    predict_lines(flags, model);
+    answer_lines(flags, [&](const nlohmann::json& asked) { return answer(model, asked); });
   } else {
     print_prediction(flags, model, text);
   }

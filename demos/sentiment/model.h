@@ -6,17 +6,22 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "demos/common/demo_flags.h"
 #include "demos/common/features.h"
 #include "demos/common/learner.h"
 #include "demos/common/model_file.h"
+#include "demos/common/program.h"
 #include "demos/encoder/encoder_flags.h"
 #include "demos/sentiment/sentiment_flags.h"
 #include "demos/sentiment/task.h"
 
 namespace equipoise::demos {
+
+/// What models of this demo are saved as.
+inline constexpr std::string_view kModelKind = "equipoise sentiment model 2";
 
 /// A trained model with what it needs to be used.
 struct LoadedModel {
@@ -33,9 +38,8 @@ struct LoadedModel {
 };
 
 /// @throws InputError for a model that was not saved by this demo, and for flags that do not fit
-/// it; `file` stands for it in errors. --encoder is of this model, or it is of another one.
-LoadedModel use(const DemoFlags& flags, const SavedModel& saved, const std::string& file,
-                bool obeys_encoder = true);
+/// it. --encoder is of this model, or it is of another one.
+LoadedModel use(const DemoFlags& flags, const SavedModel& saved, bool obeys_encoder = true);
 
 /// Prints how the model does on test rows, and what it gains over the one of --against.
 void print_evaluation(const DemoFlags& flags, const SentimentFlags& own, const LoadedModel& model);

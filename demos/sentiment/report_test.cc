@@ -1,4 +1,4 @@
-#include "demos/sentiment/report.h"
+#include "demos/common/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "demos/common/files.h"
-#include "demos/sentiment/runs.h"
+#include "demos/sentiment/strategy.h"
+#include "demos/sentiment/task.h"
 
 namespace equipoise::demos {
 namespace {
@@ -26,39 +27,40 @@ Examples examples(std::size_t rows, std::vector<std::int64_t> targets, std::size
   return part;
 }
 
-Task task() {
-  return {{"common", "rare, odd"},
-          {90, 10},
-          TfIdf(std::vector<float>(std::size_t{kTextColumns}, 1.0F)),
-          examples(0, {}),
-          examples(2, {0, 1}),
-          examples(4, {0, 0, 0, 1})};
+OneLabelTask task() {
+  OneLabelTask task;
+  task.classes = {"common", "rare, odd"};
+  task.counts = {90, 10};
+  task.validation = examples(2, {0, 1});
+  task.test = examples(4, {0, 0, 0, 1});
+  return task;
 }
 
-// The figures of calibration, each a number of its own.
-Figures calibration(double first) {
-  Figures figures = {{"temperature", "", 1 + first}};
+// The metrics of calibration, each a number of its own.
+Metrics calibration(double first) {
+  Metrics measured = {{"temperature", "", 1 + first}};
   for (const char* way : {"raw", "nominal", "fitted"}) {
     for (const char* metric : {"ece_", "class_wise_ece_", "nll_"}) {
-      figures.push_back({std::string(metric) + way, "", first});
+      measured.push_back({std::string(metric) + way, "", first});
       first += 0.125;
     }
   }
-  figures.push_back({"confidence_raw", "12", 0.75});
-  figures.push_back({"frequency_raw", "12", 0.5});
-  figures.push_back({"rule_tau", "", 0.5});
-  figures.push_back({"rule_macro_f1", "", 0.625});
-  return figures;
+  measured.push_back({"confidence_raw", "12", 0.75});
+  measured.push_back({"frequency_raw", "12", 0.5});
+  measured.push_back({"rule_tau", "", 0.5});
+  measured.push_back({"rule_macro_f1", "", 0.625});
+  return measured;
 }
 
-Run make_run(const Task& data, std::uint64_t seed, const std::vector<std::int64_t>& predictions) {
+Run make_run(const OneLabelTask& data, std::uint64_t seed,
+             const std::vector<std::int64_t>& predictions) {
   Run run;
   run.seed = seed;
   run.seconds = 2;
-  run.validation = class_figures(data, data.validation, std::vector<std::int64_t>{0, 1});
-  run.test = class_figures(data, data.test, predictions);
-  const Figures figures = calibration(static_cast<double>(seed));
-  run.test.insert(run.test.end(), figures.begin(), figures.end());
+  run.validation = data.class_metrics(data.validation, std::vector<std::int64_t>{0, 1});
+  run.test = data.class_metrics(data.test, predictions);
+  const Metrics measured = calibration(static_cast<double>(seed));
+  run.test.insert(run.test.end(), measured.begin(), measured.end());
   run.resampled = [seed](std::span<const std::uint32_t>) {
     return 0.5 + 0.25 * static_cast<double>(seed);
   };
@@ -68,13 +70,13 @@ Run make_run(const Task& data, std::uint64_t seed, const std::vector<std::int64_
 const ExperimentOptions kOptions = {{"none", "none_tau"}, 2, "macro_f1", "none", 4};
 
 Results results() {
-  const Task data = task();
+  const OneLabelTask data = task();
   Results results;
   results.outcomes = {
       {"none", {make_run(data, 0, {0, 0, 0, 0}), make_run(data, 1, {0, 0, 0, 1})}},
       {"none_tau", {make_run(data, 0, {1, 0, 0, 1}), make_run(data, 1, {0, 0, 0, 1})}}};
   for (Run& run : results.outcomes[1].runs) run.choice = "tau 0.75";
-  Figures& shares = results.outcomes[0].runs[0].test;
+  Metrics& shares = results.outcomes[0].runs[0].test;
   shares.push_back({"realised_share", "", 0.8});
   shares.push_back({"realised_share_lower", "", 0.7});
   shares.push_back({"realised_share_upper", "", 0.9});
@@ -93,7 +95,7 @@ std::string squeezed(const std::string& text) {
 }
 
 TEST(Summary, AveragesOverSeedsAndMarksTheBest) {
-  const std::string text = squeezed(summary(task(), kOptions, results()));
+  const std::string text = squeezed(task().summary(kOptions, results()));
   EXPECT_THAT(text, HasSubstr("Test rows, mean over 2 seeds"));
   EXPECT_THAT(text, HasSubstr("the best strategy (**none_tau**)"));
   EXPECT_THAT(text, HasSubstr("Rare: rare, odd."));
@@ -108,7 +110,7 @@ TEST(Summary, AveragesOverSeedsAndMarksTheBest) {
 }
 
 TEST(Summary, ShowsEachClassFromTheLargestOn) {
-  const std::string text = squeezed(summary(task(), kOptions, results()));
+  const std::string text = squeezed(task().summary(kOptions, results()));
   EXPECT_THAT(text,
               HasSubstr("| class | training rows | test rows | precision none | precision "
                         "none_tau | recall none | recall none_tau | F1 none | F1 none_tau |"));
@@ -118,7 +120,7 @@ TEST(Summary, ShowsEachClassFromTheLargestOn) {
 }
 
 TEST(Summary, ShowsCalibrationOfWhatWasTrained) {
-  const std::string text = squeezed(summary(task(), kOptions, results()));
+  const std::string text = squeezed(task().summary(kOptions, results()));
   // Metric by metric and way by way; the mean of the two seeds is half more than the first.
   EXPECT_THAT(text,
               HasSubstr("| none | .500 | .875 | 1.250 | .625 | 1.000 | 1.375 | .750 | 1.125 | "
@@ -128,34 +130,28 @@ TEST(Summary, ShowsCalibrationOfWhatWasTrained) {
 
 TEST(Summary, ComparesTheBestWithThePosthocCorrection) {
   const std::string gain = "over none_tau: ";
-  EXPECT_THAT(summary(task(), kOptions, results()), Not(HasSubstr(gain)));  // it is the best
+  EXPECT_THAT(task().summary(kOptions, results()), Not(HasSubstr(gain)));  // it is the best
   Results others = results();
   others.outcomes.push_back({"weights", {make_run(task(), 1, {0, 0, 0, 1})}});
   others.best = 2;
-  EXPECT_THAT(summary(task(), kOptions, others),
+  EXPECT_THAT(task().summary(kOptions, others),
               HasSubstr("Gain of weights over none_tau: +.125 [+.125, +.125].\n"));
   others.outcomes.erase(others.outcomes.begin() + 1);
   others.best = 1;
-  EXPECT_THAT(summary(task(), kOptions, others), Not(HasSubstr(gain)));
+  EXPECT_THAT(task().summary(kOptions, others), Not(HasSubstr(gain)));
 }
 
 TEST(Summary, ShowsOneColumnWhereNoneIsTheBest) {
   Results plain = results();
   plain.best = 0;
-  EXPECT_THAT(summary(task(), kOptions, plain),
+  EXPECT_THAT(task().summary(kOptions, plain),
               HasSubstr("| precision none | recall none | F1 none |"));
   for (Outcome& outcome : plain.outcomes) outcome.runs.resize(1);
-  EXPECT_THAT(summary(task(), kOptions, plain), HasSubstr("mean over 1 seed;"));
+  EXPECT_THAT(task().summary(kOptions, plain), HasSubstr("mean over 1 seed;"));
 }
 
 TEST(LedgerTable, SaysWhatWillHappenToThePrior) {
-  std::vector<Strategy> strategies;
-  for (const Strategy& strategy : all_strategies()) {
-    if (strategy.name == "none" || strategy.name == "weights" || strategy.name == "double") {
-      strategies.push_back(strategy);
-    }
-  }
-  const std::string text = squeezed(ledger_table(task(), strategies));
+  const std::string text = squeezed(task().preview({"none", "weights", "double"}));
   EXPECT_THAT(text, HasSubstr("| prior of common | prior of rare, odd | effective rows |"));
   EXPECT_THAT(text, HasSubstr("| none | 0.00 | 0.00 | 0.00 | 0.00 | 0.9000 | 0.1000 | 100 | |"));
   // Kish's size of 90 weights of 5/9 and 10 of 5: 100^2 / (90 * 25/81 + 250).
@@ -165,7 +161,7 @@ TEST(LedgerTable, SaysWhatWillHappenToThePrior) {
   EXPECT_THAT(text, HasSubstr("corrects twice |"));
 }
 
-void expect_report(const Task& data, const Results& shown, const ExperimentOptions& options,
+void expect_report(const TextTask& data, const Results& shown, const ExperimentOptions& options,
                    const std::vector<std::string>& pictures) {
   const std::filesystem::path directory =
       std::filesystem::path(testing::TempDir()) / "write_report" / "below";
@@ -174,7 +170,7 @@ void expect_report(const Task& data, const Results& shown, const ExperimentOptio
   EXPECT_THAT(note, HasSubstr(directory.string()));
   EXPECT_THAT(note, HasSubstr("results.csv, summary.md"));
   EXPECT_EQ(read_file(directory / "results.csv"), results_csv(shown));
-  EXPECT_EQ(read_file(directory / "summary.md"), "A header.\n\n" + summary(data, options, shown));
+  EXPECT_EQ(read_file(directory / "summary.md"), "A header.\n\n" + data.summary(options, shown));
   const bool drawn = note.find("no pictures") == std::string::npos;
   std::vector<std::string> found;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
@@ -199,13 +195,14 @@ TEST(WriteReport, WritesAllFiles) {
 }
 
 // Two labels, on 60 and 20 of 100 rows.
-Task label_task() {
-  return {{"often", "seldom"},
-          {60, 20},
-          TfIdf(std::vector<float>(std::size_t{kTextColumns}, 1.0F)),
-          examples(100, {}, 2),
-          examples(1, {1, 1}, 2),
-          examples(3, {1, 1, 1, 0, 0, 0}, 2)};
+ManyLabelsTask label_task() {
+  ManyLabelsTask task;
+  task.classes = {"often", "seldom"};
+  task.counts = {60, 20};
+  task.train = examples(100, {}, 2);
+  task.validation = examples(1, {1, 1}, 2);
+  task.test = examples(3, {1, 1, 1, 0, 0, 0}, 2);
+  return task;
 }
 
 Run label_run(double first) {
@@ -236,7 +233,7 @@ Results label_results() {
 
 TEST(Summary, OfSeveralLabelsShowsThresholdsAndLabels) {
   const ExperimentOptions options = {{"none", "focal"}, 1, "macro_f1", "none", 3};
-  const std::string text = squeezed(summary(label_task(), options, label_results()));
+  const std::string text = squeezed(label_task().summary(options, label_results()));
   EXPECT_THAT(text, HasSubstr("the best loss (**focal**)"));
   EXPECT_THAT(text, HasSubstr("| macro-F1 | micro-F1 | macro-F1, shared | micro-F1, shared | "
                               "macro-F1, half | micro-F1, half | macro AP |"));

@@ -1,5 +1,3 @@
-#include "demos/sentiment/runs.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,6 +18,9 @@
 #include <vector>
 
 #include "demos/common/model_file.h"
+#include "demos/common/task.h"
+#include "demos/sentiment/strategy.h"
+#include "demos/sentiment/task.h"
 #include "equipoise/calibrate.h"
 
 namespace equipoise::demos {
@@ -28,16 +29,11 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-const Strategy& named(const std::string& name) {
-  return *std::find_if(all_strategies().begin(), all_strategies().end(),
-                       [&](const Strategy& strategy) { return strategy.name == name; });
-}
-
-double value(const Figures& figures, const std::string& metric, const std::string& label = "") {
-  for (const Figure& figure : figures) {
-    if (figure.metric == metric && figure.label == label) return figure.value;
+double value(const Metrics& measured, const std::string& metric, const std::string& label = "") {
+  for (const MetricValue& each : measured) {
+    if (each.metric == metric && each.label == label) return each.value;
   }
-  throw std::invalid_argument("no figure " + metric + " of '" + label + "'");
+  throw std::invalid_argument("no metric " + metric + " of '" + label + "'");
 }
 
 // What a training was asked for.
@@ -46,7 +42,7 @@ struct Asked {
   std::uint64_t seed = 0;
   TrainingOptions options{};
   std::string description{};
-  std::vector<Figures> figures{};  // of its epochs
+  std::vector<Metrics> measured{};  // of its epochs
 };
 
 // A model whose logits of validation, by epoch, and of test are given.
@@ -72,8 +68,8 @@ class ScriptedLearner final : public Learner {
     EarlyStopping stopping(options.patience);
     for (std::uint64_t epoch = 0; epoch < script_.validation.size(); ++epoch) {
       const Logits logits{classes_, script_.validation[epoch]};
-      asked_.figures.push_back(validate(logits));
-      if (stopping.improves(epoch, figure_of(asked_.figures.back(), options.monitor))) {
+      asked_.measured.push_back(validate(logits));
+      if (stopping.improves(epoch, metric_of(asked_.measured.back(), options.monitor))) {
         fit.validation = logits;
       }
     }
@@ -114,13 +110,16 @@ Examples examples(std::size_t rows, std::vector<std::int64_t> targets, std::size
 }
 
 // Two classes, 8 to 2.
-Task two_classes() {
-  return {{"common", "rare"},
-          {8, 2},
-          TfIdf(std::vector<float>(std::size_t{kTextColumns}, 1.5F)),
-          examples(10, {0, 0, 0, 0, 0, 0, 0, 0, 1, 1}),
-          examples(4, {0, 0, 1, 1}),
-          examples(5, {0, 0, 1, 1, 1})};
+OneLabelTask two_classes() {
+  OneLabelTask task;
+  task.classes = {"common", "rare"};
+  task.counts = {8, 2};
+  task.shape = {std::size_t{kTextColumns}, 2, 12};
+  task.facts = {{"classes", task.classes}};
+  task.train = examples(10, {0, 0, 0, 0, 0, 0, 0, 0, 1, 1});
+  task.validation = examples(4, {0, 0, 1, 1});
+  task.test = examples(5, {0, 0, 1, 1, 1});
+  return task;
 }
 
 // Logits whose margin of the rare class over the common one is given.
@@ -138,56 +137,55 @@ struct Ran {
   Asked asked{};
 };
 
-Ran run_one_label(const Task& task, const std::string& strategy, const Script& script,
-                  std::uint64_t seed = 0, const TrainingOptions& training = {}) {
+Ran run_scripted(const Task& task, const std::string& strategy, const Script& script,
+                 std::uint64_t seed = 0, const TrainingOptions& training = {}) {
   Ran ran;
   RunOptions options = scripted(task, script, ran.asked);
   options.training = training;
-  options.hidden = 12;
   std::ostringstream log;
   Progress progress(log, false, 1, "steps");
-  ran.run = run_strategy(task, named(strategy), seed, options, progress);
+  ran.run = run_strategy(task, strategy, seed, options, progress);
   return ran;
 }
 
-TEST(ClassFigures, AreThoseOfTheConfusionMatrix) {
-  const Task task = two_classes();
-  const Figures figures = class_figures(task, task.test, std::vector<std::int64_t>{0, 1, 1, 1, 0});
+TEST(ClassMetrics, AreThoseOfTheConfusionMatrix) {
+  const OneLabelTask task = two_classes();
+  const Metrics measured = task.class_metrics(task.test, std::vector<std::int64_t>{0, 1, 1, 1, 0});
   // Common: one of two found, one of two right. Rare: two of three, two of three.
-  EXPECT_DOUBLE_EQ(value(figures, "accuracy"), 0.6);
-  EXPECT_DOUBLE_EQ(value(figures, "macro_f1"), (0.5 + 2 / 3.0) / 2);
-  EXPECT_DOUBLE_EQ(value(figures, "balanced_accuracy"), (0.5 + 2 / 3.0) / 2);
-  EXPECT_DOUBLE_EQ(value(figures, "rare_recall"), 2 / 3.0);
-  EXPECT_DOUBLE_EQ(value(figures, "rare_precision"), 2 / 3.0);
-  EXPECT_DOUBLE_EQ(value(figures, "precision", "common"), 0.5);
-  EXPECT_DOUBLE_EQ(value(figures, "recall", "common"), 0.5);
-  EXPECT_DOUBLE_EQ(value(figures, "f1", "rare"), 2 / 3.0);
-  EXPECT_EQ(figures.size(), 5U + 2 * 3);
+  EXPECT_DOUBLE_EQ(value(measured, "accuracy"), 0.6);
+  EXPECT_DOUBLE_EQ(value(measured, "macro_f1"), (0.5 + 2 / 3.0) / 2);
+  EXPECT_DOUBLE_EQ(value(measured, "balanced_accuracy"), (0.5 + 2 / 3.0) / 2);
+  EXPECT_DOUBLE_EQ(value(measured, "rare_recall"), 2 / 3.0);
+  EXPECT_DOUBLE_EQ(value(measured, "rare_precision"), 2 / 3.0);
+  EXPECT_DOUBLE_EQ(value(measured, "precision", "common"), 0.5);
+  EXPECT_DOUBLE_EQ(value(measured, "recall", "common"), 0.5);
+  EXPECT_DOUBLE_EQ(value(measured, "f1", "rare"), 2 / 3.0);
+  EXPECT_EQ(measured.size(), 5U + 2 * 3);
 }
 
-TEST(ClassFigures, AverageOverTheRareClasses) {
-  Task task = two_classes();
+TEST(ClassMetrics, AverageOverTheRareClasses) {
+  OneLabelTask task = two_classes();
   task.classes = {"a", "b", "c"};
   task.counts = {95, 2, 3};
   task.test = examples(6, {0, 0, 1, 1, 2, 2});
-  const Figures figures =
-      class_figures(task, task.test, std::vector<std::int64_t>{0, 1, 1, 1, 0, 0});
-  EXPECT_DOUBLE_EQ(value(figures, "rare_recall"), (1 + 0) / 2.0);
-  EXPECT_DOUBLE_EQ(value(figures, "rare_precision"), (2 / 3.0 + 0) / 2);
+  const Metrics measured =
+      task.class_metrics(task.test, std::vector<std::int64_t>{0, 1, 1, 1, 0, 0});
+  EXPECT_DOUBLE_EQ(value(measured, "rare_recall"), (1 + 0) / 2.0);
+  EXPECT_DOUBLE_EQ(value(measured, "rare_precision"), (2 / 3.0 + 0) / 2);
 }
 
 TEST(RunStrategy, ChoosesTauOnValidationAndSavesIt) {
   // With a prior of 4 to 1, tau = .5 adds log 2 = .69 to the margin of the rare class, and 1
   // twice that: -.6 is right from tau = .5 on, -.8 of the common class wrong from .625 on.
-  const Task task = two_classes();
+  const OneLabelTask task = two_classes();
   const Script script{{with_margins({-0.8F, -0.8F, -0.6F, -0.6F})},
                       with_margins({-0.8F, -0.65F, -0.6F, -0.6F, -0.7F})};
-  const Ran plain = run_one_label(task, "none", script);
+  const Ran plain = run_scripted(task, "none", script);
   EXPECT_EQ(plain.run.choice, "");
   EXPECT_DOUBLE_EQ(value(plain.run.validation, "macro_f1"), 1 / 3.0);  // all common
   EXPECT_THAT(plain.run.model->facts.at("offset"), IsEmpty());
 
-  const Ran corrected = run_one_label(task, "none_tau", script);
+  const Ran corrected = run_scripted(task, "none_tau", script);
   EXPECT_EQ(corrected.run.choice, "tau 0.5");
   EXPECT_DOUBLE_EQ(value(corrected.run.validation, "macro_f1"), 1);
   // On test the second row is taken for rare, the fifth for common.
@@ -199,31 +197,31 @@ TEST(RunStrategy, ChoosesTauOnValidationAndSavesIt) {
 }
 
 TEST(RunStrategy, EachEpochIsJudgedAtItsOwnTau) {
-  const Task task = two_classes();
+  const OneLabelTask task = two_classes();
   // At tau 0 the first epoch is the better one; at the best tau of each it is the second.
   const Script script{
       {with_margins({-1, 0.5F, 0.5F, 0.5F}), with_margins({-0.8F, -0.8F, -0.6F, -0.6F})},
       with_margins({-1, -1, 1, 1, 1})};
-  const Ran plain = run_one_label(task, "none", script);
+  const Ran plain = run_scripted(task, "none", script);
   EXPECT_EQ(plain.run.epoch, 0U);
-  const Ran corrected = run_one_label(task, "none_tau", script);
+  const Ran corrected = run_scripted(task, "none_tau", script);
   EXPECT_EQ(corrected.run.epoch, 1U);
   EXPECT_EQ(corrected.run.choice, "tau 0.5");
-  ASSERT_EQ(corrected.asked.figures.size(), 2U);
-  EXPECT_DOUBLE_EQ(value(corrected.asked.figures[0], "macro_f1"),
-                   value(plain.asked.figures[0], "macro_f1"));
-  EXPECT_DOUBLE_EQ(value(corrected.asked.figures[1], "macro_f1"), 1);
-  EXPECT_EQ(corrected.run.validation, corrected.asked.figures[1]);
+  ASSERT_EQ(corrected.asked.measured.size(), 2U);
+  EXPECT_DOUBLE_EQ(value(corrected.asked.measured[0], "macro_f1"),
+                   value(plain.asked.measured[0], "macro_f1"));
+  EXPECT_DOUBLE_EQ(value(corrected.asked.measured[1], "macro_f1"), 1);
+  EXPECT_EQ(corrected.run.validation, corrected.asked.measured[1]);
 }
 
 TEST(RunStrategy, TestDecidesNothing) {
-  Task task = two_classes();
+  OneLabelTask task = two_classes();
   const std::vector<std::vector<float>> validation = {with_margins({-1, 0.1F, 0.5F, 0.5F}),
                                                       with_margins({-0.8F, -0.9F, -0.6F, -0.7F})};
-  const Ran first = run_one_label(task, "none_tau", {validation, with_margins({-1, -1, 1, 1, 1})});
+  const Ran first = run_scripted(task, "none_tau", {validation, with_margins({-1, -1, 1, 1, 1})});
   task.test.targets = {1, 1, 0, 0, 1};
   const Ran second =
-      run_one_label(task, "none_tau", {validation, with_margins({3, -0.5F, 0, 0.5F, 1})});
+      run_scripted(task, "none_tau", {validation, with_margins({3, -0.5F, 0, 0.5F, 1})});
   EXPECT_EQ(first.run.epoch, second.run.epoch);
   EXPECT_EQ(first.run.choice, second.run.choice);
   EXPECT_EQ(first.run.validation, second.run.validation);
@@ -231,9 +229,9 @@ TEST(RunStrategy, TestDecidesNothing) {
 }
 
 TEST(RunStrategy, ResamplesTheHeadlineOfItsPredictions) {
-  const Task task = two_classes();
-  const Ran ran = run_one_label(task, "none",
-                                {{with_margins({-1, -1, 1, 1})}, with_margins({-1, 1, 1, 1, -1})});
+  const OneLabelTask task = two_classes();
+  const Ran ran =
+      run_scripted(task, "none", {{with_margins({-1, -1, 1, 1})}, with_margins({-1, 1, 1, 1, -1})});
   EXPECT_DOUBLE_EQ(ran.run.resampled(std::vector<std::uint32_t>{1, 1, 1, 1, 1}),
                    value(ran.run.test, "macro_f1"));
   // The first row twice, the third three times: everything is right.
@@ -241,9 +239,25 @@ TEST(RunStrategy, ResamplesTheHeadlineOfItsPredictions) {
   EXPECT_DOUBLE_EQ(ran.run.resampled(std::vector<std::uint32_t>{0, 1, 0, 0, 1}), 0);
 }
 
-TEST(RunStrategy, HasFiguresOfCalibrationOnTest) {
-  const Task task = two_classes();
-  const Ran ran = run_one_label(
+TEST(RunStrategy, KeepsWhatItsPicturesShow) {
+  const Ran ran = run_scripted(two_classes(), "none",
+                               {{with_margins({-1, -1, 1, 1})}, with_margins({-1, 1, 1, 1, -1})});
+  const metrics::ConfusionMatrix& matrix = ran.run.confusion;
+  EXPECT_EQ(matrix.total(), 5);
+  EXPECT_EQ(matrix.count(0, 1), 1);
+  EXPECT_EQ(matrix.count(1, 0), 1);
+  EXPECT_EQ(matrix.count(1, 1), 2);
+  ASSERT_EQ(ran.run.curves.size(), 2U);
+  EXPECT_EQ(ran.run.curves[0].name, "common");
+  const PrecisionRecallCurve& rare = ran.run.curves[1];
+  EXPECT_EQ(rare.name, "rare");
+  EXPECT_THAT(rare.recall, ElementsAre(2 / 3.0, 1));  // three rows at margin 1, then the others
+  EXPECT_THAT(rare.precision, ElementsAre(2 / 3.0, 0.6));
+}
+
+TEST(RunStrategy, HasMetricsOfCalibrationOnTest) {
+  const OneLabelTask task = two_classes();
+  const Ran ran = run_scripted(
       task, "weights", {{with_margins({-1, 0.5F, 1, -0.25F})}, with_margins({-1, 1, 1, 1, -1})});
   double nll = 0;
   for (const double margin : {1.0, -1.0, 1.0, 1.0, -1.0}) {  // of what is true
@@ -256,7 +270,7 @@ TEST(RunStrategy, HasFiguresOfCalibrationOnTest) {
 }
 
 TEST(RunStrategy, PassesOnWhatATrainingHasToKnow) {
-  const Task task = two_classes();
+  const OneLabelTask task = two_classes();
   TrainingOptions training;
   training.epochs = 7;
   training.rate = 0.125;
@@ -264,7 +278,7 @@ TEST(RunStrategy, PassesOnWhatATrainingHasToKnow) {
   training.checkpoint = "checkpoint";
   training.seed = 99;
   const Script script{{with_margins({-1, -1, 1, 1})}, with_margins({-1, -1, 1, 1, 1})};
-  const Ran ran = run_one_label(task, "weights_0.5", script, 5, training);
+  const Ran ran = run_scripted(task, "weights_0.5", script, 5, training);
   EXPECT_EQ(ran.asked.shape.columns, std::size_t{kTextColumns});
   EXPECT_EQ(ran.asked.shape.classes, 2U);
   EXPECT_EQ(ran.asked.shape.hidden, 12U);
@@ -279,9 +293,7 @@ TEST(RunStrategy, PassesOnWhatATrainingHasToKnow) {
   EXPECT_GE(ran.run.seconds, 0);
   const nlohmann::json& facts = ran.run.model->facts;
   EXPECT_EQ(facts.at("strategy"), "weights_0.5");
-  EXPECT_EQ(facts.at("hidden"), 12);
   EXPECT_EQ(facts.at("classes"), (std::vector<std::string>{"common", "rare"}));
-  EXPECT_EQ(from_block(facts.at("idf")), task.tf_idf.idf());
   EXPECT_FALSE(facts.contains("thresholds"));
   EXPECT_EQ(ran.run.model->parameters, (std::vector<Parameter>{{"scripted", {1}, {7}}}));
 }
@@ -306,13 +318,15 @@ LabelledLogits random_labels(std::size_t rows, std::uint64_t seed) {
   return result;
 }
 
-Task three_labels(const LabelledLogits& validation, const LabelledLogits& test) {
-  return {{"a", "b", "c"},
-          {5, 4, 3},
-          TfIdf(std::vector<float>(std::size_t{kTextColumns}, 1.0F)),
-          examples(8, std::vector<std::int64_t>(8 * kLabels, 0), kLabels),
-          examples(validation.targets.size() / kLabels, validation.targets, kLabels),
-          examples(test.targets.size() / kLabels, test.targets, kLabels)};
+ManyLabelsTask three_labels(const LabelledLogits& validation, const LabelledLogits& test) {
+  ManyLabelsTask task;
+  task.classes = {"a", "b", "c"};
+  task.counts = {5, 4, 3};
+  task.shape = {std::size_t{kTextColumns}, kLabels};
+  task.train = examples(8, std::vector<std::int64_t>(8 * kLabels, 0), kLabels);
+  task.validation = examples(validation.targets.size() / kLabels, validation.targets, kLabels);
+  task.test = examples(test.targets.size() / kLabels, test.targets, kLabels);
+  return task;
 }
 
 struct Counted {
@@ -373,12 +387,7 @@ double average_precision(const LabelledLogits& rows, std::size_t label) {
 
 Ran run_labels(const Task& task, const Script& script, const std::string& strategy = "none",
                std::uint64_t seed = 0) {
-  Ran ran;
-  const RunOptions options = scripted(task, script, ran.asked);
-  std::ostringstream log;
-  Progress progress(log, false, 1, "steps");
-  ran.run = run_multilabel(task, strategy, seed, options, progress);
-  return ran;
+  return run_scripted(task, strategy, script, seed);
 }
 
 TEST(RunMultilabel, ChoosesThresholdsOnValidationAndScoresTestWithThem) {
@@ -411,30 +420,30 @@ TEST(RunMultilabel, ChoosesThresholdsOnValidationAndScoresTestWithThem) {
     }
     const std::vector<double> all_shared(kLabels, shared);
     const std::vector<double> half(kLabels, 0.0);
-    const auto expect_figures = [&](const Figures& figures, const LabelledLogits& rows) {
-      EXPECT_DOUBLE_EQ(value(figures, "macro_f1"), macro_f1(rows, own));
-      EXPECT_DOUBLE_EQ(value(figures, "micro_f1"), micro_f1(rows, own));
-      EXPECT_DOUBLE_EQ(value(figures, "macro_f1_shared"), macro_f1(rows, all_shared));
-      EXPECT_DOUBLE_EQ(value(figures, "micro_f1_shared"), micro_f1(rows, all_shared));
-      EXPECT_DOUBLE_EQ(value(figures, "macro_f1_half"), macro_f1(rows, half));
-      EXPECT_DOUBLE_EQ(value(figures, "micro_f1_half"), micro_f1(rows, half));
+    const auto expect_metrics = [&](const Metrics& measured, const LabelledLogits& rows) {
+      EXPECT_DOUBLE_EQ(value(measured, "macro_f1"), macro_f1(rows, own));
+      EXPECT_DOUBLE_EQ(value(measured, "micro_f1"), micro_f1(rows, own));
+      EXPECT_DOUBLE_EQ(value(measured, "macro_f1_shared"), macro_f1(rows, all_shared));
+      EXPECT_DOUBLE_EQ(value(measured, "micro_f1_shared"), micro_f1(rows, all_shared));
+      EXPECT_DOUBLE_EQ(value(measured, "macro_f1_half"), macro_f1(rows, half));
+      EXPECT_DOUBLE_EQ(value(measured, "micro_f1_half"), micro_f1(rows, half));
       double mean = 0;
       for (std::size_t l = 0; l < kLabels; ++l) {
         const std::string name(1, static_cast<char>('a' + l));
         const Counted counts = count(rows, l, own[l]);
-        EXPECT_DOUBLE_EQ(value(figures, "f1", name), counts.f1());
-        EXPECT_DOUBLE_EQ(value(figures, "precision", name),
+        EXPECT_DOUBLE_EQ(value(measured, "f1", name), counts.f1());
+        EXPECT_DOUBLE_EQ(value(measured, "precision", name),
                          counts.true_positives / (counts.true_positives + counts.false_positives));
-        EXPECT_DOUBLE_EQ(value(figures, "recall", name),
+        EXPECT_DOUBLE_EQ(value(measured, "recall", name),
                          counts.true_positives / (counts.true_positives + counts.false_negatives));
-        EXPECT_NEAR(value(figures, "average_precision", name), average_precision(rows, l), 1e-12);
+        EXPECT_NEAR(value(measured, "average_precision", name), average_precision(rows, l), 1e-12);
         mean += average_precision(rows, l) / kLabels;
       }
-      EXPECT_NEAR(value(figures, "macro_average_precision"), mean, 1e-12);
-      EXPECT_EQ(figures.size(), 7U + 4 * kLabels);
+      EXPECT_NEAR(value(measured, "macro_average_precision"), mean, 1e-12);
+      EXPECT_EQ(measured.size(), 7U + 4 * kLabels);
     };
-    expect_figures(ran.run.validation, validation);
-    expect_figures(ran.run.test, test);
+    expect_metrics(ran.run.validation, validation);
+    expect_metrics(ran.run.test, test);
   }
 }
 
@@ -443,7 +452,7 @@ TEST(RunMultilabel, ChoosesThresholdsOnValidationAndScoresTestWithThem) {
 TEST(RunMultilabel, TheSharedThresholdIsFoundWhereverLogitsLie) {
   const LabelledLogits validation = random_labels(60, 3);
   const LabelledLogits test = random_labels(50, 4);
-  const auto shared_figures = [&](float shift) {
+  const auto shared_metrics = [&](float shift) {
     LabelledLogits moved = validation;
     LabelledLogits moved_test = test;
     for (float& logit : moved.logits) logit += shift;
@@ -452,9 +461,9 @@ TEST(RunMultilabel, TheSharedThresholdIsFoundWhereverLogitsLie) {
         run_labels(three_labels(moved, moved_test), {{moved.logits}, moved_test.logits});
     return std::pair(value(ran.run.test, "macro_f1_shared"), value(ran.run.test, "macro_f1_half"));
   };
-  const auto [shared, half] = shared_figures(0);
+  const auto [shared, half] = shared_metrics(0);
   for (const float shift : {-32.0F, 8.0F, 32.0F}) {
-    const auto [moved, moved_half] = shared_figures(shift);
+    const auto [moved, moved_half] = shared_metrics(shift);
     EXPECT_DOUBLE_EQ(moved, shared) << shift;
     EXPECT_NE(moved_half, half);
   }
@@ -472,6 +481,20 @@ TEST(RunMultilabel, TestDecidesNothing) {
   EXPECT_NE(first.run.test, second.run.test);
 }
 
+TEST(RunMultilabel, KeepsTheCurveOfEachLabel) {
+  const LabelledLogits test = random_labels(50, 2);
+  const ManyLabelsTask task = three_labels(random_labels(60, 1), test);
+  const Ran ran = run_labels(task, {{random_labels(60, 1).logits}, test.logits});
+  ASSERT_EQ(ran.run.curves.size(), kLabels);
+  for (std::size_t l = 0; l < kLabels; ++l) {
+    const PrecisionRecallCurve& curve = ran.run.curves[l];
+    EXPECT_EQ(curve.name, task.classes[l]);
+    EXPECT_EQ(curve.recall.back(), 1);
+    EXPECT_DOUBLE_EQ(curve.average_precision,
+                     value(ran.run.test, "average_precision", task.classes[l]));
+  }
+}
+
 TEST(RunMultilabel, EndsWithTheEpochThatIsBestAtItsOwnThresholds) {
   const LabelledLogits good = random_labels(60, 1);
   LabelledLogits poor = random_labels(60, 2);
@@ -482,11 +505,11 @@ TEST(RunMultilabel, EndsWithTheEpochThatIsBestAtItsOwnThresholds) {
   const Ran ran = run_labels(three_labels(good, test),
                              {{poor.logits, good.logits, shifted.logits}, test.logits});
   EXPECT_EQ(ran.run.epoch, 1U);
-  ASSERT_EQ(ran.asked.figures.size(), 3U);
-  EXPECT_DOUBLE_EQ(value(ran.asked.figures[2], "macro_f1"),
-                   value(ran.asked.figures[1], "macro_f1"));
-  EXPECT_LT(value(ran.asked.figures[0], "macro_f1"), value(ran.asked.figures[1], "macro_f1"));
-  EXPECT_EQ(ran.run.validation, ran.asked.figures[1]);
+  ASSERT_EQ(ran.asked.measured.size(), 3U);
+  EXPECT_DOUBLE_EQ(value(ran.asked.measured[2], "macro_f1"),
+                   value(ran.asked.measured[1], "macro_f1"));
+  EXPECT_LT(value(ran.asked.measured[0], "macro_f1"), value(ran.asked.measured[1], "macro_f1"));
+  EXPECT_EQ(ran.run.validation, ran.asked.measured[1]);
 }
 
 TEST(RunMultilabel, ResamplesMacroF1OfRepeatedRows) {
@@ -516,7 +539,7 @@ TEST(RunMultilabel, ResamplesMacroF1OfRepeatedRows) {
 TEST(RunMultilabel, PassesOnWhatATrainingHasToKnow) {
   const LabelledLogits validation = random_labels(20, 1);
   const LabelledLogits test = random_labels(20, 2);
-  const Task task = three_labels(validation, test);
+  const ManyLabelsTask task = three_labels(validation, test);
   const Ran ran = run_labels(task, {{validation.logits}, test.logits}, "asymmetric", 3);
   EXPECT_EQ(ran.asked.shape.classes, kLabels);
   EXPECT_EQ(ran.asked.seed, 3U);
@@ -563,11 +586,12 @@ RunOptions with_eigen(std::uint64_t epochs, double rate) {
 }
 
 TEST(Runs, LearnAWordAClassWithEveryStrategy) {
-  const Task task = make_task(small_corpus(false));
+  const std::unique_ptr<TextTask> made = make_task(small_corpus(false));
+  const TextTask& task = *made;
   std::ostringstream log;
   Progress progress(log, false, 1, "steps");
   for (const Strategy& strategy : all_strategies()) {
-    const demos::Run run = run_strategy(task, strategy, 1, with_eigen(6, 10), progress);
+    const demos::Run run = run_strategy(task, strategy.name, 1, with_eigen(6, 10), progress);
     EXPECT_EQ(value(run.validation, "macro_f1"), 1) << strategy.name;
     EXPECT_EQ(value(run.test, "macro_f1"), 1) << strategy.name;
     EXPECT_EQ(run.choice.empty(), strategy.name != "none_tau") << strategy.name;
@@ -580,11 +604,12 @@ TEST(Runs, LearnAWordAClassWithEveryStrategy) {
 }
 
 TEST(Runs, LearnAWordALabelWithEveryLoss) {
-  const Task task = make_task(small_corpus(true));
+  const std::unique_ptr<TextTask> made = make_task(small_corpus(true));
+  const TextTask& task = *made;
   std::ostringstream log;
   Progress progress(log, false, 1, "steps");
   for (const std::string& strategy : all_multilabel_strategies()) {
-    const demos::Run run = run_multilabel(task, strategy, 1, with_eigen(8, 60), progress);
+    const demos::Run run = run_strategy(task, strategy, 1, with_eigen(8, 60), progress);
     EXPECT_GE(value(run.test, "macro_f1"), 0.95) << strategy;
     const auto learner = make_eigen_learner({std::size_t{kTextColumns}, 3});
     learner->set_parameters(run.model->parameters);
@@ -596,10 +621,9 @@ TEST(Runs, LearnAWordALabelWithEveryLoss) {
 }
 
 TEST(TrainSteps, MakesAFewAndLeavesNothing) {
-  const Task task = two_classes();
+  const OneLabelTask task = two_classes();
   Asked asked;
   RunOptions options = scripted(task, {}, asked);
-  options.hidden = 4;
   options.training.log = "log";
   options.training.checkpoint = "checkpoint";
   options.training.resumes = true;
@@ -608,23 +632,16 @@ TEST(TrainSteps, MakesAFewAndLeavesNothing) {
   EXPECT_TRUE(asked.options.log.empty());
   EXPECT_TRUE(asked.options.checkpoint.empty());
   EXPECT_FALSE(asked.options.resumes);
-  EXPECT_EQ(asked.shape.hidden, 4U);
+  EXPECT_EQ(asked.shape.hidden, 12U);
   EXPECT_THAT(asked.description, testing::StartsWith("none\n"));
 }
 
 TEST(TrainSteps, MayBeMoreThanThereAre) {
   for (const bool several : {false, true}) {
-    Corpus corpus = small_corpus(several);
-    const Task task = make_task(corpus);
-    EXPECT_NO_THROW(train_steps(task, with_eigen(2, 1), 1000)) << several;
-    EXPECT_NO_THROW(train_steps(task, with_eigen(2, 1), 11)) << several;  // an epoch
+    const std::unique_ptr<TextTask> task = make_task(small_corpus(several));
+    EXPECT_NO_THROW(train_steps(*task, with_eigen(2, 1), 1000)) << several;
+    EXPECT_NO_THROW(train_steps(*task, with_eigen(2, 1), 11)) << several;  // an epoch
   }
-}
-
-TEST(DefaultRate, DependsOnTheModel) {
-  EXPECT_EQ(default_rate(0, false), 40);
-  EXPECT_EQ(default_rate(128, false), 10);
-  EXPECT_EQ(default_rate(0, true), 1000);
 }
 
 }  // namespace

@@ -11,32 +11,35 @@
 #include "demos/sentiment/strategy.h"
 
 ABSL_FLAG(std::string, labels, "fine",
-          "classes: fine (the file's labels, of texts that have one), polarity (positive, neutral, "
-          "negative, ambiguous) or multilabel (the file's labels, of all texts)");
+          "classes: fine (the file's labels, for texts with a single one), polarity "
+          "(positive, neutral, negative, ambiguous) or multilabel (the file's labels, for "
+          "all texts)");
 ABSL_FLAG(std::string, train, "",
-          "table of one's own to train on, in place of --data: CSV or TSV, quoted or not");
-ABSL_FLAG(std::string, dev, "", "table for validation; without it a stratified tenth of --train");
-ABSL_FLAG(std::string, test, "", "table for testing; without it a stratified fifth of --train");
+          "your own training table in place of --data: CSV or TSV, quoted or not");
+ABSL_FLAG(std::string, dev, "", "validation table; by default a stratified tenth of --train");
+ABSL_FLAG(std::string, test, "", "test table; by default a stratified fifth of --train");
 ABSL_FLAG(std::string, text, "text",
-          "column of the texts in these tables: its name in the header, or its number from 1; two "
-          "numbers mean that there is no header");
-ABSL_FLAG(std::string, label, "label", "column of the labels, likewise");
+          "column of the texts in these tables: its name in the header, or its number from "
+          "1; with two numbers there is no header");
+ABSL_FLAG(std::string, label, "label", "column of the labels, in the same way");
 ABSL_FLAG(std::string, separator, "",
-          "what parts the columns: a character or the word tab; without it tab, comma or "
-          "semicolon, with which all rows have as many columns");
+          "separator of the columns: a character or the word tab; by default the one of "
+          "tab, comma and semicolon with which all rows have equally many columns");
 ABSL_FLAG(std::string, label_separator, "",
-          "what parts the labels of a text that may have several; without it each has one");
-ABSL_FLAG(int, hidden, 0, "units of a hidden layer, LibTorch only; 0: a linear model");
+          "separator of the labels of a text; without it each text has one label");
+ABSL_FLAG(int, hidden, 0, "number of units in a hidden layer, LibTorch only; 0: a linear model");
 ABSL_FLAG(std::string, against, "",
-          "file with another saved model: what that of --load gains over it on the test rows");
+          "file with another saved model: prints what the model of --load gains over it on "
+          "the test rows");
 ABSL_FLAG(std::string, predict, "",
-          "a text: its most probable classes; -: JSON lines from standard input, each {\"text\": "
-          "\"...\"}, to JSON lines with label or labels and probabilities");
+          "a text: prints its most probable classes; -: reads JSON lines {\"text\": \"...\"} "
+          "from standard input and prints JSON lines with the label or labels and "
+          "probabilities");
 
 namespace equipoise::demos {
 
 const char* const kSentimentUsage =
-    "Trains one text classifier in several ways on imbalanced classes and compares them.\n"
+    "Trains a text classifier on imbalanced classes with several strategies and compares them.\n"
     "  bazel run -c opt //demos/sentiment -- --data=DIR --report=DIR\n"
     "  bazel run -c opt //demos/sentiment -- --labels=multilabel\n"
     "  bazel run -c opt //demos/sentiment -- --train=FILE --text=COLUMN --label=COLUMN\n"
@@ -46,9 +49,10 @@ const char* const kSentimentUsage =
     "  bazel run -c opt //demos/sentiment -- --load=FILE --predict=\"thanks a lot\"\n"
     "  bazel run -c opt //demos/sentiment -- --load=FILE --predict=- < FILE\n"
     "  bazel run -c opt //demos/sentiment -- --backend=libtorch --distributed --workers=2\n"
-    "Strategies, of texts with one label: none, none_tau, weights, weights_0.5, sampler, "
+    "Strategies for texts with one label: none, none_tau, weights, weights_0.5, sampler, "
     "sampler_0.5,\nlogit_adjustment, logit_adjustment_0.5, double, split, focal, with an encoder "
-    "ldam_drw and crt too,\na frozen one smote and smote_0.5; with several: none, pos_weight, "
+    "also ldam_drw and crt,\nwith a frozen one also smote and smote_0.5; for several labels: none, "
+    "pos_weight, "
     "pos_weight_0.5, focal, asymmetric, "
     "distribution_balanced.";
 
@@ -66,14 +70,15 @@ void check(const DemoFlags& flags) {
   require_choice("labels", absl::GetFlag(FLAGS_labels), labels);
   require_between("hidden", absl::GetFlag(FLAGS_hidden), 0, 4096);
   if (flags.load.empty() || is_set("predict")) {
-    refuse_flags({"against"}, "needs --load, without --predict");
+    refuse_flags({"against"}, "needs --load without --predict");
   }
   if (!flags.load.empty()) {
-    refuse_flags({"train", "dev", "hidden"}, "not with --load, which trains nothing");
-    if (is_set("predict")) refuse_flags({"test"}, "not with --predict");
+    refuse_flags({"train", "dev", "hidden"},
+                 "cannot be combined with --load, which trains nothing");
+    if (is_set("predict")) refuse_flags({"test"}, "cannot be combined with --predict");
   }
   if (is_set("train") || is_set("test")) {
-    refuse_flags({"labels", "data"}, "not with files of one's own");
+    refuse_flags({"labels", "data"}, "cannot be combined with your own files");
   } else {
     refuse_flags({"text", "label", "separator", "label_separator"}, "needs --train");
   }
@@ -83,7 +88,7 @@ void check(const DemoFlags& flags) {
   }
   separator_named(absl::GetFlag(FLAGS_separator));
   if (flags.backend != "libtorch") refuse_flags({"hidden"}, "needs --backend=libtorch");
-  if (is_set("encoder")) refuse_flags({"hidden"}, "not with --encoder");
+  if (is_set("encoder")) refuse_flags({"hidden"}, "cannot be combined with --encoder");
   check_encoder_flags(flags);
 }
 

@@ -29,9 +29,9 @@ grep -v seconds again/results.csv | cmp -s - first || fail "a second run gives o
 # The model, loaded: a prediction, or its figures on test.
 whole=yes expect 0 out '^ +[0-9.]+ %  gratitude$' --load=model --predict='thanks thank grateful cheers'
 whole=yes expect 0 out '^ +macro avg ' --load=model
-expect 2 err '^--load: the model.s classes are not those of the data' --load=model --labels=polarity
-expect 2 err '^--strategy: not with --load' --load=model --strategy=none
-expect 2 err '^--report: not with --load' --load=model --report=unwritten
+expect 2 err '^--load: the model.s classes differ from those of the data' --load=model --labels=polarity
+expect 2 err '^--strategy: cannot be combined with --load' --load=model --strategy=none
+expect 2 err '^--report: cannot be combined with --load' --load=model --report=unwritten
 printf '{"text": "thanks thank grateful cheers", "id": 7}\n\n{"text": ""}\n' > lines
 input=lines expect 0 out '^\{"text":"thanks thank grateful cheers","label":"gratitude","probabilities":\{"gratitude":0[.]' \
   --load=model --predict=-
@@ -40,16 +40,16 @@ printf '\r\n{"text": "thanks"}\r\n  \t\n{"text": "thanks"}\n \r\n' > lines
 input=lines expect 0 out '^\{"text":"thanks","label":"gratitude"' --load=model --predict=-
 [ "$(wc -l < out)" -eq 2 ] || fail "blank lines: $(cat out)"
 printf ' \r\n\n' > lines
-input=lines expect 2 err '^standard input:0: there is no text$' --load=model --predict=-
+input=lines expect 2 err '^standard input:0: there is no JSON line$' --load=model --predict=-
 printf '{"text": "thanks"}\n{"text": \n' > lines
 input=lines expect 2 err '^standard input:2: ' --load=model --predict=-
 printf '{"words": "thanks"}\n' > lines
 input=lines expect 2 err '^standard input:1: ' --load=model --predict=-
 printf '"thanks"\n' > lines
 input=lines expect 2 err '^standard input:1: ' --load=model --predict=-
-expect 2 err '^--distributed: not with --predict: first --save' --backend=libtorch --distributed --strategy=none \
+expect 2 err '^--distributed: cannot be combined with --predict; use --save first' --backend=libtorch --distributed --strategy=none \
   --predict=thanks
-expect 2 err '^--seeds: not with --load' --load=model --seeds=3
+expect 2 err '^--seeds: cannot be combined with --load' --load=model --seeds=3
 head -c 1000 model > part
 expect 2 err '/?part:0: not a model that --save has written, or damaged' --load=part --predict=hello
 expect 2 err 'nothing:0: cannot be read' --load=nothing --predict=hello
@@ -88,8 +88,8 @@ for metric in macro_f1 micro_f1; do
   figure=$(sed -n "s/^$strategy,0,test,$metric,,//p" labels/results.csv)
   grep -q "$(printf '%.3f' "$figure")" out || fail "$metric is not $figure: $(tail -n 1 out)"
 done
-expect 2 err '^--load: the model.s classes are not those of the data' --load=label_model
-expect 2 err '^--load: the model.s classes are not those of the data' --load=model --labels=multilabel
+expect 2 err '^--load: the model.s classes differ from those of the data' --load=label_model
+expect 2 err '^--load: the model.s classes differ from those of the data' --load=model --labels=multilabel
 expect 2 err 'no strategy .weights., expected none, pos_weight, pos_weight_0.5' --labels=multilabel --strategy=weights
 
 # Tables of one's own: columns by name, quoted texts, what is split off, a model, a text that may have several labels.
@@ -111,14 +111,14 @@ grep -q '^What to take from it: --strategy=' out || fail "no advice: $(cat out)"
 expect 0 out '^ +[0-9.]+ %  odd$' --load=own_model --predict='what odd thing'
 expect 0 out '^own.csv: 130 rows\.$' --load=own_model --test=own.csv --text=comment --label=mood
 grep -q '^ *macro avg ' out || fail "no figures: $(cat out)"
-expect 2 err '^--train: not with --load' --load=own_model --train=own.csv --text=comment --label=mood
+expect 2 err '^--train: cannot be combined with --load' --load=own_model --train=own.csv --text=comment --label=mood
 expect 2 err '^--label_separator: the model has one label' --load=own_model --test=own.csv --text=2 --label=3 --label_separator='|'
 tail -n +2 own.csv | sed 's/,sad$/,sad|grim/' > several.csv
 expect 0 out ' 4 labels, of which a row has any number' --train=several.csv --text=2 --label=3 --label_separator='|' \
   --strategy=none --seeds=1 --epochs=1
 expect 2 err '^--label=moods: no column of .*; its first row is id | comment | mood' --train=own.csv --text=comment --label=moods
 expect 2 err '^--text: needs --train' --text=comment
-expect 2 err '^--labels: not with files' "${own[@]}" --labels=fine
+expect 2 err '^--labels: cannot be combined with your own files' "${own[@]}" --labels=fine
 expect 2 err '^--separator=ab: expected a character, or tab' "${own[@]}" --separator=ab
 echo '1,"what, no",nothing,more' >> own.csv
 expect 2 err 'own.csv:[0-9]+: expected 3 columns as in line 1, found 4' "${own[@]}"
@@ -175,7 +175,7 @@ else
   expect 0 out "^ +macro avg .* $(printf '%.3f' "$figure") " --backend=libtorch --load=encoded.model
   expect 0 out '^Gain in macro-F1 over model .strategy [a-z_0-9.]+., paired bootstrap over test rows: [+-]' \
     --backend=libtorch --load=encoded.model --against=model
-  expect 2 err '^--against: needs --load, without --predict' --against=model
+  expect 2 err '^--against: needs --load without --predict' --against=model
   expect 0 out '^\| (\*\*)?crt' "${encoded[@]}" --strategy=none,ldam_drw,crt,smote --seeds=1 --epochs=1 --most_pieces=16 --freeze
   for label in a b; do for i in $(seq 40); do echo "text $label $i,$label"; done; done | sed '1i text,label' > even.csv
   expect 0 out '^\| (\*\*)?smote' --backend=libtorch --encoder="$encoder" --train=even.csv --freeze --most_pieces=16 \
@@ -184,13 +184,13 @@ else
     --checkpoint=state.crt
   expect 0 out '^\| (\*\*)?crt' "${encoded[@]}" --strategy=crt --seeds=1 --epochs=1 --most_pieces=8 --rate=0.002 \
     --checkpoint=state.crt
-  expect 2 err '^--layer_decay: not with --freeze' "${encoded[@]}" --freeze --layer_decay=0.5
+  expect 2 err '^--layer_decay: cannot be combined with --freeze' "${encoded[@]}" --freeze --layer_decay=0.5
   expect 0 out '^ +[0-9.]+ %  neutral$' --backend=libtorch --load=encoded.model --predict='so so'
   whole=yes expect 2 err '^--load: this model has an encoder and needs --backend=libtorch' --load=encoded.model --predict=hm
   expect 2 err 'nowhere/vocab.txt:0: ' --backend=libtorch --encoder=nowhere --strategy=none
-  expect 2 err '^--hidden: not with --encoder' "${encoded[@]}" --hidden=8
+  expect 2 err '^--hidden: cannot be combined with --encoder' "${encoded[@]}" --hidden=8
   expect 2 err '^--most_pieces=41: this encoder reads 40 at most' "${encoded[@]}" --most_pieces=41 --report=unwritten
-  expect 2 err '^--micro_batches=64: a batch of 32 cannot be cut' "${encoded[@]}" --most_pieces=40 --micro_batches=64 --report=unwritten
+  expect 2 err '^--micro_batches=64: a batch of 32 cannot be divided' "${encoded[@]}" --most_pieces=40 --micro_batches=64 --report=unwritten
   expect 2 err '^--encoder: the model of --load has none' --backend=libtorch --load=model --encoder="$encoder" --predict=hm
 fi
 
@@ -200,12 +200,12 @@ expect 2 err '^  --strategy: ' --stratgy=none
 expect 2 err 'no strategy .smote., expected none, none_tau, weights' --strategy=smote
 expect 2 err '^--backend=cuda: expected one of eigen, libtorch' --backend=cuda
 expect 2 err '^--labels=all: expected one of fine, polarity, multilabel' --labels=all
-expect 2 err '^--log: is of one training: needs one --strategy and --seeds=1' --log=unwritten.csv
+expect 2 err '^--log: belongs to a single training run: needs one --strategy and --seeds=1' --log=unwritten.csv
 expect 2 err '^--checkpoint: needs --backend=libtorch' --strategy=none --seeds=1 --checkpoint=unwritten
 expect 2 err '^--resume: needs --checkpoint' --backend=libtorch --resume
-expect 2 err '^--hidden: not with --load' --backend=libtorch --load=model --hidden=8
+expect 2 err '^--hidden: cannot be combined with --load' --backend=libtorch --load=model --hidden=8
 expect 2 err '^--seeds=0: expected a number from 1' --seeds=0
-expect 2 err '^--seeds=many: not a value of this flag' --seeds=many
+expect 2 err '^--seeds=many: invalid value' --seeds=many
 expect 2 err '^--rate=-1: expected a number from 0' --rate=-1
 expect 2 err '^--hidden: needs --backend=libtorch' --hidden=8
 expect 2 err '^--device: needs --backend=libtorch' --device=cuda
@@ -213,7 +213,7 @@ expect 2 err '^--encoder: needs --backend=libtorch' --encoder=nowhere
 expect 2 err '^--layer_decay: needs --encoder' --layer_decay=0.5
 expect 2 err "^unexpected argument 'none'" none
 expect 2 err 'there is no directory nowhere' --save=nowhere/model
-expect 2 err '^report:0: expected a name for a file' --save=report
+expect 2 err '^report:0: expected a file name' --save=report
 whole=yes expect 0 out '^  --report: ' --help
 
 # Data that are wrong: FILE:LINE: reason, exit code 2, nothing written.
@@ -251,7 +251,7 @@ broken 'corpus/dev.tsv:3: byte 4 of the line is not UTF-8$'
 corpus
 expect 0 out '^[|] .*pos_weight ' --data=corpus --labels=multilabel --strategy=none,pos_weight --seeds=1
 printf 'a row\t0,1,0\tx\n' >> corpus/train.tsv
-expect 2 err "corpus/train.tsv:4: label '0,1,0' stands twice$" --data=corpus --labels=multilabel
+expect 2 err "corpus/train.tsv:4: label '0,1,0' occurs twice$" --data=corpus --labels=multilabel
 touch file
 expect 2 err '^file:0: cannot be made a directory' --data=corpus --strategy=none --report=file
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "demos/common/draws.h"
+#include "demos/common/random_numbers.h"
 #include "demos/sentiment/corpus.h"
 
 namespace equipoise::demos {

@@ -4,6 +4,9 @@
 #include <numeric>
 #include <utility>
 
+#include "demos/common/model_file.h"
+#include "demos/common/report.h"
+
 namespace equipoise::demos {
 
 namespace {
@@ -16,13 +19,26 @@ ClassCounts counts_of(const Corpus& corpus) {
   return count_labels(labels, corpus.classes.size());
 }
 
-std::vector<std::size_t> sorted_classes(const ClassCounts& counts, bool ascending) {
-  std::vector<std::size_t> classes(counts.classes());
-  std::iota(classes.begin(), classes.end(), std::size_t{0});
-  std::stable_sort(classes.begin(), classes.end(), [&](std::size_t a, std::size_t b) {
-    return ascending ? counts[a] < counts[b] : counts[a] > counts[b];
-  });
-  return classes;
+template <class Features>
+std::unique_ptr<TextTask> task_of(const Corpus& corpus, const Features& features) {
+  std::unique_ptr<TextTask> task;
+  if (corpus.has_several_labels) {
+    task = std::make_unique<ManyLabelsTask>();
+  } else {
+    task = std::make_unique<OneLabelTask>();
+  }
+  const auto examples = [&](const LabelledTexts& rows) {
+    return with_targets(features(rows.texts), corpus, rows);
+  };
+  task->description = corpus.description;
+  task->classes = corpus.classes;
+  task->shape = {std::size_t{kTextColumns}, corpus.classes.size()};
+  task->facts = {{"classes", corpus.classes}, {"hidden", 0}};
+  task->counts = counts_of(corpus);
+  task->train = examples(corpus.train);
+  task->validation = examples(corpus.validation);
+  task->test = examples(corpus.test);
+  return task;
 }
 
 }  // namespace
@@ -43,25 +59,19 @@ Examples with_targets(Examples examples, const Corpus& corpus, const LabelledTex
   return examples;
 }
 
-Task make_task(const Corpus& corpus) {
-  SparseRows train = ngram_counts(corpus.train.texts);
-  TfIdf tf_idf(train);
-  const auto examples = [&](const LabelledTexts& rows) {
-    return with_targets(make_examples(tf_idf, rows.texts), corpus, rows);
-  };
-  Examples training = with_targets({.features = tf_idf(std::move(train))}, corpus, corpus.train);
-  Examples validation = examples(corpus.validation);
-  Examples test = examples(corpus.test);
-  return {corpus.classes,      counts_of(corpus),     std::move(tf_idf),
-          std::move(training), std::move(validation), std::move(test)};
+std::unique_ptr<TextTask> make_task(const Corpus& corpus) {
+  const TfIdf tf_idf(ngram_counts(corpus.train.texts));
+  auto task = task_of(
+      corpus, [&](const std::vector<std::string>& texts) { return make_examples(tf_idf, texts); });
+  task->facts["idf"] = to_block(tf_idf.idf());
+  return task;
 }
 
-Task make_task(const Corpus& corpus, const WordPiece& tokenizer, std::size_t most) {
-  const auto examples = [&](const LabelledTexts& rows) {
-    return with_targets(make_examples(tokenizer, most, rows.texts), corpus, rows);
-  };
-  return {corpus.classes,         counts_of(corpus),           TfIdf(std::vector<float>()),
-          examples(corpus.train), examples(corpus.validation), examples(corpus.test)};
+std::unique_ptr<TextTask> make_task(const Corpus& corpus, const WordPiece& tokenizer,
+                                    std::size_t most) {
+  return task_of(corpus, [&](const std::vector<std::string>& texts) {
+    return make_examples(tokenizer, most, texts);
+  });
 }
 
 Examples make_examples(const TfIdf& tf_idf, const std::vector<std::string>& texts) {
@@ -81,7 +91,9 @@ Examples make_examples(const WordPiece& tokenizer, std::size_t most,
 
 std::vector<std::size_t> rare_classes(const ClassCounts& counts) {
   constexpr double kShare = 0.1;
-  std::vector<std::size_t> classes = sorted_classes(counts, /*ascending=*/true);
+  std::vector<double> fewness(counts.values().begin(), counts.values().end());
+  for (double& count : fewness) count = -count;
+  std::vector<std::size_t> classes = by_falling(fewness);
   std::size_t size = 0;
   double rows = 0;
   while (size < classes.size() && rows + counts[classes[size]] <= kShare * counts.total()) {
@@ -90,10 +102,6 @@ std::vector<std::size_t> rare_classes(const ClassCounts& counts) {
   classes.resize(std::max<std::size_t>(size, 1));
   std::sort(classes.begin(), classes.end());
   return classes;
-}
-
-std::vector<std::size_t> classes_by_size(const ClassCounts& counts) {
-  return sorted_classes(counts, /*ascending=*/false);
 }
 
 }  // namespace equipoise::demos

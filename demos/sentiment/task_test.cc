@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "demos/common/model_file.h"
+
 namespace equipoise::demos {
 namespace {
 
@@ -30,7 +32,8 @@ Corpus corpus(bool has_several_labels) {
 }
 
 TEST(MakeTask, HasAClassARow) {
-  const Task task = make_task(corpus(false));
+  const auto made = make_task(corpus(false));
+  const TextTask& task = *made;
   EXPECT_THAT(task.classes, ElementsAre("a", "b", "c"));
   EXPECT_EQ(task.counts, (ClassCounts{1, 1, 1}));
   EXPECT_EQ(task.train.labels, 0U);
@@ -43,7 +46,8 @@ TEST(MakeTask, HasAClassARow) {
 }
 
 TEST(MakeTask, HasANumberALabelWhereRowsHaveSeveral) {
-  const Task task = make_task(corpus(true));
+  const auto made = make_task(corpus(true));
+  const TextTask& task = *made;
   EXPECT_EQ(task.counts, (ClassCounts{2, 1, 1}));
   EXPECT_EQ(task.train.labels, 3U);
   EXPECT_EQ(task.test.labels, 3U);
@@ -54,9 +58,11 @@ TEST(MakeTask, HasANumberALabelWhereRowsHaveSeveral) {
 
 TEST(MakeTask, LearnsIdfFromTrainAlone) {
   const Corpus texts = corpus(false);
-  const Task task = make_task(texts);
+  const auto made = make_task(texts);
+  const TextTask& task = *made;
   const TfIdf tf_idf(ngram_counts(texts.train.texts));
-  EXPECT_EQ(task.tf_idf.idf(), tf_idf.idf());
+  EXPECT_EQ(from_block(task.facts.at("idf")), tf_idf.idf());
+  EXPECT_EQ(task.facts.at("classes"), (std::vector<std::string>{"a", "b", "c"}));
   const auto expect_features = [&](const Examples& part, const LabelledTexts& rows) {
     const SparseRows expected = tf_idf(ngram_counts(rows.texts));
     EXPECT_EQ(part.features.starts, expected.starts);
@@ -69,8 +75,9 @@ TEST(MakeTask, LearnsIdfFromTrainAlone) {
 }
 
 TEST(MakeExamples, AreTheFeaturesThatTheModelWasTrainedOn) {
-  const Task task = make_task(corpus(false));
-  const Examples again = make_examples(task.tf_idf, {"z z", "x y", ""});
+  const auto made = make_task(corpus(false));
+  const TextTask& task = *made;
+  const Examples again = make_examples(TfIdf(from_block(task.facts.at("idf"))), {"z z", "x y", ""});
   EXPECT_EQ(again.rows(), 3U);
   EXPECT_THAT(again.targets, IsEmpty());
   for (std::size_t r = 0; r < 2; ++r) {
@@ -84,11 +91,6 @@ TEST(RareClasses, AreTheSmallestThatHoldATenthTogether) {
   EXPECT_THAT(rare_classes({30, 880, 50, 40}), ElementsAre(0, 3));
   EXPECT_THAT(rare_classes({50, 50}), ElementsAre(0));  // at least one; the first among equals
   EXPECT_THAT(rare_classes({60, 20, 20}), ElementsAre(1));
-}
-
-TEST(ClassesBySize, GoFromTheLargestToTheSmallest) {
-  EXPECT_THAT(classes_by_size({30, 880, 50, 40}), ElementsAre(1, 2, 3, 0));
-  EXPECT_THAT(classes_by_size({5, 7, 5, 7}), ElementsAre(1, 3, 0, 2));  // as they stand
 }
 
 }  // namespace
