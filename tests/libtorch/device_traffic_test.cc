@@ -81,5 +81,23 @@ TEST(DeviceTraffic, LargeCallsGoInParts) {
   }
 }
 
+// What groups of rows are scaled by is no matrix beside the gradient.
+TEST(DeviceTraffic, ScalesOfGroupsAreAppliedInParts) {
+  if (!fake_device::available()) GTEST_SKIP() << "needs LibTorch 2.1";
+  namespace el = equipoise::libtorch;
+  SoftmaxLoss<> loss;
+  loss.group_logit_terms.resize(2);
+  loss.group_logit_terms[0].scale.assign(500, 2.0);
+  loss.group_logit_terms[1].scale.assign(500, 0.5);
+  el::SoftmaxLossModule<> module(loss);
+  module->to(fake_device::card(0));
+  const at::Tensor targets = at::zeros({8192}, at::kLong).to(fake_device::card(0));
+  const el::LossArguments arguments{.groups = targets};
+  const Traffic traffic = traffic_of(
+      [&](const at::Tensor& logits) { return module->forward(logits, targets, arguments); },
+      at::randn({8192, 500}));
+  EXPECT_LE(traffic.peak, 1.3);
+}
+
 }  // namespace
 }  // namespace equipoise::testing

@@ -324,6 +324,112 @@ TEST_F(FakeDevice, AModuleWhoseConstantsAreElsewhereIsRefused) {
             "value(): targets.device() = cpu, expected fake:0, the device of the logits");
 }
 
+// On the CPU the core refuses it; here gathers would read beyond the constants.
+TEST_F(FakeDevice, AModuleForOtherClassesIsRefused) {
+  SoftmaxLoss<> weighted;
+  weighted.class_weights = kWeights;
+  SoftmaxLossModule<> module(weighted);
+  SoftmaxLoss<> shifted;
+  shifted.logit_terms.shift = {0.5};
+  SoftmaxLossModule<> of_one_class(shifted);
+  equipoise::SigmoidLoss<> bce;
+  bce.pos_weight = {2};
+  SigmoidLossModule<> of_one_label(bce);
+  module->to(fake::card(0));
+  of_one_class->to(fake::card(0));
+  of_one_label->to(fake::card(0));
+  const at::Tensor logits = at::randn({kRows, 4}).to(fake::card(0));
+  const at::Tensor targets = at::zeros({kRows}, at::kLong).to(fake::card(0));
+  EXPECT_EQ(error_of([&] { module->forward(logits, targets); }),
+            "SoftmaxLossModule::forward(): class_weights.size(-1) = 5, expected 4, as the logits");
+  EXPECT_EQ(error_of([&] { of_one_class->forward(logits, targets); }),
+            "SoftmaxLossModule::forward(): shift.size(-1) = 1, expected 4, as the logits");
+  EXPECT_EQ(error_of([&] { of_one_label->forward(logits, at::zeros_like(logits)); }),
+            "SigmoidLossModule::forward(): pos_weight.size(-1) = 1, expected 4, as the logits");
+}
+
+// The constants of a forward pass are those of all its backward passes, whatever a schedule has
+// set since.
+TEST_F(FakeDevice, ConstantsSetAfterTheForwardPassAreOfTheNextOne) {
+  const at::Tensor logits = some_logits().to(fake::card(0)).set_requires_grad(true);
+  const auto expect_unmoved = [&](const at::Tensor& loss, const auto& set, const char* what) {
+    const auto gradient = [&] {
+      return torch::autograd::grad({loss}, {logits}, {}, /*retain_graph=*/true)[0].to(at::kCPU);
+    };
+    const at::Tensor before = gradient();
+    set();
+    EXPECT_TRUE(gradient().equal(before)) << what;
+  };
+  const std::vector<double> other = {1, 2, 3, 4, 5};
+  SoftmaxLoss<> scaled;
+  scaled.class_weights = kWeights;
+  scaled.logit_terms.scale = kWeights;
+  SoftmaxLossModule<> module(scaled);
+  module->to(fake::card(0));
+  expect_unmoved(
+      module->forward(logits, some_classes().to(fake::card(0))),
+      [&] {
+        module->set_class_weights(other);
+        module->set_logit_terms({.scale = other, .shift = {}, .margin = {}});
+      },
+      "softmax");
+  equipoise::SigmoidLoss<> bce;
+  bce.class_weights = kWeights;
+  bce.pos_weight = kWeights;
+  SigmoidLossModule<> sigmoid(bce);
+  sigmoid->to(fake::card(0));
+  expect_unmoved(
+      sigmoid->forward(logits, at::ones({kRows, kClasses}).to(fake::card(0))),
+      [&] {
+        sigmoid->set_class_weights(other);
+        sigmoid->set_pos_weight(other);
+      },
+      "sigmoid");
+}
+
+// No gradient flows to them; second derivatives are the same as ever.
+TEST_F(FakeDevice, ConstantsMayRequireGradients) {
+  SoftmaxLoss<CrossEntropy, MeanByWeight> loss;
+  loss.class_weights = kWeights;
+  using Module = SoftmaxLossModule<CrossEntropy, MeanByWeight>;
+  expect_the_same_on_devices<Module>(
+      [&] {
+        Module module(loss);
+        module->class_weights.set_requires_grad(true);
+        return module;
+      },
+      {some_logits(), some_classes()}, "constants that require gradients");
+}
+
+// However small the probability that the target has of what the logits rule out, and however large
+// a finite loss.
+TEST_F(FakeDevice, LossesOfDistributionsAreInfiniteWhereAProbabilityIsZero) {
+  SoftmaxLoss<> loss;
+  loss.class_weights = {1, 1e20};
+  const auto unreduced_on_device = [&](const at::Tensor& logits, const at::Tensor& targets) {
+    return unreduced(loss, logits.to(fake::card(0)), targets.to(fake::card(0))).to(at::kCPU);
+  };
+  const at::Tensor logits = at::tensor({-INFINITY, 0.F, 1.F, 0.F, -INFINITY, 0.F}).view({3, 2});
+  const at::Tensor targets = at::tensor({1e-25F, 1.F, 0.F, 1.F, 0.F, 1.F}).view({3, 2});
+  const at::Tensor losses = unreduced_on_device(logits, targets);
+  EXPECT_EQ(losses[0].item<float>(), INFINITY);
+  // -log p_1 = log(1 + e)
+  EXPECT_NEAR(losses[1].item<float>(), 1e20F * 1.3132617F, 1e20F * 1e-6F);
+  EXPECT_EQ(losses[2].item<float>(), 0);
+  EXPECT_TRUE(std::isnan(unreduced_on_device(logits + NAN, targets)[2].item<float>()));
+}
+
+// Without classes no index is one.
+TEST_F(FakeDevice, IndicesAmongNoClassesAreInvalid) {
+  const at::Tensor logits = at::zeros({3, 0}).to(fake::card(0));
+  at::Tensor targets = at::full({3}, kIgnoreIndex, at::kLong);
+  EXPECT_EQ(value(SoftmaxLoss<>{}, logits, targets.to(fake::card(0))).to(at::kCPU).item<float>(),
+            0);
+  targets[1] = 0;
+  EXPECT_TRUE(std::isnan(
+      value(SoftmaxLoss<>{}, logits, targets.to(fake::card(0))).to(at::kCPU).item<float>()));
+}
+
 TEST_F(FakeDevice, MetricsReadTheDeviceOnce) {
   const Batch batch{some_logits(), some_classes()};
   const auto expect = [&](auto accumulator, auto on_cpu, const auto& add, const auto& read) {

@@ -172,7 +172,9 @@ class SoftmaxLossImpl : public detail::LossModule<SoftmaxLossImpl<M, R>> {
       return {detail::softmax_of_tensors(where, from_tensors(tensors)), std::nullopt};
     }
     for (at::Tensor* tensor : fields(tensors)) {
-      if (tensor->defined()) *tensor = tensor->to(detail::compute_type(logits));
+      if (!tensor->defined()) continue;
+      // A copy: the backward pass reads them again, and they may have been set anew by then.
+      *tensor = tensor->to(detail::compute_type(logits), /*non_blocking=*/false, /*copy=*/true);
     }
     if (!arguments.shares.defined()) {
       arguments.shares = shares_.of(where, options.loss().reduction, logits.device());

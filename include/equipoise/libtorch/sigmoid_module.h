@@ -88,7 +88,9 @@ class SigmoidLossImpl : public detail::LossModule<SigmoidLossImpl<S, R>> {
     }
     for (at::Tensor* tensor :
          {&tensors.class_weights, &tensors.pos_weight, &tensors.shift, &tensors.rebalance_counts}) {
-      if (tensor->defined()) *tensor = tensor->to(detail::compute_type(logits));
+      if (!tensor->defined()) continue;
+      // A copy: the backward pass reads them again, and they may have been set anew by then.
+      *tensor = tensor->to(detail::compute_type(logits), /*non_blocking=*/false, /*copy=*/true);
     }
     if (!arguments.shares.defined()) {
       arguments.shares = shares_.of(kForward, loss.reduction, logits.device());

@@ -33,6 +33,14 @@ call_sigmoid(SigmoidOfTensors loss, const SigmoidTensors* tensors, const at::Ten
   SigmoidNode node{std::move(loss), {}, as_elements(arguments), wanted.unreduced, wanted.sums};
   if (tensors != nullptr) {
     node.tensors = *tensors;
+    const std::pair<const char*, const at::Tensor&> constants[] = {
+        {"class_weights", tensors->class_weights},
+        {"pos_weight", tensors->pos_weight},
+        {"shift", tensors->shift},
+        {"rebalance_counts", tensors->rebalance_counts}};
+    for (const auto& [name, constant] : constants) {
+      require_last_size(node.loss.where, name, constant, logits.size(-1));
+    }
   } else if (!fits_kernel(logits)) {
     if (compute_type(logits) == at::kFloat) {
       kernels::require_constants_fit<float>(node.loss.where, node.loss.settings);

@@ -9,9 +9,11 @@
 #include <ATen/ops/addcmul.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/fmin.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/nll_loss_forward.h>
+#include <ATen/ops/zeros.h>
 
 #include <cstdint>
 #include <string>
@@ -61,16 +63,15 @@ struct CallInPlace {
 };
 
 inline RowsInPlace distributions_in_place(const SoftmaxOfTensors& loss, const TargetTensors& target,
-                                          at::Tensor& log_p) {
-  // What no sum of losses reaches but by a probability of 0, and a log p for that whose product
-  // with a weight of 0 is 0.
-  const bool is_double = log_p.scalar_type() == at::kDouble;
-  const double infinite = is_double ? 1e270 : 1e18;
-  log_p.clamp_min_(is_double ? -1e300 : -1e38);
+                                          const at::Tensor& log_p) {
+  const at::Tensor zero = at::zeros({}, log_p.options());
+  at::Tensor products = target.by_class * log_p;
+  // A weight of 0 times an infinite log p is NaN and should be 0; NaN logits make NaN of all log p.
+  at::fmin_out(products, products, zero);
+  const at::Tensor sums =
+      products.sum(1).masked_fill_(log_p.select(1, 0).isnan(), equipoise::detail::quiet_nan());
   RowsInPlace rows;
-  rows.losses = (target.by_class * log_p).sum(1).neg_();
-  rows.losses.masked_fill_(rows.losses.gt(infinite), equipoise::detail::infinity());
-  rows.losses.mul_(target.outer);
+  rows.losses = at::addcmul(zero, sums, target.outer, -1);
   rows.pull = loss.settings.convention == WeightConvention::kConsistent
                   ? target.weight
                   : target.outer * target.by_class.sum(1);
@@ -253,12 +254,30 @@ inline TargetTensors part_of(const RowPart& part, const TargetTensors& target) {
   return result;
 }
 
+// In how many parts terms are applied: small calls, which wait for launches, go in one.
+inline std::int64_t parts_of_terms(const at::Tensor& z) {
+  constexpr std::int64_t kSmall = std::int64_t{1} << 20;
+  return z.numel() > kSmall ? 16 : 1;
+}
+
+// The gradient of rows times the scale of all rows, or of their groups, in place.
+inline void multiply_by_scale(const at::Tensor& scale, const at::Tensor& group,
+                              at::Tensor& gradient) {
+  if (scale.dim() == 1) {
+    gradient.mul_(scale);
+    return;
+  }
+  for_each_part(
+      gradient.size(0), gradient.size(1),
+      [&](const RowPart& part) { part.of(gradient).mul_(rows_of_terms(scale, part.of(group))); },
+      parts_of_terms(gradient));
+}
+
 // log p of rows [N, C] with the terms of the logits, some rows at a time, so that logits and terms
-// together take little memory beside it; small calls, which wait for launches, go in one.
+// together take little memory beside it.
 inline at::Tensor log_softmax_with_terms(const SoftmaxOfTensors& loss,
                                          const SoftmaxTensors& tensors, const TargetTensors& target,
                                          const at::Tensor& z, at::ScalarType type) {
-  constexpr std::int64_t kSmall = std::int64_t{1} << 20;
   at::Tensor log_p = at::empty(z.sizes(), z.options().dtype(type));
   for_each_part(
       z.size(0), z.size(1),
@@ -268,7 +287,7 @@ inline at::Tensor log_softmax_with_terms(const SoftmaxOfTensors& loss,
         at::Tensor out = part.of(log_p);
         at::_log_softmax_out(out, a, 1, /*half_to_float=*/false);
       },
-      z.numel() > kSmall ? 16 : 1);
+      parts_of_terms(z));
   return log_p;
 }
 
@@ -299,16 +318,14 @@ inline LossAndGradient softmax_in_place(const SoftmaxOfTensors& loss, const Soft
   if (reduced.coefficients.defined() && reduced.coefficients.dim() > 0) {
     reduced.coefficients = reduced.coefficients.to(type).view(column);
   }
-  const at::Tensor scale =
-      tensors.scale.defined() ? rows_of_terms(tensors.scale, in.target.group) : at::Tensor();
-  result.make_gradient = [log_p, rows, in, reduced = std::move(reduced), scale, column, by_plane,
-                          sizes = logits.sizes().vec()](const at::Tensor& upstream,
-                                                        at::ScalarType wanted_type) {
+  result.make_gradient = [log_p, rows, in, reduced = std::move(reduced), scale = tensors.scale,
+                          column, by_plane, sizes = logits.sizes().vec()](
+                             const at::Tensor& upstream, at::ScalarType wanted_type) {
     const at::Tensor factor =
         reduced.factor(upstream.dim() == 0 ? upstream : upstream.reshape(column));
     at::Tensor gradient = gradient_in_place(rows, in, factor, column, log_p,
                                             scale.defined() ? log_p.scalar_type() : wanted_type);
-    if (scale.defined()) gradient.mul_(scale);
+    if (scale.defined()) multiply_by_scale(scale, in.target.group, gradient);
     return by_plane ? gradient.transpose(1, 2) : gradient.view(sizes);
   };
   return result;

@@ -46,6 +46,19 @@ inline void require_softmax_arguments(const char* where, const LossArguments& ar
   require_undefined(where, "sums", arguments.sums);
 }
 
+// The constants that a module holds have to be for the classes of the logits.
+inline void require_constants_of_classes(const char* where, const SoftmaxTensors& tensors,
+                                         std::int64_t classes) {
+  const std::pair<const char*, const at::Tensor&> constants[] = {
+      {"class_weights", tensors.class_weights},
+      {"scale", tensors.scale},
+      {"shift", tensors.shift},
+      {"margin", tensors.margin},
+      {"pair_shift", tensors.pair_shift},
+      {"seesaw_counts", tensors.seesaw_counts}};
+  for (const auto& [name, constant] : constants) require_last_size(where, name, constant, classes);
+}
+
 // Shapes, types and devices: what is known without reading the device.
 inline void require_softmax_tensors(const SoftmaxOfTensors& given, const SoftmaxTensors* tensors,
                                     const at::Tensor& logits, const at::Tensor& targets,
@@ -58,6 +71,7 @@ inline void require_softmax_tensors(const SoftmaxOfTensors& given, const Softmax
   require_matches(where, "seesaw_counts", arguments.seesaw_counts, {logits, "logits"}, classes,
                   "classes");
   kernels::require_softmax_loss(where, loss, static_cast<std::size_t>(classes));
+  if (tensors != nullptr) require_constants_of_classes(where, *tensors, classes);
   if (needs_groups(loss, tensors)) require_groups(where, arguments.groups);
   require_buckets(where, loss.reduction.buckets(), {logits, "logits"}, arguments);
 }

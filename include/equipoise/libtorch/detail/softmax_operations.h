@@ -3,6 +3,7 @@
 #define EQUIPOISE_LIBTORCH_DETAIL_SOFTMAX_OPERATIONS_H_
 
 #include <ATen/Context.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
 #include <ATen/ops/div.h>
 #include <ATen/ops/empty.h>
@@ -256,7 +257,7 @@ inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
   const at::Tensor a = classes == 0 ? z : apply_terms(*loss.settings.seesaw, tensors, target, z);
   const at::Tensor log_p = at::log_softmax(a, 1);
   const RowsAndSlopes rows =
-      classes == 0 ? RowsAndSlopes{z.sum(1), z}
+      classes == 0 ? RowsAndSlopes{target.weight * z.sum(1), z}
       : is_single(loss.settings, target)
           ? rows_of_indices(loss, target, log_p, wanted.gradient)
           : rows_of_distributions(loss, tensors, target, log_p, wanted.gradient);
@@ -281,8 +282,11 @@ inline LossAndGradient softmax_by_operations(const SoftmaxOfTensors& loss,
                                              const SoftmaxTensors& tensors,
                                              const at::Tensor& logits, const at::Tensor& targets,
                                              const LossArguments& arguments, const Wanted& wanted) {
-  return softmax_by_operations(loss, tensors, logits, arguments, wanted,
-                               read_rows(loss, tensors, logits, targets, arguments));
+  const auto rows = [&] {
+    const at::NoGradGuard no_graph;  // they depend on no logits
+    return read_rows(loss, tensors, logits, targets, arguments);
+  };
+  return softmax_by_operations(loss, tensors, logits, arguments, wanted, rows());
 }
 
 }  // namespace equipoise::libtorch::detail

@@ -157,6 +157,14 @@ inline void require_constants_beside(
   }
 }
 
+// The last dimension of a constant, if defined, is that of the classes or labels.
+inline void require_last_size(const char* where, const char* name, const at::Tensor& constant,
+                              std::int64_t size) {
+  if (!constant.defined() || constant.size(-1) == size) return;
+  reject(where, std::string(name) + ".size(-1)", constant.size(-1),
+         std::to_string(size) + ", as the logits");
+}
+
 // One number a row, in the shape of the rows or in one vector.
 inline void require_per_row(const char* where, const char* name, const at::Tensor& tensor,
                             const NamedTensor& reference, at::IntArrayRef rows) {
