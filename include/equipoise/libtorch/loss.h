@@ -34,8 +34,7 @@ namespace equipoise::libtorch {
 ///  - Targets, weights and groups are checked on the CPU. Elsewhere a target that is neither a
 ///    class nor ignored, a negative or infinite probability, or a group or class without a bucket
 ///    in the reduction makes the loss NaN, and an invalid target makes the gradient of its row NaN
-///    as well; check_targets() finds such targets. An ignored row may have any group. With
-///    probabilities as targets, the loss of a row above 1e18 (1e270 in double) counts as infinite.
+///    as well; check_targets() finds such targets. An ignored row may have any group.
 ///  - A row whose logits are all -infinity has no softmax and makes the loss NaN, as do NaN and
 ///    +infinity. A target whose logit alone is -infinity has probability 0 and, with the modulators
 ///    of this library that are logarithmic there, the loss +infinity.
