@@ -422,7 +422,7 @@ NamedPlots QaTask::plots(const ExperimentOptions& options, const Results& result
                       {"weights.png", dots(weight_chart("Class weights", names, weights))},
                       {"reliability.png",
                        reliability(reliability_lines(
-                           selects_sentences() ? "Reliability of `positive` on test data"
+                           selects_sentences() ? "Reliability of the positive class on test data"
                                                : "Reliability of the top answer type on test data",
                            best, {"raw", "fitted"}))}};
   if (languages.size() > 1) {
