@@ -17,6 +17,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <vector>
 
+#include "equipoise/libtorch/detail/broken_pipes.h"
 #include "equipoise/libtorch/distributed/communicator.h"
 #include "tests/support/errors.h"
 
@@ -41,6 +42,7 @@ inline void run_workers(int world, const std::function<void(const libtorch::Comm
   std::vector<std::thread> threads;
   for (int rank = 0; rank < world; ++rank) {
     threads.emplace_back([&, rank] {
+      libtorch::detail::refuse_broken_pipe_signals();  // as connect() does
       try {
         work(libtorch::Communicator(make_gloo(store, rank, world, timeout), at::kCPU, timeout));
       } catch (const std::exception& error) {
