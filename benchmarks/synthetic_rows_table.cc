@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <fstream>
 #include <functional>
 #include <iostream>
@@ -242,6 +243,7 @@ Candidates weights(const Table& table) {
   for (const double strength : kStrengths) {
     const auto values = eq::class_weights(table.counts(), eq::PowerWeights{.exponent = strength});
     std::vector<double> correction;
+    correction.reserve(values.size());
     for (const double weight : values) correction.push_back(-std::log(weight));
     for (const float l2 : kPenalties) {
       result.push_back({train(table, values, l2), {}, correction});
@@ -389,11 +391,7 @@ void small_set(std::vector<float>& values, Labels& labels) {
   }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage("Compares ways to train on an imbalanced table.");
-  absl::ParseCommandLine(argc, argv);
+int run() {
   auto values = read<float>(absl::GetFlag(FLAGS_rows));
   auto labels = read<std::int64_t>(absl::GetFlag(FLAGS_labels));
   if (absl::GetFlag(FLAGS_rows).empty()) small_set(values, labels);
@@ -418,4 +416,17 @@ int main(int argc, char** argv) {
   }
   print(by_strategy);
   return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    absl::SetProgramUsageMessage("Compares ways to train on an imbalanced table.");
+    absl::ParseCommandLine(argc, argv);
+    return run();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
 }

@@ -136,7 +136,8 @@ TEST(Counting, SeesThePeak) {
   const std::vector<double> before(1000);
   const Allocations seen = allocations_of([&] {
     for (int i = 0; i < 3; ++i) {
-      const std::vector<double> copy = before;
+      std::vector<double> copy = before;
+      copy.back() = i;
       use(copy.data());
     }
     const std::vector<double> first(100);

@@ -36,7 +36,7 @@ std::vector<std::string_view> columns_of(std::string_view line) {
   const absl::string_view text(line.data(), line.size());
   std::vector<std::string_view> columns;
   const auto add = [&](absl::string_view column) {
-    columns.push_back({column.data(), column.size()});
+    columns.emplace_back(column.data(), column.size());
   };
   if (line.find('\t') == std::string_view::npos) {
     for (const absl::string_view column : absl::StrSplit(text, ' ', absl::SkipEmpty())) add(column);

@@ -428,6 +428,7 @@ NamedPlots QaTask::plots(const ExperimentOptions& options, const Results& result
   if (languages.size() > 1) {
     const std::vector<std::size_t> by_size = languages_by_size(*this);
     std::vector<double> rows;
+    rows.reserve(by_size.size());
     for (const std::size_t g : by_size) rows.push_back(counts.group(g).total());
     plots.emplace_back("languages.png", bars({"Training rows per language", "rows",
                                               in_order(by_size, languages), rows}));

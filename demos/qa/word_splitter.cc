@@ -82,7 +82,7 @@ std::vector<std::uint64_t> pieces_of(std::span<const Word> words) {
     std::string joined = words[i].text;
     for (std::size_t k = i; k > 0 && i - k < 2; --k) {
       if (!words[k].joins || !words[k - 1].is_character) break;
-      joined = words[k - 1].text + joined;
+      joined.insert(0, words[k - 1].text);
       pieces.push_back(splits::fnv1a64(joined));
     }
   }

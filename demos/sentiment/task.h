@@ -29,7 +29,7 @@ struct OneLabelTask final : TextTask {
   Objective objective(const std::string& strategy, std::uint64_t seed,
                       std::uint64_t steps) const override;
   /// The tau of none_tau.
-  Decision choose(const std::string& strategy, const Logits& validation) const override;
+  Decision choose(const std::string& strategy, const Logits& logits) const override;
   Metrics measure(const Examples& part, const Logits& logits,
                   const Decision& decision) const override;
   void describe(const Trained& trained, Run& run, nlohmann::json& model_facts) const override;
@@ -50,7 +50,7 @@ struct ManyLabelsTask final : TextTask {
   Objective objective(const std::string& strategy, std::uint64_t seed,
                       std::uint64_t steps) const override;
   /// The labels' own thresholds, and after them the shared one.
-  Decision choose(const std::string& strategy, const Logits& validation) const override;
+  Decision choose(const std::string& strategy, const Logits& logits) const override;
   Metrics measure(const Examples& part, const Logits& logits,
                   const Decision& decision) const override;
   void describe(const Trained& trained, Run& run, nlohmann::json& model_facts) const override;
