@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <random>
 #include <set>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -197,6 +198,19 @@ TEST(BalancedSubsets, LeaveIgnoredRowsOut) {
       EXPECT_GE(labels[static_cast<std::size_t>(row)], 0);
     }
   }
+}
+
+// Positions that wrap around would be those of no subset.
+TEST(BalancedSubsetsErrors, NumbersWhosePositionsWrapAreRefused) {
+  const std::vector<std::int64_t> labels = {0, 0, 0, 1};
+  const BalancedSubsets subsets(labels, 2, 1);
+  ASSERT_EQ(subsets.epoch_size(), 2U);
+  constexpr std::uint64_t kMost = (std::uint64_t{1} << 63) - 2;
+  EXPECT_EQ(subsets.subset(kMost).size(), 2U);
+  EXPECT_EQ(error_of([&] { subsets.subset(kMost + 1); }),
+            "BalancedSubsets::subset(): number = 9223372036854775807, expected at most "
+            "9223372036854775806, whose rows end before position 2^64");
+  EXPECT_THROW(subsets.subset(~std::uint64_t{0}), std::invalid_argument);
 }
 
 TEST(BalancedSubsetsErrors, NameWhatIsWrong) {

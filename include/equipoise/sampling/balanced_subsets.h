@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -74,7 +75,14 @@ class BalancedSubsets {
   }
 
   /// The rows of subset `number`, as the stream has them.
+  /// @throws std::invalid_argument for a number whose positions would pass 2^64, as negative ones
+  /// do.
   std::vector<std::int64_t> subset(std::uint64_t number) const {
+    const std::uint64_t most = ~std::uint64_t{0} / epoch_size() - 1;
+    if (number > most) {
+      detail::reject("BalancedSubsets::subset", "number", number,
+                     "at most " + detail::to_text(most) + ", whose rows end before position 2^64");
+    }
     std::vector<std::int64_t> result(static_cast<std::size_t>(epoch_size()));
     fill(number * epoch_size(), result);
     return result;
