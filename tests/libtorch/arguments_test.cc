@@ -49,6 +49,25 @@ TEST(LossArguments, ThatALossDoesNotTakeAreRefused) {
   EXPECT_EQ(overlap({.seesaw_counts = three}), "partial(): seesaw_counts.numel() = 3" + kNotTaken);
 }
 
+// On every path: the kernels', tensor operations', denominators alone.
+TEST(LossArguments, ASumHasNoShares) {
+  const LossArguments arguments{.shares = at::ones({1}, at::kDouble)};
+  const std::string text =
+      "(): shares.numel() = 1, expected no shares: the reduction is a sum, which has none";
+  const at::Tensor none = at::zeros({2}, at::kLong);
+  const SoftmaxLoss<CrossEntropy, SumOverRows> softmax;
+  const SigmoidLoss<BinaryCrossEntropy, SumOverRows> sigmoid;
+  for (const at::ScalarType type : {at::kDouble, at::kHalf}) {
+    const at::Tensor logits = at::zeros({2, 3}, type);
+    EXPECT_EQ(error_of([&] { value(softmax, logits, none, arguments); }), "value" + text);
+    EXPECT_EQ(error_of([&] {
+                value(sigmoid, logits, at::zeros({2, 3}), arguments);
+              }),
+              "value" + text);
+  }
+  EXPECT_EQ(error_of([&] { denominators(softmax, none, 3, arguments); }), "denominators" + text);
+}
+
 TEST(LossArguments, ErrorsNameTheVerb) {
   const at::Tensor logits = at::zeros({2, 3}, at::kDouble);
   const at::Tensor none = at::full({2}, 7, at::kLong);

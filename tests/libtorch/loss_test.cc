@@ -682,26 +682,42 @@ TEST(SoftmaxLoss, DistributionsOverAnImpossibleClassOnADevice) {
   }
 }
 
-// Large calls add the terms of the logits some rows at a time.
-TEST(SoftmaxLoss, TermsInPartsAreThoseOfTheWhole) {
+// Large calls process some rows at a time, in parts that are not even, with or without terms of the
+// logits. Logits of ignored rows may be NaN.
+TEST(SoftmaxLoss, RowsInPartsAreThoseOfTheWhole) {
   at::manual_seed(8);
   constexpr std::int64_t kRows = 5003;
-  constexpr std::int64_t kClasses = 211;  // more than 2^20 logits, in parts that are not even
+  constexpr std::int64_t kClasses = 211;  // more than 2^20 logits
   const at::Tensor logits = at::randn({kRows, kClasses}, at::kDouble);
   const at::Tensor targets = at::randint(kClasses, {kRows}, at::kLong);
+  for (const std::int64_t row : {0, 2500, 5002}) {
+    targets[row] = -100;
+    logits[row][3] = NAN;
+  }
+  const auto expect_same = [&](const SoftmaxLoss<>& loss, const at::Tensor& given,
+                               const LossArguments& arguments) {
+    const auto found = in_place(loss, logits, given, arguments, {.gradient = true});
+    const at::Tensor leaf = logits.clone().set_requires_grad(true);
+    const at::Tensor expected = libtorch::value(loss, leaf, given, arguments);
+    expect_close(found.loss, expected.detach(), 1e-13);
+    expect_close(found.make_gradient(at::ones({}, at::kDouble), at::kDouble),
+                 gradient_of(expected, leaf), 1e-13);
+  };
   SoftmaxLoss<> loss;
+  expect_same(loss, targets, {});
+  LossArguments arguments;
+  arguments.mask = targets.ne(-100);
+  expect_same(loss, at::rand({kRows, kClasses}, at::kDouble).softmax(1), arguments);
+  loss.label_smoothing = 0.1;
+  expect_same(loss, targets, {});
+  loss.label_smoothing = 0;
   for (std::int64_t c = 0; c < kClasses; ++c) {
     const auto x = static_cast<double>(c);
     loss.logit_terms.scale.push_back(1 + x / kClasses);
     loss.logit_terms.shift.push_back(std::sin(x));
     loss.logit_terms.margin.push_back(0.01 * x);
   }
-  const auto found = in_place(loss, logits, targets, {}, {.gradient = true});
-  const at::Tensor leaf = logits.clone().set_requires_grad(true);
-  const at::Tensor expected = libtorch::value(loss, leaf, targets);
-  expect_close(found.loss, expected.detach(), 1e-13);
-  expect_close(found.make_gradient(at::ones({}, at::kDouble), at::kDouble),
-               gradient_of(expected, leaf), 1e-13);
+  expect_same(loss, targets, {});
 }
 
 // A row that is ignored may be of any group; another one of a group without a bucket makes NaN.

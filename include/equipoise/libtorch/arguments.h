@@ -26,7 +26,7 @@ struct LossArguments {
   /// step sees, summed over micro-batches and ranks; undefined: those of this batch.
   at::Tensor denominators{};
   /// [K] of double: the shares of the buckets, for group DRO on a device; undefined: those of the
-  /// reduction.
+  /// reduction. A reduction that is a sum has none.
   at::Tensor shares{};
   /// [C] of double, for softmax losses: the samples seen so far, for Seesaw; undefined: those in
   /// the loss.

@@ -27,7 +27,7 @@ EQUIPOISE_LIBTORCH_CALL LossAndSums
 call_sigmoid(SigmoidOfTensors loss, const SigmoidTensors* tensors, const at::Tensor& logits,
              const at::Tensor& targets, const LossArguments& arguments, const Wanted& wanted) {
   require_floating_point(loss.where, "logits", logits);
-  require_elements(loss.where, loss.settings, {logits, "logits"}, targets, arguments);
+  require_elements(loss, {logits, "logits"}, targets, arguments);
   const at::Tensor z = as_elements(logits);
   const at::Tensor t = as_elements(targets);
   SigmoidNode node{std::move(loss), {}, as_elements(arguments), wanted.unreduced, wanted.sums};
@@ -59,7 +59,7 @@ call_sigmoid(SigmoidOfTensors loss, const SigmoidTensors* tensors, const at::Ten
 EQUIPOISE_LIBTORCH_CALL at::Tensor call_sigmoid_denominators(const SigmoidOfTensors& loss,
                                                              const at::Tensor& targets,
                                                              const LossArguments& arguments) {
-  require_elements(loss.where, loss.settings, {targets, "targets"}, targets, arguments);
+  require_elements(loss, {targets, "targets"}, targets, arguments);
   const at::NoGradGuard no_graph;
   return sigmoid_denominators_of(loss, as_elements(targets), as_elements(arguments));
 }

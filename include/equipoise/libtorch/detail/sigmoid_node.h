@@ -29,9 +29,9 @@ namespace equipoise::libtorch::detail {
 
 // Targets and what goes with them; the reference has the shape of the elements: it is the logits,
 // or the targets themselves.
-inline void require_elements(const char* where, const SigmoidSettings& loss,
-                             const NamedTensor& reference, const at::Tensor& targets,
-                             const LossArguments& arguments) {
+inline void require_elements(const SigmoidOfTensors& loss, const NamedTensor& reference,
+                             const at::Tensor& targets, const LossArguments& arguments) {
+  const char* const where = loss.where;
   const at::Tensor& all = reference.tensor;
   require_undefined(where, "seesaw_counts", arguments.seesaw_counts);
   require_undefined(where, "class_weights", arguments.class_weights);
@@ -69,10 +69,10 @@ inline void require_elements(const char* where, const SigmoidSettings& loss,
   require_constant(where, "sample_weights", arguments.sample_weights);
   require_per_row(where, "groups", arguments.groups, reference, rows);
   require_integral(where, "groups", arguments.groups);
-  if (loss.reduction.needs_groups()) require_groups(where, arguments.groups);
-  kernels::require_sigmoid_loss(where, loss,
+  if (loss.settings.reduction.needs_groups()) require_groups(where, arguments.groups);
+  kernels::require_sigmoid_loss(where, loss.settings,
                                 all.dim() == 1 ? 1 : static_cast<std::size_t>(all.size(-1)));
-  require_buckets(where, loss.reduction.buckets(), reference, arguments);
+  require_buckets(where, loss.reduction, reference, arguments);
 }
 
 // [N] as [N, 1], and [..., L] as [N, L], in_memory().

@@ -72,7 +72,7 @@ EQUIPOISE_LIBTORCH_CALL at::Tensor call_softmax_denominators(const SoftmaxOfTens
   require_classification(where, targets, classes, arguments);
   kernels::require_softmax_loss(where, loss.settings, static_cast<std::size_t>(classes));
   if (needs_groups(loss.settings, nullptr)) require_groups(where, arguments.groups);
-  require_buckets(where, loss.reduction.buckets(), {targets, "targets"}, arguments);
+  require_buckets(where, loss.reduction, {targets, "targets"}, arguments);
   const at::NoGradGuard no_graph;
   const at::Tensor rows =
       targets.is_floating_point()

@@ -15,6 +15,7 @@
 #include <ATen/ops/nll_loss_forward.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <tuple>
@@ -127,14 +128,17 @@ inline RowsInPlace indices_in_place(const CallInPlace& call, const TargetTensors
   return {losses, (target.weight * modulated.slope).neg_(), {}};
 }
 
-// Numbers of rows lie beside log p, whose classes are dimension 1, in the shape `column`. Where a
-// gradient is wanted, log p of idle rows, NaN perhaps, becomes 0.
+// Whether log p of idle rows, NaN perhaps, is 0, so that their gradient is.
+inline bool is_masked(const RowsOfTensors& in, const Wanted& wanted) {
+  return wanted.gradient && !in.target.by_class.defined();
+}
+
+// Numbers of rows lie beside log p, whose classes are dimension 1, in the shape `column`.
 inline RowsInPlace rows_in_place(const CallInPlace& call, const RowsOfTensors& in,
-                                 at::Tensor& log_p, at::IntArrayRef column) {
+                                 const at::Tensor& log_p, at::IntArrayRef column) {
   const bool is_cross_entropy = call.loss.is_cross_entropy;
   const bool by_index = !in.target.by_class.defined();
-  const bool masked = by_index && call.wanted.gradient;
-  if (masked) log_p.masked_fill_(in.idle.view(column), 0.0);
+  const bool masked = is_masked(in, call.wanted);
   RowsInPlace rows = by_index ? indices_in_place(call, in.target, log_p, column)
                               : distributions_in_place(call.loss, in.target, log_p);
   // A modulator may give what is not finite where the weight is 0; cross-entropy does not.
@@ -147,7 +151,7 @@ inline RowsInPlace rows_in_place(const CallInPlace& call, const RowsOfTensors& i
 }
 
 // Subtracts 1 in each row's column, dimension 1.
-inline void subtract_one_hot(const at::Tensor& column, at::Tensor& matrix) {
+inline void subtract_one_hot(const at::Tensor& column, const at::Tensor& matrix) {
   if (is_deterministic()) {
     matrix.scatter_(1, column, matrix.gather(1, column).sub_(1));
   } else {
@@ -155,36 +159,77 @@ inline void subtract_one_hot(const at::Tensor& column, at::Tensor& matrix) {
   }
 }
 
-// a * b in the memory of a, or in another type.
-inline at::Tensor product_in(at::ScalarType type, const at::Tensor& a, const at::Tensor& b) {
-  if (a.scalar_type() == type) return at::Tensor(a).mul_(b);
-  at::Tensor result = at::empty(a.sizes(), a.options().dtype(type));
-  return at::mul_out(result, a, b);
+// How many parts of a matrix stay in a CPU's cache from one operation to the next. Other devices
+// would wait for more launches.
+inline std::int64_t parts_in_cache(const at::Tensor& matrix) {
+  constexpr std::int64_t kElements = std::int64_t{1} << 17;
+  return matrix.device().is_cpu() ? std::max<std::int64_t>(matrix.numel() / kElements, 1) : 1;
+}
+
+// Calls f(part) for parts of a matrix, along its first dimension: at most those or `most`.
+template <class F>
+void for_each_part_in_cache(const at::Tensor& matrix, const F& f, std::int64_t most = 1) {
+  const std::int64_t rows = matrix.size(0);
+  for_each_part(rows, rows > 0 ? matrix.numel() / rows : 0, f,
+                std::max(parts_in_cache(matrix), most));
+}
+
+// What makes the gradient of log p: in the shape `column`, distributions [N, C].
+struct PullsInPlace {
+  at::Tensor pull{};
+  at::Tensor smoothing{};
+  at::Tensor index{};
+  at::Tensor by_class{};
+  at::Tensor outer{};
+  at::Tensor idle{};
+
+  PullsInPlace of(const RowPart& part) const {
+    return {part.of(pull),     part.of(smoothing), part.of(index),
+            part.of(by_class), part.of(outer),     part.of(idle)};
+  }
+};
+
+// Log p becomes the gradient, in its memory or in that of `result`.
+inline void log_p_to_gradient(const PullsInPlace& rows, at::Tensor gradient, at::Tensor result) {
+  gradient.exp_();
+  if (rows.by_class.defined()) {
+    gradient.mul_(rows.pull).addcmul_(rows.by_class, rows.outer, -1).masked_fill_(rows.idle, 0.0);
+  } else if (!rows.smoothing.defined()) {
+    subtract_one_hot(rows.index, gradient);
+    at::mul_out(result, gradient, rows.pull);
+  } else {
+    const auto classes = static_cast<double>(gradient.size(1));
+    at::addcmul_out(gradient, rows.smoothing, gradient, rows.pull - rows.smoothing * classes);
+    if (is_deterministic()) {
+      gradient.scatter_(1, rows.index, gradient.gather(1, rows.index).sub_(rows.pull));
+    } else {
+      gradient.scatter_add_(1, rows.index, rows.pull.neg());
+    }
+  }
 }
 
 // The gradient of rows_in_place() in the memory of log p, or in another type, times a factor [] or
 // of rows in the shape `column`. What the logits of idle rows are, NaN perhaps, does not matter.
 inline at::Tensor gradient_in_place(const RowsInPlace& rows, const RowsOfTensors& in,
                                     const at::Tensor& factor, at::IntArrayRef column,
-                                    at::Tensor gradient, at::ScalarType type) {
-  const TargetTensors& target = in.target;
-  const at::Tensor pull = rows.pull.view(column) * factor;
-  gradient.exp_();
-  if (target.by_class.defined()) {
-    gradient.mul_(pull).addcmul_(target.by_class, target.outer.view(column) * factor, -1);
-    return gradient.masked_fill_(in.idle.view(column), 0.0);
+                                    const at::Tensor& log_p, at::ScalarType type) {
+  PullsInPlace pulls{.pull = rows.pull.view(column) * factor};
+  if (in.target.by_class.defined()) {
+    pulls.by_class = in.target.by_class;
+    pulls.outer = in.target.outer.view(column) * factor;
+    pulls.idle = in.idle.view(column);
+  } else {
+    pulls.index = in.target.index.view(column);
+    if (rows.smoothing.defined()) pulls.smoothing = rows.smoothing.view(column) * factor;
   }
-  const at::Tensor at_target = target.index.view(column);
-  if (!rows.smoothing.defined()) {
-    subtract_one_hot(at_target, gradient);
-    return product_in(type, gradient, pull);
-  }
-  const at::Tensor smoothing = rows.smoothing.view(column) * factor;
-  at::addcmul_out(gradient, smoothing, gradient,
-                  pull - smoothing * static_cast<double>(gradient.size(1)));
-  return is_deterministic()
-             ? gradient.scatter_(1, at_target, gradient.gather(1, at_target).sub_(pull))
-             : gradient.scatter_add_(1, at_target, pull.neg());
+  const bool is_product = pulls.index.defined() && !pulls.smoothing.defined();
+  const at::Tensor result = is_product && type != log_p.scalar_type()
+                                ? at::empty(log_p.sizes(), log_p.options().dtype(type))
+                                : log_p;
+  for_each_part_in_cache(log_p, [&](const RowPart& part) {
+    log_p_to_gradient(pulls.of(part), part.of(log_p), part.of(result));
+  });
+  return result;
 }
 
 // Whether the device's own kernels take a call.
@@ -273,21 +318,26 @@ inline void multiply_by_scale(const at::Tensor& scale, const at::Tensor& group,
       parts_of_terms(gradient));
 }
 
-// log p of rows [N, C] with the terms of the logits, some rows at a time, so that logits and terms
-// together take little memory beside it.
-inline at::Tensor log_softmax_with_terms(const SoftmaxOfTensors& loss,
-                                         const SoftmaxTensors& tensors, const TargetTensors& target,
-                                         const at::Tensor& z, at::ScalarType type) {
+// log p of rows [N, C] or planes [B, C, T], with the terms of the logits of rows, 0 where `idle` is
+// defined and says so. Some rows at a time, so that what is computed on the way takes little
+// memory.
+inline at::Tensor log_softmax_in_parts(const SoftmaxOfTensors& loss, const SoftmaxTensors& tensors,
+                                       const TargetTensors& target, const at::Tensor& z,
+                                       const at::Tensor& idle, at::ScalarType type) {
+  const bool with_terms = has_terms(tensors);
+  if (!with_terms && !z.device().is_cpu()) {
+    at::Tensor log_p = at::log_softmax(z, 1, type);
+    return idle.defined() ? log_p.masked_fill_(idle, 0.0) : log_p;
+  }
   at::Tensor log_p = at::empty(z.sizes(), z.options().dtype(type));
-  for_each_part(
-      z.size(0), z.size(1),
-      [&](const RowPart& part) {
-        const at::Tensor a =
-            apply_terms(*loss.settings.seesaw, tensors, part_of(part, target), part.of(z).to(type));
-        at::Tensor out = part.of(log_p);
-        at::_log_softmax_out(out, a, 1, /*half_to_float=*/false);
-      },
-      parts_of_terms(z));
+  const auto write_part = [&](const RowPart& part) {
+    at::Tensor a = part.of(z).to(type);
+    if (with_terms) a = apply_terms(*loss.settings.seesaw, tensors, part_of(part, target), a);
+    at::Tensor out = part.of(log_p);
+    at::_log_softmax_out(out, a, 1, /*half_to_float=*/false);
+    if (idle.defined()) out.masked_fill_(part.of(idle), 0.0);
+  };
+  for_each_part_in_cache(z, write_part, with_terms ? parts_of_terms(z) : 1);
   return log_p;
 }
 
@@ -309,8 +359,8 @@ inline LossAndGradient softmax_in_place(const SoftmaxOfTensors& loss, const Soft
   const std::vector<std::int64_t> column = by_plane
                                                ? std::vector<std::int64_t>{z.size(0), 1, z.size(2)}
                                                : std::vector<std::int64_t>{z.size(0), 1};
-  at::Tensor log_p = has_terms(tensors) ? log_softmax_with_terms(loss, tensors, in.target, z, type)
-                                        : at::log_softmax(z, 1, type);
+  const at::Tensor idle = is_masked(in, wanted) ? in.idle.view(column) : at::Tensor();
+  const at::Tensor log_p = log_softmax_in_parts(loss, tensors, in.target, z, idle, type);
   const RowsInPlace rows = rows_in_place({loss, tensors, arguments, wanted}, in, log_p, column);
   ReducedLosses reduced = reduce_losses(loss, in, rows.losses, arguments, wanted);
   LossAndGradient result = std::exchange(reduced.result, {});

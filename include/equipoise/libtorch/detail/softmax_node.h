@@ -73,7 +73,7 @@ inline void require_softmax_tensors(const SoftmaxOfTensors& given, const Softmax
   kernels::require_softmax_loss(where, loss, static_cast<std::size_t>(classes));
   if (tensors != nullptr) require_constants_of_classes(where, *tensors, classes);
   if (needs_groups(loss, tensors)) require_groups(where, arguments.groups);
-  require_buckets(where, loss.reduction.buckets(), {logits, "logits"}, arguments);
+  require_buckets(where, given.reduction, {logits, "logits"}, arguments);
 }
 
 // Rows in a row: [..., C] as [N, C], or as [B, T, C] where that would need a copy.

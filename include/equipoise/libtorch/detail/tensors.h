@@ -293,21 +293,6 @@ inline void require_groups(const char* where, const at::Tensor& groups) {
   if (!groups.defined()) reject(where, "groups.numel()", 0, "one group a row");
 }
 
-// Refuses denominators and shares that are on another device, or of another number of buckets than
-// the reduction has, and rows without a bucket.
-inline void require_buckets(const char* where, std::size_t count, const NamedTensor& reference,
-                            const LossArguments& arguments) {
-  const auto buckets = static_cast<std::int64_t>(count);
-  if (buckets == 0 && reference.tensor.numel() > 0) {
-    reject(where, "reduction.buckets()", buckets, "at least 1");
-  }
-  const auto require = [&](const char* name, const at::Tensor& tensor) {
-    require_matches(where, name, tensor, reference, buckets, "buckets of the reduction");
-  };
-  require("denominators", arguments.denominators);
-  require("shares", arguments.shares);
-}
-
 // Whether the bucket depends on the row.
 template <class R>
 inline constexpr bool kBucketsOfRows = !std::convertible_to<
@@ -467,6 +452,25 @@ struct TensorReduction {
     return coefficient_tensor_(self, denominators, shares);
   }
 };
+
+// Refuses denominators and shares that are on another device, or of another number of buckets than
+// the reduction has, shares of a sum, and rows without a bucket.
+inline void require_buckets(const char* where, const TensorReduction& reduction,
+                            const NamedTensor& reference, const LossArguments& arguments) {
+  const auto buckets = static_cast<std::int64_t>(reduction.buckets());
+  if (buckets == 0 && reference.tensor.numel() > 0) {
+    reject(where, "reduction.buckets()", buckets, "at least 1");
+  }
+  const auto require = [&](const char* name, const at::Tensor& tensor) {
+    require_matches(where, name, tensor, reference, buckets, "buckets of the reduction");
+  };
+  require("denominators", arguments.denominators);
+  require("shares", arguments.shares);
+  if (reduction.is_sum && arguments.shares.defined()) {
+    reject(where, "shares.numel()", arguments.shares.numel(),
+           "no shares: the reduction is a sum, which has none");
+  }
+}
 
 // coefficients() for the kernels, with the denominators and shares that the arguments of a call may
 // have in place of the batch's and the reduction's own.
