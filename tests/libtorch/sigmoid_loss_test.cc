@@ -251,13 +251,14 @@ TEST(SigmoidLoss, OperationsWithoutAGraphTakeModulatorsThatAreInfinite) {
 }
 
 // Parts, the last of them a short one, come to the whole.
-TEST(SigmoidLoss, OperationsWithoutAGraphGoInParts) {
+template <class S>
+void expect_parts_equal_the_whole() {
   at::manual_seed(3);
   const at::Tensor logits = at::randn({2500, 1000}).set_requires_grad(true);
   const at::Tensor targets = at::rand({2500, 1000});
   LossArguments arguments;
   arguments.sample_weights = at::rand({2500});
-  SigmoidLoss<SigmoidFocal, MeanByWeight> loss;
+  SigmoidLoss<S, MeanByWeight> loss;
   loss.class_weights = detail::to_vector(at::rand({1000}, at::kDouble));
   loss.pos_weight = detail::to_vector(at::rand({1000}, at::kDouble) * 5);
   const InPlace found = in_place(loss, logits, targets, arguments);
@@ -265,6 +266,10 @@ TEST(SigmoidLoss, OperationsWithoutAGraphGoInParts) {
   expect_close(found.value, expected.detach(), 1e-5);
   const at::Tensor gradient = gradient_of(expected, logits);
   expect_close(found.gradient / gradient.abs().max(), gradient / gradient.abs().max(), 1e-5);
+}
+TEST(SigmoidLoss, OperationsWithoutAGraphGoInParts) {
+  expect_parts_equal_the_whole<SigmoidFocal>();
+  expect_parts_equal_the_whole<BinaryCrossEntropy>();
 }
 
 TEST(SigmoidLoss, OperationsEqualTheKernelOnCuda) {

@@ -2,6 +2,8 @@
 #ifndef EQUIPOISE_LIBTORCH_DETAIL_PARTS_H_
 #define EQUIPOISE_LIBTORCH_DETAIL_PARTS_H_
 
+#include <ATen/core/ivalue.h>  // first: in C++20 clang 14 rejects LibTorch 1.13's headers otherwise
+
 #include <algorithm>
 #include <cstdint>
 
@@ -31,6 +33,21 @@ void for_each_part(std::int64_t rows, std::int64_t row_size, const F& f, std::in
     f(RowPart{first, std::min(count, rows - first)});
     first += count;
   } while (first < rows);
+}
+
+// How many parts of a matrix stay in a CPU's cache from one operation to the next. Other devices
+// would wait for more launches.
+inline std::int64_t parts_in_cache(const at::Tensor& matrix) {
+  constexpr std::int64_t kElements = std::int64_t{1} << 17;
+  return matrix.device().is_cpu() ? std::max<std::int64_t>(matrix.numel() / kElements, 1) : 1;
+}
+
+// Calls f(part) for parts of a matrix, along its first dimension: at most those or `most`.
+template <class F>
+void for_each_part_in_cache(const at::Tensor& matrix, const F& f, std::int64_t most = 1) {
+  const std::int64_t rows = matrix.size(0);
+  for_each_part(rows, rows > 0 ? matrix.numel() / rows : 0, f,
+                std::max(parts_in_cache(matrix), most));
 }
 
 }  // namespace equipoise::libtorch::detail

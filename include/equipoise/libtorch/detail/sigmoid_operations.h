@@ -10,6 +10,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/lerp.h>
 #include <ATen/ops/ones_like.h>
+#include <ATen/ops/sigmoid.h>
 #include <ATen/ops/softplus.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/sub.h>
@@ -22,6 +23,7 @@
 
 #include "equipoise/kernels/sigmoid_driver.h"
 #include "equipoise/libtorch/detail/loss_result.h"
+#include "equipoise/libtorch/detail/parts.h"
 #include "equipoise/libtorch/detail/sigmoid_of_tensors.h"
 #include "equipoise/libtorch/detail/tensors.h"
 #include "equipoise/libtorch/tensor_math.h"
@@ -336,7 +338,7 @@ class SigmoidInPlace {
     const bool on_device = fits_device(loss_, logits_);
     const ElementsOnDevice elements = on_device ? device_elements(t) : ElementsOnDevice{};
     ElementSums sums{
-        on_device ? sum_of(loss_.device->sums(loss_.in_float.sides, elements)) : numerator(t),
+        on_device ? sum_of(loss_.device->sums(loss_.in_float.sides, elements)) : numerator(),
         {},
         {}};
     require_targets(t, sums.numerator);
@@ -444,8 +446,27 @@ class SigmoidInPlace {
     return sum_of((sums * weights).masked_fill(weights.eq(0), 0.0));
   }
 
+  // The call of some rows.
+  SigmoidInPlace of(const RowPart& part) const {
+    SigmoidInPlace result = *this;
+    for (at::Tensor* const each :
+         {&result.logits_, &result.targets_, &result.row_weights_, &result.idle_}) {
+      *each = part.of(*each);
+    }
+    return result;
+  }
+
   // The weighted sum of all losses of cross-entropy, [1] of double.
-  at::Tensor numerator(const at::Tensor& t) const {
+  at::Tensor numerator() const {
+    at::Tensor sum;
+    for_each_part_in_cache(logits_, [&](const RowPart& part) {
+      const at::Tensor more = of(part).numerator_of_part();
+      sum = sum.defined() ? sum + more : more;
+    });
+    return sum;
+  }
+  at::Tensor numerator_of_part() const {
+    const at::Tensor t = targets_.to(type_);
     const at::Tensor z = finite_logits();
     at::Tensor losses = log_of_sigmoid(z).mul_(t);
     const at::Tensor above = weighted(losses, -1, weights_.positive);
@@ -473,13 +494,19 @@ class SigmoidInPlace {
   }
 
   at::Tensor gradient(const at::Tensor& factor) const {
-    const at::Tensor t = targets_.to(type_);
     const at::Tensor above = weights_.positive * factor;
     const at::Tensor below = weights_.negative * factor;
-    at::Tensor result = shifted().sigmoid();
+    at::Tensor result = at::empty(logits_.sizes(), logits_.options().dtype(type_));
+    for_each_part_in_cache(logits_, [&](const RowPart& part) {
+      of(part).write_gradient(above, below, part.of(result));
+    });
+    return result;
+  }
+  void write_gradient(const at::Tensor& above, const at::Tensor& below, at::Tensor result) const {
+    const at::Tensor t = targets_.to(type_);
+    at::sigmoid_out(result, shifted());
     result.mul_(at::addcmul(below, t, above - below)).addcmul_(t, above, -1);
     weigh_rows(result);
-    return result;
   }
 
   // Rows by their weights, in place. The logits of rows and labels that do not count may be NaN.
