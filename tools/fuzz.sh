@@ -42,7 +42,7 @@ sources_of() {
   case $1 in
     tsv) printf 'demos/%s\n' common/labelled_corpus sentiment/load_corpus ;;
     conll) printf 'demos/ner/%s\n' conll tag_notation ;;
-    squad) printf 'demos/%s\n' common/json qa/answer_place qa/sentences qa/squad ;;
+    squad) printf 'demos/%s\n' common/json qa/sentences qa/squad ;;
     json_lines) printf 'demos/%s\n' common/json qa/afriqa ;;
     safetensors) echo demos/encoder/safetensors ;;
   esac

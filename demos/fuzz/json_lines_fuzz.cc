@@ -11,7 +11,7 @@
 
 #include "demos/common/unicode.h"
 #include "demos/fuzz/properties.h"
-#include "demos/qa/afriqa.h"
+#include "demos/qa/answer_types.h"
 
 namespace {
 

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "demos/common/advice_test.h"
-#include "demos/qa/strategy.h"
 #include "demos/qa/task.h"
 #include "equipoise/calibrate.h"
 #include "equipoise/equipoise.h"

@@ -1,5 +1,4 @@
-#include "demos/qa/afriqa.h"
-
+#include <absl/strings/str_replace.h>
 #include <absl/strings/str_split.h>
 
 #include <algorithm>
@@ -9,9 +8,9 @@
 #include <utility>
 
 #include "demos/common/files.h"
-#include "demos/common/input_error.h"
 #include "demos/common/json.h"
 #include "demos/common/unicode.h"
+#include "demos/qa/answer_types.h"
 
 namespace equipoise::demos {
 
@@ -19,98 +18,76 @@ namespace {
 
 using std::filesystem::path;
 
-// Without what satisfies a predicate at its ends.
-template <class Predicate>
-std::u32string_view stripped(std::u32string_view text, const Predicate& predicate) {
-  while (!text.empty() && predicate(text.front())) text.remove_prefix(1);
-  while (!text.empty() && predicate(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-bool is_quote(char32_t point) { return point == U'\'' || point == U'"'; }
-
 // One space for each run of white space, none around.
-std::u32string with_folded_space(std::u32string_view text) {
+std::string with_folded_space(std::string_view text) {
   std::u32string folded;
-  for (const char32_t point : stripped(text, is_white_space)) {
+  for (const char32_t point : code_points(text)) {
     if (!is_white_space(point)) {
       folded += point;
-    } else if (folded.back() != U' ') {
+    } else if (!folded.empty() && folded.back() != U' ') {
       folded += U' ';
     }
   }
-  return folded;
+  if (folded.ends_with(U' ')) folded.pop_back();
+  return to_utf8(folded);
+}
+
+// Without such characters at its ends.
+std::string_view stripped(std::string_view text, std::string_view characters) {
+  const std::size_t begin = text.find_first_not_of(characters);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(characters) - begin + 1);
 }
 
 // The answers in a list that is written as text, as answer_type_of() has it.
-std::vector<std::u32string> answers_in(std::u32string_view list) {
-  list = stripped(list, is_white_space);
-  if (list.starts_with(U'[')) list.remove_prefix(1);
-  if (list.ends_with(U']')) list.remove_suffix(1);
-
-  std::vector<std::u32string> answers;
-  const auto add = [&](std::u32string_view part) {
-    part = stripped(stripped(part, is_white_space), is_quote);
-    part = stripped(part, is_white_space);
-    while (part.ends_with(U'.')) part.remove_suffix(1);
-    std::u32string answer = code_points(fold_case(to_utf8(with_folded_space(part))));
-    if (!answer.empty()) answers.push_back(std::move(answer));
-  };
-  std::size_t begin = 0;
-  for (std::size_t i = 0; i + 4 <= list.size(); ++i) {
-    if (!is_quote(list[i]) || list.substr(i + 1, 2) != U", " || !is_quote(list[i + 3])) continue;
-    add(list.substr(begin, i - begin));
-    begin = i + 4;
-    i += 3;
+std::vector<std::string> answers_in(std::string_view list) {
+  constexpr const char* kMark = "\xff";  // a byte that UTF-8 does not have
+  const std::vector<std::string> parts = absl::StrSplit(
+      absl::StrReplaceAll(std::string(list),
+                          {{"', '", kMark}, {"', \"", kMark}, {"\", '", kMark}, {"\", \"", kMark}}),
+      kMark);
+  std::vector<std::string> answers;
+  for (const std::string& part : parts) {
+    const std::string folded = with_folded_space(part);
+    std::string_view answer = folded;
+    if (&part == &parts.front() && answer.starts_with('[')) answer.remove_prefix(1);
+    if (&part == &parts.back() && answer.ends_with(']')) answer.remove_suffix(1);
+    answer = stripped(stripped(stripped(answer, " "), "'\""), " ");
+    while (answer.ends_with('.')) answer.remove_suffix(1);
+    answers.push_back(fold_case(stripped(answer, " ")));
   }
-  add(list.substr(begin));
+  std::erase(answers, "");
   return answers;
 }
 
-bool is_yes_or_no(std::u32string_view answer) {
-  constexpr std::u32string_view kWords[] = {U"yes", U"no", U"oui", U"non"};
-  return std::find(std::begin(kWords), std::end(kWords), answer) != std::end(kWords);
-}
-
-std::u32string with_spaces_for(std::u32string_view word, std::u32string_view text) {
-  std::u32string result;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t at = std::min(text.find(word, begin), text.size());
-    result += text.substr(begin, at - begin);
-    if (at < text.size()) result += U' ';
-    begin = at + word.size();
-  }
-  return result;
+bool is_yes_or_no(std::string_view answer) {
+  return answer == "yes" || answer == "no" || answer == "oui" || answer == "non";
 }
 
 // Whether an answer is a number or a date and little else.
-bool is_number_or_date(std::u32string answer) {
-  constexpr std::u32string_view kWords[] = {
-      U"january",       U"february",     U"march",     U"april",     U"may",      U"june",
-      U"july",          U"august",       U"september", U"october",   U"november", U"december",
-      U"janvier",       U"f\u00e9vrier", U"fevrier",   U"mars",      U"avril",    U"mai",
-      U"juin",          U"juillet",      U"ao\u00fbt", U"septembre", U"octobre",  U"novembre",
-      U"d\u00e9cembre", U"million",      U"billion",   U"thousand",  U"percent",  U"meters",
-      U"metres",        U"years",        U"km"};
+bool is_number_or_date(std::string answer) {
+  constexpr const char* kWords[] = {
+      "january",   "february",  "march",    "april",         "may",      "june",    "july",
+      "august",    "september", "october",  "november",      "december", "janvier", "f\u00e9vrier",
+      "fevrier",   "mars",      "avril",    "mai",           "juin",     "juillet", "ao\u00fbt",
+      "septembre", "octobre",   "novembre", "d\u00e9cembre", "million",  "billion", "thousand",
+      "percent",   "meters",    "metres",   "years",         "km"};
   constexpr std::ptrdiff_t kMostLetters = 3;
-  if (std::none_of(answer.begin(), answer.end(), is_digit)) return false;
-  for (const std::u32string_view word : kWords) answer = with_spaces_for(word, answer);
-  return std::count_if(answer.begin(), answer.end(), is_letter) <= kMostLetters;
+  for (const char* word : kWords) absl::StrReplaceAll({{word, " "}}, &answer);
+  const std::u32string points = code_points(answer);
+  return std::ranges::any_of(points, is_digit) &&
+         std::ranges::count_if(points, is_letter) <= kMostLetters;
 }
 
-// A file and the language of its questions.
-using PartFile = std::pair<std::string, path>;
-
-// The files of a part, by language.
-std::vector<PartFile> files_of(const path& directory, const std::string& part) {
-  std::vector<PartFile> files;
+// The files of a part, by the language of their questions.
+std::set<std::pair<std::string, path>> files_of(const path& directory, const std::string& part) {
+  std::set<std::pair<std::string, path>> files;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    const std::string name = entry.path().filename().string();
-    const std::vector<std::string> words = absl::StrSplit(name, '.');
+    const std::vector<std::string> words = absl::StrSplit(entry.path().filename().string(), '.');
     if (words.size() == 6 && words[0] == "queries" && words[1] == "afriqa" && words[4] == part &&
         words[5] == "json") {
-      files.emplace_back(words[2], entry.path());
+      files.emplace(words[2], entry.path());
     }
   }
   if (files.empty()) {
@@ -118,11 +95,10 @@ std::vector<PartFile> files_of(const path& directory, const std::string& part) {
         directory.string(), 0,
         "there is no file queries.afriqa.<language>.<pivot language>." + part + ".json");
   }
-  std::sort(files.begin(), files.end());
   return files;
 }
 
-AfriqaQuestion parse_line(std::string_view line, std::string_view name, std::size_t number) {
+AfriqaQuestion parse_line(const std::string& line, std::string_view name, std::size_t number) {
   try {
     const nlohmann::json row = parse_json(line, name, number);
     const auto text = [&](const char* key) { return row.at(key).get<std::string>(); };
@@ -133,10 +109,10 @@ AfriqaQuestion parse_line(std::string_view line, std::string_view name, std::siz
   }
 }
 
-using Key = std::pair<std::string, std::u32string>;
+using Key = std::pair<std::string, std::string>;
 
 Key key_of(const AfriqaQuestion& question) {
-  return {question.language, with_folded_space(code_points(question.text))};
+  return {question.language, with_folded_space(question.text)};
 }
 
 }  // namespace
@@ -147,10 +123,10 @@ const std::vector<std::string>& answer_type_names() {
 }
 
 AnswerType answer_type_of(std::string_view answers) {
-  const std::vector<std::u32string> parts = answers_in(code_points(answers));
+  const std::vector<std::string> parts = answers_in(answers);
   if (parts.empty()) return AnswerType::kNoAnswer;
-  if (std::any_of(parts.begin(), parts.end(), is_yes_or_no)) return AnswerType::kYesNo;
-  if (std::any_of(parts.begin(), parts.end(), is_number_or_date)) return AnswerType::kNumberDate;
+  if (std::ranges::any_of(parts, is_yes_or_no)) return AnswerType::kYesNo;
+  if (std::ranges::any_of(parts, is_number_or_date)) return AnswerType::kNumberDate;
   return AnswerType::kText;
 }
 
@@ -159,12 +135,10 @@ std::vector<AfriqaQuestion> parse_afriqa(std::string_view text, std::string_view
   if (text.empty()) throw InputError(name, 1, "the file is empty");
   std::vector<AfriqaQuestion> questions;
   std::size_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = text.substr(begin, end - begin);
-    begin = end + 1;
+  const std::vector<std::string> lines = absl::StrSplit(std::string(text), '\n');
+  for (const std::string& line : lines) {
     ++number;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     try {
       questions.push_back(parse_line(line, name, number));
     } catch (const InputError& error) {

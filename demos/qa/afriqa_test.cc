@@ -1,5 +1,3 @@
-#include "demos/qa/afriqa.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,6 +10,7 @@
 
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
+#include "demos/qa/answer_types.h"
 
 namespace equipoise::demos {
 namespace {

@@ -11,7 +11,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include "demos/common/input_error.h"
 #include "demos/common/model_file.h"
 #include "equipoise/splits.h"
 
@@ -23,36 +22,36 @@ using std::filesystem::path;
 
 using Questions = std::vector<AfriqaQuestion>;
 
-Questions take(const Questions& questions, const std::vector<std::int64_t>& indices) {
-  Questions taken;
-  for (const std::int64_t index : indices) {
-    taken.push_back(questions[static_cast<std::size_t>(index)]);
-  }
-  return taken;
-}
-
-// A fifth of each type in each language.
-splits::Split fifth_of(const Questions& questions, const std::vector<std::string>& names) {
+// Takes a fifth of each type in each language out of the questions.
+Questions take_fifth(Questions& questions, const std::vector<std::string>& names) {
   constexpr double kShare = 0.2;
   constexpr std::uint64_t kSeed = 1;
   std::vector<std::int64_t> types;
   std::vector<std::int64_t> languages;
   for (const AfriqaQuestion& question : questions) {
     types.push_back(static_cast<std::int64_t>(question.type));
-    languages.push_back(std::find(names.begin(), names.end(), question.language) - names.begin());
+    languages.push_back(std::ranges::find(names, question.language) - names.begin());
   }
   splits::SplitOptions options;
   options.shuffle = false;
   options.min_train_rows = 1;
-  return splits::stratified_split(types, splits::RowGroups(languages, names.size()),
-                                  answer_type_names().size(), kShare, kSeed, options);
+  const splits::Split split =
+      splits::stratified_split(types, splits::RowGroups(languages, names.size()),
+                               answer_type_names().size(), kShare, kSeed, options);
+  const auto take = [&](const std::vector<std::int64_t>& indices) {
+    Questions taken;
+    for (const std::int64_t i : indices) taken.push_back(questions[static_cast<std::size_t>(i)]);
+    return taken;
+  };
+  Questions fifth = take(split.test);
+  questions = take(split.train);
+  return fifth;
 }
 
 void require_all_types(const Questions& questions, const path& directory, const char* part) {
   for (std::size_t t = 0; t < answer_type_names().size(); ++t) {
-    const bool is_there = std::any_of(questions.begin(), questions.end(), [t](const auto& each) {
-      return static_cast<std::size_t>(each.type) == t;
-    });
+    const bool is_there = std::ranges::any_of(
+        questions, [t](const auto& each) { return static_cast<std::size_t>(each.type) == t; });
     if (is_there) continue;
     throw InputError(
         directory.string(), 0,
@@ -60,14 +59,36 @@ void require_all_types(const Questions& questions, const path& directory, const 
   }
 }
 
-// Texts with a mark before and behind, which become words of their own.
-std::vector<std::string> marked(std::span<const AfriqaQuestion> questions,
-                                std::string AfriqaQuestion::*text) {
+// At most one table a part.
+OwnFiles with_tables(const PartFiles& files, OwnFiles columns) {
+  const auto table_of = [](const std::vector<path>& part) {
+    if (part.size() <= 1) return part.empty() ? path() : part.front();
+    throw InputError(part[1].string(), 0,
+                     "expected one table per part; only SQuAD files can be several");
+  };
+  columns.train = table_of(files.train);
+  columns.validation = table_of(files.validation);
+  columns.test = table_of(files.test);
+  return columns;
+}
+
+Questions questions_of(LabelledTexts rows) {
+  Questions questions;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    questions.push_back({rows.languages[i].empty() ? kUnnamedLanguage : rows.languages[i],
+                         std::move(rows.texts[i]), "",
+                         static_cast<AnswerType>(rows.labels[i].front())});
+  }
+  return questions;
+}
+
+// N-grams of texts with a mark before and behind, which become words of their own.
+SparseRows counts_of(std::span<const AfriqaQuestion> questions, std::string AfriqaQuestion::*text) {
   std::vector<std::string> texts;
   for (const AfriqaQuestion& question : questions) {
     texts.push_back(absl::StrCat("^ ", question.*text, " $"));
   }
-  return texts;
+  return ngram_counts(texts);
 }
 
 // Appends to a row of `rows` the row of others, their columns moved; n-grams of characters and of
@@ -76,7 +97,7 @@ void append(const SparseRows& others, std::size_t row, std::int32_t offset, Spar
   const auto columns = others.columns_of(row);
   const auto values = others.values_of(row);
   const auto middle = static_cast<std::size_t>(
-      std::lower_bound(columns.begin(), columns.end(), kCharacterBuckets) - columns.begin());
+      std::ranges::lower_bound(columns, kCharacterBuckets) - columns.begin());
   for (const auto& [begin, end] :
        {std::pair(std::size_t{0}, middle), std::pair(middle, columns.size())}) {
     double squares = 0;
@@ -123,9 +144,8 @@ AnswerTypeData load_answer_types(const path& directory, bool skips_damaged) {
   std::set<std::string> languages;
   for (const AfriqaQuestion& question : all) languages.insert(question.language);
   data.languages = {languages.begin(), languages.end()};
-  const splits::Split split = fifth_of(all, data.languages);
-  data.train = take(all, split.train);
-  data.validation = take(all, split.test);
+  data.train = all;
+  data.validation = take_fifth(data.train, data.languages);
   const std::size_t known = drop_known(all, data.test);
   const std::size_t repeated = drop_known(data.train, data.validation);
   require_all_types(data.train, directory, "training");
@@ -142,9 +162,40 @@ AnswerTypeData load_answer_types(const path& directory, bool skips_damaged) {
   return data;
 }
 
+AnswerTypeData load_own_types(const PartFiles& files, OwnFiles columns) {
+  Corpus corpus = load_files(with_tables(files, std::move(columns)));
+  AnswerTypeData data{std::move(corpus.description), std::move(corpus.languages),
+                      questions_of(std::move(corpus.train)),
+                      questions_of(std::move(corpus.validation)),
+                      questions_of(std::move(corpus.test))};
+  if (data.languages.empty()) data.languages = {kUnnamedLanguage};
+  data.types = std::move(corpus.classes);
+  data.is_translated = false;
+  return data;
+}
+
+AnswerTypeData load_own_type_test(const PartFiles& files, OwnFiles columns,
+                                  const std::vector<std::string>& types,
+                                  const std::vector<std::string>& languages) {
+  const OwnFiles tables = with_tables(files, std::move(columns));
+  const bool has_languages = languages.front() != kUnnamedLanguage;
+  if (has_languages != !tables.language.empty()) {
+    throw InputError(has_languages
+                         ? "--language: required, since the model was trained with languages"
+                         : "--language: the model was trained without languages");
+  }
+  AnswerTypeData data;
+  data.languages = languages;
+  data.types = types;
+  data.test = questions_of(load_rows(tables.test, tables, types, "the model",
+                                     has_languages ? languages : std::vector<std::string>()));
+  data.description = absl::StrCat(tables.test.string(), ": ", data.test.size(), " questions.");
+  return data;
+}
+
 QuestionFeatures::QuestionFeatures(std::span<const AfriqaQuestion> training)
-    : question_(ngram_counts(marked(training, &AfriqaQuestion::text))),
-      translation_(ngram_counts(marked(training, &AfriqaQuestion::translation))) {}
+    : question_(counts_of(training, &AfriqaQuestion::text)),
+      translation_(counts_of(training, &AfriqaQuestion::translation)) {}
 
 QuestionFeatures::QuestionFeatures(const nlohmann::json& facts)
     : question_(tf_idf_from(facts.at("question_idf"))),
@@ -156,9 +207,9 @@ nlohmann::json QuestionFeatures::facts() const {
 }
 
 SparseRows QuestionFeatures::operator()(std::span<const AfriqaQuestion> questions) const {
-  const SparseRows of_text = question_(ngram_counts(marked(questions, &AfriqaQuestion::text)));
+  const SparseRows of_text = question_(counts_of(questions, &AfriqaQuestion::text));
   const SparseRows of_translation =
-      translation_(ngram_counts(marked(questions, &AfriqaQuestion::translation)));
+      translation_(counts_of(questions, &AfriqaQuestion::translation));
   SparseRows rows;
   for (std::size_t r = 0; r < questions.size(); ++r) {
     append(of_text, r, 0, rows);

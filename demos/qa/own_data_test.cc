@@ -1,5 +1,3 @@
-#include "demos/qa/own_data.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -56,11 +54,11 @@ TEST_F(OwnQuestionsTest, SayByTheirFilesWhatTaskTheyServe) {
 }
 
 TEST_F(OwnQuestionsTest, OfTablesHaveTheLabelsAsTheyStand) {
-  OwnQuestions own{.files = {.train = {write("a.tsv", "who\tperson\nwhen\tdate\nwhom\tperson\n")},
-                             .validation = {write("b.tsv", "which year\tdate\n")},
-                             .test = {write("c.tsv", "whose\tperson\n")}},
-                   .columns = {.text = "1", .label = "2", .text_flag = "question"}};
-  const AnswerTypeData data = load_own_types(own);
+  PartFiles files{.train = {write("a.tsv", "who\tperson\nwhen\tdate\nwhom\tperson\n")},
+                  .validation = {write("b.tsv", "which year\tdate\n")},
+                  .test = {write("c.tsv", "whose\tperson\n")}};
+  const OwnFiles columns{.text = "1", .label = "2", .text_flag = "question"};
+  const AnswerTypeData data = load_own_types(files, columns);
   EXPECT_THAT(data.types, ElementsAre("person", "date"));
   EXPECT_THAT(data.languages, ElementsAre(kUnnamedLanguage));
   EXPECT_EQ(data.train[1].text, "when");
@@ -70,21 +68,22 @@ TEST_F(OwnQuestionsTest, OfTablesHaveTheLabelsAsTheyStand) {
   EXPECT_THAT(task.classes, ElementsAre("person", "date"));
   EXPECT_THAT(task.train.targets, ElementsAre(0, 1, 0));
   EXPECT_THAT(task.test.groups, ElementsAre(0));
-  own.files.train.push_back(own.files.test[0]);
-  EXPECT_THAT(error_of([&] { load_own_types(own); }),
+  files.train.push_back(files.test[0]);
+  EXPECT_THAT(error_of([&] { load_own_types(files, columns); }),
               EndsWith("c.tsv:0: expected one table per part; only SQuAD files can be several"));
 }
 
 TEST_F(OwnQuestionsTest, ForTestingAloneAreOfAModel) {
-  OwnQuestions own{.files = {.test = {write("a.csv", "question,label,tongue\nwho,person,ha\n")}},
-                   .columns = {.text = "question", .language = "tongue"}};
-  EXPECT_EQ(load_own_type_test(own, {"date", "person"}, {"ha", "yo"}).test[0].language, "ha");
+  const PartFiles files{.test = {write("a.csv", "question,label,tongue\nwho,person,ha\n")}};
+  OwnFiles columns{.text = "question", .language = "tongue"};
+  EXPECT_EQ(load_own_type_test(files, columns, {"date", "person"}, {"ha", "yo"}).test[0].language,
+            "ha");
   const auto error_with = [&](const std::vector<std::string>& languages) {
-    return error_of([&] { load_own_type_test(own, {"person"}, languages); });
+    return error_of([&] { load_own_type_test(files, columns, {"person"}, languages); });
   };
   EXPECT_THAT(error_with({"yo"}), EndsWith("a.csv:2: language 'ha' does not occur in the model"));
   EXPECT_EQ(error_with({kUnnamedLanguage}), "--language: the model was trained without languages");
-  own.columns.language = "";
+  columns.language = "";
   EXPECT_EQ(error_with({"ha"}), "--language: required, since the model was trained with languages");
 }
 

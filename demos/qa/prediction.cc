@@ -1,23 +1,16 @@
-#include "demos/qa/prediction.h"
-
+// Trained models put to use.
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_format.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
-#include <numeric>
-#include <span>
 #include <stdexcept>
 #include <utility>
 
-#include "demos/common/input_error.h"
 #include "demos/common/json.h"
-#include "demos/common/model_file.h"
 #include "demos/common/program.h"
 #include "demos/common/report.h"
-#include "demos/qa/sentence_data.h"
+#include "demos/qa/task.h"
 #include "equipoise/calibrate.h"
 
 namespace equipoise::demos {
@@ -27,12 +20,18 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-std::variant<QuestionFeatures, SentenceFeatures, PairPieces> features_from(
-    const std::string& task, const json& facts, const std::optional<PairPieces>& pieces) {
+QaFeatures features_from(const std::string& task, const json& facts,
+                         const std::optional<PairPieces>& pieces) {
   if (task == kSentenceSelection && pieces) return *pieces;
   if (task == kSentenceSelection) return SentenceFeatures(facts);
   if (task == kAnswerType) return QuestionFeatures(facts);
   throw std::invalid_argument(absl::StrCat("there is no task '", task, "'"));
+}
+
+template <class Question>
+Logits logits_of(const QaModel& model, const Question& question) {
+  return model.learner->logits(
+      make_examples(model.features, std::span(&question, 1), model.task.languages));
 }
 
 std::vector<double> probabilities(const QaModel& model, const Logits& logits) {
@@ -43,10 +42,7 @@ std::vector<double> probabilities(const QaModel& model, const Logits& logits) {
 }
 
 ordered_json predict_type(const QaModel& model, const AfriqaQuestion& question) {
-  const auto& features = std::get<QuestionFeatures>(model.features);
-  Examples examples;
-  examples.features = features(std::span(&question, 1));
-  const Logits logits = model.learner->logits(examples);
+  const Logits logits = logits_of(model, question);
   std::vector<double> scores(logits.values.begin(), logits.values.end());
   for (std::size_t c = 0; c < model.decision.offset.size(); ++c) {
     scores[c] += model.decision.offset[c];
@@ -60,7 +56,7 @@ ordered_json predict_type(const QaModel& model, const AfriqaQuestion& question) 
 }
 
 ordered_json predict_sentences(const QaModel& model, const SentenceQuestion& question) {
-  const Logits logits = model.learner->logits(sentence_examples(model, std::span(&question, 1)));
+  const Logits logits = logits_of(model, question);
   const std::vector<double> p = probabilities(model, logits);
   const std::vector<std::int64_t> decisions = decide(model.task, logits, model.decision);
   ordered_json prediction = {{"question", question.text}};
@@ -73,13 +69,6 @@ ordered_json predict_sentences(const QaModel& model, const SentenceQuestion& que
 }
 
 }  // namespace
-
-Examples sentence_examples(const QaModel& model, std::span<const SentenceQuestion> questions) {
-  if (const auto* pieces = std::get_if<PairPieces>(&model.features)) {
-    return make_examples(*pieces, questions, model.task.languages);
-  }
-  return make_examples(std::get<SentenceFeatures>(model.features), questions, model.task.languages);
-}
 
 QaModel use_qa_model(const SavedModel& saved,
                      const std::function<std::unique_ptr<Learner>(const LearnerShape&)>& make,

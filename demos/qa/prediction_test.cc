@@ -1,5 +1,3 @@
-#include "demos/qa/prediction.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,7 +11,7 @@
 
 #include "demos/common/json.h"
 #include "demos/common/model_file.h"
-#include "demos/qa/strategy.h"
+#include "demos/qa/task.h"
 
 namespace equipoise::demos {
 namespace {

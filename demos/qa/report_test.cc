@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "demos/common/files.h"
-#include "demos/qa/strategy.h"
 #include "demos/qa/task.h"
 
 namespace equipoise::demos {

@@ -1,5 +1,3 @@
-#include "demos/qa/scores.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,12 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "demos/qa/task.h"
+
 namespace equipoise::demos {
 namespace {
 
-using testing::DoubleEq;
 using testing::ElementsAre;
-using testing::IsEmpty;
 
 double value(const Metrics& measured, const std::string& metric, const std::string& label = "") {
   for (const MetricValue& each : measured) {
@@ -52,7 +50,7 @@ QaTask sentence_task() {
   // Three questions: two English ones with three and two sentences, one in Swahili with one.
   task.test.targets = {0, 1, 0, 1, 0, 1};
   task.test.groups = {0, 0, 0, 0, 0, 1};
-  task.test.unit_starts = {0, 3, 5, 6};
+  task.test.unit_starts = task.fact_starts = {0, 3, 5, 6};
   task.test.features.starts.assign(7, 0);
   task.validation = task.test;
   return task;
@@ -72,24 +70,26 @@ QaTask type_task() {
   return task;
 }
 
+// The mean reciprocal rank of questions on texts of so many sentences.
+double mrr(const std::vector<float>& scores, const std::vector<std::int64_t>& positive,
+           const std::vector<std::size_t>& starts) {
+  QaTask task = sentence_task();
+  task.test.targets = positive;
+  task.test.groups.assign(positive.size(), 0);
+  task.test.unit_starts = starts;
+  return value(task.measure(task.test, scored(scores), {.thresholds = {0}}), "mrr");
+}
+
 TEST(ReciprocalRanks, AreOfTheBestPositiveOfEachQuestion) {
-  const std::vector<double> scores = {0.1, 0.5, 0.9, 0.3, 0.2, 0.7, 0.6};
-  const std::vector<std::int64_t> positive = {1, 1, 0, 0, 1, 0, 0};
-  const std::vector<std::size_t> starts = {0, 3, 5, 7};
   // Of the first two positives the better one is second; the last question has none.
-  EXPECT_THAT(reciprocal_ranks(scores, positive, starts), ElementsAre(0.5, 0.5));
-  const std::vector<double> last = {0.9, 0.8, 0.7, 0.1, 0.6};
-  const std::vector<std::int64_t> fourth = {0, 0, 0, 1, 0};
-  const std::vector<std::size_t> one = {0, 5};
-  EXPECT_THAT(reciprocal_ranks(last, fourth, one), ElementsAre(DoubleEq(0.2)));
+  EXPECT_DOUBLE_EQ(
+      mrr({0.1F, 0.5F, 0.9F, 0.3F, 0.2F, 0.7F, 0.6F}, {1, 1, 0, 0, 1, 0, 0}, {0, 3, 5, 7}), 0.5);
+  EXPECT_DOUBLE_EQ(mrr({0.9F, 0.8F, 0.7F, 0.1F, 0.6F}, {0, 0, 0, 1, 0}, {0, 5}), 0.2);
 }
 
 TEST(ReciprocalRanks, CountNegativesThatTieBefore) {
-  const std::vector<double> same = {1, 1, 1, 1};
-  const std::vector<std::int64_t> positive = {0, 1, 1, 0};
-  const std::vector<std::size_t> starts = {0, 4};
-  EXPECT_THAT(reciprocal_ranks(same, positive, starts), ElementsAre(DoubleEq(1.0 / 3)));
-  EXPECT_THAT(reciprocal_ranks({}, {}, std::vector<std::size_t>{0}), IsEmpty());
+  EXPECT_DOUBLE_EQ(mrr({1, 1, 1, 1}, {0, 1, 1, 0}, {0, 4}), 1.0 / 3);
+  EXPECT_EQ(mrr({1, 1}, {0, 0}, {0, 2}), 0);
 }
 
 TEST(SentenceMetrics, AreOfPositivesOfQuestionsAndOfLanguages) {

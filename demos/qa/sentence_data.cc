@@ -1,16 +1,12 @@
-#include "demos/qa/sentence_data.h"
-
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <map>
-#include <optional>
 #include <set>
 #include <string_view>
 #include <system_error>
@@ -19,7 +15,7 @@
 
 #include "demos/common/input_error.h"
 #include "demos/common/own_files.h"
-#include "demos/common/unicode.h"
+#include "demos/qa/answer_types.h"
 #include "demos/qa/sentences.h"
 #include "equipoise/splits.h"
 
@@ -28,6 +24,11 @@ namespace equipoise::demos {
 namespace {
 
 using std::filesystem::path;
+
+// Whether a list of codes of languages, with spaces around each, has one.
+bool lists(std::string_view codes, std::string_view code) {
+  return code.size() == 2 && codes.find(absl::StrCat(" ", std::string(code), " ")) != codes.npos;
+}
 
 // ISO 639-1.
 bool is_language_code(const std::string& text) {
@@ -39,41 +40,42 @@ bool is_language_code(const std::string& text) {
       "nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd "
       "se sg sh si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt "
       "tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu ";
-  return text.size() == 2 && kCodes.find(" " + text + " ") != std::string_view::npos;
+  return lists(kCodes, text);
 }
 
-std::vector<std::string> parts_of(const path& file) {
-  return absl::StrSplit(file.filename().string(), absl::ByAnyChar(".-_"));
-}
+// The languages of a file's texts and of its questions.
+struct FileLanguages {
+  std::string texts{};
+  std::string questions{};
+};
 
-// The languages of texts and questions, from a name with context-xx-question-yy.
-std::optional<std::pair<std::string, std::string>> languages_of_pair(const path& file) {
-  const std::vector<std::string> parts = parts_of(file);
+// By the file's name: xx and yy of context-xx-question-yy, else the first part between dots,
+// hyphens and underscores that is a code, as in tydiqa.goldp.sw.train.json, squad.pt_br.json and
+// qa_de.json. Empty if there is none. Names of one's own have English words in them that are codes
+// as well, such as my and no: these are taken for one at the end of the name alone.
+FileLanguages languages_of(const path& file, bool is_own) {
+  constexpr std::string_view kWords = " am an as be he hi id is it la me my no or so to ";
+  const std::vector<std::string> parts =
+      absl::StrSplit(file.filename().string(), absl::ByAnyChar(".-_"));
   for (std::size_t i = 0; i + 3 < parts.size(); ++i) {
     const bool is_pair = parts[i] == "context" && parts[i + 1].size() == 2 &&
                          parts[i + 2] == "question" && parts[i + 3].size() == 2;
-    if (is_pair) return std::pair(parts[i + 1], parts[i + 3]);
+    if (is_pair) return {parts[i + 1], parts[i + 3]};
   }
-  return std::nullopt;
-}
-
-bool is_of_two_languages(const path& file) {
-  const auto pair = languages_of_pair(file);
-  return pair && pair->first != pair->second;
+  const auto code = std::ranges::find_if(parts, is_language_code);
+  if (code == parts.end()) return {};
+  if (is_own && lists(kWords, *code) && !file.stem().string().ends_with(*code)) return {};
+  return {*code, *code};
 }
 
 // Full stops behind ordinals end no sentence.
 SentenceRules rules_of(std::string_view language) {
-  constexpr std::string_view kOrdinals[] = {"de", "da", "no", "nb", "nn", "fi", "is", "cs", "sk",
-                                            "sl", "hr", "sr", "bs", "pl", "hu", "tr", "et", "lv"};
-  return {.ordinals = std::find(std::begin(kOrdinals), std::end(kOrdinals), language) !=
-                      std::end(kOrdinals)};
+  return {.ordinals = lists(" de da no nb nn fi is cs sk sl hr sr bs pl hu tr et lv ", language)};
 }
 
 bool overlap(const TextRange& sentence, const SquadAnswer& answer) {
-  if (!answer.begin) return false;
-  const std::size_t end = *answer.begin + answer.text.size();
-  return *answer.begin < sentence.end && sentence.begin < end;
+  return answer.begin && *answer.begin < sentence.end &&
+         sentence.begin < *answer.begin + answer.text.size();
 }
 
 // Which questions may be of one fact: those that share a key, and all that are joined by others.
@@ -84,25 +86,26 @@ class Facts {
     const std::size_t question = parents_.size();
     parents_.push_back(question);
     for (const std::string& key : keys) {
-      const auto [earlier, is_new] = questions_.emplace(key, question);
-      if (!is_new) parents_[root_of(question)] = root_of(earlier->second);
+      const std::size_t earlier = first_of(questions_.emplace(key, question).first->second);
+      const auto [least, most] = std::minmax({earlier, first_of(question)});
+      parents_[most] = least;
     }
   }
 
   // The fact of each question, from 0 in the order of their first questions.
   std::vector<std::int64_t> numbers() {
-    std::unordered_map<std::size_t, std::int64_t> numbers;
     std::vector<std::int64_t> facts;
-    facts.reserve(parents_.size());
+    std::int64_t size = 0;
     for (std::size_t q = 0; q < parents_.size(); ++q) {
-      const auto next = static_cast<std::int64_t>(numbers.size());
-      facts.push_back(numbers.emplace(root_of(q), next).first->second);
+      const std::size_t first = first_of(q);
+      facts.push_back(first == q ? size++ : facts[first]);
     }
     return facts;
   }
 
  private:
-  std::size_t root_of(std::size_t question) {
+  // The first question of the fact.
+  std::size_t first_of(std::size_t question) {
     while (parents_[question] != question) {
       parents_[question] = parents_[parents_[question]];
       question = parents_[question];
@@ -114,15 +117,7 @@ class Facts {
   std::unordered_map<std::string, std::size_t> questions_;  // the first with a key
 };
 
-bool has_both_classes(const std::vector<SentenceQuestion>& questions) {
-  bool has[] = {false, false};
-  for (const SentenceQuestion& question : questions) {
-    for (const std::int64_t is_answer : question.is_answer) has[is_answer] = true;
-  }
-  return has[0] && has[1];
-}
-
-// Into how many folds questions are cut, and which of them are not for training.
+// Into how many folds questions are cut, and how many of them are not for training.
 struct Folds {
   std::uint32_t all = 5;
   std::uint32_t test = 1;
@@ -130,7 +125,11 @@ struct Folds {
 };
 
 void require_both_classes(const std::vector<SentenceQuestion>& part, const path& source) {
-  if (has_both_classes(part)) return;
+  std::set<std::int64_t> classes;
+  for (const SentenceQuestion& question : part) {
+    classes.insert(question.is_answer.begin(), question.is_answer.end());
+  }
+  if (classes.size() == 2) return;
   throw InputError(source.string(), 0,
                    "too few texts: a part of them has no sentence with an answer, or no other");
 }
@@ -140,31 +139,14 @@ std::string sizes_of(const SentenceData& data, const std::string& start) {
                       " validation and ", data.test.size(), " test questions.");
 }
 
-void sort_by_fact(std::vector<SentenceQuestion>& questions) {
-  std::stable_sort(
-      questions.begin(), questions.end(),
-      [](const SentenceQuestion& a, const SentenceQuestion& b) { return a.fact < b.fact; });
-}
-
-// Names of one's own have English words in them that are codes of languages as well, such as my and
-// no: these are taken for one at the end of the name alone.
-std::string language_of_own(const path& file) {
-  constexpr std::array kWords = {"am", "an", "as", "be", "he", "hi", "id", "is",
-                                 "it", "la", "me", "my", "no", "or", "so", "to"};
-  const std::string language = language_of(file);
-  const bool is_word = std::find(kWords.begin(), kWords.end(), language) != kWords.end();
-  const bool ends_name = file.stem().string().ends_with(language);
-  return is_word && !ends_name && !languages_of_pair(file) ? std::string() : language;
-}
-
 class Reader {
  public:
-  explicit Reader(Flaws flaws) : flaws_(flaws) {}
+  // Of one's own are files whose names need not say a language.
+  Reader(Flaws flaws, bool is_own) : flaws_(flaws), is_own_(is_own) {}
 
-  // A name that says no language is an error unless there is another to take.
-  void read(const path& file, const char* unnamed = nullptr) {
-    std::string language = unnamed != nullptr ? language_of_own(file) : language_of(file);
-    if (language.empty() && unnamed != nullptr) language = unnamed;
+  void read(const path& file) {
+    std::string language = languages_of(file, is_own_).texts;
+    if (language.empty() && is_own_) language = kUnnamedLanguage;
     if (language.empty()) {
       throw InputError(
           file.string(), 0,
@@ -186,29 +168,23 @@ class Reader {
     std::map<std::string, std::size_t> times;
     for (const SquadQuestion& question : text.questions) ++times[question.id];
     files_.emplace(language, file);
-    const std::size_t dropped_before = dropped_;
+    Finding dropped{0, text.report.lost.first};
+    if (dropped.first.empty()) {
+      dropped.first = InputError(file.string(), 0, "a context has no sentence").what();
+    }
     for (const SquadQuestion& question : text.questions) {
-      add(question, times[question.id] == 1, language, text.contexts[question.context],
-          ranges[question.context]);
+      const bool is_kept = add(question, times[question.id] == 1, language,
+                               text.contexts[question.context], ranges[question.context]);
+      if (!is_kept) ++dropped.count;
     }
     if (flaws_ != Flaws::kSkip) {
-      const bool has_lost = text.report.lost.count > 0;
-      Finding{dropped_ - dropped_before,
-              has_lost ? text.report.lost.first
-                       : InputError(file.string(), 0, "a context has no sentence").what()}
-          .require_few(text.questions.size(), "questions", "--flaws=skip goes on without them");
+      dropped.require_few(text.questions.size(), "questions", "--flaws=skip goes on without them");
     }
-    found_.without_answers += text.report.without_answers;
-    if (text.report.unit != OffsetUnit::kCodePoints) {
-      other_units_ +=
-          {1, absl::StrCat(file.string(), ":0: in ", std::string(name_of(text.report.unit)))};
+    dropped_ += dropped.count;
+    if (text.report.unit != SquadReport().unit) {
+      other_units_ += {1, absl::StrCat(file.string(), ":0: in ", text.report.unit)};
     }
-    found_.respelled += text.report.respelled;
-    found_.impossible += text.report.impossible;
-    found_.moved += text.report.moved;
-    found_.lost += text.report.lost;
-    found_.blank += text.report.blank;
-    found_.repeated_ids += text.report.repeated_ids;
+    reports_.push_back(std::move(text.report));
   }
 
   // Sorted.
@@ -238,41 +214,40 @@ class Reader {
   }
 
   // Gives the questions to parts: all of a fact to one, each language to all; all of them to
-  // training where no fold is for another part. Returns the number of facts.
+  // training where there is one fold. Returns the number of facts.
   // @throws InputError, of this source, for fewer facts than folds.
   std::size_t deal(const Folds& folds, const path& source, SentenceData& data) {
     constexpr std::uint64_t kSeed = 1;
-    const std::vector<std::int64_t> facts = facts_.numbers();
-    const auto size = facts.empty() ? 0 : *std::max_element(facts.begin(), facts.end()) + 1;
+    data.languages = languages();
+    const std::vector<SentenceQuestion> questions = take();
+    std::vector<std::int64_t> facts;
+    std::vector<std::int64_t> numbers;  // of the languages
+    std::size_t size = 0;
+    for (const SentenceQuestion& question : questions) {
+      const auto language = std::ranges::lower_bound(data.languages, question.language);
+      numbers.push_back(language - data.languages.begin());
+      facts.push_back(question.fact);
+      size = std::max(size, static_cast<std::size_t>(question.fact) + 1);
+    }
     if (size < folds.all) {
       throw InputError(source.string(), 0,
                        absl::StrCat("too few texts to train, validate and test on",
                                     damaged_files_.text("damaged files")));
     }
-    data.languages = languages();
-    if (folds.test + folds.validation == 0) {
-      data.train = take();
-      return static_cast<std::size_t>(size);
+    std::vector<std::uint32_t> fold_of(questions.size(), folds.test + folds.validation);
+    if (folds.all > 1) {
+      fold_of = splits::grouped_k_fold(numbers, splits::RowGroups(facts, size),
+                                       data.languages.size(), folds.all, kSeed);
     }
-    std::vector<std::int64_t> numbers;
-    for (const SentenceQuestion& question : questions_) {
-      const auto language =
-          std::lower_bound(data.languages.begin(), data.languages.end(), question.language);
-      numbers.push_back(language - data.languages.begin());
-    }
-    const std::vector<std::uint32_t> fold_of =
-        splits::grouped_k_fold(numbers, splits::RowGroups(facts, static_cast<std::size_t>(size)),
-                               data.languages.size(), folds.all, kSeed);
-    const std::vector<SentenceQuestion> questions = take();
     for (std::size_t q = 0; q < questions.size(); ++q) {
-      std::vector<SentenceQuestion>& part = fold_of[q] < folds.test ? data.test
-                                            : fold_of[q] < folds.test + folds.validation
-                                                ? data.validation
-                                                : data.train;
+      const std::uint32_t fold = fold_of[q];
+      auto& part = fold < folds.test                      ? data.test
+                   : fold < folds.test + folds.validation ? data.validation
+                                                          : data.train;
       part.push_back(questions[q]);
     }
-    sort_by_fact(data.test);
-    return static_cast<std::size_t>(size);
+    std::ranges::stable_sort(data.test, {}, &SentenceQuestion::fact);
+    return size;
   }
 
   // All questions, with their facts.
@@ -283,20 +258,16 @@ class Reader {
   }
 
  private:
-  void add(const SquadQuestion& question, bool has_own_id, const std::string& language,
+  // Whether there is an answer, or none is to be found.
+  bool add(const SquadQuestion& question, bool has_own_id, const std::string& language,
            const std::string& context, const std::vector<TextRange>& ranges) {
-    const bool is_found =
-        std::any_of(question.answers.begin(), question.answers.end(),
-                    [](const SquadAnswer& answer) { return answer.begin.has_value(); });
-    if (ranges.empty() || (!question.answers.empty() && !is_found)) {
-      ++dropped_;
-      return;
-    }
+    const std::vector<SquadAnswer>& answers = question.answers;
+    const auto is_lost = [](const SquadAnswer& answer) { return !answer.begin; };
+    if (ranges.empty() || (!answers.empty() && std::ranges::all_of(answers, is_lost))) return false;
     SentenceQuestion pair{question.text, language, {}, {}};
     for (const TextRange& range : ranges) {
-      const bool is_answer =
-          std::any_of(question.answers.begin(), question.answers.end(),
-                      [&](const SquadAnswer& answer) { return overlap(range, answer); });
+      const bool is_answer = std::ranges::any_of(
+          answers, [&](const SquadAnswer& answer) { return overlap(range, answer); });
       pair.sentences.push_back(context.substr(range.begin, range.end - range.begin));
       pair.is_answer.push_back(is_answer ? 1 : 0);
     }
@@ -305,37 +276,46 @@ class Reader {
     const std::string of_context = "context " + context;
     facts_.add({of_context, has_own_id ? "id " + question.id : of_context,
                 absl::StrCat("question ", language, " ", question.text)});
+    return true;
   }
 
   std::string findings() const {
-    std::string text =
-        absl::StrCat(other_units_.text("files whose offsets count no code points"),
-                     found_.respelled.text("answers that their text writes otherwise"),
-                     found_.impossible.text("questions with answers that are said to have none"),
-                     found_.moved.text("answers moved to where they stand"),
-                     found_.lost.text("answers that do not stand in their text"),
-                     found_.blank.text("answers without a text left out"),
-                     found_.repeated_ids.text("questions with the id of another"),
-                     damaged_files_.text("damaged files left out"));
+    constexpr std::pair<Finding SquadReport::*, const char*> kFindings[] = {
+        {&SquadReport::respelled, "answers that their text writes otherwise"},
+        {&SquadReport::impossible, "questions with answers that are said to have none"},
+        {&SquadReport::moved, "answers moved to where they stand"},
+        {&SquadReport::lost, "answers that do not stand in their text"},
+        {&SquadReport::blank, "answers without a text left out"},
+        {&SquadReport::repeated_ids, "questions with the id of another"}};
+    std::string text = other_units_.text("files whose offsets count no code points");
+    for (const auto& [finding, what] : kFindings) {
+      Finding sum;
+      for (const SquadReport& report : reports_) sum += report.*finding;
+      text += sum.text(what);
+    }
+    text += damaged_files_.text("damaged files left out");
     if (dropped_ > 0) {
       absl::StrAppend(&text, "; ", dropped_,
                       " questions left out, none of whose answers is to be found");
     }
-    if (found_.without_answers > 0) {
-      absl::StrAppend(&text, "; ", found_.without_answers,
+    std::size_t without_answers = 0;
+    for (const SquadReport& report : reports_) without_answers += report.without_answers;
+    if (without_answers > 0) {
+      absl::StrAppend(&text, "; ", without_answers,
                       " without an answer, all of whose sentences are negatives");
     }
     return text;
   }
 
   Flaws flaws_;
+  bool is_own_;
   Finding damaged_files_;
   Finding other_units_;
   std::map<std::string, path> files_;  // by language
   std::set<std::string> contexts_;
   std::vector<SentenceQuestion> questions_;
   Facts facts_;
-  SquadReport found_;
+  std::vector<SquadReport> reports_;
   std::size_t dropped_ = 0;
 };
 
@@ -355,8 +335,7 @@ std::size_t drop_known(const std::vector<SentenceQuestion>& known,
   const std::set<std::string> keys = keys_of(known);
   return std::erase_if(questions, [&](const SentenceQuestion& question) {
     const std::set<std::string> own = keys_of({question});
-    return std::any_of(own.begin(), own.end(),
-                       [&](const std::string& key) { return keys.contains(key); });
+    return std::ranges::any_of(own, [&](const std::string& key) { return keys.contains(key); });
   });
 }
 
@@ -366,8 +345,8 @@ std::string names_of(const std::vector<path>& files) {
 }
 
 Reader read_own(const std::vector<path>& files, Flaws flaws) {
-  Reader reader(flaws);
-  for (const path& file : files) reader.read(file, kUnnamedLanguage);
+  Reader reader(flaws, true);
+  for (const path& file : files) reader.read(file);
   return reader;
 }
 
@@ -377,7 +356,7 @@ std::vector<SentenceQuestion> read_part(const std::vector<path>& files, Flaws fl
                                         const std::string& named_by, std::string& description) {
   Reader reader = read_own(files, flaws);
   for (const std::string& language : reader.languages()) {
-    if (std::binary_search(languages.begin(), languages.end(), language)) continue;
+    if (std::ranges::binary_search(languages, language)) continue;
     throw InputError(reader.file_of(language).string(), 0,
                      absl::StrCat("language '", language, "' does not occur in ", named_by));
   }
@@ -386,21 +365,21 @@ std::vector<SentenceQuestion> read_part(const std::vector<path>& files, Flaws fl
   if (questions.empty()) {
     throw InputError(files.front().string(), 0, "there is no question that can be read");
   }
-  sort_by_fact(questions);
+  std::ranges::stable_sort(questions, {}, &SentenceQuestion::fact);
   return questions;
 }
 
 std::string class_list_of(const SentenceData& data) {
-  std::array<std::vector<std::size_t>, 3> counts;
-  std::size_t number = 0;
-  for (const auto part : {&SentenceData::train, &SentenceData::validation, &SentenceData::test}) {
-    counts[number].assign(2, 0);
-    for (const SentenceQuestion& question : data.*part) {
-      for (const std::int64_t c : question.is_answer) ++counts[number][static_cast<std::size_t>(c)];
+  const auto counts_of = [](const std::vector<SentenceQuestion>& part) {
+    std::vector<std::size_t> counts(2);
+    for (const SentenceQuestion& question : part) {
+      for (const std::int64_t c : question.is_answer) ++counts[static_cast<std::size_t>(c)];
     }
-    ++number;
-  }
-  return class_list({"other", "positive"}, counts, counts[0][0] + counts[0][1]);
+    return counts;
+  };
+  const std::vector<std::size_t> train = counts_of(data.train);
+  return class_list({"other", "positive"},
+                    {train, counts_of(data.validation), counts_of(data.test)}, train[0] + train[1]);
 }
 
 }  // namespace
@@ -423,36 +402,29 @@ std::vector<path> squad_files(const path& data) {
       if (entry.path().extension() == ".json" && !is_other) files.push_back(entry.path());
     }
   }
-  std::sort(files.begin(), files.end());
+  std::ranges::sort(files);
   return files;
-}
-
-std::string language_of(const path& file) {
-  if (const auto pair = languages_of_pair(file)) return pair->first;
-  for (const std::string& part : parts_of(file)) {
-    if (is_language_code(part)) return part;
-  }
-  return "";
 }
 
 SentenceData load_sentence_data(const path& data, Flaws flaws) {
   const std::vector<path> files = squad_files(data);
-  Reader reader(flaws);
+  Reader reader(flaws, false);
   std::size_t used = 0;
   for (const path& file : files) {
-    if (is_of_two_languages(file)) continue;
+    const FileLanguages languages = languages_of(file, false);
+    if (languages.texts != languages.questions) continue;
     reader.read(file);
     ++used;
   }
-  if (used == 0 && !files.empty()) {
-    throw InputError(files.front().string(), 0,
-                     "questions are of another language than the texts, by the name, and there is "
-                     "no other file");
-  }
-  if (used == 0) {
+  if (files.empty()) {
     throw InputError(data.string(), 0,
                      "there is no file in the format of SQuAD, such as "
                      "dev-context-de-question-de.json");
+  }
+  if (used == 0) {
+    throw InputError(files.front().string(), 0,
+                     "questions are of another language than the texts, by the name, and there is "
+                     "no other file");
   }
   SentenceData result;
   result.description =

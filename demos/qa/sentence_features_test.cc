@@ -1,5 +1,3 @@
-#include "demos/qa/sentence_features.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +7,8 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "demos/qa/sentences.h"
 
 namespace equipoise::demos {
 namespace {

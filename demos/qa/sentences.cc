@@ -41,9 +41,7 @@ constexpr CodePointRange kEndMarks[] = {
     {0x1da88, 0x1da88}};
 
 bool is_end_mark(char32_t point) {
-  const auto* const at =
-      std::lower_bound(std::begin(kEndMarks), std::end(kEndMarks), point,
-                       [](const CodePointRange& range, char32_t p) { return range.last < p; });
+  const auto* const at = std::ranges::lower_bound(kEndMarks, point, {}, &CodePointRange::last);
   return at != std::end(kEndMarks) && at->first <= point;
 }
 
@@ -72,7 +70,7 @@ class Splitter {
   Splitter(std::string_view text, const SentenceRules& rules)
       : text_(text),
         rules_(rules),
-        points_(code_points(text)),
+        points_(code_points(text) + U'\n'),
         offsets_(code_point_offsets(text)) {}
 
   std::vector<TextRange> split() {
@@ -86,7 +84,6 @@ class Splitter {
         ++i;
       }
     }
-    end_at(points_.size());
     return sentences_;
   }
 
@@ -97,7 +94,7 @@ class Splitter {
     bool only_stops = true;
     std::size_t last_mark = first;
     std::size_t end = first;
-    while (end < points_.size()) {
+    for (;;) {
       if (is_stop(points_[end]) || is_end_mark(points_[end])) {
         only_stops = only_stops && is_stop(points_[end]);
         last_mark = end++;
@@ -109,20 +106,17 @@ class Splitter {
         break;
       }
     }
-    if (end == points_.size() || !goes_on(first, last_mark, end, only_stops)) end_at(end);
+    if (!goes_on(first, last_mark, end, only_stops)) end_at(end);
     return end;
   }
 
   // The size of a reference to a note: [12], perhaps with a zero width space.
   std::size_t reference_at(std::size_t i) const {
     std::size_t end = i + 1;
-    while (end < points_.size() && is_digit(points_[end])) ++end;
-    if (points_[i] != U'[' || end == i + 1 || end == points_.size() || points_[end] != U']') {
-      return 0;
-    }
-    ++end;
-    if (end < points_.size() && points_[end] == U'\u200b') ++end;
-    return end - i;
+    if (points_[i] != U'[' || !is_digit(points_[end])) return 0;
+    while (is_digit(points_[end])) ++end;
+    if (points_[end] != U']') return 0;
+    return end + (points_[end + 1] == U'\u200b' ? 2 : 1) - i;
   }
 
   // Whether a sentence goes on after the marks [first, last_mark] and what closes, up to end.
@@ -165,8 +159,8 @@ class Splitter {
 
   // What follows white space; a line end if one lies between.
   char32_t next_word(std::size_t i) const {
-    while (i < points_.size() && is_white_space(points_[i]) && !is_line_end(points_[i])) ++i;
-    return i < points_.size() ? points_[i] : U'\n';
+    while (is_white_space(points_[i]) && !is_line_end(points_[i])) ++i;
+    return points_[i];
   }
 
   // Ends the sentence, if one has begun, before a code point.
@@ -179,7 +173,7 @@ class Splitter {
 
   std::string_view text_;
   const SentenceRules& rules_;
-  std::u32string points_;
+  std::u32string points_;  // and a line end
   std::vector<std::size_t> offsets_;
   std::optional<std::size_t> begin_;  // of the sentence
   std::vector<TextRange> sentences_;

@@ -1,5 +1,3 @@
-#include "demos/qa/squad.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,6 +18,7 @@
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
 #include "demos/common/unicode.h"
+#include "demos/qa/sentences.h"
 
 namespace equipoise::demos {
 namespace {
@@ -32,8 +31,8 @@ std::string summary(const SquadText& result) {
   if (report.without_answers > 0) {
     text += "; " + std::to_string(report.without_answers) + " without an answer";
   }
-  if (report.unit != OffsetUnit::kCodePoints) {
-    text += "; offsets count " + std::string(name_of(report.unit));
+  if (report.unit != "code points") {
+    text += "; offsets count " + report.unit;
   }
   text += report.respelled.text("answers that their context writes otherwise");
   text += report.moved.text("answers moved to where they stand");
@@ -324,6 +323,66 @@ TEST(Squad, ReadsAnswersThatTheContextWritesWithOtherSpacesOrAccents) {
               HasSubstr("; 7 answers that their context writes otherwise, the first x:0: data[0]"));
 }
 
+// The first answer to a question that a context has at an offset, and where it begins.
+std::optional<std::pair<std::size_t, std::string>> found(const std::string& context,
+                                                         const std::string& text,
+                                                         const json& start) {
+  const json rows =
+      text_of(context, {question("q", {json{{"text", text}, {"answer_start", start}}})});
+  const SquadAnswer answer = parse_squad(rows.dump(), "x").questions[0].answers.at(0);
+  if (!answer.begin) return std::nullopt;
+  return std::pair(*answer.begin, answer.text);
+}
+
+TEST(Squad, TakesEquivalentsOfWholeLettersWithTheirMarks) {
+  // A no-break space, a decomposed e acute, two spaces, a Hangul syllable.
+  const std::string context = "10\u00a0km cafe\u0301  bar \ud55c";
+  const auto at = [&](const std::string& text, std::size_t start) {
+    return found(context, text, start);
+  };
+  EXPECT_EQ(at("caf\u00e9 bar", 6), std::pair(std::size_t{7}, std::string("cafe\u0301  bar")));
+  EXPECT_EQ(at("  10 km\n", 0), std::pair(std::size_t{0}, std::string("10\u00a0km")));
+  EXPECT_EQ(at("\u1112\u1161\u11ab", 17), std::pair(std::size_t{19}, std::string("\ud55c")));
+  EXPECT_EQ(at("\u1112\u1161", 17), std::nullopt);  // a part of the syllable
+  EXPECT_EQ(at("Caf\u00e9", 6), std::nullopt);      // case is no matter of spelling
+  EXPECT_EQ(at("10 km", 99), std::pair(std::size_t{0}, std::string("10\u00a0km")));
+}
+
+TEST(Squad, LeavesOutSpaceAtTheBeginningOfAnswersAlone) {
+  const std::string context = "a  bar";
+  const auto is_respelled = [&](const std::string& text, std::size_t start) {
+    const json rows = text_of(context, {question("q", {answer(text, start)})});
+    return parse_squad(rows.dump(), "x").report.respelled.count == 1;
+  };
+  EXPECT_TRUE(is_respelled(" bar", 1));   // at the first of two spaces
+  EXPECT_FALSE(is_respelled(" bar", 2));  // there it stands
+  EXPECT_TRUE(is_respelled("\tbar", 2));
+  EXPECT_FALSE(is_respelled("bar", 2));
+}
+
+TEST(Squad, TakesNoAnswerFromWithinACodePoint) {
+  // An e acute of two bytes, an emoji of two UTF-16 units; most answers count bytes, or units.
+  const std::string context = "a\u00e9\U0001F600b b";
+  const auto moved = [&](const std::string& text, std::size_t start, std::size_t b) {
+    const json rows = text_of(context, {question("b", {answer("b", b), answer("b", b)}),
+                                        question("q", {answer(text, start)})});
+    return parse_squad(rows.dump(), "x").report.moved.count;
+  };
+  EXPECT_EQ(moved("\U0001F600", 2, 4), 0U);
+  EXPECT_EQ(moved("\U0001F600", 3, 4), 1U);  // the second unit of the pair
+  EXPECT_EQ(moved("\u00e9", 1, 7), 0U);
+  EXPECT_EQ(moved("\u00e9", 2, 7), 1U);
+}
+
+TEST(Squad, TakesTheNearestEquivalentOrTheOnlyOne) {
+  const std::string context = "one caf\u00e9 two one caf\u00e9 ";
+  const std::pair<std::size_t, std::string> first(4, "caf\u00e9");
+  EXPECT_EQ(found(context, "cafe\u0301", 0), first);
+  EXPECT_EQ(found(context, "cafe\u0301", 18), std::pair(std::size_t{18}, first.second));
+  EXPECT_EQ(found(context, "cafe\u0301", -1), std::nullopt);
+  EXPECT_EQ(found(context, " two\t", nullptr), std::pair(std::size_t{10}, std::string("two")));
+}
+
 // Some tools write 0 where there is no place.
 TEST(Squad, LeavesOutAnswersWithoutATextAndDoesNotCallThemLost) {
   json rows = text_of(
@@ -390,15 +449,15 @@ json with_answers_behind_emoji(const std::function<std::size_t(std::string_view)
 }
 
 TEST(Squad, FindsTheUnitOfOffsets) {
-  const std::vector<std::pair<OffsetUnit, std::function<std::size_t(std::string_view)>>> units = {
-      {OffsetUnit::kCodePoints, [](std::string_view text) { return code_points(text).size(); }},
-      {OffsetUnit::kUtf16,
+  const std::vector<std::pair<std::string, std::function<std::size_t(std::string_view)>>> units = {
+      {"code points", [](std::string_view text) { return code_points(text).size(); }},
+      {"UTF-16 units",
        [](std::string_view text) {
          std::size_t count = 0;
          for (const char32_t point : code_points(text)) count += point > 0xffff ? 2 : 1;
          return count;
        }},
-      {OffsetUnit::kBytes, [](std::string_view text) { return text.size(); }}};
+      {"UTF-8 bytes", [](std::string_view text) { return text.size(); }}};
   for (const auto& [unit, size] : units) {
     const std::string rows = with_answers_behind_emoji(size).dump();
     const SquadText text = parse_squad(rows, "x", Flaws::kRefuse);
@@ -408,10 +467,8 @@ TEST(Squad, FindsTheUnitOfOffsets) {
     for (std::size_t q = 0; q < 24; ++q) {
       EXPECT_EQ(text.questions[q].answers[0].begin, 4 * (6 + q) + 7) << q;  // the first "five"
     }
-    const std::string said =
-        "24 questions on 24 contexts; offsets count " + std::string(name_of(unit));
-    EXPECT_EQ(summary(text),
-              unit == OffsetUnit::kCodePoints ? "24 questions on 24 contexts" : said);
+    const std::string said = "24 questions on 24 contexts; offsets count " + unit;
+    EXPECT_EQ(summary(text), unit == "code points" ? "24 questions on 24 contexts" : said);
   }
 }
 
@@ -425,7 +482,7 @@ TEST(Squad, TakesSingleAnswersFromAnotherUnitBeforeTheNearestPlace) {
                question("c", {answer("five", 19)})})
           .dump();
   const SquadText text = parse_squad(rows, "x");
-  EXPECT_EQ(text.report.unit, OffsetUnit::kCodePoints);
+  EXPECT_EQ(text.report.unit, "code points");
   EXPECT_EQ(text.questions[2].answers[0].begin, 31U);  // the nearest to 19 is the other one
   EXPECT_EQ(text.report.moved.count, 1U);
   EXPECT_THAT(text.report.moved.first,
@@ -486,7 +543,7 @@ TEST(Squad, SaysWhereAnswersStand) {
     }
     questions.push_back(question("$", std::vector<json>(5, answer("$", size))));
     const SquadText text = parse_squad(text_of(to_utf8(context) + "$", questions).dump(), "x");
-    ASSERT_EQ(text.report.unit, OffsetUnit::kCodePoints);
+    ASSERT_EQ(text.report.unit, "code points");
     std::size_t placed = 0;
     for (std::size_t q = 0; q < 5; ++q) {
       if (text.questions[q].answers.empty()) continue;
@@ -522,7 +579,7 @@ TEST(SquadData, AnswersStandWhereTheFilesSay) {
     }
     const SquadText text = read_squad(qa / "mlqa" / name, Flaws::kRefuse);
     EXPECT_EQ(text.questions.size(), questions) << language;
-    EXPECT_EQ(text.report.unit, OffsetUnit::kCodePoints) << language;
+    EXPECT_EQ(text.report.unit, "code points") << language;
     EXPECT_EQ(text.report.respelled.count, 0U) << language;
   }
   for (const auto& [language, questions] :

@@ -1,14 +1,14 @@
-#include "demos/qa/strategy.h"
+// What the demo compares, as objectives.
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
-#include <cmath>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
 
 #include "demos/common/input_error.h"
+#include "demos/qa/task.h"
 #include "equipoise/logit_terms.h"
 #include "equipoise/mix.h"
 #include "equipoise/sampling/cells.h"
@@ -19,21 +19,48 @@ namespace equipoise::demos {
 
 namespace {
 
-std::vector<double> raked(const QaStrategy& strategy, const GroupedCounts& counts) {
-  std::vector<double> languages;
-  for (std::size_t g = 0; g < counts.groups(); ++g) {
-    languages.push_back(counts.group(g).total() > 0 ? 1 : 0);
-  }
-  std::vector<double> classes;
-  const ClassCounts of_class = counts.total();
-  for (const double n : of_class.values()) {
-    classes.push_back(n > 0 ? std::pow(n, 1 - strategy.class_tau) : 0);
-  }
-  try {
-    return rake(counts, languages, classes);
-  } catch (const std::invalid_argument& error) {
-    throw InputError(absl::StrCat("--strategy=", strategy.name, ": ", error.what()));
-  }
+// Languages by a policy of the library, which `code` makes; classes as they are in each.
+template <class Mix>
+LanguageMix mixed(const Mix& mix, const std::string& code) {
+  return {[mix](const GroupedCounts& counts) { return mix_table(counts, mix, ProportionalMix{}); },
+          absl::StrCat("const std::vector<double> mass =\n    equipoise::mix_table(table, ", code,
+                       ", equipoise::ProportionalMix{});\n")};
+}
+
+// Conneau et al. 2020 (arXiv:1911.02116).
+LanguageMix temperature(double exponent) {
+  return mixed(TemperatureMix{exponent}, absl::StrCat("equipoise::TemperatureMix{", exponent, "}"));
+}
+
+// Alike, but no row more than twice an epoch (Chung et al. 2023, arXiv:2304.09151).
+LanguageMix unimax() {
+  return {[](const GroupedCounts& counts) {
+            const UniMaxMix mix{.budget = counts.total().total(), .max_epochs = 2};
+            return mix_table(counts, mix, ProportionalMix{});
+          },
+          "const equipoise::UniMaxMix unimax{.budget = counts.total(), .max_epochs = 2};\n" +
+              mixed(UniformMix{}, "unimax").code};
+}
+
+// Languages alike and, by raking, classes at once, as n_c^(1 - tau).
+LanguageMix raked(double tau) {
+  return {[tau](const GroupedCounts& counts) {
+            std::vector<double> languages;
+            for (std::size_t g = 0; g < counts.groups(); ++g) {
+              languages.push_back(counts.group(g).total());
+            }
+            const ClassCounts classes = counts.total();
+            return rake(counts, UniformMix{}(languages), TemperatureMix{1 - tau}(classes.values()));
+          },
+          absl::StrCat("std::vector<double> of_class;\n"
+                       "for (const double n : counts.values()) {\n"
+                       "  of_class.push_back(n > 0 ? std::pow(n, ",
+                       1 - tau,
+                       ") : 0);\n"
+                       "}\n"
+                       "const std::vector<double> of_language(languages, 1.0);\n"
+                       "const std::vector<double> mass = equipoise::rake(table, of_language, "
+                       "of_class);\n")};
 }
 
 template <class M>
@@ -64,16 +91,14 @@ std::vector<QaStrategy> all_qa_strategies(std::string_view task) {
       {.name = "logit_adjustment_0.5", .adjustment_tau = 0.5},
       {.name = "group_adjustment", .group_adjustment_tau = 1},
       {.name = "group_adjustment_0.5", .group_adjustment_tau = 0.5},
-      {.name = "mix_0.5", .languages = LanguageMix::kSquareRoot},
-      {.name = "mix_0.3", .languages = LanguageMix::kTemperature},
-      {.name = "unimax", .languages = LanguageMix::kUniMax},
-      {.name = "uniform", .languages = LanguageMix::kUniform},
-      {.name = "mix_0.3_weights_0.5", .languages = LanguageMix::kTemperature, .weight_tau = 0.5},
-      {.name = "mix_0.3_group_0.5",
-       .languages = LanguageMix::kTemperature,
-       .group_adjustment_tau = 0.5},
-      {.name = "rake", .languages = LanguageMix::kUniformAndClasses, .class_tau = 1},
-      {.name = "rake_0.5", .languages = LanguageMix::kUniformAndClasses, .class_tau = 0.5},
+      {.name = "mix_0.5", .mix = temperature(0.5)},
+      {.name = "mix_0.3", .mix = temperature(0.3)},
+      {.name = "unimax", .mix = unimax()},
+      {.name = "uniform", .mix = mixed(UniformMix{}, "equipoise::UniformMix{}")},
+      {.name = "mix_0.3_weights_0.5", .mix = temperature(0.3), .weight_tau = 0.5},
+      {.name = "mix_0.3_group_0.5", .mix = temperature(0.3), .group_adjustment_tau = 0.5},
+      {.name = "rake", .mix = raked(1), .class_tau = 1},
+      {.name = "rake_0.5", .mix = raked(0.5), .class_tau = 0.5},
   };
   if (task == kSentenceSelection) {
     std::erase_if(strategies, [](const QaStrategy& strategy) { return strategy.posthoc; });
@@ -83,8 +108,7 @@ std::vector<QaStrategy> all_qa_strategies(std::string_view task) {
 
 QaStrategy strategy_named(std::string_view name) {
   const std::vector<QaStrategy> all = all_qa_strategies(kAnswerType);
-  const auto found = std::find_if(all.begin(), all.end(),
-                                  [&](const QaStrategy& each) { return each.name == name; });
+  const auto found = std::ranges::find(all, name, &QaStrategy::name);
   if (found == all.end()) {
     throw std::invalid_argument("strategy_named(): there is no strategy " + std::string(name));
   }
@@ -92,28 +116,16 @@ QaStrategy strategy_named(std::string_view name) {
 }
 
 bool is_for_one_language(const QaStrategy& strategy) {
-  const bool draws_rows_or_classes = strategy.languages == LanguageMix::kNatural ||
-                                     strategy.languages == LanguageMix::kUniformAndClasses;
-  return draws_rows_or_classes && strategy.group_adjustment_tau == 0;
+  return (!strategy.mix.cells || strategy.class_tau != 0) && strategy.group_adjustment_tau == 0;
 }
 
 std::vector<double> drawn_cells(const QaStrategy& strategy, const GroupedCounts& counts) {
-  switch (strategy.languages) {
-    case LanguageMix::kNatural:
-      break;
-    case LanguageMix::kSquareRoot:
-      return mix_table(counts, TemperatureMix{0.5}, ProportionalMix{});
-    case LanguageMix::kTemperature:
-      return mix_table(counts, TemperatureMix{0.3}, ProportionalMix{});
-    case LanguageMix::kUniMax:
-      return mix_table(counts, UniMaxMix{.budget = counts.total().total(), .max_epochs = 2},
-                       ProportionalMix{});
-    case LanguageMix::kUniform:
-      return mix_table(counts, UniformMix{}, ProportionalMix{});
-    case LanguageMix::kUniformAndClasses:
-      return raked(strategy, counts);
+  if (!strategy.mix.cells) return mix_table(counts, ProportionalMix{}, ProportionalMix{});
+  try {
+    return strategy.mix.cells(counts);
+  } catch (const std::invalid_argument& error) {
+    throw InputError(absl::StrCat("--strategy=", strategy.name, ": ", error.what()));
   }
-  return mix_table(counts, ProportionalMix{}, ProportionalMix{});
 }
 
 std::vector<double> language_shares(const std::vector<double>& cells, std::size_t classes) {

@@ -1,5 +1,3 @@
-#include "demos/qa/strategy.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "demos/common/input_error.h"
+#include "demos/qa/task.h"
 
 namespace equipoise::demos {
 namespace {

@@ -1,9 +1,7 @@
 // Invented languages, for a first look without data.
 #include <absl/strings/str_cat.h>
 
-#include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -12,7 +10,7 @@
 
 #include "demos/common/random_numbers.h"
 #include "demos/qa/answer_types.h"
-#include "demos/qa/sentence_data.h"
+#include "demos/qa/sentences.h"
 
 namespace equipoise::demos {
 
@@ -35,19 +33,34 @@ std::string word(std::size_t language, std::size_t number) {
 
 std::string language_name(std::size_t language) { return {'x', static_cast<char>('a' + language)}; }
 
-std::vector<std::string> language_names(std::size_t languages) {
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < languages; ++i) names.push_back(language_name(i));
-  return names;
-}
-
 std::string capitalized(std::string text) {
   text[0] = static_cast<char>(text[0] - 'a' + 'A');
   return text;
 }
 
-// Small numbers are more frequent.
-std::size_t skewed(std::size_t n, Draws& draws) { return draws.below(1 + draws.below(n)); }
+// Questions that f(language, draws) makes, so many of each language.
+template <class F>
+auto questions_of(std::uint64_t seed, const std::vector<std::size_t>& sizes, const F& f) {
+  Draws draws(seed);
+  std::vector<decltype(f(0, draws))> questions;
+  for (std::size_t language = 0; language < sizes.size(); ++language) {
+    for (std::size_t i = 0; i < sizes[language]; ++i) questions.push_back(f(language, draws));
+  }
+  return questions;
+}
+
+// Names the languages, and says what the data are.
+template <class Data>
+Data completed(Data data, std::size_t languages, const std::string& what) {
+  for (std::size_t i = 0; i < languages; ++i) data.languages.push_back(language_name(i));
+  data.description =
+      absl::StrCat("No data: ", what,
+                   ", generated here. For real data run tools/fetch_data.sh qa, or say "
+                   "--data=DIR.\n",
+                   data.train.size(), " training, ", data.validation.size(), " validation and ",
+                   data.test.size(), " test questions in ", languages, " invented languages.");
+  return data;
+}
 
 // --- Types of answers ---
 
@@ -71,7 +84,8 @@ std::size_t draw_type(Draws& draws) {
   return type;
 }
 
-AfriqaQuestion typed_question(std::size_t language, std::size_t type, Draws& draws) {
+AfriqaQuestion typed_question(std::size_t language, Draws& draws) {
+  const std::size_t type = draw_type(draws);
   // An eighth begin as questions of some type do.
   const std::size_t opening = draws.below(8) == 0 ? draw_type(draws) : type;
   const std::vector<std::string>& in_english = openings(opening);
@@ -96,30 +110,14 @@ AfriqaQuestion typed_question(std::size_t language, std::size_t type, Draws& dra
   return question;
 }
 
-constexpr std::array<std::size_t, 6> kTypedQuestions = {1200, 800, 500, 300, 150, 80};
-
-std::vector<AfriqaQuestion> typed_questions(std::uint64_t seed, double share) {
-  std::vector<AfriqaQuestion> questions;
-  Draws draws(seed);
-  for (std::size_t language = 0; language < kTypedQuestions.size(); ++language) {
-    const auto size =
-        static_cast<std::size_t>(std::ceil(share * static_cast<double>(kTypedQuestions[language])));
-    for (std::size_t i = 0; i < size; ++i) {
-      questions.push_back(typed_question(language, draw_type(draws), draws));
-    }
-  }
-  return questions;
-}
-
 // --- Sentences ---
 
 // What a question asks for, and what its answer then has.
 enum class Wanted : std::size_t { kName, kNumber, kQuote, kWords };
 constexpr std::size_t kWantedKinds = 4;
 
-constexpr std::size_t kVocabulary = 400;
-
-std::size_t content_word(Draws& draws) { return 50 + skewed(kVocabulary, draws); }
+// Of 400 words, those with small numbers are more frequent.
+std::size_t content_word(Draws& draws) { return 50 + draws.below(1 + draws.below(400)); }
 
 struct Sentence {
   std::vector<std::size_t> words;
@@ -172,52 +170,23 @@ SentenceQuestion selection_question(std::size_t language, Draws& draws) {
   return question;
 }
 
-constexpr std::array<std::size_t, 5> kSelectionQuestions = {900, 450, 200, 100, 60};
-
-// At least so many of each language, so that small ones can be measured too.
-std::vector<SentenceQuestion> selection_questions(std::uint64_t seed, std::size_t least) {
-  std::vector<SentenceQuestion> questions;
-  Draws draws(seed);
-  for (std::size_t language = 0; language < kSelectionQuestions.size(); ++language) {
-    const std::size_t size = std::max(least, kSelectionQuestions[language]);
-    for (std::size_t i = 0; i < size; ++i) {
-      questions.push_back(selection_question(language, draws));
-    }
-  }
-  return questions;
-}
-
-std::string described(const std::string& what, std::size_t train, std::size_t validation,
-                      std::size_t test, std::size_t languages) {
-  return absl::StrCat("No data: ", what,
-                      ", generated here. For real data run tools/fetch_data.sh qa, or say "
-                      "--data=DIR.\n",
-                      train, " training, ", validation, " validation and ", test,
-                      " test questions in ", languages, " invented languages.");
-}
-
 }  // namespace
 
 AnswerTypeData synthetic_answer_types() {
   AnswerTypeData data;
-  data.train = typed_questions(1, 1.0);
-  data.validation = typed_questions(2, 1.0);
-  data.test = typed_questions(3, 1.5);
-  data.languages = language_names(kTypedQuestions.size());
-  data.description = described("questions with four types of answers", data.train.size(),
-                               data.validation.size(), data.test.size(), data.languages.size());
-  return data;
+  data.train = questions_of(1, {1200, 800, 500, 300, 150, 80}, typed_question);
+  data.validation = questions_of(2, {1200, 800, 500, 300, 150, 80}, typed_question);
+  data.test = questions_of(3, {1800, 1200, 750, 450, 225, 120}, typed_question);
+  return completed(std::move(data), 6, "questions with four types of answers");
 }
 
+// Of small languages there is enough to measure them too.
 SentenceData synthetic_sentence_data() {
   SentenceData data;
-  data.train = selection_questions(1, 0);
-  data.validation = selection_questions(2, 150);
-  data.test = selection_questions(3, 150);
-  data.languages = language_names(kSelectionQuestions.size());
-  data.description = described("texts with questions", data.train.size(), data.validation.size(),
-                               data.test.size(), data.languages.size());
-  return data;
+  data.train = questions_of(1, {900, 450, 200, 100, 60}, selection_question);
+  data.validation = questions_of(2, {900, 450, 200, 150, 150}, selection_question);
+  data.test = questions_of(3, {900, 450, 200, 150, 150}, selection_question);
+  return completed(std::move(data), 5, "texts with questions");
 }
 
 }  // namespace equipoise::demos

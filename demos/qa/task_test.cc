@@ -56,7 +56,7 @@ TEST(Task, OfSentencesForAnEncoderHasPairs) {
   const WordPiece tokenizer("tests/golden/encoder/vocab.txt");
   SentenceData data = sentences();
   data.train = {{"who sat", "en", {"the cat sat", "on"}, {1, 0}}};
-  const QaTask task = make_task(data, {tokenizer, 20}, {{"most_pieces", 20}});
+  const QaTask task = make_task(data, PairPieces{tokenizer, 20}, {{"most_pieces", 20}});
   ASSERT_EQ(task.train.rows(), 2U);
   EXPECT_EQ(task.train.pieces[1], tokenizer.encode_pair("who sat", "on", 20).ids);
   EXPECT_EQ(task.train.seconds[0], task.train.seconds[1]);
@@ -84,11 +84,11 @@ TEST(Task, OfSentencesHasARowASentenceAndQuestionsAsUnits) {
 
 TEST(Task, ResamplesQuestionsOfAFactTogether) {
   SentenceData data = sentences();
-  EXPECT_THAT(make_task(data).resampled_starts(), ElementsAre(0, 3, 4));  // -1 is no fact
+  EXPECT_THAT(make_task(data).fact_starts, ElementsAre(0, 3, 4));  // -1 is no fact
   data.test[0].fact = data.test[1].fact = 7;
   data.test.push_back({"Wo?", "de", {"Hier.", "Dort."}, {1, 0}, 8});
   const QaTask task = make_task(data);
-  EXPECT_THAT(task.resampled_starts(), ElementsAre(0, 4, 6));
+  EXPECT_THAT(task.fact_starts, ElementsAre(0, 4, 6));
   EXPECT_EQ(task.resampled_units(), 2U);
   EXPECT_EQ(task.test.units(), 3U);
   EXPECT_EQ(make_task(types()).resampled_units(), 1U);

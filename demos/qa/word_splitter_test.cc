@@ -1,5 +1,3 @@
-#include "demos/qa/word_splitter.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "demos/qa/sentences.h"
 #include "equipoise/splits/hash.h"
 
 namespace equipoise::demos {
