@@ -335,13 +335,7 @@ class SigmoidInPlace {
 
   LossAndGradient evaluate(const LossArguments& arguments, const Wanted& wanted) const {
     const at::Tensor t = targets_.to(type_);
-    const bool on_device = fits_device(loss_, logits_);
-    const ElementsOnDevice elements = on_device ? device_elements(t) : ElementsOnDevice{};
-    ElementSums sums{
-        on_device ? sum_of(loss_.device->sums(loss_.in_float.sides, elements)) : numerator(),
-        {},
-        {}};
-    require_targets(t, sums.numerator);
+    ElementSums sums{fits_device(loss_, logits_) ? numerator_on_device(t) : numerator(), {}, {}};
     if (wants_masses(arguments, wanted)) {
       sums.mass = mass(t);
       sums.valid = at::full({1}, static_cast<double>(t.numel()), sums.numerator.options());
@@ -446,6 +440,12 @@ class SigmoidInPlace {
     return sum_of((sums * weights).masked_fill(weights.eq(0), 0.0));
   }
 
+  at::Tensor numerator_on_device(const at::Tensor& t) const {
+    at::Tensor sum = sum_of(loss_.device->sums(loss_.in_float.sides, device_elements(t)));
+    require_targets(t, sum);
+    return sum;
+  }
+
   // The call of some rows.
   SigmoidInPlace of(const RowPart& part) const {
     SigmoidInPlace result = *this;
@@ -471,7 +471,9 @@ class SigmoidInPlace {
     at::Tensor losses = log_of_sigmoid(z).mul_(t);
     const at::Tensor above = weighted(losses, -1, weights_.positive);
     at::softplus_out(losses, z, /*beta=*/1, /*threshold=*/40).addcmul_(losses, t, -1);
-    return above + weighted(losses, 1, weights_.negative);
+    at::Tensor sum = above + weighted(losses, 1, weights_.negative);
+    require_targets(t, sum);
+    return sum;
   }
 
   // What the elements add to the denominator, [1] of double.
