@@ -25,8 +25,9 @@ std::string word(std::size_t language, std::size_t number) {
   const std::size_t syllables = 2 + draws.below(2);
   for (std::size_t i = 0; i < syllables; ++i) {
     // A language has seven onsets and four vowels.
-    absl::StrAppend(&text, kOnsets[(language * 3 + draws.below(7)) % kOnsets.size()],
-                    kVowels[(language * 2 + draws.below(4)) % kVowels.size()]);
+    const std::size_t vowel = language * 2 + draws.below(4);
+    const std::size_t onset = language * 3 + draws.below(7);
+    absl::StrAppend(&text, kOnsets[onset % kOnsets.size()], kVowels[vowel % kVowels.size()]);
   }
   return text;
 }
@@ -165,8 +166,11 @@ SentenceQuestion selection_question(std::size_t language, Draws& draws) {
     return word(language, context[i].words[draws.below(context[i].words.size())]);
   };
   question.text = capitalized(word(language, 2 * wanted + draws.below(2)));
-  absl::StrAppend(&question.text, " ", from(answer), " ", from(second), " ", from(answer), " ",
-                  draws.happens(50) ? from(second) : word(language, content_word(draws)), "?");
+  // Compilers may evaluate the arguments of a call in any order.
+  const std::string last = draws.happens(50) ? from(second) : word(language, content_word(draws));
+  const std::string third = from(answer);
+  const std::string other = from(second);
+  absl::StrAppend(&question.text, " ", from(answer), " ", other, " ", third, " ", last, "?");
   return question;
 }
 
