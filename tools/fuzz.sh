@@ -7,8 +7,8 @@
 #   conll        tagged sentences (demos/ner)         json_lines   questions with answers (demos/qa)
 #   safetensors  tensors by name (demos/encoder)
 #
-# demos/fuzz/LOADER_fuzz.cc also has properties: no row is lost, what is read lies in its text, and so on. It
-# starts from demos/fuzz/corpus/LOADER and from what earlier runs have put into build/fuzz/LOADER/corpus. Inputs at
+# tests/fuzz/LOADER_fuzz.cc also has properties: no row is lost, what is read lies in its text, and so on. It
+# starts from tests/fuzz/corpus/LOADER and from what earlier runs have put into build/fuzz/LOADER/corpus. Inputs at
 # which it fails stay in build/fuzz/LOADER, beside the program, which takes their names as arguments. CXX is the
 # clang++ to compile with.
 set -euo pipefail
@@ -46,7 +46,7 @@ sources_of() {
     json_lines) printf 'demos/%s\n' common/json qa/afriqa ;;
     safetensors) echo demos/encoder/safetensors ;;
   esac
-  echo "demos/fuzz/$1_fuzz"
+  echo "tests/fuzz/$1_fuzz"
 }
 # The libraries that it calls.
 libraries=(-lutf8proc)
@@ -71,7 +71,7 @@ readonly INSTRUMENTED="$optimization -DNDEBUG_SANITIZER -fno-omit-frame-pointer 
 # shellcheck disable=SC2317  # called by xargs's shells
 compile() { # FILE without its ending
   local options=-O0
-  if [[ $1 != demos/fuzz/* ]]; then options=$INSTRUMENTED; fi
+  if [[ $1 != tests/fuzz/* ]]; then options=$INSTRUMENTED; fi
   mkdir -p "$work/$(dirname "$1")"
   # shellcheck disable=SC2086  # several options
   "$cxx" -std=c++20 -DJSON_DIAGNOSTICS=1 -gline-tables-only $options -I "$root/include" -I "$root" -c "$root/$1.cc" -o "$work/$1.o"
@@ -96,7 +96,7 @@ for loader in "${loaders[@]}"; do
 
   status=0
   "$directory/$loader" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
-    -artifact_prefix="$directory/" "$directory/corpus" "$root/demos/fuzz/corpus/$loader" \
+    -artifact_prefix="$directory/" "$directory/corpus" "$root/tests/fuzz/corpus/$loader" \
     > "$directory/log" 2>&1 || status=$?
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$directory/log")
   coverage=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$directory/log" | tail -n 1)

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "demos/encoder/safetensors.h"
-#include "demos/fuzz/properties.h"
+#include "tests/fuzz/properties.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace equipoise::demos;  // NOLINT(google-build-using-namespace)

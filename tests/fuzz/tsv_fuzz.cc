@@ -21,8 +21,8 @@
 
 #include "demos/common/files.h"
 #include "demos/common/unicode.h"
-#include "demos/fuzz/properties.h"
 #include "demos/sentiment/corpus.h"
+#include "tests/fuzz/properties.h"
 
 namespace {
 

@@ -41,11 +41,11 @@ for loader in tsv conll; do
 done
 
 # A target whose property does not hold: exit code 1, the property, the input in a file.
-mkdir -p "$work"/broken/{tools,include,demos/{fuzz/corpus/conll,common,ner}}
+mkdir -p "$work"/broken/{tools,include,demos/{common,ner},tests/fuzz/corpus/conll}
 cp "$root/tools/fuzz.sh" "$work/broken/tools"
 touch "$work"/broken/demos/{common/files,common/unicode,ner/conll,ner/tag_notation}.cc
-echo some > "$work/broken/demos/fuzz/corpus/conll/input"
-cat > "$work/broken/demos/fuzz/conll_fuzz.cc" << 'END'
+echo some > "$work/broken/tests/fuzz/corpus/conll/input"
+cat > "$work/broken/tests/fuzz/conll_fuzz.cc" << 'END'
 #include <cstdio>
 #include <cstdlib>
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long size) {

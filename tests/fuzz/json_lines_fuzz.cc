@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "demos/common/unicode.h"
-#include "demos/fuzz/properties.h"
 #include "demos/qa/answer_types.h"
+#include "tests/fuzz/properties.h"
 
 namespace {
 

@@ -6,10 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include "demos/fuzz/properties.h"
 #include "demos/ner/conll.h"
 #include "equipoise/metrics/entity_sequences.h"
 #include "equipoise/metrics/entity_tags.h"
+#include "tests/fuzz/properties.h"
 
 namespace {
 

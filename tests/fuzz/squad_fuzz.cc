@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "demos/common/unicode.h"
-#include "demos/fuzz/properties.h"
 #include "demos/qa/sentences.h"
+#include "tests/fuzz/properties.h"
 
 namespace {
 

@@ -1,7 +1,7 @@
 // What the fuzz targets share: a property that does not hold ends the program, so that the fuzzer
 // keeps the input.
-#ifndef EQUIPOISE_DEMOS_FUZZ_PROPERTIES_H_
-#define EQUIPOISE_DEMOS_FUZZ_PROPERTIES_H_
+#ifndef EQUIPOISE_TESTS_FUZZ_PROPERTIES_H_
+#define EQUIPOISE_TESTS_FUZZ_PROPERTIES_H_
 
 #include <algorithm>
 #include <charconv>
@@ -62,4 +62,4 @@ auto result_of(const F& read, std::string_view text, const std::string& file)
 
 }  // namespace equipoise::demos
 
-#endif  // EQUIPOISE_DEMOS_FUZZ_PROPERTIES_H_
+#endif  // EQUIPOISE_TESTS_FUZZ_PROPERTIES_H_
