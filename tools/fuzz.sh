@@ -40,8 +40,8 @@ if [ ${#loaders[@]} -eq 0 ]; then loaders=(tsv conll squad json_lines safetensor
 sources_of() {
   printf '%s\n' demos/common/files demos/common/unicode
   case $1 in
-    tsv) printf 'demos/%s\n' common/labelled_corpus sentiment/load_corpus ;;
-    conll) printf 'demos/ner/%s\n' conll tag_notation ;;
+    tsv) printf 'demos/%s\n' common/labelled_corpus sentiment/corpus ;;
+    conll) echo demos/ner/conll ;;
     squad) printf 'demos/%s\n' common/json qa/sentences qa/squad ;;
     json_lines) printf 'demos/%s\n' common/json qa/afriqa ;;
     safetensors) echo demos/encoder/safetensors ;;

@@ -32,13 +32,12 @@ std::string batch_sampler_code(const std::string& labels);
 /// Lines that make the offset of a post-hoc correction of `prior`, its tau the one in "tau 0.75".
 std::string posthoc_code(const std::string& choice, const std::string& prior = "counts.values()");
 
-/// What the probabilities of the best strategy are worth on test beside the baseline's, by their
-/// metrics ece_raw and ece_fitted; `fitted` says with what these are fitted.
+/// The metrics ece_raw and ece_fitted of the best strategy beside the baseline's; `fitted` says with
+/// what probabilities are fitted.
 std::string cost_in_calibration(const Results& results, const ExperimentOptions& options,
                                 const std::string& fitted);
 
-/// The strategy that is best on validation: its flag, its gain on test, its cost in calibration,
-/// if that is not empty, and its code.
+/// The flag of the strategy that is best on validation, its gain on test, its cost, and its code.
 std::string advice(const Results& results, const ExperimentOptions& options,
                    const std::string& cost, const std::string& code);
 

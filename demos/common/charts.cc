@@ -3,15 +3,18 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <absl/strings/str_replace.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
-#include <iterator>
 #include <limits>
 #include <span>
+#include <system_error>
 #include <utility>
 
+#include "demos/common/files.h"
 #include "demos/common/unicode.h"
 
 namespace equipoise::demos {
@@ -106,24 +109,23 @@ std::string tick_names(const std::vector<std::string>& categories) {
     const std::string name = absl::StrReplaceAll(shortened(categories[c]), {{"%", "%%"}});
     absl::StrAppend(&names, c == 0 ? "" : ", ", gnuplot_string(name), " ", c);
   }
-  return "(" + names + ")\n";
+  return "(" + names + ")";
 }
 
 // The vertical axis of a chart with a line per category, from the top.
 std::string category_axis(const std::vector<std::string>& categories) {
   return absl::StrCat("set yrange [", categories.size(), " - 0.5:-0.5]\nset ytics scale 0 ",
-                      tick_names(categories), "set grid xtics lt 1 lc rgb '#e4e4e4'\n");
+                      tick_names(categories), "\nset grid xtics lt 1 lc rgb '#e4e4e4'\n");
 }
 
 // Numbers at the right of categories, under their name.
 std::string count_column(const std::string& name, std::span<const double> counts) {
-  std::string numbers;
-  for (std::size_t c = 0; c < counts.size(); ++c) {
-    absl::StrAppend(&numbers, c == 0 ? "" : ", ", gnuplot_string(count_text(counts[c])), " ", c);
-  }
-  return absl::StrCat("set y2range [", counts.size(), " - 0.5:-0.5]\nset y2tics scale 0 (", numbers,
-                      ") textcolor rgb '", kGrey, "'\nset label 2 ", gnuplot_string(name),
-                      " at graph 1,1 left offset 0.8,0.7 textcolor rgb '", kGrey, "'\n");
+  std::vector<std::string> numbers;
+  for (const double count : counts) numbers.push_back(count_text(count));
+  return absl::StrCat("set y2range [", counts.size(), " - 0.5:-0.5]\nset y2tics scale 0 ",
+                      tick_names(numbers), " textcolor rgb '", kGrey, "'\nset label 2 ",
+                      gnuplot_string(name), " at graph 1,1 left offset 0.8,0.7 textcolor rgb '",
+                      kGrey, "'\n");
 }
 
 // The 95 % interval of a proportion of n.
@@ -173,6 +175,44 @@ Plot with_categories(const std::string& title, const std::vector<std::string>& c
 }
 
 }  // namespace
+
+// In single quotes only the quote itself is special.
+std::string gnuplot_string(const std::string& text) {
+  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}, {"\n", " "}}), "'");
+}
+
+// In double quotes backslashes escape, and a quote cannot be written.
+std::string gnuplot_field(const std::string& text) {
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"\"", "'"}, {"\n", " "}}),
+                      "\"");
+}
+
+std::string gnuplot_script(const Plot& plot, const std::filesystem::path& picture) {
+  return absl::StrCat("set terminal pngcairo noenhanced size ", plot.width, ",", plot.height,
+                      " font 'sans,11' background rgb '#ffffff'\n", "set output ",
+                      gnuplot_string(picture.string()), "\n",
+                      "set encoding utf8\n"
+                      "set border 3 lc rgb '#777777'\n"
+                      "set tics nomirror textcolor rgb '#222222'\n"
+                      "set key textcolor rgb '#222222'\n",
+                      plot.commands);
+}
+
+bool draw(const Plot& plot, const std::filesystem::path& picture) {
+  std::filesystem::path script = picture;
+  script.replace_extension(".gnuplot");
+  write_file(script, gnuplot_script(plot, picture));
+  std::string program = "gnuplot";
+  std::string argument = script.string();
+  char* const command[] = {program.data(), argument.data(), nullptr};
+  pid_t process = 0;
+  int status = 1;
+  const bool drawn = posix_spawnp(&process, "gnuplot", nullptr, nullptr, command, environ) == 0 &&
+                     waitpid(process, &status, 0) == process && status == 0;
+  std::error_code error;
+  if (!drawn) std::filesystem::remove(picture, error);
+  return drawn;
+}
 
 Plot bars(const BarChart& chart) {
   Range range;
@@ -271,6 +311,9 @@ Plot reliability(const ReliabilityChart& chart) {
   }
   if (counts.empty()) return no_data(chart.title);
   const bool logarithmic = spans_decades(counts);
+  const auto colour = [&](std::size_t line) {
+    return kColours[(chart.lines.size() - 1 - line) % std::size(kColours)];
+  };
   absl::StrAppend(&plot.commands, "set multiplot\n", panel_at(plot, 76, 44, 520, 520),
                   title_of(plot, chart.title),
                   "set grid lt 1 lc rgb '#e4e4e4'\n"
@@ -280,11 +323,10 @@ Plot reliability(const ReliabilityChart& chart) {
                   "plot x with lines dt 2 lw 1.5 lc rgb '",
                   kGrey, "' title 'perfectly calibrated'");
   for (std::size_t l = 0; l < chart.lines.size(); ++l) {
-    const char* const colour = kColours[(chart.lines.size() - 1 - l) % std::size(kColours)];
     absl::StrAppend(&plot.commands, ", $line", l,
-                    " using 1:2:3:4 with yerrorbars pt -1 lw 1 lc rgb '", colour,
+                    " using 1:2:3:4 with yerrorbars pt -1 lw 1 lc rgb '", colour(l),
                     "' notitle, $line", l, " using 1:2 with linespoints pt 7 ps 1.1 lw 2 lc rgb '",
-                    colour, "' title ", gnuplot_string(chart.lines[l].name));
+                    colour(l), "' title ", gnuplot_string(chart.lines[l].name));
   }
   absl::StrAppend(
       &plot.commands, "\nunset label\nunset key\n", panel_at(plot, 76, 588, 520, 112),
@@ -296,9 +338,8 @@ Plot reliability(const ReliabilityChart& chart) {
       "plot ");
   const double width = 0.8 / static_cast<double>(chart.bins * chart.lines.size());
   for (std::size_t l = 0; l < chart.lines.size(); ++l) {
-    const char* const colour = kColours[(chart.lines.size() - 1 - l) % std::size(kColours)];
     absl::StrAppend(&plot.commands, l == 0 ? "" : ", ", "$line", l, " using 5:6:(", number(width),
-                    ") with boxes lc rgb '", colour, "'");
+                    ") with boxes lc rgb '", colour(l), "'");
   }
   plot.commands += "\nunset multiplot\n";
   return plot;
@@ -393,19 +434,20 @@ Plot heat_map(const HeatMap& map) {
   const double below = 40 + (is_large ? 1.0 : 0.6) * width_of(map.classes);
   Plot plot{std::max(static_cast<std::size_t>(left + side + 64), width_for(map.title)),
             static_cast<std::size_t>(50 + side + below)};
-  absl::StrAppend(
-      &plot.commands, cells, "EndOfData\n", numbers, "EndOfData\n",
-      panel_at(plot, left, 50, side, side), title_of(plot, map.title), category_axis(map.classes),
-      count_column("rows", supports), "set xrange [-0.5:", classes, " - 0.5]\nset xtics scale 0 ",
-      is_large ? "rotate by 90 right " : "rotate by 35 right ", tick_names(map.classes),
-      "unset grid\nunset colorbox\nunset key\nset cbrange [0:1]\n", "set label 3 'true class' at ",
-      absl::StrFormat("screen %.4f", 14 / static_cast<double>(plot.width)),
-      ",graph 0.5 center rotate by 90\nset label 4 'predicted class' at graph 0.5,",
-      at_pixel(plot, 50 + side + below - 14), " center\n",
-      "set palette defined (0 '#ffffff', 0.05 '#deebf7', 0.3 '#9ecae1', 0.6 '#4292c6', "
-      "1 '#08306b')\n"
-      "plot $cells matrix with image, $numbers using 1:2:3:4 with labels font 'sans,",
-      is_large ? 9 : 11, "' tc rgb variable\n");
+  absl::StrAppend(&plot.commands, cells, "EndOfData\n", numbers, "EndOfData\n",
+                  panel_at(plot, left, 50, side, side), title_of(plot, map.title),
+                  category_axis(map.classes), count_column("rows", supports),
+                  "set xrange [-0.5:", classes, " - 0.5]\nset xtics scale 0 ",
+                  is_large ? "rotate by 90 right " : "rotate by 35 right ", tick_names(map.classes),
+                  "\nunset grid\nunset colorbox\nunset key\nset cbrange [0:1]\n",
+                  "set label 3 'true class' at ",
+                  absl::StrFormat("screen %.4f", 14 / static_cast<double>(plot.width)),
+                  ",graph 0.5 center rotate by 90\nset label 4 'predicted class' at graph 0.5,",
+                  at_pixel(plot, 50 + side + below - 14), " center\n",
+                  "set palette defined (0 '#ffffff', 0.05 '#deebf7', 0.3 '#9ecae1', 0.6 '#4292c6', "
+                  "1 '#08306b')\n"
+                  "plot $cells matrix with image, $numbers using 1:2:3:4 with labels font 'sans,",
+                  is_large ? 9 : 11, "' tc rgb variable\n");
   return plot;
 }
 

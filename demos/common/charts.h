@@ -4,12 +4,31 @@
 #ifndef EQUIPOISE_DEMOS_COMMON_CHARTS_H_
 #define EQUIPOISE_DEMOS_COMMON_CHARTS_H_
 
+#include <cstddef>
+#include <filesystem>
 #include <string>
 #include <vector>
 
-#include "demos/common/gnuplot.h"
-
 namespace equipoise::demos {
+
+/// A picture: its size in pixels, and the commands that draw it, with the data in them.
+struct Plot {
+  std::size_t width = 0;
+  std::size_t height = 0;
+  std::string commands{};
+};
+
+/// Text as a string in a gnuplot command, and as a field of gnuplot data: nothing in it is special.
+std::string gnuplot_string(const std::string& text);
+std::string gnuplot_field(const std::string& text);
+
+/// The plot as a gnuplot script that writes its picture to a file.
+std::string gnuplot_script(const Plot& plot, const std::filesystem::path& picture);
+
+/// Draws the plot, and leaves its script next to the picture, with the ending .gnuplot.
+/// @return false if gnuplot is missing or failed; there is no picture then.
+/// @throws InputError if the script cannot be written.
+bool draw(const Plot& plot, const std::filesystem::path& picture);
 
 /// A count per category, >= 0: horizontal bars from the first category down, each with its number.
 /// The axis is logarithmic if the counts other than 0 span two decades.

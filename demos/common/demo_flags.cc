@@ -5,7 +5,6 @@
 #include <absl/flags/reflection.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
 #include <unistd.h>
@@ -21,8 +20,6 @@
 
 #include "demos/common/files.h"
 #include "demos/common/flags.h"
-#include "demos/common/input_error.h"
-#include "demos/common/local_workers.h"
 
 ABSL_FLAG(std::string, data, "",
           "directory with the data; by default what tools/fetch_data.sh has fetched, "
@@ -43,8 +40,7 @@ ABSL_FLAG(int, micro_batches, 1,
           "number of parts that each batch is processed in, LibTorch only: saves memory and "
           "gives the same result up to rounding; dropout draws different numbers");
 ABSL_FLAG(double, clip, -1,
-          "maximum norm of a step's gradient, LibTorch only; 0: no limit; -1: the model's "
-          "default");
+          "maximum norm of a step's gradient, LibTorch only; 0: no limit; -1: the model's default");
 ABSL_FLAG(std::string, monitor, "",
           "validation metric that chooses the epoch; by default the one that strategies are "
           "compared by");
@@ -54,8 +50,7 @@ ABSL_FLAG(std::string, save, "", "file for the model that did best on validation
 ABSL_FLAG(std::string, load, "", "file with a saved model; nothing is trained");
 ABSL_FLAG(std::string, log, "", "CSV file with one line per epoch; for a single strategy and seed");
 ABSL_FLAG(std::string, checkpoint, "",
-          "file for the state of the training run, LibTorch only; for a single strategy and "
-          "seed");
+          "file for the state of the training run, LibTorch only; for a single strategy and seed");
 ABSL_FLAG(int, checkpoint_steps, 200, "number of steps between checkpoints");
 ABSL_FLAG(bool, resume, false,
           "continues from --checkpoint as if the run had not been interrupted; with a "
@@ -71,8 +66,8 @@ namespace equipoise::demos {
 
 namespace {
 
-std::filesystem::path path_flag(const std::string& value) {
-  return value.empty() ? std::filesystem::path() : user_path(value);
+std::uint64_t number(const absl::Flag<int>& flag) {
+  return static_cast<std::uint64_t>(absl::GetFlag(flag));
 }
 
 void require_file_name(const std::string& name) {
@@ -84,12 +79,6 @@ void require_file_name(const std::string& name) {
   if (std::filesystem::is_directory(user_path(name))) {
     throw InputError(name, 0, "expected a file name, but this is a directory");
   }
-}
-
-void require_number(const char* flag, double value, double least, double most) {
-  if (value >= least && value <= most) return;
-  throw InputError(
-      absl::StrCat("--", flag, "=", value, ": expected a number from ", least, " to ", most));
 }
 
 void check_one_run() {
@@ -111,10 +100,8 @@ int count_workers() {
 }
 
 void check_flags(std::size_t batch_size) {
-  const std::vector<std::string> backends = {"eigen", "libtorch"};
-  const std::vector<std::string> devices = {"cpu", "cuda"};
-  require_choice("backend", absl::GetFlag(FLAGS_backend), backends);
-  require_choice("device", absl::GetFlag(FLAGS_device), devices);
+  require_choice("backend", absl::GetFlag(FLAGS_backend), {"eigen", "libtorch"});
+  require_choice("device", absl::GetFlag(FLAGS_device), {"cpu", "cuda"});
   require_between("threads", absl::GetFlag(FLAGS_threads), 1, 1024);
   require_between("seeds", absl::GetFlag(FLAGS_seeds), 1, 1000);
   require_between("epochs", absl::GetFlag(FLAGS_epochs), 0, 1000);
@@ -123,7 +110,7 @@ void check_flags(std::size_t batch_size) {
   require_between("checkpoint_steps", absl::GetFlag(FLAGS_checkpoint_steps), 1, 1000000);
   require_between("workers", absl::GetFlag(FLAGS_workers), 1, 64);
   require_between("timeout", absl::GetFlag(FLAGS_timeout), 1, 86400);
-  require_number("rate", absl::GetFlag(FLAGS_rate), 0, 1e6);
+  require_between("rate", absl::GetFlag(FLAGS_rate), 0.0, 1e6);
   const double clip = absl::GetFlag(FLAGS_clip);
   if (clip != -1 && !(clip >= 0 && clip <= 1e6)) {
     throw InputError(absl::StrCat("--clip=", clip, ": expected -1 or a number from 0 to 1e+06"));
@@ -158,39 +145,36 @@ void check_flags(std::size_t batch_size) {
   require_batch(batch_size);
 }
 
-DemoFlags read_flags() {
+DemoFlags read_flags(std::size_t batch_size) {
   DemoFlags flags;
-  flags.data = path_flag(absl::GetFlag(FLAGS_data));
+  flags.data = user_path(absl::GetFlag(FLAGS_data));
   flags.backend = absl::GetFlag(FLAGS_backend);
   flags.device = absl::GetFlag(FLAGS_device);
-  if (const std::string names = absl::GetFlag(FLAGS_strategy); !names.empty()) {
-    flags.strategies = absl::StrSplit(names, ',');
-  }
-  flags.seeds = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_seeds));
-  flags.report = path_flag(absl::GetFlag(FLAGS_report));
-  flags.save = path_flag(absl::GetFlag(FLAGS_save));
-  flags.load = path_flag(absl::GetFlag(FLAGS_load));
+  flags.strategies = absl::StrSplit(absl::GetFlag(FLAGS_strategy), ',');
+  if (absl::GetFlag(FLAGS_strategy).empty()) flags.strategies.clear();
+  flags.seeds = number(FLAGS_seeds);
+  flags.report = user_path(absl::GetFlag(FLAGS_report));
+  flags.save = user_path(absl::GetFlag(FLAGS_save));
+  flags.load = user_path(absl::GetFlag(FLAGS_load));
   flags.has_epochs = absl::GetFlag(FLAGS_epochs) > 0;
   TrainingOptions& training = flags.training;
-  if (flags.has_epochs) training.epochs = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_epochs));
+  training.batch_size = batch_size;
+  if (flags.has_epochs) training.epochs = number(FLAGS_epochs);
   training.rate = absl::GetFlag(FLAGS_rate);
-  training.micro_batches = static_cast<std::size_t>(absl::GetFlag(FLAGS_micro_batches));
+  training.micro_batches = number(FLAGS_micro_batches);
   training.clip_norm = std::max(absl::GetFlag(FLAGS_clip), 0.0);
-  if (const std::string monitor = absl::GetFlag(FLAGS_monitor); !monitor.empty()) {
-    training.monitor = monitor;
-  }
-  training.patience = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_patience));
-  training.log = path_flag(absl::GetFlag(FLAGS_log));
-  training.checkpoint = path_flag(absl::GetFlag(FLAGS_checkpoint));
-  training.checkpoint_steps = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_checkpoint_steps));
+  if (is_set("monitor")) training.monitor = absl::GetFlag(FLAGS_monitor);
+  training.patience = number(FLAGS_patience);
+  training.log = user_path(absl::GetFlag(FLAGS_log));
+  training.checkpoint = user_path(absl::GetFlag(FLAGS_checkpoint));
+  training.checkpoint_steps = number(FLAGS_checkpoint_steps);
   training.resumes = absl::GetFlag(FLAGS_resume);
   return flags;
 }
 
 void run(const std::function<void(const DemoFlags&)>& demo, std::size_t batch_size) {
   std::ostream silent(nullptr);  // writes nothing
-  DemoFlags flags = read_flags();
-  flags.training.batch_size = batch_size;
+  DemoFlags flags = read_flags(batch_size);
   set_threads(absl::GetFlag(FLAGS_threads));
   // Without the flag this is alone, whatever a launcher's environment says.
   if (absl::GetFlag(FLAGS_distributed)) {
@@ -279,8 +263,7 @@ std::vector<std::string> choose_strategies(const std::vector<std::string>& wante
 }
 
 Flaws flaws_named(const std::string& name) {
-  const std::vector<std::string> names = {"repair", "skip", "refuse"};
-  require_choice("flaws", name, names);
+  require_choice("flaws", name, {"repair", "skip", "refuse"});
   return name == "repair" ? Flaws::kRepair : name == "skip" ? Flaws::kSkip : Flaws::kRefuse;
 }
 
@@ -297,30 +280,6 @@ void set_rate(const DemoFlags& flags, double own, bool is_linear, ExperimentOpti
   experiment.rate = training.rate > 0 ? training.rate : own;
   experiment.searches_rate =
       is_linear && !(training.rate > 0) && training.log.empty() && training.checkpoint.empty();
-}
-
-std::string announcement(std::uint64_t runs, std::uint64_t steps_per_run,
-                         const std::function<void(std::uint64_t)>& train_steps,
-                         double more_seconds_per_run) {
-  using Clock = std::chrono::steady_clock;
-  const auto seconds_of = [&](std::uint64_t steps) {
-    const Clock::time_point start = Clock::now();
-    train_steps(steps);
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  };
-  // What does not depend on the number of steps is left out: runs have it once.
-  constexpr std::uint64_t kFirst = 2;
-  const std::uint64_t few = kFirst + std::clamp<std::uint64_t>(steps_per_run / 100, 5, 50);
-  const double once = seconds_of(kFirst);
-  const double taken = std::max(seconds_of(few) - once, 0.0);
-  const double per_run =
-      once + taken / static_cast<double>(few - kFirst) * static_cast<double>(steps_per_run) +
-      more_seconds_per_run;
-  const double seconds = per_run * static_cast<double>(runs);
-  const std::string text = seconds < 90 ? absl::StrFormat("%.0f s", std::max(seconds, 1.0))
-                                        : absl::StrFormat("%.0f min", seconds / 60);
-  return absl::StrFormat("About %s at most for %d run%s, if the machine is no busier than now.",
-                         text, runs, runs == 1 ? "" : "s");
 }
 
 std::unique_ptr<Progress> make_progress(const DemoFlags& flags, std::uint64_t steps) {

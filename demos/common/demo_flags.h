@@ -50,8 +50,7 @@ int run_demo(int argc, char** argv, std::string_view usage,
 
 /// Whether a flag has another value than its default.
 bool is_set(const char* name);
-/// Refuses flags that would be set in vain, if only to their defaults.
-/// @throws InputError that gives the reason.
+/// @throws InputError that gives the reason, if one of these flags was given, if only its default.
 void refuse_flags(std::initializer_list<const char*> names, const std::string& reason);
 
 /// @throws InputError unless workers and micro-batches divide a batch of this size.
@@ -62,8 +61,7 @@ void require_batch(std::size_t batch_size);
 std::vector<std::string> choose_strategies(const std::vector<std::string>& wanted,
                                            const std::vector<std::string>& known);
 
-/// What --flaws says: repair, skip or refuse.
-/// @throws InputError for anything else.
+/// What --flaws says.
 Flaws flaws_named(const std::string& name);
 
 /// The directory where data lie: the flag's; else `data` in the workspace if it exists; else empty.
@@ -73,13 +71,7 @@ std::filesystem::path data_directory(const DemoFlags& flags);
 /// linear model is searched unless a log or a checkpoint is written, which are of one training.
 void set_rate(const DemoFlags& flags, double own, bool is_linear, ExperimentOptions& experiment);
 
-/// How long the table will take, in words: a run's steps from the time that the first few of them
-/// take, which `train_steps(n)` makes and throws away, and what a run takes besides.
-std::string announcement(std::uint64_t runs, std::uint64_t steps_per_run,
-                         const std::function<void(std::uint64_t)>& train_steps,
-                         double more_seconds_per_run = 0);
-
-/// A progress of so many steps: silent unless this is the first worker.
+/// Silent unless this is the first worker.
 std::unique_ptr<Progress> make_progress(const DemoFlags& flags, std::uint64_t steps);
 
 }  // namespace equipoise::demos

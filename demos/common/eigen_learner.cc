@@ -94,11 +94,10 @@ class EigenLearner final : public Learner {
       for (std::uint64_t t = begin; t < end; ++t) units.push_back(objective_.stream[t]);
       const UnitRows rows(train_, units);
       const auto [value, gradient] = std::visit(
-          [&](auto loss) {
-            loss.class_weights = class_weights_at(objective_, steps_);
+          [&](const auto& loss) {
             return value_and_gradient(loss, model_.forward(train_.features, rows.rows), rows);
           },
-          objective_.loss);
+          loss_at(objective_, steps_));
       model_.descend(train_.features, rows.rows, gradient,
                      static_cast<float>(options_.rate * rate_share()));
       return value;

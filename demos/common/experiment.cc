@@ -3,12 +3,13 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_replace.h>
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 #include <utility>
 
-#include "demos/common/csv.h"
 #include "demos/common/text_table.h"
 #include "demos/common/uncertainty.h"
 
@@ -59,89 +60,69 @@ bool corrects_baseline(const ExperimentOptions& options) {
   return std::find(baseline, options.strategies.end(), kPosthoc) != options.strategies.end();
 }
 
-// The trainings of one strategy.
-class Trainings {
- public:
-  Trainings(const ExperimentOptions& options, std::string strategy,
-            std::function<Run(std::uint64_t seed, double rate)> run, Progress& progress)
-      : options_(options),
-        strategy_(std::move(strategy)),
-        run_(std::move(run)),
-        progress_(progress) {}
-
-  Outcome at(double rate) {
-    Candidate only = train(rate);
-    return take(std::move(only), /*is_edge=*/false);
-  }
-
-  // See run_experiment().
-  Outcome search() {
-    Candidate best = train(options_.rate);
-    std::size_t tried = 1;
-    const auto improve = [&](double rate) {
-      ++tried;
-      Candidate other = train(rate);
-      if (!(other.score > best.score)) return false;
-      best = std::move(other);
-      return true;
-    };
-    const bool is_higher = improve(2 * options_.rate);
-    const bool is_lower = improve(options_.rate / 2);
-    bool goes_on = is_higher || is_lower;
-    while (tried < kMostRates && goes_on) goes_on = improve(best.rate * (is_lower ? 0.5 : 2));
-    progress_.skip((kMostRates - tried) * options_.seeds * options_.steps_per_run);
-    return take(std::move(best), goes_on);
-  }
-
-  std::shared_ptr<const SavedModel> model() { return std::move(model_); }
-
- private:
-  struct Candidate {
-    double rate = 0;
-    double score = 0;  // the mean over seeds
-    std::vector<Run> runs{};
-    std::shared_ptr<const SavedModel> model{};  // large: that of the best run alone
-  };
-
-  double score_of(const Run& run) const { return value_of(run.validation, options_.headline, ""); }
-
-  Candidate train(double rate) {
-    Candidate candidate{rate};
-    const std::string at = options_.searches_rate ? absl::StrFormat(", rate %g", rate) : "";
-    double best = 0;
-    for (std::uint64_t seed = 0; seed < options_.seeds; ++seed) {
-      progress_.set_label(absl::StrCat(strategy_, ", seed ", seed, at));
-      Run run = run_(seed, rate);
-      const double score = score_of(run);
-      progress_.note(absl::StrFormat("%-20s seed %d%s: epoch %d%s, %s on validation %.3f, %.1f s",
-                                     strategy_, seed, at, run.epoch + 1,
-                                     run.choice.empty() ? "" : ", " + run.choice, options_.headline,
-                                     score, run.seconds));
-      if (seed == 0 || score > best) {
-        best = score;
-        candidate.model = std::move(run.model);
-      }
-      run.model.reset();
-      candidate.score += score / static_cast<double>(options_.seeds);
-      candidate.runs.push_back(std::move(run));
-    }
-    return candidate;
-  }
-
-  Outcome take(Candidate candidate, bool is_edge) {
-    model_ = std::move(candidate.model);
-    Outcome outcome{strategy_, std::move(candidate.runs)};
-    outcome.rate = candidate.rate;
-    outcome.is_edge = is_edge;
-    return outcome;
-  }
-
-  const ExperimentOptions& options_;
-  std::string strategy_;
-  std::function<Run(std::uint64_t, double)> run_;
-  Progress& progress_;
-  std::shared_ptr<const SavedModel> model_;
+// The runs of a strategy at one rate.
+struct Candidate {
+  Outcome outcome;
+  double score = 0;                           // the mean over seeds
+  std::shared_ptr<const SavedModel> model{};  // large: that of the best run alone
 };
+
+using RunOnce = std::function<Run(std::uint64_t seed, double rate)>;
+
+Candidate train(const ExperimentOptions& options, const std::string& strategy, double rate,
+                const RunOnce& run_once, Progress& progress) {
+  Candidate candidate{{.strategy = strategy, .rate = rate}};
+  const std::string at = options.searches_rate ? absl::StrFormat(", rate %g", rate) : "";
+  double best = 0;
+  for (std::uint64_t seed = 0; seed < options.seeds; ++seed) {
+    progress.set_label(absl::StrCat(strategy, ", seed ", seed, at));
+    Run run = run_once(seed, rate);
+    const double score = value_of(run.validation, options.headline, "");
+    progress.note(absl::StrFormat("%-20s seed %d%s: epoch %d%s, %s on validation %.3f, %.1f s",
+                                  strategy, seed, at, run.epoch + 1,
+                                  run.choice.empty() ? "" : ", " + run.choice, options.headline,
+                                  score, run.seconds));
+    if (seed == 0 || score > best) {
+      best = score;
+      candidate.model = std::move(run.model);
+    }
+    run.model.reset();
+    candidate.score += score / static_cast<double>(options.seeds);
+    candidate.outcome.runs.push_back(std::move(run));
+  }
+  return candidate;
+}
+
+// The best of several rates; see run_experiment().
+Candidate search(const ExperimentOptions& options, const std::string& strategy,
+                 const RunOnce& run_once, Progress& progress) {
+  Candidate best = train(options, strategy, options.rate, run_once, progress);
+  std::size_t tried = 1;
+  const auto improve = [&](double rate) {
+    ++tried;
+    Candidate other = train(options, strategy, rate, run_once, progress);
+    if (!(other.score > best.score)) return false;
+    best = std::move(other);
+    return true;
+  };
+  const bool is_higher = improve(2 * options.rate);
+  const bool is_lower = improve(options.rate / 2);
+  bool goes_on = is_higher || is_lower;
+  while (tried < kMostRates && goes_on) {
+    goes_on = improve(best.outcome.rate * (is_lower ? 0.5 : 2));
+  }
+  progress.skip((kMostRates - tried) * options.seeds * options.steps_per_run);
+  best.outcome.is_edge = goes_on;
+  return best;
+}
+
+// A field as RFC 4180 wants it: in double quotes, inner ones doubled, if it holds a comma, a quote
+// or a line end.
+std::string csv_field(std::string_view text) {
+  const bool is_plain = text.find_first_of(",\"\r\n") == std::string_view::npos;
+  return is_plain ? std::string(text)
+                  : "\"" + absl::StrReplaceAll(std::string(text), {{"\"", "\"\""}}) + "\"";
+}
 
 void append_metrics(const std::string& prefix, const Metrics& measured, std::string& csv) {
   for (const MetricValue& each : measured) {
@@ -182,29 +163,27 @@ std::uint64_t most_runs(const ExperimentOptions& options) {
   return candidates * options.seeds;
 }
 
-std::string rate_text(const ExperimentOptions& options) {
-  return options.searches_rate ? "" : absl::StrCat(", learning rate ", options.rate);
-}
-
 Results run_experiment(const ExperimentOptions& options,
                        const std::function<Run(std::size_t, std::uint64_t, double)>& run,
                        Progress& progress) {
   Results results;
   double best_score = 0;
   for (std::size_t s = 0; s < options.strategies.size(); ++s) {
-    Trainings trainings(
-        options, options.strategies[s],
-        [&](std::uint64_t seed, double rate) { return run(s, seed, rate); }, progress);
-    const Outcome* const model = find_outcome(results, options.baseline);
-    const bool has_model = options.strategies[s] == kPosthoc && model != nullptr;
-    results.outcomes.push_back(!options.searches_rate ? trainings.at(options.rate)
-                               : has_model            ? trainings.at(model->rate)
-                                                      : trainings.search());
+    const std::string& strategy = options.strategies[s];
+    const auto run_once = [&](std::uint64_t seed, double rate) { return run(s, seed, rate); };
+    const Outcome* const corrected =
+        strategy == kPosthoc ? find_outcome(results, options.baseline) : nullptr;
+    Candidate trained =
+        options.searches_rate && corrected == nullptr
+            ? search(options, strategy, run_once, progress)
+            : train(options, strategy, options.searches_rate ? corrected->rate : options.rate,
+                    run_once, progress);
+    results.outcomes.push_back(std::move(trained.outcome));
     const double score = mean_on_validation(results.outcomes.back(), options.headline);
     if (s == 0 || score > best_score) {
       best_score = score;
       results.best = s;
-      results.model = trainings.model();
+      results.model = std::move(trained.model);
     }
   }
   const Outcome* const baseline = find_outcome(results, options.baseline);
@@ -238,12 +217,11 @@ std::string value_text(double value) {
   return text;
 }
 
-std::string signed_text(double value) {
-  return (value < 0 ? "-" : "+") + value_text(value < 0 ? -value : value);
-}
-
 std::string interval_text(const std::optional<metrics::Interval>& interval) {
   if (!interval) return "";
+  const auto signed_text = [](double value) {
+    return (value < 0 ? "-" : "+") + value_text(std::abs(value));
+  };
   return absl::StrCat(signed_text(interval->estimate), " [", signed_text(interval->lower), ", ",
                       signed_text(interval->upper), "]");
 }

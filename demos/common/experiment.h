@@ -62,7 +62,7 @@ double mean_on_test(const Outcome& outcome, std::string_view metric, std::string
 double mean_on_validation(const Outcome& outcome, std::string_view metric,
                           std::string_view label = "");
 
-/// The outcome of a strategy; null if it was not run.
+/// Null if the strategy was not run.
 const Outcome* find_outcome(const Results& results, std::string_view strategy);
 
 struct ExperimentOptions {
@@ -76,7 +76,6 @@ struct ExperimentOptions {
   std::uint64_t steps_per_run = 0;  ///< what the progress has for a run
 };
 
-/// The most trainings of all strategies together.
 std::uint64_t most_runs(const ExperimentOptions& options);
 
 /// Runs every strategy with seeds 0, 1, ...; `run(strategy, seed, rate)` does one of them. A line a
@@ -92,18 +91,13 @@ Results run_experiment(
     const std::function<Run(std::size_t strategy, std::uint64_t seed, double rate)>& run,
     Progress& progress);
 
-/// What a description of the model says of the rate: ", learning rate 0.008", or nothing where each
-/// strategy has its own.
-std::string rate_text(const ExperimentOptions& options);
-
-/// The gain of one outcome over another, in the headline metric or another one.
 metrics::Interval gain_over(const Outcome& outcome, const Outcome& other, std::size_t test_units,
                             Resampled Run::*metric = &Run::resampled);
 
 /// Every metric of every run: strategy,seed,split,metric,label,value.
 std::string results_csv(const Results& results);
 
-/// A column of a table: a metric on test.
+/// Of a table: a metric on test.
 struct Column {
   std::string title;
   std::string metric;
@@ -133,10 +127,8 @@ std::string explain_gains(const Results& results, const ExperimentOptions& optio
 /// several.
 std::string seed_table(const Results& results, std::span<const Column> columns);
 
-/// Three digits, without the zero that all of them would begin with; with a sign; with its
-/// interval.
+/// Three digits, without the zero that all of them would begin with; with a sign and an interval.
 std::string value_text(double value);
-std::string signed_text(double value);
 std::string interval_text(const std::optional<metrics::Interval>& interval);
 
 /// The outcomes that are worth a comparison label by label: the baseline, if it was run, and the

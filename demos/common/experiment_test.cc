@@ -256,9 +256,6 @@ TEST(Texts, OfNumbersAreShort) {
   EXPECT_EQ(value_text(0), ".000");
   EXPECT_EQ(value_text(12.5), "12.500");
   EXPECT_EQ(value_text(-0.25), "-.250");
-  EXPECT_EQ(signed_text(0.0625), "+.062");
-  EXPECT_EQ(signed_text(-0.25), "-.250");
-  EXPECT_EQ(signed_text(0), "+.000");
   EXPECT_EQ(interval_text(metrics::Interval{0.1, -0.05, 0.25}), "+.100 [-.050, +.250]");
   EXPECT_EQ(interval_text(std::nullopt), "");
 }

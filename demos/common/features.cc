@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string_view>
 
 #include "demos/common/unicode.h"
 #include "equipoise/splits/hash.h"
@@ -14,11 +13,8 @@ namespace {
 constexpr std::size_t kShortest = 2;
 constexpr std::size_t kLongest = 5;
 
-// FNV-1a (Fowler, Noll, Vo), whose high bits then reach the low ones that choose the bucket.
 std::int32_t bucket(std::string_view text, std::int32_t buckets) {
-  std::uint64_t hash = splits::fnv1a64(text);
-  hash ^= hash >> 32;
-  return static_cast<std::int32_t>(hash % static_cast<std::uint64_t>(buckets));
+  return static_cast<std::int32_t>(feature_hash(text) % static_cast<std::uint64_t>(buckets));
 }
 
 void add_character_ngrams(std::string_view chunk, std::vector<std::int32_t>& columns) {
@@ -82,6 +78,11 @@ std::vector<std::int32_t> ngram_columns(std::string_view text) {
 }
 
 }  // namespace
+
+std::uint64_t feature_hash(std::string_view name) {
+  const std::uint64_t hash = splits::fnv1a64(name);
+  return hash ^ (hash >> 32);
+}
 
 SparseRows ngram_counts(std::span<const std::string> texts) {
   SparseRows counts;

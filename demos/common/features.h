@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,10 @@ struct SparseRows {
     return std::span(values).subspan(starts[row], starts[row + 1] - starts[row]);
   }
 };
+
+/// FNV-1a (Fowler, Noll, Vo), whose high bits then reach the low ones that choose a bucket. Equal
+/// on every platform.
+std::uint64_t feature_hash(std::string_view name);
 
 /// Buckets of the two kinds of n-grams; a text is a vector of kTextColumns numbers.
 inline constexpr std::int32_t kCharacterBuckets = 1 << 18;

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
-#include <string>
 #include <system_error>
 #include <utility>
 
@@ -32,7 +31,9 @@ std::filesystem::file_type type_of(const std::filesystem::path& path) {
 std::filesystem::path user_path(std::string_view path) {
   const std::filesystem::path given(path);
   const char* const base = std::getenv("BUILD_WORKING_DIRECTORY");
-  return given.is_absolute() || base == nullptr ? given : std::filesystem::path(base) / given;
+  return path.empty() || given.is_absolute() || base == nullptr
+             ? given
+             : std::filesystem::path(base) / given;
 }
 
 std::vector<std::filesystem::path> user_paths(const std::string& flag, const std::string& list) {

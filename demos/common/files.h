@@ -11,21 +11,20 @@
 namespace equipoise::demos {
 
 /// The path that the user of `bazel run` means: a relative one starts where they called it, which
-/// Bazel says in BUILD_WORKING_DIRECTORY, not in the directory where it runs the program.
+/// Bazel says in BUILD_WORKING_DIRECTORY, not in the directory where it runs the program. An empty
+/// one stays empty.
 std::filesystem::path user_path(std::string_view path);
 
 /// Those in a list with commas between, as a flag has it; none for an empty one.
 /// @throws InputError for an empty name.
 std::vector<std::filesystem::path> user_paths(const std::string& flag, const std::string& list);
 
-/// The files of a data set.
 struct PartFiles {
   std::vector<std::filesystem::path> train{};
   std::vector<std::filesystem::path> validation{};
   std::vector<std::filesystem::path> test{};
 };
 
-/// The content of a file.
 /// @throws InputError (line 0) if it cannot be read.
 std::string read_file(const std::filesystem::path& path);
 

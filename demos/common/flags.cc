@@ -3,18 +3,16 @@
 #include <absl/flags/commandlineflag.h>
 #include <absl/flags/reflection.h>
 #include <absl/strings/match.h>
-#include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 #include <absl/strings/strip.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <iostream>
 #include <map>
 #include <set>
-#include <string>
-
-#include "demos/common/input_error.h"
 
 namespace equipoise::demos {
 
@@ -53,35 +51,35 @@ std::string accepted_flags() {
 bool parse_flags(std::span<char* const> arguments, std::string_view usage) {
   const std::map<std::string, absl::CommandLineFlag*> flags = program_flags();
   given_flags().clear();
-  const auto find = [&](absl::string_view name) {
-    const auto place = flags.find(std::string(name));
+  const auto find = [&](const std::string& name) {
+    const auto place = flags.find(name);
     return place == flags.end() ? nullptr : place->second;
   };
   for (std::size_t i = 1; i < arguments.size(); ++i) {
-    const absl::string_view argument = arguments[i];
-    if (argument == "--help" || argument == "-h") {
+    absl::string_view text = arguments[i];
+    if (text == "--help" || text == "-h") {
       std::cout << usage << "\n\n" << accepted_flags();
       return false;
     }
-    absl::string_view text = argument;
     if (!absl::ConsumePrefix(&text, "--")) {
-      throw InputError(absl::StrCat("unexpected argument '", argument, "'; ", accepted_flags()));
+      throw InputError(absl::StrCat("unexpected argument '", text, "'; ", accepted_flags()));
     }
-    const std::size_t equals = text.find('=');
-    const absl::string_view name = text.substr(0, equals);
+    const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
+    const std::string& name = parts[0];
     absl::CommandLineFlag* flag = find(name);
-    std::string value;
-    if (equals != absl::string_view::npos) {
-      value = std::string(text.substr(equals + 1));
-    } else if (flag != nullptr && flag->IsOfType<bool>()) {
-      value = "true";
-    } else if (flag == nullptr && absl::StartsWith(name, "no") && find(name.substr(2)) != nullptr &&
-               find(name.substr(2))->IsOfType<bool>()) {
-      flag = find(name.substr(2));
+    absl::CommandLineFlag* const denied = name.starts_with("no") ? find(name.substr(2)) : nullptr;
+    std::string value = parts.back();
+    if (parts.size() == 1 && flag != nullptr) {
+      if (flag->IsOfType<bool>()) {
+        value = "true";
+      } else if (++i < arguments.size()) {
+        value = arguments[i];
+      } else {
+        throw InputError(absl::StrCat("--", name, " needs a value"));
+      }
+    } else if (parts.size() == 1 && denied != nullptr && denied->IsOfType<bool>()) {
+      flag = denied;
       value = "false";
-    } else if (flag != nullptr) {
-      if (i + 1 == arguments.size()) throw InputError(absl::StrCat("--", name, " needs a value"));
-      value = arguments[++i];
     }
     if (flag == nullptr) {
       throw InputError(absl::StrCat("there is no flag '--", name, "'; ", accepted_flags()));
@@ -100,18 +98,10 @@ bool parse_flags(std::span<char* const> arguments, std::string_view usage) {
 bool was_given(std::string_view name) { return given_flags().contains(name); }
 
 void require_choice(std::string_view flag, std::string_view value,
-                    std::span<const std::string> choices) {
-  for (const std::string& choice : choices) {
-    if (choice == value) return;
-  }
+                    const std::vector<std::string>& choices) {
+  if (std::find(choices.begin(), choices.end(), value) != choices.end()) return;
   throw InputError(absl::StrCat("--", std::string(flag), "=", std::string(value),
                                 ": expected one of ", absl::StrJoin(choices, ", ")));
-}
-
-void require_between(std::string_view flag, int value, int least, int most) {
-  if (value >= least && value <= most) return;
-  throw InputError(absl::StrCat("--", std::string(flag), "=", value, ": expected a number from ",
-                                least, " to ", most));
 }
 
 }  // namespace equipoise::demos

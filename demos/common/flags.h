@@ -2,10 +2,14 @@
 #ifndef EQUIPOISE_DEMOS_COMMON_FLAGS_H_
 #define EQUIPOISE_DEMOS_COMMON_FLAGS_H_
 
+#include <absl/strings/str_cat.h>
+
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "demos/common/input_error.h"
 
 namespace equipoise::demos {
 
@@ -21,10 +25,15 @@ bool was_given(std::string_view name);
 
 /// @throws InputError that lists the choices, unless the value is one of them.
 void require_choice(std::string_view flag, std::string_view value,
-                    std::span<const std::string> choices);
+                    const std::vector<std::string>& choices);
 
 /// @throws InputError unless the value lies in [least, most].
-void require_between(std::string_view flag, int value, int least, int most);
+template <class T>
+void require_between(std::string_view flag, T value, T least, T most) {
+  if (value >= least && value <= most) return;
+  throw InputError(absl::StrCat("--", std::string(flag), "=", value, ": expected a number from ",
+                                least, " to ", most));
+}
 
 }  // namespace equipoise::demos
 

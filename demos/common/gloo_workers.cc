@@ -4,7 +4,6 @@
 
 #include "demos/common/input_error.h"
 #include "demos/common/learner.h"
-#include "demos/common/local_workers.h"
 #include "demos/common/workers.h"
 #include "equipoise/libtorch/accumulation.h"
 #include "equipoise/libtorch/distributed.h"
@@ -33,20 +32,16 @@ class ConnectedWorkers final : public Workers {
   libtorch::Communicator workers_;
 };
 
-// What the launcher says is the user's to mend.
-libtorch::WorkerEnvironment environment_of_this() {
-  try {
-    return libtorch::worker_environment();
-  } catch (const std::invalid_argument& error) {
-    throw InputError(std::string("--distributed: ") + error.what());
-  }
-}
-
 }  // namespace
 
 std::shared_ptr<const Workers> connect_workers(std::chrono::seconds timeout) {
   if (!is_worker()) return nullptr;
-  const libtorch::WorkerEnvironment environment = environment_of_this();
+  libtorch::WorkerEnvironment environment;
+  try {
+    environment = libtorch::worker_environment();
+  } catch (const std::invalid_argument& error) {  // what the launcher says is the user's to mend
+    throw InputError(std::string("--distributed: ") + error.what());
+  }
   return std::make_shared<ConnectedWorkers>(libtorch::connect(environment, {.timeout = timeout}));
 }
 

@@ -1,5 +1,3 @@
-#include "demos/common/gnuplot.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -9,6 +7,7 @@
 #include <sstream>
 #include <string>
 
+#include "demos/common/charts.h"
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
 

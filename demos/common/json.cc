@@ -38,29 +38,6 @@ std::string without_place(std::string_view what) {
   return std::string(what);
 }
 
-// Notices a key that an object has already.
-class KeyCheck {
- public:
-  KeyCheck(std::string_view file, std::size_t line) : file_(file), line_(line) {}
-
-  bool operator()(int /*depth*/, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start) keys_.emplace_back();
-    if (event == json::parse_event_t::object_end) keys_.pop_back();
-    if (event == json::parse_event_t::key) {
-      const auto& key = parsed.get_ref<const std::string&>();
-      if (!keys_.back().insert(key).second) {
-        throw InputError(file_, line_, "key '" + key.substr(0, 80) + "' occurs twice in an object");
-      }
-    }
-    return true;
-  }
-
- private:
-  std::string_view file_;
-  std::size_t line_;
-  std::vector<std::set<std::string>> keys_;  // of the objects whose end is not yet reached
-};
-
 }  // namespace
 
 json parse_json(std::string_view text, std::string_view file, std::size_t line) {
@@ -72,8 +49,17 @@ json parse_json(std::string_view text, std::string_view file, std::size_t line) 
     throw InputError(file, line_of(text, *offset, line),
                      "byte " + std::to_string(*offset - begin + 1) + " of the line is not UTF-8");
   }
+  std::vector<std::set<std::string>> keys;  // of the objects whose end is not yet reached
+  const auto refuse_twins = [&](int /*depth*/, json::parse_event_t event, json& parsed) {
+    if (event == json::parse_event_t::object_start) keys.emplace_back();
+    if (event == json::parse_event_t::object_end) keys.pop_back();
+    if (event != json::parse_event_t::key) return true;
+    const auto& key = parsed.get_ref<const std::string&>();
+    if (keys.back().insert(key).second) return true;
+    throw InputError(file, line, "key '" + key.substr(0, 80) + "' occurs twice in an object");
+  };
   try {
-    return json::parse(text.begin(), text.end(), KeyCheck(file, line));
+    return json::parse(text.begin(), text.end(), refuse_twins);
   } catch (const json::parse_error& error) {
     const std::size_t read = error.byte == 0 ? 0 : error.byte - 1;
     throw InputError(file, line_of(text, read, line), "not JSON: " + without_place(error.what()));

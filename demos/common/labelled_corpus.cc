@@ -4,10 +4,6 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <utility>
-#include <vector>
 
 #include "demos/common/input_error.h"
 #include "equipoise/splits.h"
@@ -56,42 +52,42 @@ splits::Split split(const LabelledTexts& rows, const Corpus& corpus, double shar
   return splits::stratified_split(labels, corpus.classes.size(), share, kSeed, {});
 }
 
-// A part that is taken out of the training rows.
-struct PartOfTrain {
+// Validation or test: the rows of a file of its own, or a share of those for training.
+struct Part {
   std::string purpose;  // "validation"
-  std::string name;     // of the file that is missing
+  std::string name;     // of the file, where it is missing
   std::string share_name;
   double share;
-  std::string rows = "rows";  // that there are
+  path file;  // empty: none
+  LabelledTexts& rows;
+  std::size_t dropped = 0;  // rows whose text stands in another part
 };
 
-// Returns how many rows it drops.
-std::size_t split_off(const PartOfTrain& kind, const path& file, Corpus& corpus,
-                      LabelledTexts& part) {
+// `rows_name` is what the rows for training are called.
+void split_off(const path& train, const std::string& rows_name, Corpus& corpus, Part& part) {
   constexpr std::size_t kLeastRows = 10;
   if (corpus.train.size() < kLeastRows) {
     throw InputError(
-        file.string(), 0,
-        absl::StrCat("there is no ", kind.name, ", and of ", corpus.train.size(), " ", kind.rows,
-                     " no ", kind.share_name, " can be taken for ", kind.purpose));
+        train.string(), 0,
+        absl::StrCat("there is no ", part.name, ", and of ", corpus.train.size(), " ", rows_name,
+                     " no ", part.share_name, " can be taken for ", part.purpose));
   }
-  const splits::Split parts = split(corpus.train, corpus, kind.share);
-  part = take(corpus.train, parts.test);
+  const splits::Split parts = split(corpus.train, corpus, part.share);
+  part.rows = take(corpus.train, parts.test);
   corpus.train = take(corpus.train, parts.train);
-  return drop_known(corpus.train, part);  // texts that occur twice in the file
+  part.dropped += drop_known(corpus.train, part.rows);  // texts that occur twice in the file
 }
 
-void require_rows(const PartOfTrain& kind, std::size_t rows, std::size_t dropped, const path& own,
-                  const path& train) {
-  if (rows > 0) return;
-  const std::string none = absl::StrCat("no row is left for ", kind.purpose);
-  if (!own.empty()) {
-    throw InputError(own.string(), 0,
-                     none + (dropped > 0 ? ": its texts stand in another part too" : ""));
+void require_rows(const Part& part, const path& train) {
+  if (part.rows.size() > 0) return;
+  const std::string none = absl::StrCat("no row is left for ", part.purpose);
+  if (!part.file.empty()) {
+    throw InputError(part.file.string(), 0,
+                     none + (part.dropped > 0 ? ": its texts stand in another part too" : ""));
   }
   throw InputError(train.string(), 0,
-                   absl::StrCat(none, ": there is no ", kind.name, ", and each text of the ",
-                                kind.share_name, " that was taken here stands in the rest too"));
+                   absl::StrCat(none, ": there is no ", part.name, ", and each text of the ",
+                                part.share_name, " that was taken here stands in the rest too"));
 }
 
 void require_rows_of_each_class(const Corpus& corpus, const path& file) {
@@ -99,49 +95,47 @@ void require_rows_of_each_class(const Corpus& corpus, const path& file) {
   for (const std::vector<std::int64_t>& labels : corpus.train.labels) {
     for (const std::int64_t label : labels) is_there[static_cast<std::size_t>(label)] = true;
   }
-  const auto missing = std::find(is_there.begin(), is_there.end(), false);
-  if (missing == is_there.end()) return;
-  throw InputError(file.string(), 0,
-                   "no row for training has the label '" +
-                       corpus.classes[static_cast<std::size_t>(missing - is_there.begin())] + "'");
+  for (std::size_t c = 0; c < is_there.size(); ++c) {
+    if (is_there[c]) continue;
+    throw InputError(file.string(), 0,
+                     "no row for training has the label '" + corpus.classes[c] + "'");
+  }
 }
 
-std::string origin(const PartOfTrain& kind, const path& own, const path& train) {
-  if (!own.empty()) return "";
-  return absl::StrCat(" (a ", kind.share_name, " of ", train.filename().string(), ", stratified)");
+std::string text_of(const Part& part, const char* kind, const path& train) {
+  const std::string text = absl::StrCat(part.rows.size(), " ", kind);
+  if (!part.file.empty()) return text;
+  return absl::StrCat(text, " (a ", part.share_name, " of ", train.filename().string(),
+                      ", stratified)");
 }
 
 }  // namespace
 
 Corpus complete(Corpus corpus, const CorpusSources& sources) {
-  const char* const rows = sources.left_out.empty() ? "rows" : "rows with one label";
-  const PartOfTrain validation = {"validation", sources.validation_name, "tenth", 0.1, rows};
-  const PartOfTrain test = {"testing", sources.test_name, "fifth", 0.2, rows};
-  std::size_t test_dropped = 0;
-  std::size_t validation_dropped = 0;
-  if (sources.test.empty()) {
-    test_dropped = split_off(test, sources.train, corpus, corpus.test);
+  const path& train = sources.train;
+  const char* const rows_name = sources.left_out.empty() ? "rows" : "rows with one label";
+  Part validation{"validation", sources.validation_name, "tenth",
+                  0.1,          sources.validation,      corpus.validation};
+  Part test{"testing", sources.test_name, "fifth", 0.2, sources.test, corpus.test};
+  if (test.file.empty()) {
+    split_off(train, rows_name, corpus, test);
   } else {
-    test_dropped = drop_known(corpus.train, corpus.test);
+    test.dropped = drop_known(corpus.train, test.rows);
   }
-  if (!sources.validation.empty()) {
-    validation_dropped = drop_known(corpus.train, corpus.validation);
-    validation_dropped += drop_known(corpus.test, corpus.validation);
+  if (!validation.file.empty()) {
+    validation.dropped = drop_known(corpus.train, validation.rows);
+    validation.dropped += drop_known(corpus.test, validation.rows);
   }
-  require_rows_of_each_class(corpus, sources.train);
-  if (sources.validation.empty()) {
-    validation_dropped = split_off(validation, sources.train, corpus, corpus.validation);
-  }
-  require_rows(test, corpus.test.size(), test_dropped, sources.test, sources.train);
-  require_rows(validation, corpus.validation.size(), validation_dropped, sources.validation,
-               sources.train);
+  require_rows_of_each_class(corpus, train);
+  if (validation.file.empty()) split_off(train, rows_name, corpus, validation);
+  require_rows(test, train);
+  require_rows(validation, train);
   corpus.description = absl::StrCat(
-      sources.source.string(), ": ", corpus.train.size(), " training, ", corpus.validation.size(),
-      " validation", origin(validation, sources.validation, sources.train), " and ",
-      corpus.test.size(), " test", origin(test, sources.test, sources.train), " rows, ",
+      sources.source.string(), ": ", corpus.train.size(), " training, ",
+      text_of(validation, "validation", train), " and ", text_of(test, "test", train), " rows, ",
       corpus.classes.size(),
       corpus.has_several_labels ? " labels, of which a row has any number." : " classes.",
-      "\nLeft out: ", sources.left_out, test_dropped, " test and ", validation_dropped,
+      "\nLeft out: ", sources.left_out, test.dropped, " test and ", validation.dropped,
       " validation rows whose text stands in another part.");
   return corpus;
 }

@@ -6,13 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "demos/common/examples.h"
 #include "demos/common/input_error.h"
-#include "demos/common/objective.h"
-#include "demos/common/progress.h"
 #include "demos/common/training.h"
 
 namespace equipoise::demos {
@@ -57,6 +55,16 @@ std::unique_ptr<Learner> make_eigen_learner(const LearnerShape& shape);
 
 /// The processes that train one model together; see workers.h.
 class Workers;
+
+/// Whether a launcher has started this process as a worker: it then has a RANK.
+bool is_worker();
+
+/// Starts this program `count` times with the same arguments and the variables that torchrun sets
+/// (RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT) for a free port of 127.0.0.1, and waits
+/// for all of them. Writes to the standard error output which worker failed, and how. Returns 0
+/// where all have ended well, else the exit code of the first that failed; 1 if a signal ended it.
+/// @throws std::runtime_error where a process cannot be started.
+int run_local_workers(int count, std::span<char* const> arguments);
 
 /// Whoever a launcher has started together with this process; null unless is_worker(). Call it once
 /// a process.

@@ -1,6 +1,3 @@
-#include "demos/common/local_workers.h"
-
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -17,6 +14,8 @@
 #include <string>
 #include <system_error>
 #include <vector>
+
+#include "demos/common/learner.h"
 
 namespace equipoise::demos {
 
@@ -43,32 +42,13 @@ int free_port() {
   return ntohs(address.sin_port);
 }
 
-// This process's environment with the variables of a worker instead of its own.
-std::vector<std::string> environment_of(int rank, int world, int port) {
-  const std::string own = absl::StrCat(rank);
-  const std::map<std::string, std::string> variables = {{"RANK", own},
-                                                        {"LOCAL_RANK", own},
-                                                        {"WORLD_SIZE", absl::StrCat(world)},
-                                                        {"MASTER_ADDR", "127.0.0.1"},
-                                                        {"MASTER_PORT", absl::StrCat(port)}};
-  std::vector<std::string> result;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    if (variables.count(text.substr(0, text.find('='))) == 0) result.push_back(text);
-  }
-  for (const auto& [name, value] : variables) result.push_back(absl::StrCat(name, "=", value));
-  return result;
-}
-
-pid_t start(std::span<char* const> arguments, const std::vector<std::string>& environment) {
+pid_t start_worker(std::span<char* const> arguments, int rank) {
+  // A process has the environment of the one that starts it.
+  for (const char* name : {"RANK", "LOCAL_RANK"}) setenv(name, absl::StrCat(rank).c_str(), 1);
   std::vector<char*> argv(arguments.begin(), arguments.end());
   argv.push_back(nullptr);
-  std::vector<char*> envp;
-  for (const std::string& entry : environment) envp.push_back(const_cast<char*>(entry.c_str()));
-  envp.push_back(nullptr);
   pid_t process = 0;
-  const int error =
-      posix_spawn(&process, "/proc/self/exe", nullptr, nullptr, argv.data(), envp.data());
+  const int error = posix_spawn(&process, "/proc/self/exe", nullptr, nullptr, argv.data(), environ);
   if (error != 0) fail("a worker cannot be started", error);
   return process;
 }
@@ -78,11 +58,11 @@ pid_t start(std::span<char* const> arguments, const std::vector<std::string>& en
 bool is_worker() { return std::getenv("RANK") != nullptr; }
 
 int run_local_workers(int count, std::span<char* const> arguments) {
-  const int port = free_port();
+  setenv("WORLD_SIZE", absl::StrCat(count).c_str(), 1);
+  setenv("MASTER_ADDR", "127.0.0.1", 1);
+  setenv("MASTER_PORT", absl::StrCat(free_port()).c_str(), 1);
   std::map<pid_t, int> ranks;
-  for (int rank = 0; rank < count; ++rank) {
-    ranks[start(arguments, environment_of(rank, count, port))] = rank;
-  }
+  for (int rank = 0; rank < count; ++rank) ranks[start_worker(arguments, rank)] = rank;
   int code = 0;
   while (!ranks.empty()) {
     int status = 0;
@@ -90,14 +70,13 @@ int run_local_workers(int count, std::span<char* const> arguments) {
     if (process < 0 && errno != EINTR) fail("waiting for the workers", errno);
     const auto place = ranks.find(process);
     if (place == ranks.end()) continue;
-    if (WIFSIGNALED(status)) {
-      std::cerr << "worker " << place->second << " of " << count << " was ended by signal "
-                << WTERMSIG(status) << std::endl;
-      if (code == 0) code = 1;
-    } else if (WEXITSTATUS(status) != 0) {
-      std::cerr << "worker " << place->second << " of " << count << " ended with exit code "
-                << WEXITSTATUS(status) << std::endl;
-      if (code == 0) code = WEXITSTATUS(status);
+    const bool is_killed = WIFSIGNALED(status);
+    const int own = is_killed ? WTERMSIG(status) : WEXITSTATUS(status);
+    if (own != 0) {
+      std::cerr << "worker " << place->second << " of " << count
+                << (is_killed ? " was ended by signal " : " ended with exit code ") << own
+                << std::endl;
+      if (code == 0) code = is_killed ? 1 : own;
     }
     ranks.erase(place);
   }

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstddef>
-#include <cstdint>
 #include <cstring>
 #include <span>
 #include <stdexcept>
+#include <utility>
 
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
@@ -35,12 +34,7 @@ std::vector<T> from_binary(const json& value) {
 }
 
 // The first dimension, and the product of the others.
-struct Rows {
-  std::size_t rows = 0;
-  std::size_t width = 0;
-};
-
-Rows rows_of(const Parameter& parameter) {
+std::pair<std::size_t, std::size_t> rows_of(const Parameter& parameter) {
   constexpr std::int64_t kMost = std::int64_t{1} << 28;  // so that damage asks for no more
   std::int64_t width = 1;
   for (const std::int64_t size : parameter.shape) {

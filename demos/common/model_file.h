@@ -28,7 +28,6 @@ std::vector<float> from_block(const nlohmann::json& block);
 /// @throws InputError if the file cannot be written.
 void save_model(std::string_view kind, const SavedModel& model, const std::filesystem::path& path);
 
-/// Reads a model.
 /// @throws InputError for a file that cannot be read, is damaged, or is of another kind.
 SavedModel load_model(std::string_view kind, const std::filesystem::path& path);
 

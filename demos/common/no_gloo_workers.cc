@@ -1,6 +1,5 @@
 #include "demos/common/input_error.h"
 #include "demos/common/learner.h"
-#include "demos/common/local_workers.h"
 
 namespace equipoise::demos {
 

@@ -7,15 +7,12 @@
 #include <absl/strings/str_split.h>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
 #include <utility>
-#include <vector>
 
 #include "demos/common/input_error.h"
-#include "demos/common/labelled_corpus.h"
 #include "demos/common/table_file.h"
 #include "demos/common/text_table.h"
 

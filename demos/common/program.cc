@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <ostream>
@@ -17,15 +18,21 @@ namespace equipoise::demos {
 
 namespace {
 
+double seconds_of(const std::function<void()>& work) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  work();
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
 // How long it takes to score the epochs of a run.
 double scoring_seconds(const Task& task, const RunOptions& options) {
-  using Clock = std::chrono::steady_clock;
   const std::unique_ptr<Learner> learner = options.make_learner(task.shape, 0);
-  const Clock::time_point start = Clock::now();
-  const Logits logits = learner->logits(task.validation);
-  task.measure(task.validation, logits, task.choose("none", logits));
-  return std::chrono::duration<double>(Clock::now() - start).count() *
-         static_cast<double>(options.training.epochs);
+  const double an_epoch = seconds_of([&] {
+    const Logits logits = learner->logits(task.validation);
+    task.measure(task.validation, logits, task.choose("none", logits));
+  });
+  return an_epoch * static_cast<double>(options.training.epochs);
 }
 
 }  // namespace
@@ -45,9 +52,10 @@ std::shared_ptr<const SavedModel> compare(const DemoFlags& flags, const Task& ta
   // What is impossible is noticed before anything is written.
   options.make_learner(task.shape, 0);
   if (!flags.report.empty()) make_directory(flags.report);
-  const std::string header =
-      absl::StrCat(task.description, "\nModel: ", model.text, rate_text(experiment),
-                   ", trained with ", flags.backend, ".");
+  const std::string header = absl::StrCat(
+      task.description, "\nModel: ", model.text,
+      experiment.searches_rate ? "" : absl::StrCat(", learning rate ", experiment.rate),
+      ", trained with ", flags.backend, ".");
   *flags.out << header << std::endl;
   if (const std::string preview = task.preview(strategies); !preview.empty()) {
     *flags.out << '\n' << preview << std::endl;
@@ -79,6 +87,24 @@ std::shared_ptr<const SavedModel> compare(const DemoFlags& flags, const Task& ta
     *flags.out << write_report(header, task, experiment, results, flags.report) << std::endl;
   }
   return results.model;
+}
+
+std::string announcement(std::uint64_t runs, std::uint64_t steps_per_run,
+                         const std::function<void(std::uint64_t)>& train_steps,
+                         double more_seconds_per_run) {
+  // What does not depend on the number of steps is left out: runs have it once.
+  constexpr std::uint64_t kFirst = 2;
+  const std::uint64_t few = std::clamp<std::uint64_t>(steps_per_run / 100, 5, 50);
+  const double once = seconds_of([&] { train_steps(kFirst); });
+  const double more = std::max(seconds_of([&] { train_steps(kFirst + few); }) - once, 0.0);
+  const double per_step = more / static_cast<double>(few);
+  const double seconds =
+      static_cast<double>(runs) *
+      (once + per_step * static_cast<double>(steps_per_run) + more_seconds_per_run);
+  const std::string text = seconds < 90 ? absl::StrFormat("%.0f s", std::max(seconds, 1.0))
+                                        : absl::StrFormat("%.0f min", seconds / 60);
+  return absl::StrFormat("About %s at most for %d run%s, if the machine is no busier than now.",
+                         text, runs, runs == 1 ? "" : "s");
 }
 
 void run_program(const DemoFlags& flags, const Program& program) {

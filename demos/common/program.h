@@ -28,6 +28,12 @@ struct Model {
 std::shared_ptr<const SavedModel> compare(const DemoFlags& flags, const Task& task,
                                           const std::vector<std::string>& strategies, Model model);
 
+/// How long the table will take, in words: a run's steps from the time that the first few of them
+/// take, which `train_steps(n)` makes and throws away, and what a run takes besides.
+std::string announcement(std::uint64_t runs, std::uint64_t steps_per_run,
+                         const std::function<void(std::uint64_t)>& train_steps,
+                         double more_seconds_per_run = 0);
+
 /// A demo, once its flags are checked; what is done with a model that was trained or loaded.
 struct Program {
   std::string_view kind;  ///< of its models, see save_model()

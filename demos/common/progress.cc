@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <iostream>
-#include <string>
 
 namespace equipoise::demos {
 

@@ -23,9 +23,7 @@ class Progress {
   /// Clears the line.
   ~Progress();
 
-  /// What the next steps belong to.
   void set_label(std::string_view label) { label_ = label; }
-  /// More steps are done.
   void advance(std::uint64_t steps);
   /// Steps that will not be done after all.
   void skip(std::uint64_t steps) { total_ -= steps; }

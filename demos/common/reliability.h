@@ -13,7 +13,6 @@
 
 namespace equipoise::demos {
 
-/// Bins of the reliability diagrams.
 inline constexpr std::size_t kReliabilityBins = 15;
 
 /// Appends ece_WAY, class_wise_ece_WAY, nll_WAY (nats a row) and a reliability diagram:

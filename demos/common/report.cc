@@ -54,7 +54,16 @@ std::string write_report(const std::string& header, const Task& task,
   make_directory(directory);
   write_file(directory / "results.csv", results_csv(results));
   write_file(directory / "summary.md", header + "\n\n" + task.summary(options, results));
-  return draw_report(task.plots(options, results), directory);
+  std::string written = "results.csv, summary.md";
+  bool all = true;
+  for (const auto& [name, plot] : task.plots(options, results)) {
+    const bool is_drawn = draw(plot, directory / name);
+    if (is_drawn) absl::StrAppend(&written, ", ", name);
+    all = all && is_drawn;
+  }
+  return absl::StrCat(
+      "Report: ", directory.string(), " (", written, ")",
+      all ? "" : "; no pictures: gnuplot is missing or failed (package gnuplot-nox)");
 }
 
 }  // namespace equipoise::demos

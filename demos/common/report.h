@@ -27,7 +27,6 @@ std::vector<std::size_t> by_falling(const Values& values) {
   return order;
 }
 
-/// Values in another order.
 template <class Values>
 auto in_order(const std::vector<std::size_t>& order, const Values& values) {
   std::vector<std::ranges::range_value_t<Values>> result;
@@ -35,7 +34,7 @@ auto in_order(const std::vector<std::size_t>& order, const Values& values) {
   return result;
 }
 
-/// "mean over 3 seeds".
+/// "mean over 3 seeds"
 std::string mean_text(const Results& results);
 
 /// A table of how far probabilities can be believed: its metrics are ece_, class_wise_ece_ and

@@ -47,7 +47,6 @@ std::string separator_name(char separator);
 /// @throws InputError that lists the first row for a name that is not in it, or stands there twice.
 std::size_t column_of(const TableFile& table, std::string_view flag, const std::string& name);
 
-/// Whether a column is named by its number.
 bool is_column_number(std::string_view name);
 
 }  // namespace equipoise::demos

@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "demos/common/charts.h"
 #include "demos/common/examples.h"
 #include "demos/common/experiment.h"
-#include "demos/common/gnuplot.h"
 #include "demos/common/learner.h"
 #include "demos/common/objective.h"
 #include "demos/common/progress.h"

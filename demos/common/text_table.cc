@@ -3,7 +3,6 @@
 #include <absl/strings/str_replace.h>
 
 #include <algorithm>
-#include <cstddef>
 #include <stdexcept>
 #include <utility>
 
@@ -15,46 +14,36 @@ namespace {
 
 std::size_t width_of(const std::string& text) { return code_point_offsets(text).size() - 1; }
 
-// Cells without what Markdown takes for the end of a cell or of a row.
-std::vector<std::string> escaped(std::vector<std::string> cells) {
-  for (std::string& cell : cells) cell = absl::StrReplaceAll(cell, {{"|", "\\|"}, {"\n", " "}});
-  return cells;
-}
-
 }  // namespace
 
-TextTable::TextTable(std::vector<std::string> header) {
-  rows_.push_back(escaped(std::move(header)));
+TextTable::TextTable(std::vector<std::string> header) : widths_(header.size(), 3) {
+  add_row(std::move(header));
 }
 
 void TextTable::add_row(std::vector<std::string> cells) {
-  if (cells.size() != rows_.front().size()) {
-    throw std::invalid_argument(
-        "TextTable::add_row(): cells.size() = " + std::to_string(cells.size()) + ", expected " +
-        std::to_string(rows_.front().size()) + ", the header's");
+  if (cells.size() != widths_.size()) {
+    throw std::invalid_argument("TextTable::add_row(): expected as many cells as in the header");
   }
-  rows_.push_back(escaped(std::move(cells)));
+  for (std::size_t k = 0; k < cells.size(); ++k) {
+    cells[k] = absl::StrReplaceAll(cells[k], {{"|", "\\|"}, {"\n", " "}});
+    widths_[k] = std::max(widths_[k], width_of(cells[k]));
+  }
+  rows_.push_back(std::move(cells));
 }
 
 std::string TextTable::to_string() const {
-  std::vector<std::size_t> widths(rows_.front().size(), 3);
-  for (const auto& row : rows_) {
-    for (std::size_t k = 0; k < row.size(); ++k) widths[k] = std::max(widths[k], width_of(row[k]));
-  }
   std::string text;
   for (std::size_t r = 0; r < rows_.size(); ++r) {
-    for (std::size_t k = 0; k < widths.size(); ++k) {
+    std::string line;  // under the header
+    for (std::size_t k = 0; k < widths_.size(); ++k) {
       const std::string& cell = rows_[r][k];
-      const std::string padding(widths[k] - width_of(cell), ' ');
+      const std::string padding(widths_[k] - width_of(cell), ' ');
       text += "| " + (k == 0 ? cell + padding : padding + cell) + ' ';
+      const std::string dashes(widths_[k] + 1, '-');
+      line += k == 0 ? "|:" + dashes : '|' + dashes + ':';
     }
     text += "|\n";
-    if (r > 0) continue;
-    for (std::size_t k = 0; k < widths.size(); ++k) {
-      text += k == 0 ? "|:" + std::string(widths[k] + 1, '-')
-                     : '|' + std::string(widths[k] + 1, '-') + ':';
-    }
-    text += "|\n";
+    if (r == 0) text += line + "|\n";
   }
   return text;
 }

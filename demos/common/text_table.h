@@ -2,6 +2,7 @@
 #ifndef EQUIPOISE_DEMOS_COMMON_TEXT_TABLE_H_
 #define EQUIPOISE_DEMOS_COMMON_TEXT_TABLE_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,8 @@ class TextTable {
   std::string to_string() const;
 
  private:
-  std::vector<std::vector<std::string>> rows_;
+  std::vector<std::vector<std::string>> rows_{};
+  std::vector<std::size_t> widths_;
 };
 
 }  // namespace equipoise::demos

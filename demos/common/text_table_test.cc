@@ -22,13 +22,7 @@ TEST(TextTable, IsMarkdownWhoseColumnsStandUnderEachOther) {
 TEST(TextTable, RowsHaveAsManyCellsAsTheHeader) {
   TextTable table({"a", "b"});
   const std::string header = table.to_string();
-  try {
-    table.add_row({"1"});
-    ADD_FAILURE() << "no error";
-  } catch (const std::invalid_argument& failure) {
-    EXPECT_STREQ(failure.what(),
-                 "TextTable::add_row(): cells.size() = 1, expected 2, the header's");
-  }
+  EXPECT_THROW(table.add_row({"1"}), std::invalid_argument);
   EXPECT_THROW(table.add_row({"1", "2", "3"}), std::invalid_argument);
   EXPECT_EQ(table.to_string(), header);
 }

@@ -5,19 +5,14 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <filesystem>
-#include <functional>
 #include <numeric>
 #include <variant>
 
 #include "demos/common/input_error.h"
 #include "equipoise/libtorch/loss.h"
-#include "equipoise/libtorch/module.h"
 #include "equipoise/libtorch/sampler.h"
 #include "equipoise/libtorch/sigmoid_loss.h"
-#include "equipoise/libtorch/sigmoid_module.h"
 #include "equipoise/random.h"
 #include "equipoise/splits/hash.h"
 
@@ -25,7 +20,6 @@ namespace equipoise::demos {
 
 namespace {
 
-// Units that pass through a network at once in evaluation.
 constexpr std::size_t kChunk = 256;
 
 constexpr std::uint32_t kNetworkPurpose = 0x6e6574;  // "net"
@@ -40,28 +34,23 @@ NamedTensors named_tensors(const torch::nn::Module& network) {
   return tensors;
 }
 
-// The numbers that a gradient, which may be sparse, stores.
-at::Tensor stored_values(const at::Tensor& gradient) {
-  return gradient.is_sparse() ? gradient._values() : gradient;
-}
-
 // Shortens the gradients, taken as one vector, to this length. LibTorch's own function leaves
 // sparse ones as they are.
 void clip_gradients(const std::vector<at::Tensor>& parameters, double most) {
   const torch::NoGradGuard no_gradient;
-  std::vector<at::Tensor> gradients;
+  std::vector<at::Tensor> gradients;  // the numbers that they store
   std::vector<at::Tensor> norms;
   for (const at::Tensor& parameter : parameters) {
-    if (!parameter.grad().defined()) continue;
-    gradients.push_back(parameter.grad());
-    const at::Tensor summed =
-        parameter.grad().is_sparse() ? parameter.grad().coalesce() : parameter.grad();
-    norms.push_back(stored_values(summed).norm().to(at::kDouble));
+    at::Tensor& gradient = parameter.mutable_grad();
+    if (!gradient.defined()) continue;
+    if (gradient.is_sparse()) gradient = gradient.coalesce();
+    gradients.push_back(gradient.is_sparse() ? gradient._values() : gradient);
+    norms.push_back(gradients.back().norm().to(at::kDouble));
   }
   if (norms.empty()) return;
   const double norm = at::stack(norms).norm().item<double>();
   if (!(norm > most)) return;
-  for (const at::Tensor& gradient : gradients) stored_values(gradient).mul_(most / norm);
+  for (at::Tensor& gradient : gradients) gradient.mul_(most / norm);
 }
 
 // What LibTorch's data loaders want to see.
@@ -86,6 +75,13 @@ std::vector<at::Tensor> trained_parameters(const Network& network) {
   return parameters;
 }
 
+// The units that begin with this one, as many as pass through a network at once in evaluation.
+std::vector<std::size_t> chunk_of(const Dataset& data, std::size_t begin) {
+  std::vector<std::size_t> units(std::min(kChunk, data.units() - begin));
+  std::iota(units.begin(), units.end(), begin);
+  return units;
+}
+
 std::uint64_t digest_of(const at::Tensor& tensor) {
   if (!tensor.defined()) return 0;
   const at::Tensor values = tensor.to(at::kCPU).contiguous();
@@ -96,8 +92,7 @@ std::uint64_t digest_of(const at::Tensor& tensor) {
 std::uint64_t digest_of(const Dataset& data) {
   std::string digests;
   for (std::size_t begin = 0; begin < data.units(); begin += kChunk) {
-    std::vector<std::size_t> units(std::min(kChunk, data.units() - begin));
-    std::iota(units.begin(), units.end(), begin);
+    const std::vector<std::size_t> units = chunk_of(data, begin);
     const Batch batch = data.batch(units);
     for (const at::Tensor& each : batch.inputs) absl::StrAppend(&digests, digest_of(each), " ");
     for (const at::Tensor& each : {batch.targets, batch.groups, batch.weights}) {
@@ -108,51 +103,6 @@ std::uint64_t digest_of(const Dataset& data) {
   return splits::fnv1a64(digests);
 }
 
-// Of a loss's numbers for each class.
-std::uint64_t digest_of(const Loss& loss) {
-  const auto add = [](std::string& text, const std::vector<double>& values) {
-    absl::StrAppend(&text, values.size(), ":");
-    for (const double value : values)
-      absl::StrAppend(&text, std::bit_cast<std::uint64_t>(value), " ");
-  };
-  std::string text = absl::StrCat(loss.index(), " ");
-  std::visit(
-      [&](const auto& each) {
-        add(text, each.class_weights);
-        if constexpr (requires { each.group_weights; }) add(text, each.group_weights);
-        if constexpr (requires { each.pos_weight; }) {
-          add(text, each.pos_weight);
-          add(text, each.shift);
-        }
-      },
-      loss);
-  return splits::fnv1a64(text);
-}
-
-// A loss on tensors, whichever of the losses that the demos train with it is.
-class Criterion {
- public:
-  virtual ~Criterion() = default;
-  // Takes the class weights of an optimiser step.
-  virtual void start_step(std::uint64_t step) = 0;
-  // What the loss divides by: [K] of double. Those of the parts of a step are summed.
-  virtual at::Tensor denominators(const Batch& batch) const = 0;
-  // What no rows add to the denominators, for a worker that has none.
-  virtual at::Tensor no_denominators() const = 0;
-  // The loss of a part of a step, [], divided by the denominators of all of it.
-  virtual at::Tensor operator()(const at::Tensor& logits, const Batch& batch,
-                                const at::Tensor& denominators) = 0;
-};
-
-template <class M, class R>
-libtorch::SoftmaxLossModule<M, R> module_of(const SoftmaxLoss<M, R>& loss) {
-  return libtorch::SoftmaxLossModule<M, R>(loss);
-}
-template <class S, class R>
-libtorch::SigmoidLossModule<S, R> module_of(const SigmoidLoss<S, R>& loss) {
-  return libtorch::SigmoidLossModule<S, R>(loss);
-}
-
 libtorch::LossArguments arguments_of(const Batch& batch) {
   libtorch::LossArguments arguments;
   arguments.sample_weights = batch.weights;
@@ -160,57 +110,14 @@ libtorch::LossArguments arguments_of(const Batch& batch) {
   return arguments;
 }
 
+// What a loss divides by: [K] of double. Those of the parts of a step are summed.
 template <class L>
-class LossCriterion final : public Criterion {
- public:
-  LossCriterion(L loss, const Objective& objective, std::size_t classes, const at::Device& device)
-      : loss_(std::move(loss)),
-        objective_(objective),
-        classes_(static_cast<std::int64_t>(classes)),
-        module_(module_of(loss_)) {
-    module_->to(device);
+at::Tensor denominators_of(const L& loss, const Batch& batch, std::int64_t classes) {
+  if constexpr (requires { libtorch::denominators(loss, batch.targets, classes); }) {
+    return libtorch::denominators(loss, batch.targets, classes, arguments_of(batch));
+  } else {
+    return libtorch::denominators(loss, batch.targets, arguments_of(batch));
   }
-
-  void start_step(std::uint64_t step) override {
-    if (objective_.weights_ramp.end == 0) return;
-    loss_.class_weights = class_weights_at(objective_, step);
-    module_->set_class_weights(loss_.class_weights);
-  }
-
-  at::Tensor denominators(const Batch& batch) const override {
-    const auto arguments = arguments_of(batch);
-    if constexpr (requires { libtorch::denominators(loss_, batch.targets, classes_); }) {
-      return libtorch::denominators(loss_, batch.targets, classes_, arguments);
-    } else {
-      return libtorch::denominators(loss_, batch.targets, arguments);
-    }
-  }
-  at::Tensor no_denominators() const override {
-    return at::zeros({static_cast<std::int64_t>(loss_.reduction.buckets())}, at::kDouble);
-  }
-
-  at::Tensor operator()(const at::Tensor& logits, const Batch& batch,
-                        const at::Tensor& denominators) override {
-    auto arguments = arguments_of(batch);
-    arguments.denominators = denominators;
-    return module_->forward(logits, batch.targets, arguments);
-  }
-
- private:
-  L loss_;
-  const Objective& objective_;
-  std::int64_t classes_;
-  decltype(module_of(std::declval<L>())) module_;
-};
-
-std::unique_ptr<Criterion> make_criterion(const Objective& objective, std::size_t classes,
-                                          const at::Device& device) {
-  return std::visit(
-      [&](const auto& loss) -> std::unique_ptr<Criterion> {
-        return std::make_unique<LossCriterion<std::decay_t<decltype(loss)>>>(loss, objective,
-                                                                             classes, device);
-      },
-      objective.loss);
 }
 
 class Training final : public TrainingLoop {
@@ -226,7 +133,6 @@ class Training final : public TrainingLoop {
         validation_(validation),
         parameters_(trained_parameters(network)),
         device_(parameters_.front().device()),
-        criterion_(make_criterion(objective, network.classes(), device_)),
         sampler_(objective.stream, workers.shard(), sampling::Tail::kUneven) {
     if (!options.checkpoint.empty()) data_digest_ = digest_of(train);
     for (const auto& group : optimizer.param_groups()) rates_.push_back(group.options().get_lr());
@@ -264,7 +170,9 @@ class Training final : public TrainingLoop {
         own.push_back((*next).to(device_));
         ++next;
       }
-      if (!count(step(own), progress)) return false;
+      const double loss = std::visit([&](const auto& each) { return step(each, own); },
+                                     loss_at(objective_, steps_));
+      if (!count(loss, progress)) return false;
     }
     return true;
   }
@@ -281,18 +189,25 @@ class Training final : public TrainingLoop {
   bool writes_log() const override { return is_first(); }
 
   // The same step on all workers as one would make of the whole batch. Returns its loss.
-  double step(const std::vector<Batch>& parts) {
-    criterion_->start_step(steps_);
-    at::Tensor denominators = criterion_->no_denominators().to(device_);
-    for (const Batch& part : parts) denominators = denominators + criterion_->denominators(part);
+  template <class L>
+  double step(const L& loss, const std::vector<Batch>& parts) {
+    at::Tensor denominators = at::zeros({static_cast<std::int64_t>(loss.reduction.buckets())},
+                                        at::TensorOptions(device_).dtype(at::kDouble));
+    for (const Batch& part : parts) {
+      denominators =
+          denominators + denominators_of(loss, part, static_cast<std::int64_t>(network_.classes()));
+    }
     denominators = workers_.sum(denominators);
     optimizer_.zero_grad();
     double value = 0;
     for (std::size_t p = 0; p < parts.size(); ++p) {
       seed_network(p);
-      const at::Tensor loss = (*criterion_)(network_.forward(parts[p]), parts[p], denominators);
-      loss.backward();
-      value += loss.item<double>();
+      libtorch::LossArguments arguments = arguments_of(parts[p]);
+      arguments.denominators = denominators;
+      const at::Tensor own =
+          libtorch::value(loss, network_.forward(parts[p]), parts[p].targets, arguments);
+      own.backward();
+      value += own.item<double>();
     }
     workers_.sum_gradients(parameters_);
     if (options_.clip_norm > 0) clip_gradients(parameters_, options_.clip_norm);
@@ -316,13 +231,14 @@ class Training final : public TrainingLoop {
     for (const auto& [name, tensor] : named_tensors(network_)) {
       absl::StrAppend(&shapes, " ", name, " ", absl::StrJoin(tensor.sizes(), "x"));
     }
-    return absl::StrCat("seed ", options_.seed, ", stream ", objective_.stream.fingerprint(),
-                        " with seed ", objective_.stream.seed(), ", epochs ", options_.epochs,
-                        ", batch size ", options_.batch_size, ", rate ", absl::StrJoin(rates_, "/"),
-                        ", warm-up ", options_.warmup, ", clip ", options_.clip_norm, ", monitor ",
-                        options_.monitor, ", patience ", options_.patience, "\ndata ", data_digest_,
-                        ", class weights ", digest_of(objective_.loss), "\nnetwork", shapes, "\n",
-                        objective_.description);
+    return absl::StrCat(
+        "seed ", options_.seed, ", stream ", objective_.stream.fingerprint(), " with seed ",
+        objective_.stream.seed(), ", epochs ", options_.epochs, ", batch size ",
+        options_.batch_size, ", rate ", absl::StrJoin(rates_, "/"), ", warm-up ", options_.warmup,
+        ", clip ", options_.clip_norm, ", monitor ", options_.monitor, ", patience ",
+        options_.patience, "\ndata ", data_digest_, ", class weights ",
+        absl::StrJoin(class_weights_at(objective_, objective_.weights_ramp.end), "/"), "\nnetwork",
+        shapes, "\n", objective_.description);
   }
 
   void save() {
@@ -412,7 +328,6 @@ class Training final : public TrainingLoop {
   const Dataset& validation_;
   std::vector<at::Tensor> parameters_;
   at::Device device_;
-  std::unique_ptr<Criterion> criterion_;
   libtorch::StreamSampler<Stream> sampler_;
   std::uint64_t data_digest_ = 0;
   std::vector<double> rates_;
@@ -483,24 +398,19 @@ Logits predict(Network& network, const Dataset& data, const at::Device& device,
   Logits result{network.classes(), {}};
   std::vector<std::size_t> begin(data.units() + 1, 0);
   for (std::size_t u = 0; u < data.units(); ++u) begin[u + 1] = begin[u] + data.rows(u);
-  const sampling::Shard shard = workers.shard();
   // All rows, of which each worker fills in its own; the sum has them all.
-  std::vector<double> all(shard.world > 1 ? begin.back() * result.classes : 0, 0.0);
+  result.values.resize(begin.back() * result.classes, 0);
+  const sampling::Shard shard = workers.shard();
   for (std::size_t chunk = shard.rank * kChunk; chunk < data.units();
        chunk += shard.world * kChunk) {
-    std::vector<std::size_t> units(std::min(kChunk, data.units() - chunk));
-    std::iota(units.begin(), units.end(), chunk);
-    const at::Tensor logits =
-        network.forward(data.batch(units).to(device)).to(at::kCPU, at::kFloat).contiguous();
-    const float* const values = logits.data_ptr<float>();
-    if (shard.world == 1) {
-      result.values.insert(result.values.end(), values, values + logits.numel());
-    } else {
-      std::copy_n(values, logits.numel(),
-                  all.begin() + static_cast<std::ptrdiff_t>(begin[chunk] * result.classes));
-    }
+    const at::Tensor logits = network.forward(data.batch(chunk_of(data, chunk)).to(device))
+                                  .to(at::kCPU, at::kFloat)
+                                  .contiguous();
+    std::copy_n(logits.data_ptr<float>(), logits.numel(),
+                result.values.begin() + static_cast<std::ptrdiff_t>(begin[chunk] * result.classes));
   }
   if (shard.world > 1) {
+    std::vector<double> all(result.values.begin(), result.values.end());
     workers.sum(std::span<double>(all));
     result.values.assign(all.begin(), all.end());
   }

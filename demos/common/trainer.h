@@ -70,8 +70,7 @@ class Network : public torch::nn::Module {
   virtual std::size_t classes() const = 0;
 };
 
-/// A device by its name, "cpu" or "cuda".
-/// @throws InputError where there is none.
+/// @throws InputError where there is no such device.
 at::Device device_of(const std::string& name);
 
 /// The parameters and buffers of a network, as they are saved; and back.

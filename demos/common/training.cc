@@ -4,10 +4,8 @@
 #include <absl/strings/str_format.h>
 
 #include <cmath>
-#include <filesystem>
 #include <system_error>
 
-#include "demos/common/csv.h"
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
 
@@ -56,23 +54,6 @@ double falling_rate(std::uint64_t step, std::uint64_t epoch_size, const Training
   return done < rising ? (done + 1) / rising : (steps - done) / (steps - rising);
 }
 
-std::string log_header(const Metrics& measured) {
-  std::string line = "epoch,steps,rate,loss";
-  for (const MetricValue& each : measured) {
-    if (each.label.empty()) absl::StrAppend(&line, ",", csv_field(each.metric));
-  }
-  return line + "\n";
-}
-
-std::string log_line(std::uint64_t epoch, std::uint64_t steps, double rate, double loss,
-                     const Metrics& measured) {
-  std::string line = absl::StrFormat("%d,%d,%.9g,%.9g", epoch + 1, steps, rate, loss);
-  for (const MetricValue& each : measured) {
-    if (each.label.empty()) absl::StrAppendFormat(&line, ",%.9g", each.value);
-  }
-  return line + "\n";
-}
-
 Fit TrainingLoop::run(const Validate& validate, Progress& progress) {
   start();
   progress.advance(steps_);
@@ -103,15 +84,28 @@ bool TrainingLoop::count(double loss, Progress& progress) {
 
 void TrainingLoop::look_at_validation(std::uint64_t epoch, const Validate& validate) {
   const Metrics measured = validate(require_finite(validation_logits(), options_));
-  if (log_.empty()) log_ = log_header(measured);
-  const auto steps = static_cast<double>(steps_per_epoch(objective_.stream.epoch_size(), options_));
-  log_ += log_line(epoch, steps_, rate_ * rate_share(), loss_sum_ / steps, measured);
-  if (writes_log() && !options_.log.empty()) write_file(options_.log, log_);
+  add_to_log(epoch, measured);
   const double score = metric_of(measured, options_.monitor);
   const bool is_last = epoch + 1 == options_.epochs;
   if ((has_set_in(objective_, steps_) || is_last) && stopping_.improves(epoch, score)) {
     best_ = parameters();
   }
+}
+
+// The steps that were made, the rate, the mean loss of the steps, the metrics of all together.
+void TrainingLoop::add_to_log(std::uint64_t epoch, const Metrics& measured) {
+  const auto steps = static_cast<double>(steps_per_epoch(objective_.stream.epoch_size(), options_));
+  std::string names = "epoch,steps,rate,loss";
+  std::string values = absl::StrFormat("%d,%d,%.9g,%.9g", epoch + 1, steps_, rate_ * rate_share(),
+                                       loss_sum_ / steps);
+  for (const MetricValue& each : measured) {
+    if (!each.label.empty()) continue;
+    absl::StrAppend(&names, ",", each.metric);
+    absl::StrAppendFormat(&values, ",%.9g", each.value);
+  }
+  if (log_.empty()) log_ = names + "\n";
+  log_ += values + "\n";
+  if (writes_log() && !options_.log.empty()) write_file(options_.log, log_);
 }
 
 }  // namespace equipoise::demos

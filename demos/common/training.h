@@ -82,7 +82,7 @@ class EarlyStopping {
   double score_ = 0;
 };
 
-/// What a training ends with. The model is that of the best epoch then.
+/// What a training ends with, the model of the best epoch.
 struct Fit {
   std::uint64_t epoch = 0;  ///< from 0
   double score = 0;         ///< its monitored metric
@@ -97,12 +97,6 @@ const Logits& require_finite(const Logits& logits, const TrainingOptions& option
 /// The metrics of a model from its logits of the validation rows. Empty: nobody looks, and a
 /// training makes all its epochs and ends with the last.
 using Validate = std::function<Metrics(const Logits& validation)>;
-
-/// A line of a training's log: the epoch, how many steps were made, the rate, the mean loss of the
-/// steps, and the metrics of all together; and the line with the names of these columns.
-std::string log_header(const Metrics& measured);
-std::string log_line(std::uint64_t epoch, std::uint64_t steps, double rate, double loss,
-                     const Metrics& measured);
 
 /// One training, whatever computes the model: epochs of steps, a look at validation after each, the
 /// log, early stopping, and in the end the parameters of the best epoch.
@@ -153,6 +147,7 @@ class TrainingLoop {
 
  private:
   void look_at_validation(std::uint64_t epoch, const Validate& validate);
+  void add_to_log(std::uint64_t epoch, const Metrics& measured);
 };
 
 }  // namespace equipoise::demos

@@ -130,12 +130,5 @@ TEST(EarlyStopping, StopsAfterSoManyEpochsInARowWithoutABetterOne) {
   EXPECT_FALSE(EarlyStopping(0).stops_after(5));  // nothing was seen yet
 }
 
-TEST(Log, HasALineAnEpochWithTheMetricsOfAllTogether) {
-  EXPECT_EQ(log_header(kMetrics), "epoch,steps,rate,loss,accuracy,macro_f1\n");
-  EXPECT_EQ(log_line(0, 96, 12.5, 2.0 / 3.0, kMetrics), "1,96,12.5,0.666666667,0.75,0.333333333\n");
-  EXPECT_EQ(log_line(41, 1, 0, 1e-20, {}), "42,1,0,1e-20\n");
-  EXPECT_EQ(log_header({{"a, b", "", 1}}), "epoch,steps,rate,loss,\"a, b\"\n");
-}
-
 }  // namespace
 }  // namespace equipoise::demos

@@ -2,10 +2,7 @@
 
 #include <utf8proc.h>
 
-#include <algorithm>
-#include <cstddef>
 #include <cstdlib>
-#include <iterator>
 #include <memory>
 #include <new>
 
@@ -28,19 +25,9 @@ CodePoint code_point_at(std::string_view text, std::size_t offset) {
   return point;
 }
 
-std::string with_replacements(std::string_view text) {
-  std::string valid;
-  for (std::size_t i = 0; i < text.size();) {
-    const CodePoint point = code_point_at(text, i);
-    valid += point.value < 0 ? std::string_view("\uFFFD") : text.substr(i, point.size);
-    i += point.size;
-  }
-  return valid;
-}
-
 // A text by utf8proc's options.
 std::string mapped(std::string_view text, int options) {
-  if (first_invalid_utf8(text)) return mapped(with_replacements(text), options);
+  if (first_invalid_utf8(text)) return mapped(to_utf8(code_points(text)), options);
   utf8proc_uint8_t* result = nullptr;
   const utf8proc_ssize_t size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
                                              static_cast<utf8proc_ssize_t>(text.size()), &result,
@@ -50,8 +37,10 @@ std::string mapped(std::string_view text, int options) {
   return {reinterpret_cast<const char*>(result), static_cast<std::size_t>(size)};
 }
 
-utf8proc_category_t category_of(char32_t point) {
-  return utf8proc_category(static_cast<utf8proc_int32_t>(point));
+// Whether a code point's category lies in a range of utf8proc's order: L, M, N, P, S, Z, C.
+bool is_between(utf8proc_category_t first, utf8proc_category_t last, char32_t point) {
+  const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(point));
+  return first <= category && category <= last;
 }
 
 }  // namespace
@@ -106,80 +95,53 @@ std::string to_utf8(std::u32string_view points) {
 }
 
 bool is_punctuation(char32_t point) {
-  const utf8proc_category_t category = category_of(point);
-  return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
+  return is_between(UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PO, point);
 }
 
 bool is_closing_punctuation(char32_t point) {
-  switch (category_of(point)) {
-    case UTF8PROC_CATEGORY_PE:
-    case UTF8PROC_CATEGORY_PF:
-    case UTF8PROC_CATEGORY_PI:
-      return true;
-    default:
-      return point == U'"' || point == U'\'';
-  }
+  return is_between(UTF8PROC_CATEGORY_PE, UTF8PROC_CATEGORY_PF, point) || point == U'"' ||
+         point == U'\'';
 }
 
 bool is_letter_or_number(char32_t point) {
-  const utf8proc_category_t category = category_of(point);
-  return is_letter(point) || (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO);
+  return is_letter(point) || is_between(UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_NO, point);
 }
 
 bool is_mark(char32_t point) {
-  const utf8proc_category_t category = category_of(point);
-  return category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
+  return is_between(UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_ME, point);
 }
 
 bool is_letter(char32_t point) {
-  const utf8proc_category_t category = category_of(point);
-  return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+  return is_between(UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LO, point);
 }
 
 bool is_upper_case(char32_t point) {
-  const utf8proc_category_t category = category_of(point);
-  return category == UTF8PROC_CATEGORY_LU || category == UTF8PROC_CATEGORY_LT;
+  return is_between(UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LT, point) && !is_lower_case(point);
 }
 
-bool is_lower_case(char32_t point) { return category_of(point) == UTF8PROC_CATEGORY_LL; }
+bool is_lower_case(char32_t point) {
+  return is_between(UTF8PROC_CATEGORY_LL, UTF8PROC_CATEGORY_LL, point);
+}
 
-bool is_digit(char32_t point) { return category_of(point) == UTF8PROC_CATEGORY_ND; }
+bool is_digit(char32_t point) {
+  return is_between(UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_ND, point);
+}
 
 bool is_white_space(char32_t point) {
-  const utf8proc_category_t category = category_of(point);
-  return (category >= UTF8PROC_CATEGORY_ZS && category <= UTF8PROC_CATEGORY_ZP) ||
+  return is_between(UTF8PROC_CATEGORY_ZS, UTF8PROC_CATEGORY_ZP, point) ||
          (point >= U'\t' && point <= U'\r') || (point >= 0x1c && point <= 0x1f) || point == 0x85;
 }
 
 Character character_at(std::string_view text, std::size_t offset) {
-  const CodePoint point = code_point_at(text, offset);
-  Character character{offset, point.size, CharacterKind::kSymbol};
-  if (point.value < 0) return character;
-  switch (utf8proc_category(point.value)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO:
-    case UTF8PROC_CATEGORY_PC:
-      character.kind = CharacterKind::kWord;
-      break;
-    case UTF8PROC_CATEGORY_ZS:
-    case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP:
-    case UTF8PROC_CATEGORY_CC:
-      character.kind = CharacterKind::kSpace;
-      break;
-    default:
-      break;
+  const CodePoint code = code_point_at(text, offset);
+  const auto point = static_cast<char32_t>(code.value);
+  CharacterKind kind = CharacterKind::kSymbol;
+  if (code.value >= 0 && is_between(UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_PC, point)) {
+    kind = CharacterKind::kWord;
+  } else if (code.value >= 0 && is_between(UTF8PROC_CATEGORY_ZS, UTF8PROC_CATEGORY_CC, point)) {
+    kind = CharacterKind::kSpace;
   }
-  return character;
+  return {offset, code.size, kind};
 }
 
 }  // namespace equipoise::demos

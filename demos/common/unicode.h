@@ -21,39 +21,29 @@ std::string fold_case(std::string_view text);
 /// are equal in it. Bytes that are not UTF-8 become U+FFFD.
 std::string decomposed(std::string_view text);
 
-/// The code points of a text. Bytes that are not UTF-8 become U+FFFD, each by itself.
+/// The code points of a text, and back. Bytes that are not UTF-8 become U+FFFD, each by itself; so
+/// does what is no code point, surrogates among them.
 std::u32string code_points(std::string_view text);
+std::string to_utf8(std::u32string_view points);
 
 /// Where each code point of a text begins, in bytes, and after the last one the size of the text.
 /// Bytes that are not UTF-8 count by themselves, as in code_points(). O(size).
 std::vector<std::size_t> code_point_offsets(std::string_view text);
 
-/// Code points as UTF-8. What is none, surrogates among them, becomes U+FFFD.
-std::string to_utf8(std::u32string_view points);
-
-/// Whether a code point is of category P: punctuation, without symbols such as + or $.
+/// Whether a code point is of a Unicode category: P, without symbols such as + or $; L or N; M,
+/// what is written onto the letter before it; L; Lu or Lt; Ll; Nd, the decimal digits of any
+/// script.
 bool is_punctuation(char32_t point);
+bool is_letter_or_number(char32_t point);
+bool is_mark(char32_t point);
+bool is_letter(char32_t point);
+bool is_upper_case(char32_t point);
+bool is_lower_case(char32_t point);
+bool is_digit(char32_t point);
 
 /// Whether a code point is punctuation that closes: of category Pe or Pf, or of Pi, as some
 /// languages close with what others open with; also the typewriter's quotes.
 bool is_closing_punctuation(char32_t point);
-
-/// Whether a code point is of category L or N; marks are not.
-bool is_letter_or_number(char32_t point);
-
-/// Whether a code point is of category M: what is written onto the letter before it.
-bool is_mark(char32_t point);
-
-/// Whether a code point is of category L.
-bool is_letter(char32_t point);
-
-/// Whether a code point is an upper or title case letter, a lower case letter: categories Lu and
-/// Lt, category Ll.
-bool is_upper_case(char32_t point);
-bool is_lower_case(char32_t point);
-
-/// Whether a code point is a decimal digit of any script: category Nd.
-bool is_digit(char32_t point);
 
 /// Whether Python's str.split() parts words at a code point: category Z, tabs, line ends and the
 /// separators U+001C to U+001F.

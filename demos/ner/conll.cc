@@ -8,14 +8,11 @@
 #include <charconv>
 #include <functional>
 #include <map>
-#include <optional>
 #include <set>
-#include <stdexcept>
 #include <system_error>
 #include <utility>
 
 #include "demos/common/files.h"
-#include "demos/common/input_error.h"
 #include "demos/common/unicode.h"
 #include "equipoise/metrics/entity_sequences.h"
 #include "equipoise/metrics/entity_tags.h"
@@ -27,8 +24,7 @@ namespace {
 constexpr std::size_t kMostTypes = 1000;
 
 bool is_blank(std::string_view text) {
-  const std::u32string points = code_points(text);
-  return std::all_of(points.begin(), points.end(), is_white_space);
+  return std::ranges::all_of(code_points(text), is_white_space);
 }
 
 // The columns of a line: between tabs if it has any, else between runs of spaces.
@@ -43,11 +39,98 @@ std::vector<std::string_view> columns_of(std::string_view line) {
     return columns;
   }
   for (absl::string_view column : absl::StrSplit(text, '\t')) {
-    while (absl::ConsumePrefix(&column, " ")) continue;
-    while (absl::ConsumeSuffix(&column, " ")) continue;
+    while (absl::ConsumePrefix(&column, " ") || absl::ConsumeSuffix(&column, " ")) continue;
     add(column);
   }
   return columns;
+}
+
+constexpr std::array kSchemes = {
+    FileScheme{"iob2", "IOB2", metrics::TagScheme::kIob2, "BI"},
+    FileScheme{"iob1", "IOB1", metrics::TagScheme::kIob1, "BI"},
+    FileScheme{"bioes", "BIOES", metrics::TagScheme::kBioes, "BIES"},
+    FileScheme{"bilou", "BILOU", metrics::TagScheme::kBioes, "BILU"},
+    FileScheme{"bmes", "BMES", metrics::TagScheme::kBioes, "BMES"},
+};
+
+// Where the letter of a tag stands.
+enum class TagForm {
+  kPrefix,  // B-PER or B_PER
+  kSuffix,  // PER-B or PER_B
+  kLetter,  // B: entities have no types
+};
+
+struct TagNotation {
+  FileScheme scheme;
+  TagForm form = TagForm::kPrefix;
+
+  // For people: "BIOES", "IOB2 with the letter behind the type".
+  std::string text() const {
+    constexpr std::string_view kForms[] = {"", " with the letter behind the type",
+                                           " without types"};
+    return std::string(scheme.name) + std::string(kForms[static_cast<std::size_t>(form)]);
+  }
+  // What a tag must be: "O or a type after B- or I-".
+  std::string expected() const {
+    std::string letters;
+    for (std::size_t i = 0; i < scheme.letters.size(); ++i) {
+      if (i > 0) letters += i + 1 < scheme.letters.size() ? ", " : " or ";
+      if (form == TagForm::kSuffix) letters += '-';
+      letters += scheme.letters[i];
+      if (form == TagForm::kPrefix) letters += '-';
+    }
+    if (form == TagForm::kLetter) return "O, " + letters;
+    return (form == TagForm::kPrefix ? "O or a type after " : "O or a type before ") + letters;
+  }
+};
+
+// The type of entities that have none in their file.
+constexpr std::string_view kOnlyType = "entity";
+
+// A tag as it stands in a file.
+struct WrittenTag {
+  std::optional<std::size_t> letter;  // an index into FileScheme::letters; nothing for O
+  std::string_view type;              // empty for O
+};
+
+// Nothing for a text that is not a tag of the notation.
+std::optional<WrittenTag> parse_tag(std::string_view text, const TagNotation& notation) {
+  if (text == "O") return WrittenTag{std::nullopt, {}};
+  if (text.empty() || std::ranges::any_of(code_points(text), is_white_space)) return std::nullopt;
+  const bool is_suffix = notation.form == TagForm::kSuffix;
+  const std::size_t letter = notation.scheme.letters.find(is_suffix ? text.back() : text.front());
+  if (letter == std::string_view::npos) return std::nullopt;
+  if (notation.form == TagForm::kLetter) {
+    return text.size() == 1 ? std::optional(WrittenTag{letter, kOnlyType}) : std::nullopt;
+  }
+  if (text.size() < 3) return std::nullopt;
+  const char separator = text[is_suffix ? text.size() - 2 : 1];
+  if (separator != '-' && separator != '_') return std::nullopt;
+  return WrittenTag{letter, text.substr(is_suffix ? 0 : 2, text.size() - 2)};
+}
+
+// How often each tag occurs.
+using TagTexts = std::map<std::string_view, std::size_t, std::less<>>;
+
+// The notation that fits the most tags; of several the first in the order of file_schemes() and of
+// TagForm. IOB1 is never found, as its tags are those of IOB2: only their sequences differ.
+// O(distinct tags).
+TagNotation find_notation(const TagTexts& tags, const std::optional<FileScheme>& scheme) {
+  const std::span<const FileScheme> schemes =
+      scheme ? std::span<const FileScheme>(&*scheme, 1) : file_schemes();
+  TagNotation best{schemes.front()};
+  std::size_t most = 0;
+  for (const FileScheme& each : schemes) {
+    for (const TagForm form : {TagForm::kPrefix, TagForm::kSuffix, TagForm::kLetter}) {
+      const TagNotation notation{each, form};
+      std::size_t count = 0;
+      for (const auto& [text, times] : tags) count += parse_tag(text, notation) ? times : 0;
+      if (count <= most) continue;
+      best = notation;
+      most = count;
+    }
+  }
+  return best;
 }
 
 // A part of the file as errors show it.
@@ -75,12 +158,7 @@ std::vector<std::string> tags_of(const std::vector<std::string>& types, std::str
 // And back, from IOB2.
 std::vector<std::string> types_in(const std::vector<std::string>& tags) {
   std::vector<std::string> types;
-  for (std::size_t i = 1; i < tags.size(); i += 2)
-    types.push_back(tags[i].size() > 2 ? tags[i].substr(2) : "");
-  if (!tags.empty() && tags_of(types, kIob2Prefixes) != tags) {
-    throw std::invalid_argument(
-        "parse_conll(): options.tags, expected O, then B-X and I-X for each type X");
-  }
+  for (std::size_t i = 1; i < tags.size(); i += 2) types.push_back(tags[i].substr(2));
   return types;
 }
 
@@ -100,18 +178,15 @@ struct Row {
   std::pair<bool, std::size_t> shape() const { return {has_tabs, columns}; }
 };
 
-// Why a row is malformed.
-enum class RowFlaw { kEncoding, kNoTag, kWrongTag, kNoToken };
-constexpr std::size_t kRowFlaws = 4;
-
-// What may help where too many rows have a flaw.
-std::string remedy_of(RowFlaw flaw) {
-  if (flaw == RowFlaw::kEncoding) return "convert the file to UTF-8";
-  if (flaw == RowFlaw::kNoToken) return "--token_column says where tokens stand";
-  if (flaw == RowFlaw::kNoTag) return "--tag_column says where tags stand";
-  return "--tag_column says where tags stand, --scheme how they are written";
-}
+// Why a row is malformed, and what may help where too many rows are.
+enum class RowFlaw : std::size_t { kEncoding, kNoTag, kWrongTag, kNoToken };
+constexpr std::array kRemedies = {
+    "convert the file to UTF-8", "--tag_column says where tags stand",
+    "--tag_column says where tags stand, --scheme how they are written",
+    "--token_column says where tokens stand"};
 constexpr const char* kOrSkip = "; --flaws=skip goes on without these rows";
+
+std::string remedy_of(RowFlaw flaw) { return kRemedies[static_cast<std::size_t>(flaw)]; }
 
 std::string lacking(const std::string& what, std::size_t column, std::size_t columns) {
   return "expected " + what + " in column " + std::to_string(column) + ", found " +
@@ -172,13 +247,7 @@ class ConllParser {
       : name_(name),
         options_(options),
         token_column_(std::max<std::size_t>(options.token_column, 1)),
-        types_(types_in(options.tags)) {
-    if (options.tag_column == token_column_) {
-      throw std::invalid_argument(
-          "parse_conll(): options.tag_column = " + std::to_string(options.tag_column) +
-          ", expected another column than that of the tokens");
-    }
-  }
+        types_(types_in(options.tags)) {}
 
   ConllText parse(std::string_view text) {
     if (text.empty()) throw InputError(name_, 1, "the file is empty");
@@ -299,6 +368,7 @@ class ConllParser {
     if (options_.flaws == Flaws::kRepair && flaw == RowFlaw::kWrongTag) {
       throw InputError(name_, row.line, reason + "; " + remedy_of(flaw) + kOrSkip);
     }
+    if (report_.malformed.count == 0) first_flaw_ = flaw;
     add(report_.malformed, row.line, reason);
     add(malformed_[static_cast<std::size_t>(flaw)], row.line, reason);
   }
@@ -307,18 +377,16 @@ class ConllParser {
   void require_tokens() const {
     if (tokens_.empty()) {
       std::string reason = "no row has a token and a tag";
-      for (std::size_t flaw = 0; flaw < kRowFlaws; ++flaw) {
-        if (malformed_[flaw].count == 0 || malformed_[flaw].first != report_.malformed.first)
-          continue;
+      if (report_.malformed.count > 0) {
         reason += "; the first that is malformed: " + report_.malformed.first + "; " +
-                  remedy_of(static_cast<RowFlaw>(flaw));
+                  remedy_of(first_flaw_);
       }
       throw InputError(name_, report_.lines, reason);
     }
     if (options_.flaws != Flaws::kRepair) return;
     const std::size_t rows = tokens_.size() + report_.malformed.count;
-    for (std::size_t flaw = 0; flaw < kRowFlaws; ++flaw) {
-      malformed_[flaw].require_few(rows, "rows", remedy_of(static_cast<RowFlaw>(flaw)) + kOrSkip);
+    for (std::size_t flaw = 0; flaw < kRemedies.size(); ++flaw) {
+      malformed_[flaw].require_few(rows, "rows", std::string(kRemedies[flaw]) + kOrSkip);
     }
   }
 
@@ -392,8 +460,9 @@ class ConllParser {
   std::string_view prefixes_;
   std::size_t token_column_;
   std::vector<std::string> types_;
-  std::set<std::pair<bool, std::size_t>> shapes_;  // of rows that do not begin with #
-  std::array<Finding, kRowFlaws> malformed_;       // by RowFlaw
+  std::set<std::pair<bool, std::size_t>> shapes_;    // of rows that do not begin with #
+  std::array<Finding, kRemedies.size()> malformed_;  // by RowFlaw
+  RowFlaw first_flaw_{};                             // of the malformed rows
   ConllReport report_;
 
   // Of all tokens.
@@ -406,6 +475,15 @@ class ConllParser {
 };
 
 }  // namespace
+
+std::span<const FileScheme> file_schemes() { return kSchemes; }
+
+std::optional<FileScheme> file_scheme(std::string_view flag) {
+  for (const FileScheme& scheme : kSchemes) {
+    if (scheme.flag == flag) return scheme;
+  }
+  return std::nullopt;
+}
 
 ConllReport& ConllReport::operator+=(const ConllReport& other) {
   lines += other.lines;

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "demos/common/input_error.h"
-#include "demos/ner/tag_notation.h"
+#include "equipoise/metrics/entity_tags.h"
 
 namespace equipoise::demos {
 
@@ -23,6 +23,20 @@ struct TaggedSentence {
 
   friend bool operator==(const TaggedSentence&, const TaggedSentence&) = default;
 };
+
+/// A scheme as its users call it.
+struct FileScheme {
+  std::string_view flag;      ///< as --scheme has it: "bilou"
+  std::string_view name;      ///< "BILOU"
+  metrics::TagScheme scheme;  ///< what the letters mean
+  std::string_view letters;   ///< begin, inside and, in kBioes, end, single, in this order: "BILU"
+};
+
+/// IOB2 (also called BIO), IOB1, BIOES (IOBES), BILOU and BMES; see TagScheme.
+std::span<const FileScheme> file_schemes();
+
+/// The scheme that --scheme names; nothing for "auto".
+std::optional<FileScheme> file_scheme(std::string_view flag);
 
 struct ConllOptions {
   /// The column in which the token stands, from 1; 0 for the first, which must not number the
@@ -85,9 +99,7 @@ struct ConllText {
 ///
 /// `name` stands for the file in errors. O(size).
 /// @throws InputError for a text without any token, a column of numbers where tokens are expected,
-/// what options refuse, and more than 1000 types, which means that the column is another one;
-/// std::invalid_argument for options.tags that no such text has, and one column for both token and
-/// tag.
+/// what options refuse, and more than 1000 types, which means that the column is another one.
 ConllText parse_conll(std::string_view text, std::string_view name,
                       const ConllOptions& options = {});
 

@@ -18,20 +18,12 @@ namespace {
 
 using std::filesystem::path;
 
-void require_files(const char* flag, const std::vector<path>& files) {
-  if (files.empty()) throw InputError(absl::StrCat("--", flag, ": a file is needed"));
-}
-
-bool has_entity(const ConllText& text) {
-  return std::any_of(text.sentences.begin(), text.sentences.end(), [](const auto& sentence) {
-    return std::any_of(sentence.tags.begin(), sentence.tags.end(),
-                       [](std::int64_t tag) { return tag != 0; });
-  });
-}
-
 ConllText read_part(const char* flag, const std::vector<path>& files, const ConllOptions& options) {
   ConllText text = read_conll(files, options);
-  if (!has_entity(text)) {
+  const bool has_entity = std::ranges::any_of(text.sentences, [](const TaggedSentence& sentence) {
+    return std::ranges::any_of(sentence.tags, [](std::int64_t tag) { return tag != 0; });
+  });
+  if (!has_entity) {
     throw InputError(files.front().string(), 0,
                      absl::StrCat("all tags of --", flag,
                                   " are O: without an entity there is nothing to train or score; "
@@ -143,9 +135,9 @@ PartFiles find_files(const std::string& name, const path& data) {
 }
 
 TaggedCorpus load_tagged_corpus(const PartFiles& files, const ConllOptions& options) {
-  require_files("train", files.train);
-  require_files("dev", files.validation);
-  require_files("test", files.test);
+  if (files.train.empty()) throw InputError("--train: a file is needed");
+  if (files.validation.empty()) throw InputError("--dev: a file is needed");
+  if (files.test.empty()) throw InputError("--test: a file is needed");
   ConllText train = read_part("train", files.train, options);
   ConllOptions others = options;
   others.tags = train.tags;

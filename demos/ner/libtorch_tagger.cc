@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "demos/common/trainer.h"
-#include "demos/ner/neural_tagger.h"
 #include "demos/ner/token_features.h"
 #include "equipoise/libtorch/heads.h"
 

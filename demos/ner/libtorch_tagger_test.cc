@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "demos/common/model_file.h"
-#include "demos/ner/neural_tagger.h"
 #include "demos/ner/task.h"
+#include "demos/ner/token_features.h"
 
 namespace equipoise::demos {
 namespace {

@@ -1,5 +1,5 @@
 #include "demos/common/input_error.h"
-#include "demos/ner/neural_tagger.h"
+#include "demos/ner/token_features.h"
 
 namespace equipoise::demos {
 

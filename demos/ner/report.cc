@@ -70,8 +70,9 @@ bool has_shift(const Results& results) {
   return has_metric(results.outcomes.front().runs.front(), "token_macro_f1_em");
 }
 
-std::string shift_table(const TaggingTask& task, const ExperimentOptions& options,
-                        const Results& results) {
+std::string shift_text(const TaggingTask& task, const ExperimentOptions& options,
+                       const Results& results) {
+  if (!has_shift(results)) return "";
   std::vector<std::string> header = {"type", "share of train's tokens", "of test's"};
   const std::vector<const Outcome*> outcomes = compared(results, options);
   for (const Outcome* outcome : outcomes) {
@@ -88,14 +89,8 @@ std::string shift_table(const TaggingTask& task, const ExperimentOptions& option
     }
     table.add_row(row);
   }
-  return table.to_string();
-}
-
-std::string shift_text(const TaggingTask& task, const ExperimentOptions& options,
-                       const Results& results) {
-  if (!has_shift(results)) return "";
   return "\nShares of the types, and what expectation-maximisation finds on test:\n\n" +
-         shift_table(task, options, results);
+         table.to_string();
 }
 
 DotChart shift_chart(const TaggingTask& task, const std::vector<const Outcome*>& outcomes) {

@@ -5,22 +5,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
 #include <map>
 #include <utility>
 
 #include "demos/common/unicode.h"
-#include "equipoise/splits/hash.h"
 
 namespace equipoise::demos {
 
 namespace {
-
-// FNV-1a (Fowler, Noll & Vo), the same on every platform.
-std::uint64_t hash_of(std::string_view text) {
-  const std::uint64_t hash = splits::fnv1a64(text);
-  return hash ^ (hash >> 32);
-}
 
 // Capitals as A, small letters as a, digits as 9, others as themselves; runs as one.
 std::string shape_of(std::string_view token) {
@@ -79,7 +71,7 @@ Examples linear_rows(std::span<const TaggedSentence> sentences) {
     for (std::size_t i = 0; i < sentence.tokens.size(); ++i) {
       columns.clear();
       const auto add = [&](const std::string& name) {
-        columns.push_back(static_cast<std::int32_t>(hash_of(name) % kTaggerColumns));
+        columns.push_back(static_cast<std::int32_t>(feature_hash(name) % kTaggerColumns));
       };
       for (int distance = -2; distance <= 2; ++distance) {
         const std::string token = token_at(i, distance);
@@ -112,7 +104,7 @@ Examples word_rows(std::span<const TaggedSentence> sentences,
       examples.features.columns.push_back(found == numbers.end() ? 0 : found->second);
       for_each_part(token, 3, [&](const std::string& name) {
         examples.features.columns.push_back(
-            static_cast<std::int32_t>(hash_of(name) % kPartBuckets));
+            static_cast<std::int32_t>(feature_hash(name) % kPartBuckets));
       });
       examples.features.starts.push_back(examples.features.columns.size());
     }

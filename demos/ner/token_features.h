@@ -1,17 +1,19 @@
-// Tokens as features, for linear models, for embeddings, and for pretrained encoders.
+// Tokens as features, for linear models, for embeddings, and for pretrained encoders; and the
+// networks over embeddings.
 #ifndef EQUIPOISE_DEMOS_NER_TOKEN_FEATURES_H_
 #define EQUIPOISE_DEMOS_NER_TOKEN_FEATURES_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "demos/common/examples.h"
+#include "demos/common/learner.h"
 #include "demos/encoder/word_piece.h"
 #include "demos/ner/conll.h"
 
@@ -49,6 +51,14 @@ std::vector<std::string> frequent_words(std::span<const TaggedSentence> sentence
 
 /// What a word is looked up as: with case folded, each digit as 0, links and mentions as one.
 std::string lookup_form(std::string_view token);
+
+/// "bilstm", a bidirectional LSTM (Hochreiter & Schmidhuber 1997), or "cnn", a convolutional
+/// network, over embeddings of words and of their parts. It reads rows of word_features(), of as
+/// many words as the shape has columns. `workers` train it together.
+/// @throws InputError where the program was built without LibTorch, or there is no such device.
+std::unique_ptr<Learner> make_neural_tagger(const std::string& model, const LearnerShape& shape,
+                                            const std::string& device, std::uint64_t seed,
+                                            std::shared_ptr<const Workers> workers);
 
 }  // namespace equipoise::demos
 

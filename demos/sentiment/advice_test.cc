@@ -124,11 +124,8 @@ TEST(Advice, ConsistsOfLinesThatCompile) {
   const auto check = [](const std::string& code) {
     expect_lines_of("demos/sentiment/advice_test.cc", code);
   };
-  for (const Strategy& strategy : all_strategies()) {
+  for (const Strategy& strategy : strategies_for(ModelKind::kFrozen)) {
     check(code(strategy.name, strategy.posthoc ? "tau 0.75" : ""));
-  }
-  for (const auto* strategies : {&network_strategies(), &frozen_strategies()}) {
-    for (const Strategy& strategy : *strategies) check(code(strategy.name));
   }
   ManyLabelsTask task;
   task.train.labels = 2;

@@ -1,5 +1,3 @@
-#include "demos/sentiment/calibration.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "demos/sentiment/strategy.h"
+#include "demos/sentiment/task.h"
 #include "equipoise/calibrate.h"
 #include "equipoise/metrics/confusion.h"
 
@@ -25,7 +24,8 @@ constexpr std::size_t kClasses = 3;
 const ClassCounts kCounts = {900, 90, 10};
 
 const Strategy& named(const std::string& name) {
-  return *std::find_if(all_strategies().begin(), all_strategies().end(),
+  return *std::find_if(strategies_for(ModelKind::kAny).begin(),
+                       strategies_for(ModelKind::kAny).end(),
                        [&](const Strategy& strategy) { return strategy.name == name; });
 }
 
@@ -143,7 +143,7 @@ TEST(Calibration, OfNothingIsTheSameAsItIsAndNominal) {
 TEST(Calibration, NominalUndoesTheTreatment) {
   const Rows validation = random_rows(500, {0, 0, 0}, 1, 1);
   const Rows test = random_rows(500, {0, 0, 0}, 1, 2);
-  for (const Strategy& strategy : all_strategies()) {
+  for (const Strategy& strategy : strategies_for(ModelKind::kAny)) {
     if (strategy.focal) continue;
     // In favour of rare classes by (1 / n)^tau of all parts together; the loss whose logits are
     // shifted in training makes logits that lack the prior.

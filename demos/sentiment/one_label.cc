@@ -1,20 +1,22 @@
-// The task of texts with one label, but for its tables.
+// The task of texts with one label, but for its tables; whether its probabilities can be believed.
 #include <absl/strings/str_format.h>
 
-#include <cstddef>
-#include <cstdint>
-#include <span>
-#include <vector>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <variant>
 
 #include "demos/common/outcome_charts.h"
-#include "demos/common/task.h"
+#include "demos/common/reliability.h"
 #include "demos/common/uncertainty.h"
-#include "demos/sentiment/calibration.h"
 #include "demos/sentiment/strategy.h"
 #include "demos/sentiment/task.h"
 #include "equipoise/calibrate.h"
 #include "equipoise/metrics/confusion.h"
 #include "equipoise/metrics/label_scores.h"
+#include "equipoise/plan/ledger.h"
+#include "equipoise/view.h"
 
 namespace equipoise::demos {
 
@@ -22,7 +24,87 @@ namespace {
 
 double macro_f1(const metrics::ConfusionMatrix& matrix) { return matrix.macro_f1(); }
 
+using Probabilities = std::vector<double>;
+
+MatrixView<const double> rows_of(const Probabilities& p, std::size_t classes) {
+  return {p.data(), p.size() / classes, classes};
+}
+
+// The treatment undone as far as validation rows say: by a temperature and, where there is a
+// nominal offset, by a share of it.
+struct FittedCalibration {
+  calibrate::LogitCalibration calibration{};
+  std::optional<metrics::Interval> share{};
+};
+
+// A margin is none: nothing is known that undoes it.
+bool has_margin(const Plan& plan) { return !plan.logit_terms.margin.empty(); }
+
+FittedCalibration fit_calibration(const Plan& plan, const Logits& logits,
+                                  std::span<const std::int64_t> labels) {
+  if (has_margin(plan)) return {calibrate::fit_temperature(logits.view(), labels), std::nullopt};
+  const std::vector<double> offset = ledger(plan).offset();
+  const auto [least, most] = std::minmax_element(offset.begin(), offset.end());
+  if (*most - *least < std::sqrt(std::numeric_limits<double>::epsilon())) {
+    return {calibrate::fit_temperature(logits.view(), labels), std::nullopt};
+  }
+  const calibrate::FittedOffset fitted = calibrate::fit_offset(logits.view(), labels, offset);
+  return {fitted.calibration(), fitted.share};
+}
+
+Probabilities logs_of(Probabilities p) {
+  for (double& value : p) value = std::log(std::max(value, std::numeric_limits<double>::min()));
+  return p;
+}
+
+template <class M, class R>
+Probabilities nominal_posterior(const SoftmaxLoss<M, R>& loss, const Plan& plan,
+                                const Logits& logits) {
+  if (has_margin(plan)) return calibrate::LogitCalibration{}.probabilities(logits.view());
+  return calibrate::posterior(loss, logits.view(), plan.mix, plan.counts);
+}
+template <class S, class R>
+Probabilities nominal_posterior(const SigmoidLoss<S, R>&, const Plan&, const Logits& logits) {
+  return calibrate::LogitCalibration{}.probabilities(
+      logits.view());  // no strategy with one label has this
+}
+
 }  // namespace
+
+Metrics calibration_metrics(const Plan& plan, const Loss& loss, const Logits& validation,
+                            std::span<const std::int64_t> validation_labels, const Logits& test,
+                            std::span<const std::int64_t> test_labels,
+                            std::span<const double> taus) {
+  const std::size_t classes = plan.classes();
+  Metrics measured;
+  add_reliability("raw", calibrate::LogitCalibration{}.probabilities(test.view()), classes,
+                  test_labels, measured);
+  const Probabilities nominal =
+      std::visit([&](const auto& each) { return nominal_posterior(each, plan, test); }, loss);
+  add_reliability("nominal", nominal, classes, test_labels, measured);
+
+  const FittedCalibration fitted = fit_calibration(plan, validation, validation_labels);
+  const Probabilities on_test = fitted.calibration.probabilities(test.view());
+  add_reliability("fitted", on_test, classes, test_labels, measured);
+  measured.push_back({"temperature", "", 1 / fitted.calibration.scale});
+  if (fitted.share) {
+    measured.push_back({"realised_share", "", fitted.share->estimate});
+    measured.push_back({"realised_share_lower", "", fitted.share->lower});
+    measured.push_back({"realised_share_upper", "", fitted.share->upper});
+  }
+
+  const Probabilities validation_logs =
+      logs_of(fitted.calibration.probabilities(validation.view()));
+  const calibrate::PosthocTau rule = calibrate::choose_tau(
+      rows_of(validation_logs, classes), validation_labels, plan.counts, taus, macro_f1);
+  metrics::ConfusionMatrix matrix(classes);
+  const Probabilities test_logs = logs_of(on_test);
+  matrix.add(test_labels, calibrate::predict(rows_of(test_logs, classes),
+                                             calibrate::posthoc_offset(plan.counts, rule.tau)));
+  measured.push_back({"rule_tau", "", rule.tau});
+  measured.push_back({"rule_macro_f1", "", matrix.macro_f1()});
+  return measured;
+}
 
 Objective OneLabelTask::objective(const std::string& strategy, std::uint64_t seed,
                                   std::uint64_t steps) const {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
-#include <string>
 #include <utility>
 #include <variant>
 
@@ -60,8 +59,8 @@ sampling::ClassSampler all_of(std::span<const std::int64_t> labels,
 
 }  // namespace
 
-const std::vector<Strategy>& all_strategies() {
-  static const std::vector<Strategy> strategies = {
+std::span<const Strategy> strategies_for(ModelKind kind) {
+  static const std::vector<Strategy> all = {
       {.name = "none"},
       {.name = "none_tau", .posthoc = true},
       {.name = "weights", .weight_tau = 1},
@@ -73,31 +72,22 @@ const std::vector<Strategy>& all_strategies() {
       {.name = "double", .weight_tau = 1, .sampler_tau = 1},
       {.name = "split", .weight_tau = 0.5, .sampler_tau = 0.5},
       {.name = "focal", .focal = true},
+      {.name = "ldam_drw",
+       .weight_tau = 0.5,
+       .margin = 1,
+       .deferred = true,
+       .needs = ModelKind::kNetwork},
+      {.name = "crt", .weight_tau = 0.5, .retrains_head = true, .needs = ModelKind::kNetwork},
+      {.name = "smote", .sampler_tau = 1, .smote = true, .needs = ModelKind::kFrozen},
+      {.name = "smote_0.5", .sampler_tau = 0.5, .smote = true, .needs = ModelKind::kFrozen},
   };
-  return strategies;
-}
-
-const std::vector<Strategy>& network_strategies() {
-  static const std::vector<Strategy> strategies = {
-      {.name = "ldam_drw", .weight_tau = 0.5, .margin = 1, .deferred = true},
-      {.name = "crt", .weight_tau = 0.5, .retrains_head = true},
-  };
-  return strategies;
-}
-
-const std::vector<Strategy>& frozen_strategies() {
-  static const std::vector<Strategy> strategies = {
-      {.name = "smote", .sampler_tau = 1, .smote = true},
-      {.name = "smote_0.5", .sampler_tau = 0.5, .smote = true},
-  };
-  return strategies;
+  const auto fits = [&](const Strategy& strategy) { return strategy.needs <= kind; };
+  return std::span(all).first(static_cast<std::size_t>(std::ranges::count_if(all, fits)));
 }
 
 const Strategy& strategy_named(std::string_view name) {
-  for (const auto* strategies : {&all_strategies(), &network_strategies(), &frozen_strategies()}) {
-    for (const Strategy& strategy : *strategies) {
-      if (strategy.name == name) return strategy;
-    }
+  for (const Strategy& strategy : strategies_for(ModelKind::kFrozen)) {
+    if (strategy.name == name) return strategy;
   }
   throw std::invalid_argument("strategy_named(): there is no strategy " + std::string(name));
 }

@@ -14,6 +14,9 @@
 
 namespace equipoise::demos {
 
+/// What a strategy can train: any model, those with more than a head, states of a frozen encoder.
+enum class ModelKind { kAny, kNetwork, kFrozen };
+
 /// A strategy by its strengths; 0 is no correction, 1 the whole of it.
 struct Strategy {
   std::string name;
@@ -26,9 +29,10 @@ struct Strategy {
   bool smote = false;          ///< rows of SMOTE in place of repeated ones
   bool retrains_head = false;  ///< trained without weights, and then the head anew with them
   bool posthoc = false;        ///< after training: logits - tau log prior, tau chosen on validation
+  ModelKind needs = ModelKind::kAny;
 };
 
-/// All that the demo knows for texts with one label, in the order of its table:
+/// Those for texts with one label that such models can be trained with, in the order of the table:
 ///   none, none_tau              nothing, and the post-hoc correction that all others have to beat
 ///   weights, weights_0.5        class weights at full and at half strength
 ///   sampler, sampler_0.5        a class sampler
@@ -36,18 +40,14 @@ struct Strategy {
 ///   double                      weights and sampler both at full strength: corrects twice
 ///   split                       weights and sampler both at half strength: corrects once
 ///   focal                       focal loss (Lin et al. 2017, arXiv:1708.02002)
-const std::vector<Strategy>& all_strategies();
-
-/// Those that are for models with more than a head:
-///   ldam_drw   margins that rare classes have the largest of, and weights at half strength that
-///              are deferred (Cao et al. 2019, arXiv:1906.07413)
-///   crt        the head trained again with weights at half strength, after a training without
-///              (Kang et al. 2020, arXiv:1910.09217)
-const std::vector<Strategy>& network_strategies();
-
-/// Those that are for states of a frozen encoder: smote, smote_0.5, synthetic rows of Chawla et al.
-/// 2002 (JAIR 16) as many as sampler and sampler_0.5 draw rows too often.
-const std::vector<Strategy>& frozen_strategies();
+///   ldam_drw                    margins that rare classes have the largest of, and deferred
+///   weights
+///                               at half strength (Cao et al. 2019, arXiv:1906.07413)
+///   crt                         the head trained again with weights at half strength, after a
+///                               training without (Kang et al. 2020, arXiv:1910.09217)
+///   smote, smote_0.5            synthetic rows of Chawla et al. 2002 (JAIR 16), as many as sampler
+///                               and sampler_0.5 draw rows too often
+std::span<const Strategy> strategies_for(ModelKind kind);
 
 /// One of these by its name.
 /// @throws std::invalid_argument where there is none.

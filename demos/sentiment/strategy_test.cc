@@ -24,7 +24,8 @@ using testing::Pointwise;
 constexpr double kRounding = 16 * std::numeric_limits<double>::epsilon();
 
 const Strategy& named(const std::string& name) {
-  return *std::find_if(all_strategies().begin(), all_strategies().end(),
+  return *std::find_if(strategies_for(ModelKind::kAny).begin(),
+                       strategies_for(ModelKind::kAny).end(),
                        [&](const Strategy& strategy) { return strategy.name == name; });
 }
 
@@ -76,7 +77,7 @@ TEST(Strategies, SmoteFillsUpClasses) {
 
 TEST(Strategies, AreThoseOfTheTable) {
   std::vector<std::string> names;
-  for (const Strategy& strategy : all_strategies()) names.push_back(strategy.name);
+  for (const Strategy& strategy : strategies_for(ModelKind::kAny)) names.push_back(strategy.name);
   EXPECT_THAT(names,
               ElementsAre("none", "none_tau", "weights", "weights_0.5", "sampler", "sampler_0.5",
                           "logit_adjustment", "logit_adjustment_0.5", "double", "split", "focal"));
@@ -103,7 +104,7 @@ TEST(MakePlan, SamplersTemperTheProportions) {
 
 TEST(MakePlan, WeightsHaveMeanOneOverWhatIsDrawnAndTheRatioOfTheirStrength) {
   std::size_t seen = 0;
-  for (const Strategy& strategy : all_strategies()) {
+  for (const Strategy& strategy : strategies_for(ModelKind::kAny)) {
     if (strategy.weight_tau == 0) continue;
     ++seen;
     const Plan plan = make_plan(strategy, kCounts);
@@ -144,7 +145,7 @@ TEST(MakePlan, LogitAdjustmentShiftsByTheLogarithmOfThePrior) {
 }
 
 TEST(MakeObjective, HasTheLossOfThePlan) {
-  for (const Strategy& strategy : all_strategies()) {
+  for (const Strategy& strategy : strategies_for(ModelKind::kAny)) {
     if (strategy.focal) continue;
     const Plan plan = make_plan(strategy, kCounts);
     const Objective objective = objective_of(strategy);
@@ -159,7 +160,7 @@ TEST(MakeObjective, HasTheLossOfThePlan) {
 
 TEST(MakeObjective, DrawsAnEpochOfRowsInTheProportionsOfThePlan) {
   const std::vector<std::int64_t> labels = labels_of(kCounts);
-  for (const Strategy& strategy : all_strategies()) {
+  for (const Strategy& strategy : strategies_for(ModelKind::kAny)) {
     const std::vector<double> expected = shares(make_plan(strategy, kCounts).mix);
     const Stream stream = objective_of(strategy, 3).stream;
     ASSERT_EQ(stream.epoch_size(), 1000U);
@@ -181,11 +182,11 @@ TEST(MakeObjective, SeedsDrawAnewAndDescriptionsTellStrategiesApart) {
   EXPECT_EQ(draws(objective_of(named("none"), 1)), draws(objective_of(named("none"), 1)));
   EXPECT_NE(draws(objective_of(named("none"), 1)), draws(objective_of(named("none"), 2)));
   std::set<std::string> descriptions;
-  for (const Strategy& strategy : all_strategies()) {
+  for (const Strategy& strategy : strategies_for(ModelKind::kAny)) {
     descriptions.insert(objective_of(strategy).description);
     EXPECT_THAT(objective_of(strategy).description, testing::StartsWith(strategy.name + "\n"));
   }
-  EXPECT_EQ(descriptions.size(), all_strategies().size());
+  EXPECT_EQ(descriptions.size(), strategies_for(ModelKind::kAny).size());
 }
 
 // Of 100 rows, 50 have the first label, 20 the second, 4 the third.

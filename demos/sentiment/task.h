@@ -15,6 +15,7 @@
 #include "demos/encoder/word_piece.h"
 #include "demos/sentiment/corpus.h"
 #include "equipoise/counts.h"
+#include "equipoise/plan/plan.h"
 
 namespace equipoise::demos {
 
@@ -40,6 +41,20 @@ struct OneLabelTask final : TextTask {
 
   Metrics class_metrics(const Examples& part, std::span<const std::int64_t> predictions) const;
 };
+
+/// How calibrated the probabilities of test rows are, in three ways: `raw`, the softmax of the
+/// logits; `nominal`, posterior(), which undoes the treatment as the ledger has it; `fitted`, that
+/// with the temperature and the share of the ledger's offset that fit validation best. Of each way
+/// the metrics of add_reliability().
+///
+/// temperature is what the fitted way divides logits by, more than 1 where they are too sure;
+/// realised_share, realised_share_lower and realised_share_upper are of the nominal offset, where
+/// there is one; rule_macro_f1 is that of the fitted probabilities by argmax log p - tau log prior,
+/// with the rule_tau of `taus` that is best on validation.
+Metrics calibration_metrics(const Plan& plan, const Loss& loss, const Logits& validation,
+                            std::span<const std::int64_t> validation_labels, const Logits& test,
+                            std::span<const std::int64_t> test_labels,
+                            std::span<const double> taus);
 
 /// Texts with any number of labels. A label is predicted where its logit reaches the label's own
 /// threshold, that with the best F1 on validation: macro_f1 and micro_f1; besides there are those

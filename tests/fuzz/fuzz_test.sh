@@ -43,7 +43,7 @@ done
 # A target whose property does not hold: exit code 1, the property, the input in a file.
 mkdir -p "$work"/broken/{tools,include,demos/{common,ner},tests/fuzz/corpus/conll}
 cp "$root/tools/fuzz.sh" "$work/broken/tools"
-touch "$work"/broken/demos/{common/files,common/unicode,ner/conll,ner/tag_notation}.cc
+touch "$work"/broken/demos/{common/files,common/unicode,ner/conll}.cc
 echo some > "$work/broken/tests/fuzz/corpus/conll/input"
 cat > "$work/broken/tests/fuzz/conll_fuzz.cc" << 'END'
 #include <cstdio>
