@@ -16,6 +16,7 @@
 
 #include "demos/common/files.h"
 #include "demos/common/input_error.h"
+#include "demos/common/program.h"
 
 namespace equipoise::demos {
 namespace {

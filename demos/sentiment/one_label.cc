@@ -57,16 +57,21 @@ Probabilities logs_of(Probabilities p) {
   return p;
 }
 
-template <class M, class R>
-Probabilities nominal_posterior(const SoftmaxLoss<M, R>& loss, const Plan& plan,
-                                const Logits& logits) {
-  if (has_margin(plan)) return calibrate::LogitCalibration{}.probabilities(logits.view());
-  return calibrate::posterior(loss, logits.view(), plan.mix, plan.counts);
-}
-template <class S, class R>
-Probabilities nominal_posterior(const SigmoidLoss<S, R>&, const Plan&, const Logits& logits) {
-  return calibrate::LogitCalibration{}.probabilities(
-      logits.view());  // no strategy with one label has this
+// The treatment undone as the ledger has it, but for margins. No strategy with one label has a
+// sigmoid loss.
+Probabilities nominal_posterior(const Loss& loss, const Plan& plan, const Logits& logits) {
+  return std::visit(
+      [&](const auto& each) {
+        if constexpr (requires {
+                        calibrate::posterior(each, logits.view(), plan.mix, plan.counts);
+                      }) {
+          if (!has_margin(plan)) {
+            return calibrate::posterior(each, logits.view(), plan.mix, plan.counts);
+          }
+        }
+        return calibrate::LogitCalibration{}.probabilities(logits.view());
+      },
+      loss);
 }
 
 }  // namespace
@@ -79,9 +84,7 @@ Metrics calibration_metrics(const Plan& plan, const Loss& loss, const Logits& va
   Metrics measured;
   add_reliability("raw", calibrate::LogitCalibration{}.probabilities(test.view()), classes,
                   test_labels, measured);
-  const Probabilities nominal =
-      std::visit([&](const auto& each) { return nominal_posterior(each, plan, test); }, loss);
-  add_reliability("nominal", nominal, classes, test_labels, measured);
+  add_reliability("nominal", nominal_posterior(loss, plan, test), classes, test_labels, measured);
 
   const FittedCalibration fitted = fit_calibration(plan, validation, validation_labels);
   const Probabilities on_test = fitted.calibration.probabilities(test.view());

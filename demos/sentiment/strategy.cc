@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 #include <variant>
@@ -35,26 +36,18 @@ std::vector<std::uint64_t> smote_targets(const ClassCounts& counts, std::span<co
   return targets;
 }
 
-// The labels, and those of the rows that are made behind them.
-std::vector<std::int64_t> with_synthetic(std::span<const std::int64_t> labels,
-                                         const ClassCounts& counts,
-                                         std::span<const std::uint64_t> targets) {
+// Draws from the given rows and those that are made behind them, as many an epoch as are given.
+Stream smote_stream(std::span<const std::int64_t> labels, const ClassCounts& counts,
+                    std::span<const std::uint64_t> targets, std::uint64_t seed) {
   std::vector<std::int64_t> all(labels.begin(), labels.end());
   for (std::size_t c = 0; c < targets.size(); ++c) {
     all.insert(all.end(),
                static_cast<std::size_t>(targets[c]) - static_cast<std::size_t>(counts[c]),
                static_cast<std::int64_t>(c));
   }
-  return all;
-}
-
-// Draws from all of these rows, so many an epoch.
-sampling::ClassSampler all_of(std::span<const std::int64_t> labels,
-                              std::span<const std::uint64_t> targets, std::uint64_t seed,
-                              std::uint64_t epoch_size) {
   const std::vector<double> mass(targets.begin(), targets.end());
-  return sampling::ClassSampler(labels, mass, seed,
-                                {.mode = sampling::Mode::kExactQuota, .epoch_size = epoch_size});
+  return Stream(sampling::ClassSampler(
+      all, mass, seed, {.mode = sampling::Mode::kExactQuota, .epoch_size = labels.size()}));
 }
 
 }  // namespace
@@ -120,10 +113,10 @@ Objective make_objective(const Strategy& strategy, const ClassCounts& counts,
   if (strategy.deferred) ramp = {2 * steps / 3, 2 * steps / 3};
   if (strategy.smote) {
     std::vector<std::uint64_t> targets = smote_targets(counts, plan.mix);
-    const std::vector<std::int64_t> all = with_synthetic(labels, counts, targets);
-    sampling::ClassSampler sampler = all_of(all, targets, seed, labels.size());
-    if (all.size() == labels.size()) targets.clear();  // no class lacks rows
-    return {loss, Stream(std::move(sampler)), ramp, strategy.name + "\n" + to_text(plan),
+    Stream stream = smote_stream(labels, counts, targets, seed);
+    const std::uint64_t rows = std::accumulate(targets.begin(), targets.end(), std::uint64_t{0});
+    if (rows == labels.size()) targets.clear();  // no class lacks rows
+    return {loss, std::move(stream), ramp, strategy.name + "\n" + to_text(plan),
             std::move(targets)};
   }
   return {loss, Stream(class_sampler(plan, labels, seed)), ramp,
