@@ -39,8 +39,9 @@ struct Program {
   std::string_view kind;  ///< of its models, see save_model()
   std::string predict{};  ///< what --predict asks; empty: nothing
   std::function<std::shared_ptr<const SavedModel>()> train{};
-  std::function<void(const SavedModel&)> evaluate{};  ///< on test
-  std::function<void(const SavedModel&)> answer{};    ///< that question
+  std::function<void(const SavedModel&)> evaluate{};      ///< on test
+  std::function<void(const SavedModel&)> answer{};        ///< that question
+  std::function<void(const SavedModel&)> export_parts{};  ///< where flags ask for it
 };
 
 /// Trains a model, or loads one and, without anything to predict, evaluates it; saves it where

@@ -4,11 +4,15 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <bit>
 #include <filesystem>
+#include <map>
+#include <string_view>
 
 #include "demos/common/files.h"
 #include "demos/common/flags.h"
 #include "demos/common/input_error.h"
+#include "demos/encoder/safetensors.h"
 
 ABSL_FLAG(std::string, encoder, "",
           "directory of a pretrained BERT to train further in place of the demo's own "
@@ -21,6 +25,8 @@ ABSL_FLAG(double, layer_decay, 1,
 ABSL_FLAG(bool, freeze, false,
           "leaves the encoder unchanged and only trains the head, on states that are "
           "computed once");
+ABSL_FLAG(std::string, export_encoder, "",
+          "directory for the encoder of the model, as trained, for --encoder or other programs");
 
 namespace equipoise::demos {
 
@@ -48,6 +54,7 @@ void check_encoder_flags(const DemoFlags& flags) {
                  "cannot be combined with --load, which trains nothing");
   }
   if (!is_set("encoder")) {
+    if (flags.load.empty()) refuse_flags({"export_encoder"}, "needs --encoder or --load");
     refuse_flags({"most_pieces", "layer_decay", "freeze"}, "needs --encoder");
   }
   if (is_set("most_pieces")) {
@@ -94,6 +101,30 @@ std::optional<Encoding> encoding_of_facts(const DemoFlags& flags, const nlohmann
                      "vocab.txt is not the one that the model of --load was trained with");
   }
   return encoding;
+}
+
+void export_encoder(const SavedModel& model) {
+  if (!is_set("export_encoder")) return;
+  const std::filesystem::path to = user_path(absl::GetFlag(FLAGS_export_encoder));
+  if (!model.facts.contains("encoder")) {
+    throw InputError("--export_encoder: the model has no encoder");
+  }
+  constexpr std::string_view kPrefix = "encoder.";
+  static_assert(std::endian::native == std::endian::little, "the file's numbers are");
+  std::map<std::string, StoredTensor> tensors;
+  for (const Parameter& parameter : model.parameters) {
+    if (!parameter.name.starts_with(kPrefix)) continue;
+    tensors[parameter.name.substr(kPrefix.size())] = {
+        "F32", parameter.shape,
+        std::string_view(reinterpret_cast<const char*>(parameter.values.data()),
+                         parameter.values.size() * sizeof(float))};
+  }
+  const std::filesystem::path from = model.facts.at("encoder").get<std::string>();
+  make_directory(to);
+  for (const char* const name : {"config.json", "vocab.txt"}) {
+    write_file(to / name, read_file(from / name));
+  }
+  write_file(to / "model.safetensors", to_safetensors(tensors));
 }
 
 Model make_model(const DemoFlags& flags, const std::optional<Encoding>& encoding,

@@ -11,6 +11,7 @@
 
 #include "demos/common/demo_flags.h"
 #include "demos/common/learner.h"
+#include "demos/common/model_file.h"
 #include "demos/common/program.h"
 #include "demos/common/training.h"
 #include "demos/encoder/encoder_learner.h"
@@ -41,6 +42,11 @@ std::optional<Encoding> encoding_of_flags(std::size_t most_pieces);
 nlohmann::json facts_of(const Encoding& encoding);
 std::optional<Encoding> encoding_of_facts(const DemoFlags& flags, const nlohmann::json& facts,
                                           bool obeys_flag = true);
+
+/// Writes the encoder of a model to the directory in --export_encoder, if that is set, as --encoder
+/// reads one.
+/// @throws InputError for a model without an encoder and for files that cannot be read or written.
+void export_encoder(const SavedModel& model);
 
 /// How a demo trains its own model, and an encoder, unless flags say otherwise.
 struct ModelDefaults {

@@ -126,6 +126,23 @@ std::map<std::string, StoredTensor> parse_safetensors(std::string_view file,
   return tensors;
 }
 
+std::string to_safetensors(const std::map<std::string, StoredTensor>& tensors) {
+  nlohmann::json header = nlohmann::json::object();
+  std::string numbers;
+  for (const auto& [name, tensor] : tensors) {
+    const std::size_t begin = numbers.size();
+    numbers += tensor.bytes;
+    header[name] = {
+        {"dtype", tensor.type}, {"shape", tensor.shape}, {"data_offsets", {begin, numbers.size()}}};
+  }
+  const std::string text = header.dump();
+  std::string file;
+  for (std::size_t i = 0; i < kSizeOfSize; ++i) {
+    file.push_back(static_cast<char>(text.size() >> (8 * i) & 0xffU));
+  }
+  return file + text + numbers;
+}
+
 namespace {
 
 float from_bits(std::uint64_t bits) {

@@ -26,6 +26,9 @@ struct StoredTensor {
 /// tensors that overlap or leave a gap.
 std::map<std::string, StoredTensor> parse_safetensors(std::string_view file, std::string_view name);
 
+/// The file that has these tensors. O(size).
+std::string to_safetensors(const std::map<std::string, StoredTensor>& tensors);
+
 /// Numbers of type F32, F16 or BF16 as floats.
 /// @throws InputError under this name for another type.
 std::vector<float> to_floats(const StoredTensor& tensor, std::string_view name);

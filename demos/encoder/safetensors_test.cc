@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <string>
 
 #include "demos/common/input_error.h"
@@ -63,6 +64,20 @@ TEST(Safetensors, ReadsHalfNumbers) {
   EXPECT_EQ(values[4], 65504.0F);
   EXPECT_EQ(values[5], -std::numeric_limits<float>::infinity());
   EXPECT_TRUE(std::isnan(values[6]));
+}
+
+TEST(Safetensors, WritesWhatItReads) {
+  const std::map<std::string, StoredTensor> tensors = {
+      {"a", {"F32", {2, 1}, "12345678"}}, {"b", {"I64", {0, 7}, ""}}, {"c", {"U8", {}, "9"}}};
+  const std::string content = to_safetensors(tensors);
+  const auto read = parse_safetensors(content, "x");
+  ASSERT_EQ(read.size(), tensors.size());
+  for (const auto& [name, tensor] : tensors) {
+    EXPECT_EQ(read.at(name).type, tensor.type);
+    EXPECT_EQ(read.at(name).shape, tensor.shape);
+    EXPECT_EQ(read.at(name).bytes, tensor.bytes);
+  }
+  EXPECT_TRUE(parse_safetensors(to_safetensors({}), "x").empty());
 }
 
 TEST(Safetensors, RefusesWhatIsNotOne) {

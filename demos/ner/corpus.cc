@@ -92,7 +92,8 @@ TaggedSentence sentence(Draws& draws) {
     for (std::size_t p = 0; p < parts; ++p) {
       std::string name = kShared[draws.below(kShared.size())];
       if (draws.below(2) == 0) {
-        name = absl::StrCat(kind.first[draws.below(6)], kind.second[draws.below(6)]);
+        name = kind.first[draws.below(6)];
+        name += kind.second[draws.below(6)];
       }
       add(std::move(name), 1 + 2 * type + (p > 0 ? 1 : 0));
     }

@@ -66,7 +66,8 @@ void run(const DemoFlags& flags) {
        .train = [&] { return train(flags); },
        .evaluate = [&](const SavedModel& saved) { print_evaluation(flags, use(flags, saved)); },
        .answer =
-           [&](const SavedModel& saved) { print_predictions(flags, use(flags, saved), text); }});
+           [&](const SavedModel& saved) { print_predictions(flags, use(flags, saved), text); },
+       .export_parts = export_encoder});
 }
 
 }  // namespace

@@ -58,7 +58,8 @@ void run(const DemoFlags& flags) {
               .answer =
                   [&](const SavedModel& saved) {
                     print_predictions(flags, use(flags, saved), own.predict);
-                  }});
+                  },
+              .export_parts = export_encoder});
 }
 
 }  // namespace

@@ -176,6 +176,14 @@ else
   expect 0 out '^Gain in macro-F1 over model .strategy [a-z_0-9.]+., paired bootstrap over test rows: [+-]' \
     --backend=libtorch --load=encoded.model --against=model
   expect 2 err '^--against: needs --load without --predict' --against=model
+  # The encoder as trained, which training the head alone does not change.
+  expect 0 out '' --backend=libtorch --load=encoded.model --export_encoder=tuned
+  expect 0 out '' --backend=libtorch --encoder=tuned --freeze --strategy=none --seeds=1 --epochs=1 --most_pieces=16 \
+    --export_encoder=again
+  cmp tuned/model.safetensors again/model.safetensors || fail "a frozen encoder has changed"
+  if cmp -s "$encoder/model.safetensors" tuned/model.safetensors; then fail "the encoder was not trained"; fi
+  expect 2 err '^--export_encoder: the model has no encoder' --backend=libtorch --load=model --export_encoder=unwritten
+  expect 2 err '^--export_encoder: needs --encoder or --load' --export_encoder=unwritten
   expect 0 out '^\| (\*\*)?crt' "${encoded[@]}" --strategy=none,ldam_drw,crt,smote --seeds=1 --epochs=1 --most_pieces=16 --freeze
   for label in a b; do for i in $(seq 40); do echo "text $label $i,$label"; done; done | sed '1i text,label' > even.csv
   expect 0 out '^\| (\*\*)?smote' --backend=libtorch --encoder="$encoder" --train=even.csv --freeze --most_pieces=16 \
