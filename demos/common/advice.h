@@ -32,8 +32,8 @@ std::string batch_sampler_code(const std::string& labels);
 /// Lines that make the offset of a post-hoc correction of `prior`, its tau the one in "tau 0.75".
 std::string posthoc_code(const std::string& choice, const std::string& prior = "counts.values()");
 
-/// The metrics ece_raw and ece_fitted of the best strategy beside the baseline's; `fitted` says with
-/// what probabilities are fitted.
+/// The metrics ece_raw and ece_fitted of the best strategy beside the baseline's; `fitted` says
+/// with what probabilities are fitted.
 std::string cost_in_calibration(const Results& results, const ExperimentOptions& options,
                                 const std::string& fitted);
 
