@@ -120,7 +120,7 @@ void run_program(const DemoFlags& flags, const Program& program) {
     *flags.out << "Model of strategy " << model->facts.value("strategy", "?") << ": "
                << flags.save.string() << std::endl;
   }
-  if (flags.is_first) program.export_parts(*model);
+  if (flags.is_first && program.export_parts) program.export_parts(*model);
   if (!program.predict.empty()) program.answer(*model);
 }
 

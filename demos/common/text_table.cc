@@ -25,6 +25,7 @@ void TextTable::add_row(std::vector<std::string> cells) {
     throw std::invalid_argument("TextTable::add_row(): expected as many cells as in the header");
   }
   for (std::size_t k = 0; k < cells.size(); ++k) {
+    // What Markdown takes for the end of a cell or of a row.
     cells[k] = absl::StrReplaceAll(cells[k], {{"|", "\\|"}, {"\n", " "}});
     widths_[k] = std::max(widths_[k], width_of(cells[k]));
   }

@@ -1,6 +1,7 @@
 #include "demos/common/trainer.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
 #include <torch/torch.h>
 
@@ -227,6 +228,9 @@ class Training final : public TrainingLoop {
 
   // Everything besides the place that decides how a training goes on.
   std::string description() const {
+    const auto in_full = [](std::string* text, double value) {
+      absl::StrAppendFormat(text, "%.17g", value);
+    };
     std::string shapes;
     for (const auto& [name, tensor] : named_tensors(network_)) {
       absl::StrAppend(&shapes, " ", name, " ", absl::StrJoin(tensor.sizes(), "x"));
@@ -237,8 +241,8 @@ class Training final : public TrainingLoop {
         options_.batch_size, ", rate ", absl::StrJoin(rates_, "/"), ", warm-up ", options_.warmup,
         ", clip ", options_.clip_norm, ", monitor ", options_.monitor, ", patience ",
         options_.patience, "\ndata ", data_digest_, ", class weights ",
-        absl::StrJoin(class_weights_at(objective_, objective_.weights_ramp.end), "/"), "\nnetwork",
-        shapes, "\n", objective_.description);
+        absl::StrJoin(class_weights_at(objective_, objective_.weights_ramp.end), "/", in_full),
+        "\nnetwork", shapes, "\n", objective_.description);
   }
 
   void save() {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <string_view>
+#include <system_error>
 
 #include "demos/common/files.h"
 #include "demos/common/flags.h"
@@ -45,6 +46,27 @@ Encoding make_encoding(const std::string& directory, std::size_t most_pieces) {
           absl::GetFlag(FLAGS_freeze) ? make_frozen_states() : nullptr};
 }
 
+// The encoder that a saved model began with, unless --encoder says where it is now.
+std::string directory_of(const nlohmann::json& facts, bool obeys_flag = true) {
+  return is_set("encoder") && obeys_flag ? encoder_directory()
+                                         : facts.at("encoder").get<std::string>();
+}
+
+std::filesystem::path export_directory() {
+  return std::filesystem::absolute(user_path(absl::GetFlag(FLAGS_export_encoder)));
+}
+
+// What would lose a training at its end is refused before.
+void check_export() {
+  if (!is_set("export_encoder")) return;
+  make_directory(export_directory());
+  std::error_code error;
+  if (is_set("encoder") &&
+      std::filesystem::equivalent(export_directory(), encoder_directory(), error)) {
+    throw InputError("--export_encoder: this is the directory of --encoder");
+  }
+}
+
 }  // namespace
 
 void check_encoder_flags(const DemoFlags& flags) {
@@ -66,6 +88,7 @@ void check_encoder_flags(const DemoFlags& flags) {
   }
   if (absl::GetFlag(FLAGS_freeze))
     refuse_flags({"layer_decay"}, "cannot be combined with --freeze");
+  check_export();
 }
 
 std::optional<Encoding> encoding_of_flags(std::size_t most_pieces) {
@@ -91,9 +114,7 @@ std::optional<Encoding> encoding_of_facts(const DemoFlags& flags, const nlohmann
   if (flags.backend == "eigen") {
     throw InputError("--load: this model has an encoder and needs --backend=libtorch");
   }
-  const std::string directory = is_set("encoder") && obeys_flag
-                                    ? encoder_directory()
-                                    : facts.at("encoder").get<std::string>();
+  const std::string directory = directory_of(facts, obeys_flag);
   Encoding encoding = make_encoding(
       directory, std::max(facts.at("most_pieces").get<std::size_t>(), std::size_t{kLeastPieces}));
   if (encoding.tokenizer.fingerprint() != facts.at("vocabulary").get<std::uint64_t>()) {
@@ -103,24 +124,23 @@ std::optional<Encoding> encoding_of_facts(const DemoFlags& flags, const nlohmann
   return encoding;
 }
 
-void export_encoder(const SavedModel& model) {
+void export_encoder(const nlohmann::json& facts, const std::vector<Parameter>& parameters) {
   if (!is_set("export_encoder")) return;
-  const std::filesystem::path to = user_path(absl::GetFlag(FLAGS_export_encoder));
-  if (!model.facts.contains("encoder")) {
+  if (!facts.contains("encoder")) {
     throw InputError("--export_encoder: the model has no encoder");
   }
   constexpr std::string_view kPrefix = "encoder.";
   static_assert(std::endian::native == std::endian::little, "the file's numbers are");
   std::map<std::string, StoredTensor> tensors;
-  for (const Parameter& parameter : model.parameters) {
+  for (const Parameter& parameter : parameters) {
     if (!parameter.name.starts_with(kPrefix)) continue;
     tensors[parameter.name.substr(kPrefix.size())] = {
         "F32", parameter.shape,
         std::string_view(reinterpret_cast<const char*>(parameter.values.data()),
                          parameter.values.size() * sizeof(float))};
   }
-  const std::filesystem::path from = model.facts.at("encoder").get<std::string>();
-  make_directory(to);
+  const std::filesystem::path from = directory_of(facts);
+  const std::filesystem::path to = export_directory();
   for (const char* const name : {"config.json", "vocab.txt"}) {
     write_file(to / name, read_file(from / name));
   }

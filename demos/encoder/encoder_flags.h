@@ -8,10 +8,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "demos/common/demo_flags.h"
+#include "demos/common/examples.h"
 #include "demos/common/learner.h"
-#include "demos/common/model_file.h"
 #include "demos/common/program.h"
 #include "demos/common/training.h"
 #include "demos/encoder/encoder_learner.h"
@@ -43,10 +44,10 @@ nlohmann::json facts_of(const Encoding& encoding);
 std::optional<Encoding> encoding_of_facts(const DemoFlags& flags, const nlohmann::json& facts,
                                           bool obeys_flag = true);
 
-/// Writes the encoder of a model to the directory in --export_encoder, if that is set, as --encoder
-/// reads one.
+/// Writes the encoder of a model with these facts and parameters to the directory in
+/// --export_encoder, if that is set, as --encoder reads one.
 /// @throws InputError for a model without an encoder and for files that cannot be read or written.
-void export_encoder(const SavedModel& model);
+void export_encoder(const nlohmann::json& facts, const std::vector<Parameter>& parameters);
 
 /// How a demo trains its own model, and an encoder, unless flags say otherwise.
 struct ModelDefaults {

@@ -127,7 +127,8 @@ std::map<std::string, StoredTensor> parse_safetensors(std::string_view file,
 }
 
 std::string to_safetensors(const std::map<std::string, StoredTensor>& tensors) {
-  nlohmann::json header = nlohmann::json::object();
+  // What other readers ask for: the kind of tensors, and numbers that begin at a multiple of 8.
+  nlohmann::json header = {{"__metadata__", {{"format", "pt"}}}};
   std::string numbers;
   for (const auto& [name, tensor] : tensors) {
     const std::size_t begin = numbers.size();
@@ -135,7 +136,8 @@ std::string to_safetensors(const std::map<std::string, StoredTensor>& tensors) {
     header[name] = {
         {"dtype", tensor.type}, {"shape", tensor.shape}, {"data_offsets", {begin, numbers.size()}}};
   }
-  const std::string text = header.dump();
+  std::string text = header.dump();
+  text.append((kSizeOfSize - text.size() % kSizeOfSize) % kSizeOfSize, ' ');
   std::string file;
   for (std::size_t i = 0; i < kSizeOfSize; ++i) {
     file.push_back(static_cast<char>(text.size() >> (8 * i) & 0xffU));

@@ -77,6 +77,7 @@ TEST(Safetensors, WritesWhatItReads) {
     EXPECT_EQ(read.at(name).shape, tensor.shape);
     EXPECT_EQ(read.at(name).bytes, tensor.bytes);
   }
+  EXPECT_EQ((content.size() - 9) % 8, 0U);  // the numbers, 9 bytes, are aligned
   EXPECT_TRUE(parse_safetensors(to_safetensors({}), "x").empty());
 }
 

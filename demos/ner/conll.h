@@ -42,7 +42,7 @@ struct ConllOptions {
   /// The column in which the token stands, from 1; 0 for the first, which must not number the
   /// tokens then.
   std::size_t token_column = 0;
-  /// The column in which the tag stands, from 1; 0 for the last.
+  /// The column in which the tag stands, from 1, not that of the tokens; 0 for the last.
   std::size_t tag_column = 0;
   /// Of the file; without it the one that fits the most tags. What is read is in IOB2.
   std::optional<FileScheme> scheme = std::nullopt;
@@ -50,7 +50,8 @@ struct ConllOptions {
   /// but a tag that fits no scheme is an error then, and so is a file of which more than 1 % is
   /// left out for one reason.
   Flaws flaws = Flaws::kRepair;
-  /// The tags that are known before, such as those of the training files: as ConllText::tags.
+  /// The tags that are known before, such as those of the training files: none, or as
+  /// ConllText::tags has them.
   std::vector<std::string> tags = {};
   /// Whether types that those lack are an error, as for files on which a model is tested.
   bool refuses_new_types = false;

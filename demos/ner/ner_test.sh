@@ -71,7 +71,8 @@ if ! grep -q 'built without LibTorch' err; then
     --save=encoded.model --report=encoded
   figure=$(grep -h "^$(sed -n 's/^Model of strategy \(.*\): .*/\1/p' out),0,test,entity_f1," encoded/results.csv)
   expect 0 out "^ *micro avg .* $(printf '%.3f' "${figure##*,}") " --backend=libtorch --load=encoded.model
-  expect 0 out '^"i saw Annna"$' --backend=libtorch --load=encoded.model --predict='i saw Annna'
+  expect 0 out '^"i saw Annna"$' --backend=libtorch --load=encoded.model --predict='i saw Annna' --export_encoder=tuned
+  expect 0 out '^Model: encoder' --backend=libtorch --encoder=tuned --most_pieces=16 --strategy=none --seeds=1 --epochs=1
   expect 0 out '^Model: encoder' "${encoded[@]}" --strategy=weights_0.5 --seeds=1 --epochs=2 --freeze
   expect 2 err '^--model: cannot be combined with --encoder' "${encoded[@]}" --model=cnn
   expect 2 err '^--load: this model is neural' --backend=eigen --load=encoded.model

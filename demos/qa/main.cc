@@ -59,7 +59,10 @@ void run(const DemoFlags& flags) {
                   [&](const SavedModel& saved) {
                     print_predictions(flags, use(flags, saved), own.predict);
                   },
-              .export_parts = export_encoder});
+              .export_parts =
+                  [](const SavedModel& saved) {
+                    export_encoder(saved.facts.at("features"), saved.parameters);
+                  }});
 }
 
 }  // namespace

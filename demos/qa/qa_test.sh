@@ -198,7 +198,8 @@ if ! grep -q 'built without LibTorch' err; then
   expect 0 out "^positive_f1 $(printf '%.3f' "${figure##*,}" | sed 's/^0//')$" --backend=libtorch --load=encoded.model \
     --train=mine
   expect 0 out '^ +[0-9.]+ %' --backend=libtorch --load=encoded.model \
-    --predict='{"question": "Where?", "context": "Here it is. There it was."}'
+    --predict='{"question": "Where?", "context": "Here it is. There it was."}' --export_encoder=tuned
+  [ -s tuned/model.safetensors ] || fail "no encoder was exported"
   expect 2 err '^--encoder: is only for sentence_selection' --backend=libtorch --encoder="$encoder"
 fi
 texts 5

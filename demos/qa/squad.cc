@@ -152,8 +152,7 @@ class AnswerFinder {
   }
 
   std::string_view context_;
-  // By each unit the byte to which each offset leads, the end of the context
-  // among them.
+  // By each unit the byte to which each offset leads, the end of the context among them.
   std::array<std::vector<std::size_t>, kUnits> starts_;
   std::optional<Folded> folded_;  // made when it is first needed
 };

@@ -60,7 +60,8 @@ void run(const DemoFlags& flags) {
        .evaluate = [&](const SavedModel& saved) { print_evaluation(flags, use(flags, saved)); },
        .answer =
            [&](const SavedModel& saved) { print_predictions(flags, use(flags, saved), text); },
-       .export_parts = export_encoder});
+       .export_parts =
+           [](const SavedModel& saved) { export_encoder(saved.facts, saved.parameters); }});
 }
 
 }  // namespace

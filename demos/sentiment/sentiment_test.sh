@@ -182,8 +182,10 @@ else
     --export_encoder=again
   cmp tuned/model.safetensors again/model.safetensors || fail "a frozen encoder has changed"
   if cmp -s "$encoder/model.safetensors" tuned/model.safetensors; then fail "the encoder was not trained"; fi
-  expect 2 err '^--export_encoder: the model has no encoder' --backend=libtorch --load=model --export_encoder=unwritten
+  expect 2 err '^--export_encoder: the model has no encoder' --backend=libtorch --load=model --export_encoder=refused
   expect 2 err '^--export_encoder: needs --encoder or --load' --export_encoder=unwritten
+  expect 2 err '^--export_encoder: this is the directory of --encoder' "${encoded[@]}" --export_encoder="$encoder"
+  expect 2 err '^.*model:0: ' "${encoded[@]}" --export_encoder=model
   expect 0 out '^\| (\*\*)?crt' "${encoded[@]}" --strategy=none,ldam_drw,crt,smote --seeds=1 --epochs=1 --most_pieces=16 --freeze
   for label in a b; do for i in $(seq 40); do echo "text $label $i,$label"; done; done | sed '1i text,label' > even.csv
   expect 0 out '^\| (\*\*)?smote' --backend=libtorch --encoder="$encoder" --train=even.csv --freeze --most_pieces=16 \

@@ -40,8 +40,7 @@ struct Strategy {
 ///   double                      weights and sampler both at full strength: corrects twice
 ///   split                       weights and sampler both at half strength: corrects once
 ///   focal                       focal loss (Lin et al. 2017, arXiv:1708.02002)
-///   ldam_drw                    margins that rare classes have the largest of, and deferred
-///   weights
+///   ldam_drw                    the largest margins for the rarest classes, deferred weights
 ///                               at half strength (Cao et al. 2019, arXiv:1906.07413)
 ///   crt                         the head trained again with weights at half strength, after a
 ///                               training without (Kang et al. 2020, arXiv:1910.09217)

@@ -28,7 +28,7 @@ for argument in csv --seconds=0 --seconds=x --help; do
   expect test "$code" -eq 2
   expect grep -q "^usage: " "$work/out"
 done
-# Two of the four: most of the time goes into compiling them.
+# Two of the five: most of the time goes into compiling them.
 run "$root/tools/fuzz.sh" tsv conll --seconds=1
 if [ "$code" -eq 3 ]; then
   cat "$work/out"

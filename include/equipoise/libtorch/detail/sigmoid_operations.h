@@ -335,7 +335,7 @@ class SigmoidInPlace {
 
   LossAndGradient evaluate(const LossArguments& arguments, const Wanted& wanted) const {
     const at::Tensor t = targets_.to(type_);
-    ElementSums sums{fits_device(loss_, logits_) ? numerator_on_device(t) : numerator(), {}, {}};
+    ElementSums sums{fits_device(loss_, logits_) ? numerator_on_device(t) : numerator(t), {}, {}};
     if (wants_masses(arguments, wanted)) {
       sums.mass = mass(t);
       sums.valid = at::full({1}, static_cast<double>(t.numel()), sums.numerator.options());
@@ -457,16 +457,15 @@ class SigmoidInPlace {
   }
 
   // The weighted sum of all losses of cross-entropy, [1] of double.
-  at::Tensor numerator() const {
+  at::Tensor numerator(const at::Tensor& t) const {
     at::Tensor sum;
     for_each_part_in_cache(logits_, [&](const RowPart& part) {
-      const at::Tensor more = of(part).numerator_of_part();
+      const at::Tensor more = of(part).numerator_of_part(part.of(t));
       sum = sum.defined() ? sum + more : more;
     });
     return sum;
   }
-  at::Tensor numerator_of_part() const {
-    const at::Tensor t = targets_.to(type_);
+  at::Tensor numerator_of_part(const at::Tensor& t) const {
     const at::Tensor z = finite_logits();
     at::Tensor losses = log_of_sigmoid(z).mul_(t);
     const at::Tensor above = weighted(losses, -1, weights_.positive);
