@@ -109,8 +109,7 @@ nlohmann::ordered_json answer(const LoadedTagger& loaded, const nlohmann::json& 
 }  // namespace
 
 std::string model_name(const DemoFlags& flags) {
-  const std::string model = absl::GetFlag(FLAGS_model);
-  if (!model.empty()) return model;
+  if (is_set("model")) return absl::GetFlag(FLAGS_model);
   if (is_set("encoder")) return "encoder";
   return flags.backend == "eigen" ? "linear" : "bilstm";
 }

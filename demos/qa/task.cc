@@ -354,6 +354,7 @@ std::vector<bool> comparable_languages(const QaTask& task, const Examples& part)
   const auto has_all = [&](const auto& own) { return own.size() == task.classes.size(); };
   const bool needs_all = !task.selects_sentences() && std::ranges::any_of(classes, has_all);
   std::vector<bool> comparable;
+  comparable.reserve(classes.size());
   for (const auto& own : classes) comparable.push_back(needs_all ? has_all(own) : !own.empty());
   return comparable;
 }
