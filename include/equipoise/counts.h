@@ -140,7 +140,8 @@ bool is_class(L label, std::size_t classes) {
   return static_cast<std::uint64_t>(label) < classes;
 }
 
-inline std::string class_range(std::size_t classes, std::optional<std::int64_t> ignore_index) {
+inline std::string class_range(std::size_t classes,
+                               const std::optional<std::int64_t>& ignore_index) {
   return "a class in [0, " + to_text(classes) + ")" +
          (ignore_index ? " or the ignore index " + to_text(*ignore_index) : "");
 }
@@ -149,7 +150,7 @@ inline std::string class_range(std::size_t classes, std::optional<std::int64_t> 
 template <class L>
 [[noreturn]] void reject_first_invalid(std::string_view where, std::string_view argument,
                                        std::span<const L> labels, std::size_t classes,
-                                       std::optional<std::int64_t> ignore_index) {
+                                       const std::optional<std::int64_t>& ignore_index) {
   std::size_t i = 0;
   while (is_ignored(labels[i], ignore_index) || is_class(labels[i], classes)) ++i;
   reject_element(where, argument, i, labels[i], class_range(classes, ignore_index));
